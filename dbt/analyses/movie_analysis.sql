@@ -1,0 +1,42 @@
+-- How well a film is liked against how long it has been out: films with a known release date, best liked first, with the
+-- rank within the decade. `dbt compile --select movie_analysis` writes the query that can be pasted into any client.
+with
+
+releases as (
+
+    select * from {{ ref('mart_movie_releases') }}
+
+),
+
+polarization as (
+
+    select * from {{ ref('mart_movie_ratings') }}
+
+),
+
+final as (
+
+    select
+        releases.movie_id,
+        releases.title,
+        releases.release_date,
+        releases.distributor,
+        releases.n_ratings,
+        releases.avg_rating,
+        polarization.polarization_score,
+        releases.top_tags,
+        rank() over (
+            partition by floor(releases.release_year / 10)
+            order by releases.avg_rating desc nulls last
+        ) as rank_in_decade
+    from releases
+    inner join polarization
+        on releases.movie_id = polarization.movie_id
+    where
+        releases.has_release_date
+        and releases.n_ratings >= {{ var('polarization_min_ratings') }}
+
+)
+
+select * from final
+order by avg_rating desc nulls last, movie_id asc nulls last

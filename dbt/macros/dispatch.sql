@@ -1,0 +1,127 @@
+{#-
+    Everything that DuckDB and Snowflake write differently, and nothing else. default__ is DuckDB (and ANSI where there is
+    a common form); snowflake__ stands beside it. Models call the macros and know of no warehouse.
+-#}
+
+
+{#- Seconds since 1970-01-01 UTC -> timestamp without a zone, in UTC. -#}
+{% macro epoch_to_timestamp(seconds) -%}
+    {{ return(adapter.dispatch('epoch_to_timestamp', 'netflix_assets')(seconds)) }}
+{%- endmacro %}
+
+{% macro default__epoch_to_timestamp(seconds) -%}
+    make_timestamp({{ seconds }} * 1000000)
+{%- endmacro %}
+
+{% macro snowflake__epoch_to_timestamp(seconds) -%}
+    to_timestamp_ntz({{ seconds }})
+{%- endmacro %}
+
+
+{#- The present moment as a timestamp without a zone, in UTC. For freshness only: no model may depend on the wall clock. -#}
+{% macro utc_now() -%}
+    {{ return(adapter.dispatch('utc_now', 'netflix_assets')()) }}
+{%- endmacro %}
+
+{% macro default__utc_now() -%}
+    cast(current_timestamp at time zone 'UTC' as timestamp)
+{%- endmacro %}
+
+{% macro snowflake__utc_now() -%}
+    cast(convert_timezone('UTC', current_timestamp()) as timestamp_ntz)
+{%- endmacro %}
+
+
+{#- The first group of a pattern in a text, null where the pattern does not match. Patterns are written without backslashes
+    ([(] and not \(), because Snowflake reads those in text literals. -#}
+{% macro regexp_group(text, pattern) -%}
+    {{ return(adapter.dispatch('regexp_group', 'netflix_assets')(text, pattern)) }}
+{%- endmacro %}
+
+{% macro default__regexp_group(text, pattern) -%}
+    nullif(regexp_extract({{ text }}, '{{ pattern }}', 1), '')
+{%- endmacro %}
+
+{% macro snowflake__regexp_group(text, pattern) -%}
+    regexp_substr({{ text }}, '{{ pattern }}', 1, 1, 'e', 1)
+{%- endmacro %}
+
+
+{#- A text cut at every separator, as a list. -#}
+{% macro split_to_list(text, separator) -%}
+    {{ return(adapter.dispatch('split_to_list', 'netflix_assets')(text, separator)) }}
+{%- endmacro %}
+
+{% macro default__split_to_list(text, separator) -%}
+    string_split({{ text }}, '{{ separator }}')
+{%- endmacro %}
+
+{% macro snowflake__split_to_list(text, separator) -%}
+    split({{ text }}, '{{ separator }}')
+{%- endmacro %}
+
+
+{#- A query with one row per element of the list; rows with an empty list or none have no row in it. -#}
+{% macro select_exploded(relation, columns, list_column, element) -%}
+    {{ return(adapter.dispatch('select_exploded', 'netflix_assets')(relation, columns, list_column, element)) }}
+{%- endmacro %}
+
+{% macro default__select_exploded(relation, columns, list_column, element) -%}
+    select
+        {{ columns | join(', ') }},
+        unnest({{ list_column }}) as {{ element }}
+    from {{ relation }}
+{%- endmacro %}
+
+{% macro snowflake__select_exploded(relation, columns, list_column, element) -%}
+    select
+        {{ columns | join(', ') }},
+        cast(exploded.value as varchar) as {{ element }}
+    from {{ relation }},
+        lateral flatten(input => {{ list_column }}) as exploded
+{%- endmacro %}
+
+
+{#- An aggregate: texts joined in a given order. -#}
+{% macro join_text(text, separator, order_by) -%}
+    {{ return(adapter.dispatch('join_text', 'netflix_assets')(text, separator, order_by)) }}
+{%- endmacro %}
+
+{% macro default__join_text(text, separator, order_by) -%}
+    string_agg({{ text }}, '{{ separator }}' order by {{ order_by }})
+{%- endmacro %}
+
+{% macro snowflake__join_text(text, separator, order_by) -%}
+    nullif(listagg({{ text }}, '{{ separator }}') within group (order by {{ order_by }}), '')
+{%- endmacro %}
+
+
+{#- Day of the week, 1 is Monday and 7 is Sunday. -#}
+{% macro iso_day_of_week(day) -%}
+    {{ return(adapter.dispatch('iso_day_of_week', 'netflix_assets')(day)) }}
+{%- endmacro %}
+
+{% macro default__iso_day_of_week(day) -%}
+    cast(extract(isodow from {{ day }}) as integer)
+{%- endmacro %}
+
+{% macro snowflake__iso_day_of_week(day) -%}
+    dayofweekiso({{ day }})
+{%- endmacro %}
+
+
+{#- Several statements as one transaction. dbt-duckdb opens one around every model; on Snowflake each statement would
+    commit by itself. -#}
+{% macro as_one_transaction(statements) -%}
+    {{ return(adapter.dispatch('as_one_transaction', 'netflix_assets')(statements)) }}
+{%- endmacro %}
+
+{% macro default__as_one_transaction(statements) -%}
+    {{ statements }}
+{%- endmacro %}
+
+{% macro snowflake__as_one_transaction(statements) -%}
+    begin;
+    {{ statements }}
+    commit;
+{%- endmacro %}

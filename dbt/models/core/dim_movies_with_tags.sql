@@ -1,0 +1,116 @@
+with
+
+movies as (
+
+    select * from {{ ref('dim_movies') }}
+
+),
+
+tags as (
+
+    select * from {{ ref('fct_tags') }}
+
+),
+
+genome_scores as (
+
+    select * from {{ ref('fct_genome_scores') }}
+
+),
+
+genome_tags as (
+
+    select * from {{ ref('dim_genome_tags') }}
+
+),
+
+used as (
+
+    select
+        movie_id,
+        tag_key,
+        min({{ normalized_tag('tag') }}) as tag,
+        count(*) as n_applications
+    from tags
+    group by movie_id, tag_key
+
+),
+
+used_ranked as (
+
+    select
+        *,
+        row_number() over (
+            partition by movie_id
+            order by n_applications desc nulls last, tag asc nulls last
+        ) as tag_rank
+    from used
+
+),
+
+used_by_movie as (
+
+    select
+        movie_id,
+        cast(sum(n_applications) as bigint) as n_tag_applications,
+        count(*) as n_tags,
+        min(case when tag_rank = 1 then tag end) as top_tag,
+        {{ join_text(
+            'case when tag_rank <= ' ~ var('n_top_tags') ~ ' then tag end', ', ', 'tag_rank asc nulls last'
+        ) }} as top_tags
+    from used_ranked
+    group by movie_id
+
+),
+
+relevant_ranked as (
+
+    select
+        movie_id,
+        tag_id,
+        relevance,
+        row_number() over (
+            partition by movie_id
+            order by relevance desc nulls last, tag_id asc nulls last
+        ) as tag_rank
+    from genome_scores
+    qualify tag_rank <= {{ var('n_top_tags') }}
+
+),
+
+relevant_by_movie as (
+
+    select
+        relevant_ranked.movie_id,
+        min(case when relevant_ranked.tag_rank = 1 then genome_tags.tag end) as top_genome_tag,
+        max(relevant_ranked.relevance) as top_genome_relevance,
+        {{ join_text('genome_tags.tag', ', ', 'relevant_ranked.tag_rank asc nulls last') }} as top_genome_tags
+    from relevant_ranked
+    left join genome_tags
+        on relevant_ranked.tag_id = genome_tags.tag_id
+    group by relevant_ranked.movie_id
+
+),
+
+final as (
+
+    select
+        movies.movie_id,
+        movies.title,
+        movies.release_year,
+        coalesce(used_by_movie.n_tag_applications, 0) as n_tag_applications,
+        coalesce(used_by_movie.n_tags, 0) as n_tags,
+        used_by_movie.top_tag,
+        used_by_movie.top_tags,
+        relevant_by_movie.top_genome_tag,
+        relevant_by_movie.top_genome_relevance,
+        relevant_by_movie.top_genome_tags
+    from movies
+    left join used_by_movie
+        on movies.movie_id = used_by_movie.movie_id
+    left join relevant_by_movie
+        on movies.movie_id = relevant_by_movie.movie_id
+
+)
+
+select * from final

@@ -1,0 +1,27 @@
+-- The ledger decides which rows the source has, so it stands upstream (reconciles_with_ledger needs that too).
+-- depends_on: {{ ref('stg_ops__loads') }}
+with
+
+source as (
+
+    select * from {{ source('movielens', 'genome_tags') }}
+
+),
+
+renamed as (
+
+    select
+        ---------- ids
+        tag_id,
+
+        ---------- text
+        tag,
+
+        ---------- load
+        _load_id,
+        _object_key
+    from source
+
+)
+
+select * from renamed

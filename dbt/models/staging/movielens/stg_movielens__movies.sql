@@ -1,0 +1,28 @@
+-- The ledger decides which rows the source has, so it stands upstream (reconciles_with_ledger needs that too).
+-- depends_on: {{ ref('stg_ops__loads') }}
+with
+
+source as (
+
+    select * from {{ source('movielens', 'movies') }}
+
+),
+
+renamed as (
+
+    select
+        ---------- ids
+        movie_id,
+
+        ---------- text
+        title,
+        genres,
+
+        ---------- load
+        _load_id,
+        _object_key
+    from source
+
+)
+
+select * from renamed

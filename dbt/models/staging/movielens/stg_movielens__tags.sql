@@ -1,0 +1,31 @@
+-- The ledger decides which rows the source has, so it stands upstream (reconciles_with_ledger needs that too).
+-- depends_on: {{ ref('stg_ops__loads') }}
+with
+
+source as (
+
+    select * from {{ source('movielens', 'tags') }}
+
+),
+
+renamed as (
+
+    select
+        ---------- ids
+        user_id,
+        movie_id,
+
+        ---------- text
+        tag,
+
+        ---------- times
+        {{ epoch_to_timestamp('tagged_at_epoch_s') }} as tagged_at,
+
+        ---------- load
+        _load_id,
+        _object_key
+    from source
+
+)
+
+select * from renamed

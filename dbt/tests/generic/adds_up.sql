@@ -1,0 +1,10 @@
+{#- An accounting identity: in every row the parts add up to the total. -#}
+{% test adds_up(model, total, parts) %}
+
+select
+    {{ total }},
+    {{ parts | join(', ') }}
+from {{ model }}
+where {{ total }} is distinct from ({{ parts | join(' + ') }})
+
+{% endtest %}

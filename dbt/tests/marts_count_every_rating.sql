@@ -1,0 +1,35 @@
+-- Accounting from fact to marts: both marts count every rating that they look at, exactly once.
+with
+
+facts as (
+
+    select count(*) as n_ratings
+    from {{ ref('fct_ratings') }}
+    where {{ up_to_as_of_date('rated_on') }}
+
+),
+
+by_movie as (
+
+    select cast(coalesce(sum(n_ratings), 0) as bigint) as n_ratings
+    from {{ ref('mart_movie_ratings') }}
+
+),
+
+by_day as (
+
+    select cast(coalesce(sum(n_ratings), 0) as bigint) as n_ratings
+    from {{ ref('mart_rating_trends') }}
+
+)
+
+select
+    facts.n_ratings as n_in_facts,
+    by_movie.n_ratings as n_by_movie,
+    by_day.n_ratings as n_by_day
+from facts
+cross join by_movie
+cross join by_day
+where
+    facts.n_ratings != by_movie.n_ratings
+    or facts.n_ratings != by_day.n_ratings

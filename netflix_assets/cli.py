@@ -1,0 +1,415 @@
+"""The command ``netflix-assets``. Heavy imports (Dagster, dbt) happen in the commands that need them.
+
+Exit codes: 0 done (rejects within tolerance are fine), 1 failed, 2 wrong use, 3 done but objects were refused. Does not
+belong here: anything but reading arguments, calling the pieces and printing.
+"""
+
+import json
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from netflix_assets.contract import ContractError, Dataset, Source, all_datasets, dataset_by_id
+from netflix_assets.settings import Settings, SettingsError, current_settings
+from netflix_assets.warehouse.base import Warehouse, WarehouseError
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_REFUSED = 3
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+class Failure(click.ClickException):
+    """Something that went wrong, told in one line."""
+
+    exit_code = EXIT_FAILED
+
+    def show(self, file: Any = None) -> None:
+        """Print the message."""
+        err.print(f"netflix-assets: {self.message}", style="red", markup=False)
+
+
+def main() -> None:
+    """Run the command line; no traceback reaches the user for anything that has a name."""
+    from netflix_assets.download import DownloadError
+    from netflix_assets.local_s3 import LocalS3Error
+
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Abort:
+        err.print("stopped")
+        sys.exit(130)
+    except click.UsageError as error:
+        error.show()
+        sys.exit(EXIT_USAGE)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (SettingsError, ContractError) as error:
+        Failure(str(error)).show()
+        sys.exit(EXIT_USAGE)
+    except (WarehouseError, LocalS3Error, DownloadError, OSError) as error:
+        Failure(str(error)).show()
+        sys.exit(EXIT_FAILED)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="netflix-assets")
+def cli() -> None:
+    """CSV files from an S3 bucket, turned into trusted, tested, documented tables.
+
+    All state is under $NETFLIX_HOME (default: .netflix in the repository).
+    """
+
+
+@cli.command()
+@click.option("--scale", default=1.0, show_default=True, help="Size of the sample; 1 is 60,000 ratings.")
+@click.pass_context
+def demo(context: click.Context, scale: float) -> None:
+    """Generate sample files, land them, run everything and show a few answers."""
+    settings = current_settings()
+    if settings.env != "local":
+        raise click.UsageError(f"demo is for NETFLIX_ENV=local, not {settings.env}")
+    from netflix_assets.samples import generate
+
+    with tempfile.TemporaryDirectory() as folder:
+        with err.status("generating sample files"):
+            paths = generate(Path(folder), scale)
+        _land(settings, paths, dataset=None)
+    outcome = 0
+    if _is_level(settings):
+        out.print("everything is built from these files already; nothing to do")
+    else:
+        outcome = _run(settings, select=None, full_refresh=False)
+    if outcome != EXIT_FAILED:
+        _print_answers(settings)
+        out.print(f"\nThe files are in   {settings.s3_folder / settings.bucket}")
+        out.print(f"The tables are in  {settings.warehouse_file}")
+        out.print("Watch the graph    make ui    (http://127.0.0.1:3000)")
+    context.exit(outcome)
+
+
+@cli.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--as", "dataset_id", metavar="DATASET", help="The dataset, where a file's name does not tell it.")
+def land(paths: tuple[Path, ...], dataset_id: str | None) -> None:
+    """Put files into the bucket, under the key that the contract gives them.
+
+    A file belongs to the dataset that its name begins with: ratings.csv and ratings-07.csv.gz to movielens/ratings.
+    """
+    settings = current_settings()
+    _land(settings, paths, _dataset(settings.sources(), dataset_id) if dataset_id else None)
+
+
+@cli.command()
+@click.option(
+    "--select", metavar="SELECTION", help="Dagster asset selection, e.g. 'group:raw' or 'raw/movielens/tags'."
+)
+@click.option("--full-refresh", is_flag=True, help="Rebuild incremental models from all current rows.")
+@click.pass_context
+def run(context: click.Context, select: str | None, full_refresh: bool) -> None:
+    """Run the graph once: load what is new in the bucket, build and test everything that follows."""
+    context.exit(_run(current_settings(), select, full_refresh))
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def status(as_json: bool) -> None:
+    """Show the ledger: for every dataset its objects, versions, rows, rejects and refused files."""
+    from netflix_assets.ledger_report import dataset_status
+
+    settings = current_settings()
+    with _ledger(settings) as warehouse:
+        states = [dataset_status(dataset, warehouse) for dataset in all_datasets(settings.sources())]
+    if as_json:
+        click.echo(json.dumps({"home": str(settings.home), "env": settings.env, "datasets": states}, indent=2))
+        return
+    table = _table("dataset", "state", "objects", "versions", "rows", "rejected", "refused", "last loaded (UTC)")
+    for state in states:
+        refused = sum(each["outcome"] == "refused" for each in state["refused"])
+        waiting = state["state"] + (" (optional)" if state["optional"] and state["state"] == "awaited" else "")
+        loaded_at = (state["last_loaded_at"] or "")[:19].replace("T", " ")
+        counts = [state[name] for name in ("objects", "versions", "rows", "rejected")]
+        table.add_row(state["dataset"], waiting, *(f"{count:,}" for count in (*counts, refused)), loaded_at)
+    out.print(table)
+    for state in states:
+        for each in state["refused"]:
+            out.print(f"{each['object']} {each['outcome']}: {each['reason']}", markup=False)
+
+
+@cli.group()
+def rejects() -> None:
+    """Look at the records that broke the contract, or export them to mend them."""
+
+
+@rejects.command("list")
+@click.option("--dataset", "dataset_id", metavar="DATASET", help="Only of this dataset, e.g. movielens/ratings.")
+@click.option("--limit", default=50, show_default=True, help="How many to show.")
+@click.option("--json", "as_json", is_flag=True, help="Print all of them as JSON.")
+def list_rejects(dataset_id: str | None, limit: int, as_json: bool) -> None:
+    """List the rejected records of current files."""
+    found = _rejects(dataset_id)
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    table = _table("dataset", "load", "record", "file", "line", "reason")
+    for each in found[:limit]:
+        table.add_row(
+            each["dataset"], str(each["load_id"]), str(each["record_number"]), each["object_key"],
+            str(each["line_number"]), each["reason"],
+        )  # fmt: skip
+    out.print(table if found else "no rejected records")
+    if len(found) > limit:
+        out.print(f"{len(found) - limit:,} more; see --limit")
+
+
+@rejects.command("show")
+@click.argument("dataset_id", metavar="DATASET")
+@click.argument("load_id", type=int)
+@click.argument("record", type=int)
+def show_reject(dataset_id: str, load_id: int, record: int) -> None:
+    """Show one rejected record whole; DATASET, LOAD_ID and RECORD as `rejects list` prints them."""
+    for each in _rejects(dataset_id):
+        if (each["load_id"], each["record_number"]) == (load_id, record):
+            out.print(f"{each['object_key']} line {each['line_number']}: {each['reason']}", markup=False)
+            out.print(each["raw_text"], markup=False, soft_wrap=True)
+            return
+    raise Failure(f"no rejected record {record} in load {load_id} of {dataset_id}; see `netflix-assets rejects list`")
+
+
+@rejects.command("export")
+@click.argument("dataset_id", metavar="DATASET")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def export_rejects(dataset_id: str, file: Path) -> None:
+    """Write the rejected records of a dataset as a CSV file: mend it, then `netflix-assets land` it."""
+    from netflix_assets.ledger_report import write_rejects
+
+    dataset = _dataset(current_settings().sources(), dataset_id)
+    count = write_rejects(dataset, _rejects(dataset_id), file)
+    out.print(
+        f"{count:,} records written to {file}; name the mended file {dataset.file_stem}-<anything>.csv and land it"
+    )
+
+
+@cli.command()
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def reset(yes: bool) -> None:
+    """Remove all state: the local bucket, the warehouse, Dagster's history."""
+    home = current_settings().home
+    found = [path for name in _STATE for path in sorted(home.glob(name))]
+    if not found:
+        out.print(f"nothing to remove in {home}")
+        return
+    if not yes:
+        click.confirm(f"Remove {', '.join(path.name for path in found)} from {home}?", abort=True)
+    for path in found:
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    out.print(f"removed {len(found)} entries from {home}")
+
+
+# What the commands keep under $NETFLIX_HOME; nothing else in that folder is touched.
+_STATE = (
+    "s3",
+    "s3-cache",
+    "local-s3*",
+    "warehouse.duckdb*",
+    "dagster",
+    "dbt",
+    "dbt.lock",
+    "tmp",
+    "published",
+    "dashboards",
+)
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--scale", default=1.0, show_default=True, help="1 is 600 users and 60,000 ratings.")
+@click.option("--seed", default=1, show_default=True, help="The same seed and scale give the same bytes.")
+def generate(folder: Path, scale: float, seed: int) -> None:
+    """Write MovieLens-shaped sample files into FOLDER."""
+    from netflix_assets.samples import generate as generate_samples
+
+    with err.status("generating"):
+        try:
+            paths = generate_samples(folder, scale, seed)
+        except ValueError as error:
+            raise click.UsageError(str(error)) from error
+    for path in paths:
+        out.print(f"{path}  {path.stat().st_size:,} bytes", soft_wrap=True)
+
+
+@cli.command()
+@click.argument("what", type=click.Choice(["movielens"]))
+@click.option("--release", type=click.Choice(["ml-latest-small", "ml-25m", "ml-32m"]), default="ml-latest-small")
+@click.option("--to", "folder", type=click.Path(file_okay=False, path_type=Path), help="Where to put the files.")
+@click.option("--base-url", default=None, help="A mirror of GroupLens' download folder.")
+def fetch(what: str, release: Any, folder: Path | None, base_url: str | None) -> None:
+    """Download a MovieLens release, check it and unpack its CSV files (read GroupLens' licence before you use them)."""
+    from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
+
+    from netflix_assets.download import fetch_movielens
+
+    target = folder or current_settings().home / "downloads" / release
+    target.mkdir(parents=True, exist_ok=True)
+    with Progress("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn(), console=err) as bars:
+        task = bars.add_task(f"{what} {release}", total=None)
+        paths = fetch_movielens(
+            release,
+            target,
+            progress=lambda done, total: bars.update(task, completed=done, total=total),
+            **({"base_url": base_url} if base_url else {}),
+        )
+    for path in paths:
+        out.print(f"{path}  {path.stat().st_size:,} bytes", soft_wrap=True)
+    out.print(f"now land them: netflix-assets land {target}/*.csv", soft_wrap=True)
+
+
+@cli.command()
+@click.option("--port", default=3000, show_default=True, envvar="UI_PORT", help="Port of the web page.")
+def ui(port: int) -> None:
+    """Serve the Dagster UI with the daemon and the local S3, until Ctrl-C."""
+    from netflix_assets.ui import serve
+
+    settings = current_settings()
+    serve(settings, port, announce=lambda text: out.print(text, soft_wrap=True))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _land(settings: Settings, paths: Iterable[Path], dataset: Dataset | None) -> None:
+    sources = settings.sources()
+    keys = {path: _object_key(sources, path, dataset) for path in paths}
+    from netflix_assets.resources import landing_bucket
+
+    with landing_bucket(settings).open() as store:
+        for path, key in keys.items():
+            with err.status(f"landing {path.name}"):
+                store.put(key, path)
+            out.print(f"{path.name} -> s3://{settings.bucket}/{settings.bucket_prefix}{key}", soft_wrap=True)
+
+
+def _object_key(sources: Sequence[Source], path: Path, dataset: Dataset | None) -> str:
+    if dataset is not None:
+        key = f"{dataset.source}/{path.name}"
+        return key if dataset.owns_key(key) else f"{dataset.key_prefix}/{path.name}"
+    found = [f"{source.source}/{path.name}" for source in sources if source.dataset_of(f"{source.source}/{path.name}")]
+    known = ", ".join(f"{each.file_stem}*.csv ({each.id})" for each in all_datasets(sources))
+    if not found:
+        raise click.UsageError(
+            f"'{path.name}' is no file of a known dataset; known are {known}. Say which with --as DATASET"
+        )
+    if len(found) > 1:
+        raise click.UsageError(f"'{path.name}' could be {' or '.join(found)}; say which with --as DATASET")
+    return found[0]
+
+
+def _dataset(sources: Sequence[Source], dataset_id: str) -> Dataset:
+    try:
+        return dataset_by_id(sources, dataset_id)
+    except KeyError as error:
+        raise click.UsageError(error.args[0]) from error
+
+
+def _run(settings: Settings, select: str | None, full_refresh: bool) -> int:
+    started = time.monotonic()
+    with err.status("loading the definitions") as status:
+        from netflix_assets.definitions import build_defs
+        from netflix_assets.instance import SelectionError, run_graph
+
+        defs = build_defs(settings)
+        status.update("starting")
+        try:
+            outcome = run_graph(
+                settings,
+                defs,
+                select=select,
+                full_refresh=full_refresh,
+                progress=lambda text: status.update(_one_line(text)),
+            )
+        except SelectionError as error:
+            raise click.UsageError(str(error)) from error
+    for check in outcome.failed_checks:
+        err.print(f"check failed: {check}", style="red", markup=False)
+    for check in outcome.warned_checks:
+        err.print(f"check warns: {check}", style="yellow", markup=False)
+    for message in outcome.errors:
+        err.print(message, style="red", markup=False)
+    out.print(
+        f"run {outcome.run_id} {'succeeded' if outcome.success else 'FAILED'} in {time.monotonic() - started:.0f} s: "
+        f"{len(set(outcome.materialized))} assets built, {outcome.passed_checks} checks passed, "
+        f"{len(outcome.warned_checks)} warned, {len(outcome.failed_checks)} failed"
+    )
+    if not outcome.success:
+        return EXIT_FAILED
+    for dataset, reason in outcome.refused:
+        err.print(f"{dataset}: refused: {reason}", style="yellow", markup=False)
+    return EXIT_REFUSED if outcome.refused else 0
+
+
+def _one_line(text: str) -> str:
+    line = text.strip().splitlines()[0] if text.strip() else ""
+    return line[:110].replace("[", r"\[")
+
+
+def _is_level(settings: Settings) -> bool:
+    """Whether a successful run has already brought everything level with the bucket."""
+    from netflix_assets.instance import open_instance
+    from netflix_assets.resources import landing_bucket
+    from netflix_assets.sensors import behind
+
+    with open_instance(settings) as instance, landing_bucket(settings).open() as store:
+        return not any(behind(source, store, instance) for source in settings.sources())
+
+
+def _rejects(dataset_id: str | None) -> list[dict[str, Any]]:
+    settings = current_settings()
+    dataset = _dataset(settings.sources(), dataset_id) if dataset_id else None
+    with _ledger(settings) as warehouse:
+        return warehouse.rejected_rows(dataset) if warehouse else []
+
+
+@contextmanager
+def _ledger(settings: Settings) -> Iterator[Warehouse | None]:
+    """The warehouse for reading; None where nothing has ever been loaded."""
+    from netflix_assets.warehouse.duckdb import DuckDBWarehouse
+
+    if not settings.warehouse_file.exists():
+        yield None
+        return
+    with DuckDBWarehouse(settings.warehouse_file, settings.warehouse_wait_seconds, read_only=True) as warehouse:
+        yield warehouse
+
+
+def _print_answers(settings: Settings) -> None:
+    from netflix_assets.ledger_report import answers
+
+    with _ledger(settings) as warehouse:
+        if warehouse is None:
+            return
+        for question, names, rows in answers(warehouse):
+            table = _table(*names, title=question)
+            for row in rows:
+                table.add_row(*(f"{value:,}" if isinstance(value, int) else str(value) for value in row))
+            out.print()
+            out.print(table)
+
+
+def _table(*names: str, title: str | None = None) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    numeric = {"objects", "versions", "rows", "rejected", "refused", "load", "record", "line", "ratings", "average"}
+    for name in names:
+        table.add_column(name, justify="right" if name in numeric else "left", overflow="fold")
+    return table

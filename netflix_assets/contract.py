@@ -1,0 +1,235 @@
+"""The contract model: what a source's datasets look like, read from ``contracts/*.yaml``.
+
+Belongs here: the shape of a contract and what follows from it alone (names, keys, which dataset an object key belongs
+to). Does not belong here: how files are read or loaded (``ingest/``, ``warehouse/``) and anything of Dagster.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+CONTRACTS_DIR = Path(__file__).parent / "contracts"
+
+_SNAKE_CASE = re.compile(r"[a-z][a-z0-9_]*")
+_TYPE = re.compile(r"integer|bigint|double|boolean|date|timestamp|text|decimal\(([0-9]+),([0-9]+)\)")
+
+
+class ContractError(ValueError):
+    """A contract file that cannot be used; the message names the file, the entry and what is wrong."""
+
+
+def _snake_case(name: str) -> str:
+    if not _SNAKE_CASE.fullmatch(name):
+        raise ValueError(f"'{name}' is not snake_case (lower case letters, digits and _)")
+    return name
+
+
+def _column_type(text: str) -> str:
+    if not _TYPE.fullmatch(text):
+        raise ValueError(
+            f"unknown type '{text}'; use integer, bigint, decimal(p,s), double, boolean, date, timestamp or text"
+        )
+    return text
+
+
+Name = Annotated[str, AfterValidator(_snake_case)]
+Mode = Literal["append", "upsert", "overwrite"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Column(_Strict):
+    """One column: its name in the tables, its name in the file and the rules that a value must keep.
+
+    Parameters: ``min`` and ``max`` are inclusive and in the column's own unit; ``pattern`` is a regular expression that
+    the whole text must match (RE2 syntax, which DuckDB, Snowflake and Python share); ``showable`` says whether values
+    may appear in check metadata and alerts.
+    """
+
+    name: Name
+    source_name: str = ""
+    type: Annotated[str, AfterValidator(_column_type)]
+    description: str
+    nullable: bool = False
+    min: Decimal | None = None
+    max: Decimal | None = None
+    multiple_of: Decimal | None = None
+    values: tuple[str, ...] = ()
+    pattern: str | None = None
+    showable: bool = True
+
+    @model_validator(mode="after")
+    def _rules_fit_the_type(self) -> "Column":
+        numeric = self.type in ("integer", "bigint", "double") or self.type.startswith("decimal")
+        if not numeric and any(rule is not None for rule in (self.min, self.max, self.multiple_of)):
+            raise ValueError(f"column '{self.name}': min, max and multiple_of need a number, not {self.type}")
+        if self.pattern is not None:
+            re.compile(self.pattern)
+        return self
+
+    @property
+    def file_name(self) -> str:
+        """The column's name in the file's header."""
+        return self.source_name or self.name
+
+    @property
+    def scale(self) -> int | None:
+        """Digits after the point of a decimal column, None for other types."""
+        match = _TYPE.fullmatch(self.type)
+        return int(match[2]) if match and match[2] else None
+
+
+class Freshness(_Strict):
+    """How old the newest data may be before a warning and before a failure, in days."""
+
+    warn_after_days: float = Field(gt=0)
+    fail_after_days: float = Field(gt=0)
+
+
+class Tolerance(_Strict):
+    """When an object has too many rejected records to be loaded at all: above BOTH bounds it is refused whole."""
+
+    rejected_rows: int = Field(default=1_000, ge=0)
+    rejected_share: float = Field(default=0.01, ge=0, le=1)
+
+
+class Dataset(_Strict):
+    """One dataset of a source: a set of CSV objects in the bucket and the raw table that holds their rows.
+
+    ``mode``: ``append`` (every object adds rows), ``upsert`` (as append, but rows share ``key`` and the later wins
+    downstream), ``overwrite`` (the newest object is the whole table).
+    """
+
+    source: Name
+    name: Name
+    description: str
+    mode: Mode
+    key: tuple[Name, ...]
+    columns: tuple[Column, ...]
+    file: str = ""
+    longer_files: tuple[str, ...] = ()  # files of other datasets that start with this one's name; set by load_source
+    optional: bool = False
+    delimiter: str = Field(default=",", min_length=1, max_length=1)
+    freshness: Freshness
+    tolerance: Tolerance = Tolerance()
+    owners: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _columns_are_consistent(self) -> "Dataset":
+        for what, names in (
+            ("column", [column.name for column in self.columns]),
+            ("file column", [column.file_name for column in self.columns]),
+        ):
+            twice = sorted({name for name in names if names.count(name) > 1})
+            if twice:
+                raise ValueError(f"{what} '{twice[0]}' stands twice")
+        unknown = sorted(set(self.key) - {column.name for column in self.columns})
+        if unknown:
+            raise ValueError(f"key column '{unknown[0]}' is not among the columns")
+        return self
+
+    @property
+    def id(self) -> str:
+        """The dataset's name in the ledger and in every message: ``movielens/ratings``."""
+        return f"{self.source}/{self.name}"
+
+    @property
+    def table(self) -> str:
+        """The raw table without its schema: ``movielens_ratings``."""
+        return f"{self.source}_{self.name}"
+
+    @property
+    def file_stem(self) -> str:
+        """How the dataset's files are called: ``genome-tags`` of ``genome-tags.csv``."""
+        return self.file or self.name
+
+    @property
+    def key_prefix(self) -> str:
+        """What every object key of the dataset starts with; keys of other datasets may start with it too."""
+        return f"{self.source}/{self.file_stem}"
+
+    @cached_property
+    def _object_key(self) -> re.Pattern[str]:
+        # <source>/<file>.csv, <source>/<file>-<anything>.csv, <source>/<file>/<anything>.csv, each also .csv.gz
+        longer = "|".join(re.escape(stem.removeprefix(self.file_stem)) for stem in self.longer_files)
+        unless_longer = rf"(?!(?:{longer})(?:[-/.]|$))" if longer else ""
+        return re.compile(rf"{re.escape(self.key_prefix)}{unless_longer}(-[^/]*|/.+)?\.csv(\.gz)?", re.DOTALL)
+
+    def owns_key(self, key: str) -> bool:
+        """Whether an object of this key (without the bucket's prefix) belongs to the dataset."""
+        return self._object_key.fullmatch(key) is not None
+
+
+class Source(_Strict):
+    """All datasets of one supplier."""
+
+    source: Name
+    description: str
+    owners: tuple[str, ...] = ()
+    datasets: tuple[Dataset, ...]
+
+    def dataset_of(self, key: str) -> Dataset | None:
+        """The dataset that an object belongs to; the longest file name wins where two could claim it."""
+        return next((dataset for dataset in self.datasets if dataset.owns_key(key)), None)
+
+
+def _longer(stem: str, stems: Iterable[str]) -> list[str]:
+    return sorted(other for other in stems if other.startswith((f"{stem}-", f"{stem}/")))
+
+
+def load_source(path: Path) -> Source:
+    """Read one contract file.
+
+    Raises: ContractError, naming the file and the entry, when the file is not a valid contract.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        common = {"source": content["source"], "owners": content.get("owners", [])}
+        files = {name: entry.get("file", name) for name, entry in content["datasets"].items()}
+        content["datasets"] = [
+            {"name": name, "longer_files": _longer(files[name], files.values()), **common, **entry}
+            for name, entry in content["datasets"].items()
+        ]
+        return Source.model_validate(content)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}" for problem in error.errors()
+        )
+        raise ContractError(f"contract {path}: {problems}") from error
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+        raise ContractError(f"contract {path}: not a contract file ({error!r})") from error
+
+
+def load_sources(folder: Path = CONTRACTS_DIR) -> tuple[Source, ...]:
+    """Read every contract in a folder, ordered by source name.
+
+    Raises: ContractError when the folder holds no contract or one of them is not valid.
+    """
+    sources = tuple(load_source(path) for path in sorted(folder.glob("*.yaml")))
+    if not sources:
+        raise ContractError(f"no contract (*.yaml) in {folder}")
+    return sources
+
+
+def all_datasets(sources: Iterable[Source]) -> list[Dataset]:
+    """The datasets of all sources, in the order in which the contracts list them."""
+    return [dataset for source in sources for dataset in source.datasets]
+
+
+def dataset_by_id(sources: Sequence[Source], dataset_id: str) -> Dataset:
+    """The dataset with this id (``movielens/ratings``).
+
+    Raises: KeyError with the known ids when there is none.
+    """
+    known = {dataset.id: dataset for dataset in all_datasets(sources)}
+    if dataset_id not in known:
+        raise KeyError(f"no dataset '{dataset_id}'; the contracts know {', '.join(known)}")
+    return known[dataset_id]

@@ -1,0 +1,193 @@
+"""The dbt project as Dagster assets: every node is an asset, every test an asset check, in the one lineage graph.
+
+Asset keys are ``<layer>/<model>``, the same in every environment; sources are the raw assets. Does not belong here: SQL
+(``dbt/``) and what is loaded before (``raw.py``).
+"""
+
+import hashlib
+import os
+import sysconfig
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import (
+    DagsterDbtTranslator,
+    DagsterDbtTranslatorSettings,
+    DbtCliResource,
+    DbtProject,
+    dbt_assets,
+)
+from dagster_dbt.errors import DagsterDbtCliRuntimeError
+from filelock import FileLock
+
+from netflix_assets.resources import WarehouseResource
+from netflix_assets.settings import Settings
+from netflix_assets.warehouse.base import Relation
+
+# The raw tables as dbt reads them are the raw assets; the ledger is what all of them write.
+LEDGER_KEY = dg.AssetKey(["ops", "loads"])
+
+_FOLDER_OF = {"seed": "seeds", "snapshot": "snapshots"}
+
+
+class DbtConfig(dg.Config):
+    """Run configuration of the dbt step."""
+
+    full_refresh: bool = False
+
+
+class Translator(DagsterDbtTranslator):
+    """dbt nodes as Dagster knows them: key and group by layer, owner from ``meta``."""
+
+    def __init__(self) -> None:
+        super().__init__(DagsterDbtTranslatorSettings(enable_code_references=False))
+
+    def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None) -> dg.AssetSpec:
+        """The library's spec with this project's key, group and owner; its dependencies stay."""
+        spec = super().get_asset_spec(manifest, unique_id, project)
+        node = self.get_resource_props(manifest, unique_id)
+        if node["resource_type"] == "source":
+            schema = "raw" if node["source_name"] != "ops" else None
+            parts = [part for part in (schema, node["source_name"], node["name"]) if part]
+            return spec.replace_attributes(key=dg.AssetKey(parts))
+        layer = _FOLDER_OF.get(node["resource_type"], node["fqn"][1])
+        owner = node.get("meta", {}).get("owner")
+        return spec.replace_attributes(
+            key=dg.AssetKey([layer, node["name"]]), group_name=layer, owners=[owner] if owner else []
+        )
+
+
+def dbt_project(settings: Settings) -> DbtProject:
+    """The dbt project with a manifest that is up to date with its files.
+
+    The manifest is parsed again only when a file of the project has changed (no network, no warehouse).
+    """
+    project = DbtProject(project_dir=settings.dbt_project, target_path=_target_path(settings))
+    stamp = _target_path(settings) / "sources.sha256"
+    state = _state(settings.dbt_project)
+    with FileLock(_made(settings.home) / "dbt.lock"), _exported(settings):
+        if not stamp.exists() or stamp.read_text() != state or not project.manifest_path.exists():
+            dbt_resource(settings, project).cli(["parse", "--quiet"], target_path=_target_path(settings)).wait()
+            stamp.write_text(state)
+    return project
+
+
+def dbt_resource(settings: Settings, project: DbtProject) -> DbtCliResource:
+    """dbt as this environment runs it: the program that stands beside this Python."""
+    return DbtCliResource(
+        project_dir=project,
+        profiles_dir=str(settings.dbt_project),
+        dbt_executable=str(Path(sysconfig.get_path("scripts")) / "dbt"),
+    )
+
+
+def dbt_models(settings: Settings, project: DbtProject) -> dg.AssetsDefinition:
+    """All nodes of the project, built by one dbt invocation a run."""
+
+    @dbt_assets(manifest=project.manifest_path, project=project, dagster_dbt_translator=Translator(), name="dbt_models")
+    def build(
+        context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: WarehouseResource, config: DbtConfig
+    ) -> Iterator[Any]:
+        arguments = ["build", *(["--full-refresh"] if config.full_refresh else [])]
+        target_path = settings.home / "dbt" / "runs" / context.run_id
+        with _exported(settings):
+            invocation = dbt.cli(arguments, context=context, target_path=target_path)
+        events, failure = [], None
+        try:
+            for event in invocation.stream():
+                events.append(event)
+                if isinstance(event, _BUILT):
+                    context.log.info(f"built {_asset_key(event, context).to_user_string()}")
+        except DagsterDbtCliRuntimeError as error:
+            failure = error
+        yield from _with_figures(events, context, warehouse)
+        if failure is not None:
+            raise failure
+
+    return build
+
+
+_BUILT = (dg.Output, dg.AssetMaterialization)
+
+
+def _asset_key(event: dg.Output[Any] | dg.AssetMaterialization, context: dg.AssetExecutionContext) -> dg.AssetKey:
+    return (
+        event.asset_key
+        if isinstance(event, dg.AssetMaterialization)
+        else context.asset_key_for_output(event.output_name)
+    )
+
+
+def _with_figures(
+    events: Iterable[Any], context: dg.AssetExecutionContext, warehouse: WarehouseResource
+) -> Iterator[Any]:
+    """The events, those of built nodes with row count and columns as they stand in the warehouse.
+
+    dagster-dbt's fetch_row_counts keeps DuckDB's file open until the process ends; here it is read once, when dbt has
+    let go of it, and given back.
+    """
+    built = {id(event): _relation(_asset_key(event, context)) for event in events if isinstance(event, _BUILT)}
+    with warehouse.open(read_only=True) as connection:
+        figures = connection.describe(list(built.values()))
+    for event in events:
+        found = figures.get(built.get(id(event), ("", "")))
+        yield event.with_metadata({**event.metadata, **_figures(found)}) if found else event
+
+
+def _relation(key: dg.AssetKey) -> tuple[str, str]:
+    """(schema, name) of a node: its asset key, because each layer is a schema."""
+    return key.path[0], key.path[-1]
+
+
+def _figures(relation: Relation) -> Mapping[str, Any]:
+    return {
+        "dagster/row_count": relation.row_count,
+        "dagster/column_schema": dg.TableSchema(
+            [dg.TableColumn(name, kind) for name, kind in relation.columns.items()]
+        ),
+    }
+
+
+def _target_path(settings: Settings) -> Path:
+    return settings.home / "dbt" / "target"
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@contextmanager
+def _exported(settings: Settings) -> Iterator[None]:
+    """What profiles.yml and dbt read from the environment, said for the length of a dbt call.
+
+    dagster-dbt hands its own environment on to dbt and copies dbt's parse cache from $DBT_TARGET_PATH.
+    """
+    wanted = {"NETFLIX_HOME": str(settings.home), "DBT_TARGET_PATH": str(_target_path(settings))}
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _state(project: Path) -> str:
+    """A digest of every file that dbt parses, with dbt's own version (a new one writes another manifest)."""
+    from importlib.metadata import version
+
+    digest = hashlib.sha256(version("dbt-core").encode())
+    for folder, folders, names in os.walk(project):
+        folders[:] = sorted(set(folders) - {"target", "logs", "dbt_packages"})
+        for name in sorted(names):
+            path = Path(folder) / name
+            digest.update(f"\0{path.relative_to(project)}\0".encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,47 @@
+"""The whole system on one screen: what there is, what runs it, what it runs with."""
+
+import dagster as dg
+
+from netflix_assets.contract import all_datasets
+from netflix_assets.dbt import LEDGER_KEY, dbt_models, dbt_project, dbt_resource
+from netflix_assets.jobs import JOBS
+from netflix_assets.landing import bucket_checks, landing_assets
+from netflix_assets.raw import raw_assets, raw_key
+from netflix_assets.resources import landing_bucket, warehouse
+from netflix_assets.sensors import landing_sensors
+from netflix_assets.settings import Settings, current_settings
+
+
+def build_defs(settings: Settings) -> dg.Definitions:
+    """The definitions for these settings; needs no network and no credentials."""
+    sources = settings.sources()
+    project = dbt_project(settings)
+    raw_keys = {dataset.id: raw_key(dataset) for dataset in all_datasets(sources)}
+    ledger = dg.AssetSpec(
+        LEDGER_KEY,
+        deps=list(raw_keys.values()),
+        group_name="raw",
+        kinds={"duckdb"},
+        description="The ledger: every load of every object, with its row counts.",
+    )
+    return dg.Definitions(
+        assets=[
+            *landing_assets(sources),
+            *raw_assets(sources, settings),
+            ledger,
+            dbt_models(settings, project),
+        ],
+        asset_checks=[bucket_checks(sources, raw_keys)],
+        jobs=JOBS,
+        sensors=landing_sensors(sources),
+        resources={
+            "bucket": landing_bucket(settings),
+            "warehouse": warehouse(settings),
+            "dbt": dbt_resource(settings, project),
+        },
+        # One process per run and none per step: a fresh process costs seconds of imports.
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build_defs(current_settings())

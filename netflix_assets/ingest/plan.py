@@ -1,0 +1,61 @@
+"""Which objects to load: the difference between the bucket's listing and the ledger. Pure functions."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from netflix_assets.contract import Mode
+from netflix_assets.ingest.objects import ObjectVersion
+from netflix_assets.warehouse.base import Load, RefusedObject
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run has to do for one dataset.
+
+    ``load``: versions to load, in key order. ``refused``: live versions that were refused before and have not changed.
+    ``deleted``: current loads whose object is gone from the bucket (their rows stay).
+    """
+
+    load: tuple[ObjectVersion, ...]
+    refused: tuple[RefusedObject, ...]
+    deleted: tuple[Load, ...]
+
+
+def plan_loads(
+    mode: Mode,
+    listing: Sequence[ObjectVersion],
+    current: Sequence[Load],
+    refused: Collection[RefusedObject],
+) -> Plan:
+    """Compare what is in the bucket with what is loaded.
+
+    The comparison is by version (key and ETag), never by time or order of names, so no order of arrival, no clock
+    and no lost event can hide an object.
+    """
+    live = {listed.version for listed in listing}
+    parked = tuple(entry for entry in refused if entry.listed.version in live)
+    parked_versions = {entry.listed.version for entry in parked}
+    candidates = [listed for listed in listing if listed.version not in parked_versions]
+    keys = {listed.key for listed in listing}
+    deleted = tuple(load for load in current if load.listed.key not in keys)
+    if mode == "overwrite":
+        load = _newest_unless_loaded(candidates, current, keys)
+    else:
+        loaded = {load.listed.version for load in current}
+        load = tuple(listed for listed in candidates if listed.version not in loaded)
+    return Plan(load, parked, deleted)
+
+
+def _newest_unless_loaded(
+    candidates: Sequence[ObjectVersion], current: Sequence[Load], live_keys: Collection[str]
+) -> tuple[ObjectVersion, ...]:
+    newest = max(candidates, key=lambda listed: (listed.last_modified, listed.key), default=None)
+    if newest is None:
+        return ()
+    for load in current:
+        kept_though_deleted = load.listed.key not in live_keys and (
+            (newest.last_modified, newest.key) < (load.listed.last_modified, load.listed.key)
+        )
+        if load.listed.version == newest.version or kept_though_deleted:
+            return ()
+    return (newest,)

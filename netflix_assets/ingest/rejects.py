@@ -1,0 +1,50 @@
+"""Which records of a file break the contract, where they stand and why.
+
+Runs only for files of which the loader took fewer records than the gate counted: reading every record in Python is
+about ten times slower than loading it. Does not belong here: where rejects are kept (``warehouse/``).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from netflix_assets.contract import Dataset
+from netflix_assets.ingest.gate import MAX_RECORD_BYTES, GatedFile, records
+from netflix_assets.values import fault
+
+
+@dataclass(frozen=True)
+class RejectedRecord:
+    """A record that is kept out of the raw table.
+
+    ``record_number`` counts from 1 without the header; ``line_number`` is the line of the file it starts at, from 1
+    with the header; ``columns`` are the contract's names of the faulty ones (empty when the record as a whole is at
+    fault); ``text`` is the record as it stood in the file, without its line end.
+    """
+
+    record_number: int
+    line_number: int
+    columns: tuple[str, ...]
+    reason: str
+    text: str
+
+
+def find_rejects(file: GatedFile, dataset: Dataset) -> Iterator[RejectedRecord]:
+    """The records that break the contract, in file order."""
+    for number, (line, text, fields) in enumerate(islice(records(file.original, dataset), 1, None), start=1):
+        columns, reasons = _faults(file, dataset, text, fields)
+        if reasons:
+            yield RejectedRecord(number, line, columns, "; ".join(reasons), text.rstrip("\r\n"))
+
+
+def _faults(file: GatedFile, dataset: Dataset, text: str, fields: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    if len(fields) != len(file.header):
+        return (), (f"{len(fields)} fields, the header has {len(file.header)}",)
+    if len(text) > MAX_RECORD_BYTES // 4 and len(text.encode()) > MAX_RECORD_BYTES:
+        return (), (f"the record is longer than {MAX_RECORD_BYTES:,} bytes",)
+    found = {
+        column.name: problem
+        for column, position in zip(dataset.columns, file.positions, strict=True)
+        if (problem := fault(column, fields[position]))
+    }
+    return tuple(found), tuple(found.values())

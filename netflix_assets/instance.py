@@ -1,0 +1,169 @@
+"""Dagster's storage under $NETFLIX_HOME, and a run of the graph in this process, as the commands need them."""
+
+import contextlib
+import io
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import dagster as dg
+
+from netflix_assets.jobs import EVERYTHING
+from netflix_assets.settings import Settings
+
+_POLL_S = 0.3
+
+
+class SelectionError(ValueError):
+    """A selection of assets that is not valid or empty."""
+
+
+@contextlib.contextmanager
+def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
+    """Dagster's storage."""
+    prepare_dagster_home(settings)
+    with dg.DagsterInstance.get() as instance:
+        yield instance
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """How a run ended: its id, whether it succeeded, what it built and checked, the errors of failed steps.
+
+    ``refused``: (raw asset, what was refused and why) of the datasets with refused objects in the bucket.
+    """
+
+    run_id: str
+    success: bool
+    materialized: tuple[str, ...]
+    failed_checks: tuple[str, ...]
+    warned_checks: tuple[str, ...]
+    passed_checks: int
+    errors: tuple[str, ...]
+    refused: tuple[tuple[str, str], ...]
+
+
+def prepare_dagster_home(settings: Settings) -> Path:
+    """Make $DAGSTER_HOME with its dagster.yaml, and say it to this process and its children."""
+    home = settings.dagster_home
+    home.mkdir(parents=True, exist_ok=True)
+    if not (home / "dagster.yaml").exists():
+        shutil.copyfile(Path(__file__).with_name("dagster.yaml"), home / "dagster.yaml")
+    os.environ["DAGSTER_HOME"] = str(home)
+    return home
+
+
+def run_graph(
+    settings: Settings,
+    defs: dg.Definitions,
+    *,
+    select: str | None = None,
+    full_refresh: bool = False,
+    progress: Callable[[str], None] = lambda _: None,
+) -> RunOutcome:
+    """One Dagster run of the whole graph, or of a selection, in this process; the UI shows it like any other.
+
+    ``select`` is Dagster's asset selection syntax. Raises: SelectionError when it selects nothing that can run.
+    """
+    job = defs.resolve_job_def(EVERYTHING)
+    selection = None if select is None else _selected(defs, select)
+    run_config: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    if full_refresh:
+        run_config["ops"] = {"dbt_models": {"config": {"full_refresh": True}}}
+    run_id = str(uuid.uuid4())
+    # dagster-dbt prints all that dbt prints; it stands in the run's log.
+    with (
+        open_instance(settings) as instance,
+        _followed(instance, run_id, progress),
+        contextlib.redirect_stdout(io.StringIO()),
+    ):
+        result = job.execute_in_process(
+            instance=instance, run_id=run_id, run_config=run_config, asset_selection=selection, raise_on_error=False
+        )
+        return _outcome(result)
+
+
+def _selected(defs: dg.Definitions, select: str) -> list[dg.AssetKey]:
+    graph = defs.resolve_asset_graph()
+    try:
+        chosen = dg.AssetSelection.from_string(select).resolve(graph)
+    except (dg.DagsterError, ValueError) as error:
+        raise SelectionError(f"--select {select!r}: {error}") from error
+    runnable = sorted(chosen & graph.executable_asset_keys)
+    if not runnable:
+        raise SelectionError(
+            f"--select {select!r} selects nothing that can run; examples: raw/movielens/ratings, "
+            "'key:\"raw/movielens/ratings\"+', group:marts"
+        )
+    return runnable
+
+
+@contextlib.contextmanager
+def _followed(instance: dg.DagsterInstance, run_id: str, progress: Callable[[str], None]) -> Iterator[None]:
+    """Report what the run logs while it goes on, from its event log."""
+    ended = Event()
+
+    def follow() -> None:
+        cursor = None
+        while not ended.wait(_POLL_S):
+            page = instance.get_records_for_run(run_id, cursor=cursor)
+            cursor = page.cursor
+            for record in page.records:
+                entry = record.event_log_entry
+                if entry.dagster_event is None or entry.dagster_event.event_type_value == "STEP_START":
+                    progress(entry.user_message)
+
+    thread = Thread(target=follow, name="progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _outcome(result: dg.ExecuteInProcessResult) -> RunOutcome:
+    checks = result.get_asset_check_evaluations()
+    failed = [check for check in checks if not check.passed]
+    errors = [
+        f"{event.step_key}: {_root_cause(event.step_failure_data.error)}"
+        for event in result.all_events
+        if event.is_step_failure
+    ]
+    return RunOutcome(
+        run_id=result.run_id,
+        success=result.success,
+        materialized=tuple(
+            event.asset_key.to_user_string()
+            for event in result.all_events
+            if event.is_step_materialization and event.asset_key
+        ),
+        failed_checks=tuple(_name(check) for check in failed if check.severity == dg.AssetCheckSeverity.ERROR),
+        warned_checks=tuple(_name(check) for check in failed if check.severity == dg.AssetCheckSeverity.WARN),
+        passed_checks=len(checks) - len(failed),
+        errors=tuple(errors),
+        refused=tuple(_refused(result)),
+    )
+
+
+def _refused(result: dg.ExecuteInProcessResult) -> Iterator[tuple[str, str]]:
+    for event in result.all_events:
+        if event.is_step_materialization and event.asset_key:
+            metadata = event.step_materialization_data.materialization.metadata
+            if "objects_refused" in metadata and metadata["objects_refused"].value:
+                yield event.asset_key.to_user_string(), str(metadata["refused"].value)
+
+
+def _name(check: dg.AssetCheckEvaluation) -> str:
+    return f"{check.asset_key.to_user_string()}: {check.check_name}"
+
+
+def _root_cause(error: Any) -> str:
+    while error.cause is not None:
+        error = error.cause
+    return str(error.message).strip()

@@ -1,0 +1,170 @@
+"""The landing assets: what lies in the bucket, one asset per dataset.
+
+They are external: nobody in here makes those files, they land. Every object version that is loaded is an event on its
+landing asset, so the asset's history is the dataset's history of drops. Does not belong here: loading (``raw.py``).
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+
+import dagster as dg
+
+from netflix_assets.contract import Dataset, Source, all_datasets
+from netflix_assets.ingest.level import LevelReport
+from netflix_assets.ingest.objects import ObjectVersion
+from netflix_assets.resources import LandingBucket, WarehouseResource
+from netflix_assets.warehouse.base import Load
+
+# More new objects than this in one run become lines of one event instead of an event each.
+MAX_EVENTS = 20
+
+BUCKET_CHECK = "bucket_matches_ledger"
+
+
+def landing_key(dataset: Dataset) -> dg.AssetKey:
+    """The asset key of the files of a dataset."""
+    return dg.AssetKey(["s3", dataset.source, dataset.name])
+
+
+def freshness_policy(dataset: Dataset) -> dg.FreshnessPolicy:
+    """How long the dataset may go without anything new, by its contract."""
+    return dg.FreshnessPolicy.time_window(
+        fail_window=timedelta(days=dataset.freshness.fail_after_days),
+        warn_window=timedelta(days=dataset.freshness.warn_after_days),
+    )
+
+
+def landing_assets(sources: Sequence[Source]) -> list[dg.AssetSpec]:
+    """One external asset per dataset."""
+    return [
+        dg.AssetSpec(
+            key=landing_key(dataset),
+            group_name="landing",
+            description=f"{dataset.description} Files: `{dataset.key_prefix}*.csv`, also gzipped.",
+            owners=list(dataset.owners),
+            kinds={"s3", "csv"},
+            freshness_policy=freshness_policy(dataset),
+            metadata={"mode": dataset.mode, "optional": dataset.optional},
+        )
+        for dataset in all_datasets(sources)
+    ]
+
+
+def arrivals(report: LevelReport) -> Iterator[dg.AssetMaterialization]:
+    """The events that a run leaves on the landing asset: one per object version that it loaded."""
+    key = landing_key(report.dataset)
+    if len(report.loads) <= MAX_EVENTS:
+        for load in report.loads:
+            listed = load.listed
+            yield dg.AssetMaterialization(
+                key,
+                description=f"{listed.key} ({listed.size:,} bytes)",
+                metadata={
+                    "object": listed.key,
+                    "etag": listed.etag,
+                    "bytes": listed.size,
+                    "last_modified": dg.MetadataValue.timestamp(listed.last_modified),
+                    "load_id": load.load_id,
+                },
+            )
+    else:
+        yield dg.AssetMaterialization(
+            key,
+            description=f"{len(report.loads)} objects",
+            metadata={"objects": objects_table(report.loads), "bytes": report.bytes},
+        )
+
+
+def objects_table(loads: Sequence[Load]) -> dg.TableMetadataValue:
+    """Loads as a table, for the metadata of an event."""
+    return dg.MetadataValue.table(
+        [
+            dg.TableRecord(
+                {
+                    "object": load.listed.key,
+                    "etag": load.listed.etag,
+                    "bytes": load.listed.size,
+                    "rows": load.rows_loaded,
+                    "rejected": load.rows_rejected,
+                    "load_id": load.load_id,
+                }
+            )
+            for load in loads
+        ],
+        schema=dg.TableSchema(
+            [
+                dg.TableColumn("object", "string"),
+                dg.TableColumn("etag", "string"),
+                dg.TableColumn("bytes", "int"),
+                dg.TableColumn("rows", "int"),
+                dg.TableColumn("rejected", "int"),
+                dg.TableColumn("load_id", "int"),
+            ]
+        ),
+    )
+
+
+def bucket_checks(sources: Sequence[Source], raw_key_of: dict[str, dg.AssetKey]) -> dg.AssetChecksDefinition:
+    """Bucket against ledger, for every dataset: refused, deleted and not yet loaded objects warn, they never block.
+
+    ``raw_key_of``: dataset id -> raw asset key, so that the comparison comes after the load in one run.
+    """
+    datasets = {dataset.id: dataset for dataset in all_datasets(sources)}
+    specs = [
+        dg.AssetCheckSpec(
+            BUCKET_CHECK,
+            asset=landing_key(dataset),
+            additional_deps=[raw_key_of[dataset.id]],
+            description="Every object in the bucket is loaded, and every loaded object is still in the bucket.",
+        )
+        for dataset in datasets.values()
+    ]
+
+    @dg.multi_asset_check(name=BUCKET_CHECK, specs=specs, can_subset=True)
+    def compare(
+        context: dg.AssetCheckExecutionContext, bucket: LandingBucket, warehouse: WarehouseResource
+    ) -> Iterator[dg.AssetCheckResult]:
+        wanted = {key.asset_key for key in context.selected_asset_check_keys}
+        with bucket.open() as store, warehouse.open() as connection:
+            for dataset in datasets.values():
+                if landing_key(dataset) in wanted:
+                    connection.prepare(dataset)
+                    listing = [each for each in store.list(dataset.key_prefix) if dataset.owns_key(each.key)]
+                    refused = {each.listed.version: each.reason for each in connection.refused_objects(dataset)}
+                    yield _compare(dataset, listing, connection.current_loads(dataset), refused)
+
+    return compare
+
+
+def _compare(
+    dataset: Dataset,
+    listing: Sequence[ObjectVersion],
+    current: Sequence[Load],
+    refused: dict[tuple[str, str, str], str],
+) -> dg.AssetCheckResult:
+    loaded = {load.listed.version for load in current}
+    live_keys = {listed.key for listed in listing}
+    waiting = [each.key for each in listing if each.version not in loaded and each.version not in refused]
+    if dataset.mode == "overwrite" and current:
+        waiting = []  # only the newest object is the table; older ones are not waited for
+    parked = {each.key: refused[each.version] for each in listing if each.version in refused}
+    deleted = [load.listed.key for load in current if load.listed.key not in live_keys]
+    problems = (
+        *(f"{key} refused: {reason}" for key, reason in parked.items()),
+        *(f"{key} is not loaded yet" for key in waiting),
+        *(f"{key} was deleted from the bucket; its rows stay" for key in deleted),
+    )
+    return dg.AssetCheckResult(
+        asset_key=landing_key(dataset),
+        check_name=BUCKET_CHECK,
+        passed=not problems,
+        severity=dg.AssetCheckSeverity.WARN,
+        description="; ".join(problems[:MAX_EVENTS]) or f"{len(listing)} objects, all accounted for",
+        metadata={
+            "objects": len(listing),
+            "refused": len(parked),
+            "not_loaded": len(waiting),
+            "deleted": len(deleted),
+            "awaited": not listing,
+        },
+    )

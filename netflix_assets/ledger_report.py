@@ -1,0 +1,100 @@
+"""What the ledger says, for people and for ``--json``: the state of every dataset, and rejects as a CSV to mend.
+
+Belongs here: pure functions over the warehouse's answers. Does not belong here: printing (``cli.py``).
+"""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from netflix_assets.contract import Dataset
+from netflix_assets.warehouse.base import Warehouse
+
+
+def dataset_status(dataset: Dataset, warehouse: Warehouse | None) -> dict[str, Any]:
+    """The state of one dataset; ``warehouse`` is None where nothing has ever been loaded.
+
+    ``objects``: objects whose rows count now. ``versions``: all loads there have been. ``state``: awaited (no file has
+    arrived yet), loaded, or refused (files arrived, none could be loaded).
+    """
+    loads = warehouse.loads(dataset) if warehouse else []
+    refused = warehouse.refused_objects(dataset) if warehouse else []
+    current = [load for load in loads if load.is_current]
+    loaded_versions = {load.listed.key: load.loaded_at for load in loads}
+    return {
+        "dataset": dataset.id,
+        "state": "loaded" if current else "refused" if refused else "awaited",
+        "optional": dataset.optional,
+        "objects": len(current),
+        "versions": len(loads),
+        "rows": sum(load.rows_loaded for load in current),
+        "rejected": sum(load.rows_rejected for load in current),
+        "bytes": sum(load.listed.size for load in current),
+        "last_loaded_at": max(loaded_versions.values()).isoformat() if loaded_versions else None,
+        "refused": [
+            {"object": each.listed.key, "etag": each.listed.etag, "outcome": each.outcome, "reason": each.reason}
+            for each in refused
+        ],
+    }
+
+
+def write_rejects(dataset: Dataset, rejects: Sequence[Mapping[str, Any]], file: Path) -> int:
+    """Write rejected records under the contract's header, so that they can be mended and landed again.
+
+    Values stand under their own column where the record can be taken apart by its object's header; a record with too
+    few or too many fields stands as it came. Returns the number of records.
+    """
+    with file.open("w", encoding="utf-8", newline="") as target:
+        writer = csv.writer(target, delimiter=dataset.delimiter, lineterminator="\n")
+        writer.writerow([column.file_name for column in dataset.columns])
+        for reject in rejects:
+            writer.writerow(_in_contract_order(dataset, reject["header"], reject["raw_text"]))
+    return len(rejects)
+
+
+def _in_contract_order(dataset: Dataset, header: str, raw_text: str) -> list[str]:
+    names, fields = _fields(header, dataset.delimiter), _fields(raw_text, dataset.delimiter)
+    if len(names) != len(fields):
+        return fields
+    values = dict(zip(names, fields, strict=True))
+    return [values[column.file_name] for column in dataset.columns]
+
+
+def _fields(record: str, delimiter: str) -> list[str]:
+    return next(csv.reader(io.StringIO(record, newline=""), delimiter=delimiter), [])
+
+
+def answers(warehouse: Warehouse) -> Iterator[tuple[str, list[str], list[tuple[Any, ...]]]]:
+    """A few answers from the marts: question, column names, rows."""
+    for question, names, query in _QUESTIONS:
+        yield question, names, warehouse.execute(query)
+
+
+_QUESTIONS: tuple[tuple[str, list[str], str], ...] = (
+    (
+        "Which films are rated most, and how?",
+        ["film", "ratings", "average"],
+        """
+        select title, n_ratings, round(avg_rating, 2) from marts.mart_movie_ratings
+        order by n_ratings desc, movie_id limit 5
+        """,
+    ),
+    (
+        "Which films split their audience?",
+        ["film", "ratings", "average", "polarization"],
+        """
+        select title, n_ratings, round(avg_rating, 2), round(polarization_score, 2) from marts.mart_movie_ratings
+        where is_polarized order by polarization_score desc, movie_id limit 5
+        """,
+    ),
+    (
+        "Which days saw unusual activity?",
+        ["day", "ratings", "robust z"],
+        """
+        select cast(date_day as varchar), n_ratings, round(robust_z, 1) from marts.mart_rating_trends
+        where is_anomalous order by abs(robust_z) desc, date_day limit 5
+        """,
+    ),
+)

@@ -1,0 +1,161 @@
+"""The raw assets: one table per dataset, brought level with the bucket by its run, with the checks that must hold.
+
+Does not belong here: how an object is loaded (``ingest/level.py``), what is built from the tables (``dbt.py``).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+from netflix_assets.contract import Dataset, Source, all_datasets
+from netflix_assets.ingest.level import LevelReport, bring_level
+from netflix_assets.ingest.objects import fingerprint
+from netflix_assets.landing import arrivals, freshness_policy, landing_key, objects_table
+from netflix_assets.resources import LandingBucket, WarehouseResource
+from netflix_assets.settings import Settings
+from netflix_assets.warehouse.base import Counts, raw_columns
+
+FINGERPRINT = "bucket_fingerprint"  # metadata: the state of the listing that the table was brought level with
+
+ACCOUNTED = "records_accounted"
+RECONCILED = "rows_match_ledger"
+NO_REJECTS = "no_rejected_rows"
+
+
+def raw_key(dataset: Dataset) -> dg.AssetKey:
+    """The asset key of the raw table of a dataset."""
+    return dg.AssetKey(["raw", dataset.source, dataset.name])
+
+
+def raw_assets(sources: Sequence[Source], settings: Settings) -> list[dg.AssetsDefinition]:
+    """One asset per dataset; a run loads whatever the bucket has and the ledger lacks."""
+    return [_raw_asset(dataset, settings) for dataset in all_datasets(sources)]
+
+
+def _raw_asset(dataset: Dataset, settings: Settings) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=raw_key(dataset),
+        deps=[landing_key(dataset)],
+        group_name="raw",
+        description=f"{dataset.description} Every load of every object, typed by the contract; "
+        f"`{dataset.table}_current` has the rows that count now.",
+        owners=list(dataset.owners),
+        kinds={"duckdb"},
+        freshness_policy=freshness_policy(dataset),
+        check_specs=_check_specs(dataset),
+        metadata={
+            "dagster/column_schema": _column_schema(dataset),
+            "dagster/table_name": f"raw.{dataset.table}",
+            "mode": dataset.mode,
+        },
+    )
+    def load(
+        context: dg.AssetExecutionContext, bucket: LandingBucket, warehouse: WarehouseResource
+    ) -> Iterator[dg.MaterializeResult[Any]]:
+        with bucket.open() as store, warehouse.open() as connection:
+            report = bring_level(
+                dataset,
+                store,
+                connection,
+                context.run_id,
+                work_folder=settings.home / "tmp",
+                settle_seconds=settings.settle_seconds if settings.serves_s3 else 0,
+                log=context.log.info,
+            )
+            counts = connection.counts(dataset)
+        for event in arrivals(report):
+            context.log_event(event)
+        for refused in report.refused:
+            context.log.warning(f"raw/{dataset.id}: {refused.listed.key} {refused.outcome}: {refused.reason}")
+        for warning in report.warnings:
+            context.log.warning(f"raw/{dataset.id}: {warning}")
+        yield dg.MaterializeResult(metadata=_metadata(report, counts), check_results=list(_checks(counts)))
+
+    return load
+
+
+def _check_specs(dataset: Dataset) -> list[dg.AssetCheckSpec]:
+    key = raw_key(dataset)
+    return [
+        dg.AssetCheckSpec(
+            ACCOUNTED,
+            asset=key,
+            blocking=True,
+            description="Every record that came in was loaded or is kept in ops.rejected_rows with its reason.",
+        ),
+        dg.AssetCheckSpec(
+            RECONCILED,
+            asset=key,
+            blocking=True,
+            description="The rows of the current loads by the ledger are the rows of the _current view.",
+        ),
+        dg.AssetCheckSpec(NO_REJECTS, asset=key, description="No record of the current loads broke the contract."),
+    ]
+
+
+def _checks(counts: Counts) -> Iterator[dg.AssetCheckResult]:
+    yield dg.AssetCheckResult(
+        check_name=ACCOUNTED,
+        passed=counts.unaccounted_loads == 0 and counts.kept_rejects == counts.rejected_rows,
+        metadata={
+            "unaccounted_loads": counts.unaccounted_loads,
+            "rejected_by_ledger": counts.rejected_rows,
+            "kept_in_rejected_rows": counts.kept_rejects,
+        },
+    )
+    yield dg.AssetCheckResult(
+        check_name=RECONCILED,
+        passed=counts.ledger_rows == counts.current_rows,
+        metadata={"rows_by_ledger": counts.ledger_rows, "rows_in_current": counts.current_rows},
+    )
+    yield dg.AssetCheckResult(
+        check_name=NO_REJECTS,
+        passed=counts.rejected_rows == 0,
+        severity=dg.AssetCheckSeverity.WARN,
+        description="Look at them with: netflix-assets rejects list" if counts.rejected_rows else None,
+        metadata={"rejected_rows": counts.rejected_rows},
+    )
+
+
+def _metadata(report: LevelReport, counts: Counts) -> Mapping[str, Any]:
+    seconds = max(report.seconds, 1e-3)
+    metadata: dict[str, Any] = {
+        "dagster/row_count": counts.current_rows,
+        "objects_in_bucket": len(report.listing),
+        "objects_loaded": len(report.loads),
+        "objects_refused": sum(each.outcome == "refused" for each in report.refused),
+        "objects_deleted": len(report.deleted),
+        "awaited": report.awaited,
+        "rows_loaded": report.rows_loaded,
+        "rows_rejected": report.rows_rejected,
+        "bytes_loaded": report.bytes,
+        "seconds": round(report.seconds, 3),
+        "rows_per_second": round(report.rows_loaded / seconds),
+        FINGERPRINT: fingerprint(report.listing),
+    }
+    if report.loads:
+        metadata["loads"] = objects_table(report.loads)
+    if report.refused:
+        metadata["refused"] = dg.MetadataValue.md(
+            "\n".join(f"- `{each.listed.key}` {each.outcome}: {each.reason}" for each in report.refused)
+        )
+    if report.warnings:
+        metadata["warnings"] = dg.MetadataValue.md("\n".join(f"- {warning}" for warning in report.warnings))
+    return metadata
+
+
+def _column_schema(dataset: Dataset) -> dg.TableSchema:
+    described = {column.name: column.description for column in dataset.columns}
+    nullable = {column.name: column.nullable for column in dataset.columns}
+    return dg.TableSchema(
+        [
+            dg.TableColumn(
+                name,
+                kind,
+                description=described.get(name, "The load that brought the row, see ops.loads."),
+                constraints=dg.TableColumnConstraints(nullable=nullable.get(name, False)),
+            )
+            for name, kind in raw_columns(dataset).items()
+        ]
+    )

@@ -1,0 +1,111 @@
+"""What a value must look like to be of its column's type and to keep the column's rules.
+
+The forms are regular expressions that Python, DuckDB and Snowflake read alike; the warehouses use them in SQL to accept
+records (``warehouse/typing.py``), Python uses them to say what is wrong with the others (``ingest/rejects.py``). A load
+commits only when both agree on every record. Does not belong here: SQL, files, anything of Dagster.
+"""
+
+import math
+import re
+from collections.abc import Callable
+from datetime import date, datetime
+from decimal import Decimal
+from functools import lru_cache
+
+from netflix_assets.contract import Column
+
+_NUMBER = "([0-9]+([.][0-9]*)?|[.][0-9]+)"
+_DATE = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
+
+# A type cast alone is too kind: DuckDB's turns '2.7' into 3, '0x10' into 16, '1_000' into 1000 and takes 'nan'.
+_FORMS = {
+    "integer": "[+-]?[0-9]+",
+    "bigint": "[+-]?[0-9]+",
+    "double": f"[+-]?{_NUMBER}([eE][+-]?[0-9]+)?",
+    "boolean": "(true|false|TRUE|FALSE|True|False)",
+    "date": _DATE,
+    "timestamp": f"{_DATE}[ T][0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}([.][0-9]{{1,6}})?",
+}
+_INTEGER_BOUNDS = {"integer": 2**31, "bigint": 2**63}
+_SHOWN = 60  # characters of a value that a reason quotes
+
+
+def form(column: Column) -> str | None:
+    """The regular expression that a value of this column must match as a whole; None where any text will do."""
+    if column.scale is not None:
+        # Digits beyond the scale may only be zeros: anything else would be rounded, that is changed.
+        return f"[+-]?([0-9]+([.][0-9]{{0,{column.scale}}}0*)?|[.][0-9]{{1,{max(column.scale, 1)}}}0*)"
+    return _FORMS.get(column.type)
+
+
+def precision(column: Column) -> tuple[int, int] | None:
+    """(precision, scale) of a decimal column, None for other types."""
+    digits = re.findall(r"[0-9]+", column.type)
+    return (int(digits[0]), int(digits[1])) if digits else None
+
+
+def fault(column: Column, text: str) -> str | None:
+    """Why ``text`` is not a value of this column, in words for the person who sent the file; None when it is one."""
+    if text == "":
+        return None if column.nullable else f"{column.name} is empty"
+    shown = repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "…")
+    problem = _type_problem(column, text) or _rule_problem(column, text)
+    return f"{column.name} {shown} {problem}" if problem else None
+
+
+@lru_cache(maxsize=512)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
+
+
+def _matches(pattern: str, text: str) -> bool:
+    return _compiled(pattern).fullmatch(text) is not None
+
+
+def _type_problem(column: Column, text: str) -> str | None:
+    expected = form(column)
+    if expected is not None and not _matches(expected, text):
+        return f"is not {_article(column.type)}"
+    if column.type in _INTEGER_BOUNDS:
+        bound = _INTEGER_BOUNDS[column.type]
+        return None if -bound <= int(text) < bound else f"does not fit {_article(column.type)}"
+    digits = precision(column)
+    if digits is not None:
+        return None if abs(Decimal(text)) < 10 ** (digits[0] - digits[1]) else f"does not fit {column.type}"
+    if column.type == "double":
+        return None if math.isfinite(float(text)) else "does not fit a double"
+    if column.type in _CALENDAR:
+        return None if _exists(_CALENDAR[column.type], text) else f"is no {column.type} of the calendar"
+    return None
+
+
+_CALENDAR: dict[str, Callable[[str], object]] = {
+    "date": date.fromisoformat,
+    "timestamp": datetime.fromisoformat,
+}
+
+
+def _exists(parse: Callable[[str], object], text: str) -> bool:
+    try:
+        parse(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _rule_problem(column: Column, text: str) -> str | None:
+    if column.values and text not in column.values:
+        return f"is none of {', '.join(column.values)}"
+    if column.pattern is not None and not _matches(column.pattern, text):
+        return f"does not look like {column.pattern}"
+    if column.min is not None and Decimal(text) < column.min:
+        return f"below {column.min}"
+    if column.max is not None and Decimal(text) > column.max:
+        return f"above {column.max}"
+    if column.multiple_of is not None and Decimal(text) % column.multiple_of != 0:
+        return f"is no multiple of {column.multiple_of}"
+    return None
+
+
+def _article(type_name: str) -> str:
+    return f"an {type_name}" if type_name[0] in "aeiou" else f"a {type_name}"

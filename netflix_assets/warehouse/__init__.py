@@ -1,0 +1,1 @@
+"""The warehouses behind one protocol. Knows no Dagster."""

@@ -1,0 +1,88 @@
+"""The one SQL template that types records: strict form first, then the cast, then the contract's rules.
+
+It reads text columns ``t0 … tn`` (one per column of the contract, in its order, empty text as NULL) and keeps the
+records of which every value is right. Both warehouses use it; what they spell differently is in ``Dialect``. Which
+records were left out, and why, is found by ``ingest/rejects.py`` with the same forms.
+"""
+
+from dataclasses import dataclass
+
+from netflix_assets.contract import Column, Dataset
+from netflix_assets.values import form
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a warehouse spells what the template needs; each is a format string."""
+
+    matches: str  # whole-text regular expression match of {text} with {pattern}
+    is_finite: str  # whether the double {value} is neither infinite nor NaN
+
+
+def literal(text: str) -> str:
+    """A text as an SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def typed_select(dataset: Dataset, source: str, dialect: Dialect, *, numeric: bool) -> str:
+    """SELECT of the contract's columns, typed, from a relation of text columns ``t0 … tn``.
+
+    ``numeric`` says that the gate saw nothing but digits, points, commas and line ends, so that an integer is proven by
+    the absence of a point; this costs a third of what the general proof costs (ratings of ml-25m: 3.4 s against 4.6 s
+    above a plain typed read of 4.7 s).
+    """
+    columns = dataset.columns
+    texts = [f"t{index}" for index in range(len(columns))]
+    typed = ",\n        ".join(
+        f"{_cast(column, text)} as {column.name}" for column, text in zip(columns, texts, strict=True)
+    )
+    valid = "\n    and ".join(
+        _is_valid(column, text, dialect, numeric=numeric) for column, text in zip(columns, texts, strict=True)
+    )
+    names = ", ".join(column.name for column in columns)
+    return f"""
+select {names}
+from (
+    select
+        {typed},
+        {", ".join(texts)}
+    from {source}
+) as records
+where {valid}"""
+
+
+def _cast(column: Column, text: str) -> str:
+    return text if column.type == "text" else f"try_cast({text} as {column.type})"
+
+
+def _is_valid(column: Column, text: str, dialect: Dialect, *, numeric: bool) -> str:
+    tests = [f"{column.name} is not null", *_form_tests(column, text, dialect, numeric=numeric)]
+    if column.values:
+        tests.append(f"{text} in ({', '.join(map(literal, column.values))})")
+    if column.pattern is not None:
+        tests.append(dialect.matches.format(text=text, pattern=literal(column.pattern)))
+    if column.min is not None:
+        tests.append(f"{column.name} >= {column.min}")
+    if column.max is not None:
+        tests.append(f"{column.name} <= {column.max}")
+    if column.multiple_of is not None:
+        tests.append(f"{column.name} % {column.multiple_of} = 0")
+    valid = " and ".join(tests)
+    return f"({text} is null or ({valid}))" if column.nullable else f"({valid})"
+
+
+def _form_tests(column: Column, text: str, dialect: Dialect, *, numeric: bool) -> list[str]:
+    pattern = form(column)
+    if pattern is None:
+        return []
+    if numeric and column.type in ("integer", "bigint"):
+        return [f"position('.' in {text}) = 0"]
+    if numeric and column.type == "double":
+        return []
+    # A value that is spelled as the warehouse itself would spell it is right; only others need the regular expression,
+    # which costs five times as much.
+    matches = dialect.matches.format(text=text, pattern=literal(pattern))
+    tests = [f"case when cast({column.name} as varchar) = {text} then true else {matches} end"]
+    if column.type == "double":
+        tests.append(dialect.is_finite.format(value=column.name))
+    return tests
