@@ -5,7 +5,7 @@ to). Does not belong here: how files are read or loaded (``ingest/``, ``warehous
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 CONTRACTS_DIR = Path(__file__).parent / "contracts"
 
 _SNAKE_CASE = re.compile(r"[a-z][a-z0-9_]*")
+_MAX_DIGITS = 38  # of a decimal, in both warehouses
 _TYPE = re.compile(r"integer|bigint|double|boolean|date|timestamp|text|decimal\(([0-9]+),([0-9]+)\)")
 
 
@@ -31,10 +32,13 @@ def _snake_case(name: str) -> str:
 
 
 def _column_type(text: str) -> str:
-    if not _TYPE.fullmatch(text):
+    match = _TYPE.fullmatch(text)
+    if match is None:
         raise ValueError(
             f"unknown type '{text}'; use integer, bigint, decimal(p,s), double, boolean, date, timestamp or text"
         )
+    if match[1] and not (1 <= int(match[1]) <= _MAX_DIGITS and int(match[2]) <= int(match[1])):
+        raise ValueError(f"'{text}' needs 1 to {_MAX_DIGITS} digits, and no more of them after the point than in all")
     return text
 
 
@@ -72,7 +76,12 @@ class Column(_Strict):
         if not numeric and any(rule is not None for rule in (self.min, self.max, self.multiple_of)):
             raise ValueError(f"column '{self.name}': min, max and multiple_of need a number, not {self.type}")
         if self.pattern is not None:
-            re.compile(self.pattern)
+            try:
+                re.compile(self.pattern)
+            except re.error as error:
+                raise ValueError(
+                    f"column '{self.name}': pattern '{self.pattern}' is no regular expression ({error})"
+                ) from error
         return self
 
     @property
@@ -117,7 +126,7 @@ class Dataset(_Strict):
     file: str = ""
     longer_files: tuple[str, ...] = ()  # files of other datasets that start with this one's name; set by load_source
     optional: bool = False
-    delimiter: str = Field(default=",", min_length=1, max_length=1)
+    delimiter: str = Field(default=",", pattern=r"^[\t !#-/:-@\[-`{-~]$")  # one ASCII sign other than a quote
     freshness: Freshness
     tolerance: Tolerance = Tolerance()
     owners: tuple[str, ...] = ()
@@ -200,12 +209,23 @@ def load_source(path: Path) -> Source:
         ]
         return Source.model_validate(content)
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}" for problem in error.errors()
-        )
+        problems = "; ".join(f"{_entry(content, problem['loc'])}: {problem['msg']}" for problem in error.errors())
         raise ContractError(f"contract {path}: {problems}") from error
-    except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
         raise ContractError(f"contract {path}: not a contract file ({error!r})") from error
+
+
+def _entry(content: object, location: Iterable[int | str]) -> str:
+    """Where in a contract file something is wrong: datasets and columns by their names, not by their numbers."""
+    names: list[str] = []
+    for part in location:
+        if isinstance(content, Mapping):
+            content = content.get(part)
+        elif isinstance(content, Sequence) and isinstance(part, int) and part < len(content):
+            content = content[part]
+        name = content.get("name") if isinstance(part, int) and isinstance(content, Mapping) else None
+        names.append(str(part if name is None else name))
+    return ".".join(names)
 
 
 def load_sources(folder: Path = CONTRACTS_DIR) -> tuple[Source, ...]:

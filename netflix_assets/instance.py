@@ -14,6 +14,7 @@ from typing import Any
 import dagster as dg
 
 from netflix_assets.jobs import EVERYTHING
+from netflix_assets.resources import landing_bucket
 from netflix_assets.settings import Settings
 
 _POLL_S = 0.3
@@ -76,8 +77,10 @@ def run_graph(
     if full_refresh:
         run_config["ops"] = {"dbt_models": {"config": {"full_refresh": True}}}
     run_id = str(uuid.uuid4())
-    # dagster-dbt prints all that dbt prints; it stands in the run's log.
+    # The bucket stays open for the whole run, so that a local S3 is started once and not for each step. dagster-dbt
+    # prints all that dbt prints; it stands in the run's log.
     with (
+        landing_bucket(settings).open(),
         open_instance(settings) as instance,
         _followed(instance, run_id, progress),
         contextlib.redirect_stdout(io.StringIO()),

@@ -20,7 +20,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -33,6 +33,10 @@ _POLL_S = 0.05
 
 class LocalS3Error(RuntimeError):
     """The local S3 cannot be started; the message says why and what to do."""
+
+
+# Servers that this process started: it must wait for their end, or they stay behind as zombies.
+_started: dict[int, subprocess.Popen[bytes]] = {}
 
 
 @dataclass(frozen=True)
@@ -162,6 +166,7 @@ def _start(server: LocalS3) -> None:
             stderr=output,
             start_new_session=True,
         )
+    _started[process.pid] = process
     _pid_file(server).write_text(str(process.pid), encoding="utf-8")
     deadline = time.monotonic() + START_TIMEOUT_S
     while not _answers(server):
@@ -177,15 +182,13 @@ def _start(server: LocalS3) -> None:
 def _stop(server: LocalS3) -> None:
     pid = _pid(server)
     if pid is not None:
-        try:
+        with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
-            os.waitpid(pid, 0)
-        except ProcessLookupError:
-            pass
-        except ChildProcessError:  # started by another command: wait for its port, which the next start needs
-            deadline = time.monotonic() + STOP_TIMEOUT_S
-            while _listens(server) and time.monotonic() < deadline:
-                time.sleep(_POLL_S)
+        if pid in _started:
+            _started.pop(pid).wait(STOP_TIMEOUT_S)
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        while _listens(server) and time.monotonic() < deadline:  # the next start needs the port
+            time.sleep(_POLL_S)
     _pid_file(server).unlink(missing_ok=True)
 
 

@@ -58,7 +58,7 @@ def _raw_asset(dataset: Dataset, settings: Settings) -> dg.AssetsDefinition:
                 dataset,
                 store,
                 connection,
-                context.run_id,
+                context.run.run_id,
                 work_folder=settings.home / "tmp",
                 settle_seconds=settings.settle_seconds if settings.serves_s3 else 0,
                 log=context.log.info,

@@ -10,21 +10,24 @@ import re
 from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
+from fractions import Fraction
 from functools import lru_cache
 
 from netflix_assets.contract import Column
 
 _NUMBER = "([0-9]+([.][0-9]*)?|[.][0-9]+)"
-_DATE = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_YEAR = "([1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])"  # there is no year 0000
+_DATE = f"{_YEAR}-[0-9]{{2}}-[0-9]{{2}}"
 
-# A type cast alone is too kind: DuckDB's turns '2.7' into 3, '0x10' into 16, '1_000' into 1000 and takes 'nan'.
+# A type cast alone is too kind: DuckDB's turns '2.7' into 3, '0x10' into 16, '1_000' into 1000 and takes 'nan'; its
+# dates may be 'infinity' or before Christ, its days may have an hour 24.
 _FORMS = {
     "integer": "[+-]?[0-9]+",
     "bigint": "[+-]?[0-9]+",
     "double": f"[+-]?{_NUMBER}([eE][+-]?[0-9]+)?",
     "boolean": "(true|false|TRUE|FALSE|True|False)",
     "date": _DATE,
-    "timestamp": f"{_DATE}[ T][0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}([.][0-9]{{1,6}})?",
+    "timestamp": f"{_DATE}[ T]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{{1,6}})?",
 }
 _INTEGER_BOUNDS = {"integer": 2**31, "bigint": 2**63}
 _SHOWN = 60  # characters of a value that a reason quotes
@@ -34,7 +37,8 @@ def form(column: Column) -> str | None:
     """The regular expression that a value of this column must match as a whole; None where any text will do."""
     if column.scale is not None:
         # Digits beyond the scale may only be zeros: anything else would be rounded, that is changed.
-        return f"[+-]?([0-9]+([.][0-9]{{0,{column.scale}}}0*)?|[.][0-9]{{1,{max(column.scale, 1)}}}0*)"
+        fraction = f"[0-9]{{1,{column.scale}}}0*" if column.scale else "0+"
+        return f"[+-]?([0-9]+([.][0-9]{{0,{column.scale}}}0*)?|[.]{fraction})"
     return _FORMS.get(column.type)
 
 
@@ -55,7 +59,7 @@ def fault(column: Column, text: str) -> str | None:
 
 @lru_cache(maxsize=512)
 def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern)
+    return re.compile(pattern, re.ASCII)  # as in RE2, \d is 0 to 9
 
 
 def _matches(pattern: str, text: str) -> bool:
@@ -68,10 +72,10 @@ def _type_problem(column: Column, text: str) -> str | None:
         return f"is not {_article(column.type)}"
     if column.type in _INTEGER_BOUNDS:
         bound = _INTEGER_BOUNDS[column.type]
-        return None if -bound <= int(text) < bound else f"does not fit {_article(column.type)}"
+        return None if -bound <= Decimal(text) < bound else f"does not fit {_article(column.type)}"
     digits = precision(column)
     if digits is not None:
-        return None if abs(Decimal(text)) < 10 ** (digits[0] - digits[1]) else f"does not fit {column.type}"
+        return None if Decimal(text).copy_abs() < 10 ** (digits[0] - digits[1]) else f"does not fit {column.type}"
     if column.type == "double":
         return None if math.isfinite(float(text)) else "does not fit a double"
     if column.type in _CALENDAR:
@@ -98,13 +102,18 @@ def _rule_problem(column: Column, text: str) -> str | None:
         return f"is none of {', '.join(column.values)}"
     if column.pattern is not None and not _matches(column.pattern, text):
         return f"does not look like {column.pattern}"
-    if column.min is not None and Decimal(text) < column.min:
+    if column.min is not None and _number(column, text) < _number(column, column.min):
         return f"below {column.min}"
-    if column.max is not None and Decimal(text) > column.max:
+    if column.max is not None and _number(column, text) > _number(column, column.max):
         return f"above {column.max}"
-    if column.multiple_of is not None and Decimal(text) % column.multiple_of != 0:
+    if column.multiple_of is not None and _number(column, text) % _number(column, column.multiple_of) != 0:
         return f"is no multiple of {column.multiple_of}"
     return None
+
+
+def _number(column: Column, value: str | Decimal) -> Fraction:
+    # A double is compared as the nearest double, as the warehouse does; everything else exactly.
+    return Fraction(float(value)) if column.type == "double" else Fraction(Decimal(value))
 
 
 def _article(type_name: str) -> str:

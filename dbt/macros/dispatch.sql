@@ -76,9 +76,9 @@
 {% macro snowflake__select_exploded(relation, columns, list_column, element) -%}
     select
         {{ columns | join(', ') }},
-        cast(exploded.value as varchar) as {{ element }}
+        cast(flattened.value as varchar) as {{ element }}
     from {{ relation }},
-        lateral flatten(input => {{ list_column }}) as exploded
+        lateral flatten(input => {{ list_column }}) as flattened
 {%- endmacro %}
 
 

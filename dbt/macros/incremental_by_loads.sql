@@ -18,7 +18,8 @@
     - the watermark may fall (the newest load is removed): loads above it are then applied again, to the same result.
     So any order of arrival, with duplicates, corrections, removals and replays, gives what a full refresh gives.
 
-    Cost: two scans of key columns and one hash join, about a second for 250 thousand new rows in 25 million.
+    Cost: two scans of load ids and one hash join of the new keys with the raw keys; about two seconds (two cores) for 250
+    thousand new rows in 25 million, where the full refresh takes nine.
 -#}
 
 {% macro affected_keys(staging, ledger, dataset, key) -%}

@@ -9,22 +9,26 @@ Does not belong here: values (``values.py``), which objects to load (``level.py`
 
 import codecs
 import csv
+import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import chain
 from pathlib import Path
+from typing import TextIO
 
 from netflix_assets.contract import Dataset
 from netflix_assets.ingest.objects import BLOCK_BYTES
 
-# One record may be at most this long: DuckDB's reader stops at 2,097,152 bytes a line.
+# One record, with its line end, may be at most this long: DuckDB's reader leaves longer ones out.
 MAX_RECORD_BYTES = 2_000_000
 # Python's csv module stops at 131,072 characters a field unless told otherwise.
 csv.field_size_limit(16 * MAX_RECORD_BYTES)
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _NUMERIC_BYTES = b"0123456789.,\r\n"
+_ENDS = (b"\n", b"\r")
 _END_MARK = "\x00end"  # cannot stand in a file: NUL bytes are refused
 
 
@@ -61,9 +65,10 @@ def pass_gate(blocks: Iterable[bytes], dataset: Dataset, path: Path) -> GatedFil
 
     Raises: RefusedError when the object cannot be loaded.
     """
-    scan = _Scan()
+    bom, text = _without_bom(_plain(blocks))
+    scan = _Scan(dataset.delimiter.encode(), start=len(bom))
     with path.open("wb") as file:
-        for block in _without_bom(_plain(blocks)):
+        for block in text:
             scan.feed(block)
             file.write(block)
     if scan.size == 0:
@@ -71,11 +76,11 @@ def pass_gate(blocks: Iterable[bytes], dataset: Dataset, path: Path) -> GatedFil
     scan.finish()
     header = _first_record(path, dataset)
     positions, warnings = compare_header(header, dataset)
-    if scan.is_plain:
+    if scan.is_plain and not (scan.has_empty_last_field and _some_are_too_wide(path, dataset, len(header))):
         loadable, count = path, scan.line_count - 1
     else:
         loadable = path.with_suffix(".normalised")
-        count = _normalise(path, loadable, dataset)
+        count = _normalise(path, loadable, dataset, len(header))
     if count == 0:
         raise RefusedError("the file has a header and no records; the rows loaded before stay", ignored=True)
     numeric = scan.numeric and dataset.delimiter == ","
@@ -97,18 +102,40 @@ def records(path: Path, dataset: Dataset) -> Iterator[tuple[int, str, list[str]]
 
     with path.open(encoding="utf-8", newline="") as file:
         first = 1
-        for fields in csv.reader(remembered(file), delimiter=dataset.delimiter):
-            if fields == [_END_MARK]:
-                return
-            if fields and fields[-1].endswith(_END_MARK):
-                raise RefusedError(
-                    f'the record that starts at line {first} opens a quote (") that is never closed: the file is '
-                    "damaged or cut off"
-                )
-            if fields:
-                yield first, "".join(lines), fields
-            first += len(lines)
-            lines.clear()
+        unclosed = (
+            'the record that starts at line {} opens a quote (") that is never closed: the file is damaged or cut off'
+        )
+        try:
+            for fields in csv.reader(remembered(file), delimiter=dataset.delimiter):
+                if fields == [_END_MARK]:
+                    return
+                if fields and fields[-1].endswith(_END_MARK):
+                    raise RefusedError(unclosed.format(first))
+                if fields:
+                    yield first, "".join(lines), fields
+                first += len(lines)
+                lines.clear()
+        except csv.Error as error:  # a field longer than the limit
+            raise RefusedError(unclosed.format(first)) from error
+
+
+def record_fault(text: str, fields: Sequence[str], dataset: Dataset, width: int) -> str | None:
+    """Why a record cannot be taken apart into as many fields as the header has (``width``); None when it can."""
+    if '"' in text and not _well_quoted(dataset.delimiter).fullmatch(text):
+        return 'a quote (") stands within a field: put the whole field in quotes and double those in it'
+    if len(fields) != width:
+        return f"{len(fields)} fields, the header has {width}"
+    if len(text) > MAX_RECORD_BYTES // 4 and len(text.encode()) > MAX_RECORD_BYTES:
+        return f"the record is longer than {MAX_RECORD_BYTES:,} bytes"
+    return None
+
+
+@lru_cache
+def _well_quoted(delimiter: str) -> re.Pattern[str]:
+    # Fields by RFC 4180: in quotes as a whole, quotes within doubled, or without any quote.
+    mark = re.escape(delimiter)
+    one = rf'(?:"[^"]*+(?:""[^"]*+)*+"|[^"\r\n{mark}]*+)'
+    return re.compile(rf"{one}(?:{mark}{one})*+[\r\n]*+")
 
 
 def compare_header(header: Sequence[str], dataset: Dataset) -> tuple[tuple[int, ...], tuple[str, ...]]:
@@ -135,12 +162,15 @@ def compare_header(header: Sequence[str], dataset: Dataset) -> tuple[tuple[int, 
 class _Scan:
     """What one pass over the bytes tells; every test here runs at memory speed."""
 
+    delimiter: bytes
+    start: int = 0  # bytes of the file before the first that is fed
     size: int = 0
     lf: int = 0
     cr: int = 0
     crlf: int = 0
     has_quote: bool = False
     has_blank_line: bool = False
+    has_empty_last_field: bool = False
     numeric: bool = True
     _last: bytes = b""
     _utf8: codecs.IncrementalDecoder = field(default_factory=codecs.getincrementaldecoder("utf-8"))
@@ -160,6 +190,9 @@ class _Scan:
             or b"\n\r" in block
             or (self.size == 0 and block[:1] in (b"\n", b"\r"))
         )
+        self.has_empty_last_field = self.has_empty_last_field or any(
+            self.delimiter + end in text for text in (self._last + block[: len(self.delimiter)], block) for end in _ENDS
+        )
         if self.numeric:
             self.numeric = not self._body(block).translate(None, _NUMERIC_BYTES)
         self.size += len(block)
@@ -170,6 +203,7 @@ class _Scan:
             self._utf8.decode(b"", final=True)
         except UnicodeDecodeError as error:
             raise RefusedError("the file ends in the middle of a UTF-8 character: it was cut off") from error
+        self.has_empty_last_field = self.has_empty_last_field or self._last == self.delimiter[-1:]
 
     @property
     def is_plain(self) -> bool:
@@ -184,9 +218,9 @@ class _Scan:
     def _body(self, block: bytes) -> bytes:
         if not self._in_header:
             return block
-        _, line_end, body = block.partition(b"\n")
-        self._in_header = not line_end
-        return body
+        ends = [position for position in map(block.find, _ENDS) if position >= 0]
+        self._in_header = not ends
+        return block[min(ends) :] if ends else b""
 
     def _judge_encoding(self, block: bytes) -> None:
         if self.size == 0 and block[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
@@ -194,7 +228,8 @@ class _Scan:
         nul = block.find(b"\0")
         if nul >= 0:
             raise RefusedError(
-                f"NUL byte at offset {self.size + nul}: the file is no text in UTF-8 (UTF-16 without a mark, or binary)"
+                f"NUL byte at offset {self.start + self.size + nul}: the file is no text in UTF-8 (UTF-16 without a "
+                "mark, or binary)"
             )
         pending = bool(self._utf8.getstate()[0])
         if block.isascii() and not pending:
@@ -202,7 +237,7 @@ class _Scan:
         try:
             self._utf8.decode(block)
         except UnicodeDecodeError as error:
-            offset = self.size + error.start - len(error.object) + len(block)
+            offset = self.start + self.size + error.start - len(error.object) + len(block)
             byte = error.object[error.start]
             raise RefusedError(
                 f"byte 0x{byte:02x} at offset {offset} is not UTF-8; likely Latin-1 or Windows-1252: save the file as "
@@ -216,12 +251,12 @@ def _plain(blocks: Iterable[bytes]) -> Iterator[bytes]:
     return _gunzip(rest) if head == _GZIP_MAGIC else rest
 
 
-def _without_bom(blocks: Iterable[bytes]) -> Iterator[bytes]:
+def _without_bom(blocks: Iterable[bytes]) -> tuple[bytes, Iterator[bytes]]:
     head, rest = _peek(blocks, len(codecs.BOM_UTF8))
     if head != codecs.BOM_UTF8:
-        return rest
+        return b"", rest
     first = next(rest)[len(codecs.BOM_UTF8) :]
-    return chain([first], rest) if first else rest
+    return head, chain([first] if first else [], rest)
 
 
 def _peek(blocks: Iterable[bytes], count: int) -> tuple[bytes, Iterator[bytes]]:
@@ -256,12 +291,33 @@ def _first_record(path: Path, dataset: Dataset) -> tuple[str, ...]:
     raise RefusedError("the file holds only blank lines")
 
 
-def _normalise(path: Path, target: Path, dataset: Dataset) -> int:
-    """Write the records anew: LF line ends, quotes only where needed. Returns how many there are without the header."""
+def _some_are_too_wide(path: Path, dataset: Dataset, width: int) -> bool:
+    """Whether a record of a plain file has an empty field too many at its end, which DuckDB's reader lets pass."""
+    mark = dataset.delimiter.encode()
+    with path.open("rb") as file:
+        return any(line.count(mark) >= width for line in file if line.rstrip(b"\r\n").endswith(mark))
+
+
+def _normalise(path: Path, target: Path, dataset: Dataset, width: int) -> int:
+    """Write the records anew: LF line ends, quotes only where needed, none that cannot be taken apart.
+
+    Returns how many records the object has, without the header.
+    """
     count = -1
     with target.open("w", encoding="utf-8", newline="") as file:
-        write = csv.writer(file, delimiter=dataset.delimiter, lineterminator="\n").writerow
-        for _, _, fields in records(path, dataset):
-            write(fields)
+        write = csv.writer(_LineEndsAsLf(file), delimiter=dataset.delimiter, lineterminator="\r\n").writerow
+        for _, text, fields in records(path, dataset):
             count += 1
+            if count == 0 or record_fault(text, fields, dataset, width) is None:
+                write(fields)
     return count
+
+
+@dataclass
+class _LineEndsAsLf:
+    """What csv.writer writes to: with CRLF as line end it quotes a CR in a field, which it forgets to with LF."""
+
+    file: TextIO
+
+    def write(self, line: str) -> int:
+        return self.file.write(line.removesuffix("\r\n") + "\n")

@@ -92,16 +92,21 @@ def bring_level(
     started = time.monotonic()
     warehouse.prepare(dataset)
     outcome = _Outcome()
-    for _ in range(ROUNDS):
+    changes = 0
+    while True:
         listing = settled_listing(dataset, store, settle_seconds)
         plan = plan_loads(dataset.mode, listing, warehouse.current_loads(dataset), warehouse.refused_objects(dataset))
         outcome.changed.clear()
+        outcome.refused.clear()
         _carry_out(plan, dataset, store, warehouse, run_id, work_folder, outcome, log)
-        if not outcome.changed:
+        changes += bool(outcome.changed)
+        if changes == ROUNDS:
+            raise ObjectChangedError(f"{dataset.id}: {outcome.changed[0]}, in each of {ROUNDS} tries")
+        # Where only the newest object counts and it was refused, the next one may be wanted.
+        next_newest = dataset.mode == "overwrite" and outcome.refused and not outcome.loads
+        if not outcome.changed and not next_newest:
             break
-    else:
-        raise ObjectChangedError(f"{dataset.id}: {outcome.changed[0]}, in each of {ROUNDS} tries")
-    refused = [*plan.refused, *outcome.refused]
+    refused = [*plan.refused, *outcome.refused]  # those of earlier rounds are in the last round's plan, if still there
     seconds = time.monotonic() - started
     return LevelReport(dataset, listing, outcome.loads, refused, plan.deleted, outcome.warnings, seconds)
 

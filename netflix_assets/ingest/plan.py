@@ -30,7 +30,8 @@ def plan_loads(
     """Compare what is in the bucket with what is loaded.
 
     The comparison is by version (key and ETag), never by time or order of names, so no order of arrival, no clock
-    and no lost event can hide an object.
+    and no lost event can hide an object. Where the newest object is the whole table, one that is gone or was refused
+    leaves the table as it is: an older object never takes its place.
     """
     live = {listed.version for listed in listing}
     parked = tuple(entry for entry in refused if entry.listed.version in live)
@@ -39,23 +40,23 @@ def plan_loads(
     keys = {listed.key for listed in listing}
     deleted = tuple(load for load in current if load.listed.key not in keys)
     if mode == "overwrite":
-        load = _newest_unless_loaded(candidates, current, keys)
+        load = _newest_unless_loaded(candidates, current)
     else:
         loaded = {load.listed.version for load in current}
         load = tuple(listed for listed in candidates if listed.version not in loaded)
     return Plan(load, parked, deleted)
 
 
-def _newest_unless_loaded(
-    candidates: Sequence[ObjectVersion], current: Sequence[Load], live_keys: Collection[str]
-) -> tuple[ObjectVersion, ...]:
+def _newest_unless_loaded(candidates: Sequence[ObjectVersion], current: Sequence[Load]) -> tuple[ObjectVersion, ...]:
     newest = max(candidates, key=lambda listed: (listed.last_modified, listed.key), default=None)
     if newest is None:
         return ()
+    keys = {listed.key for listed in candidates}
     for load in current:
-        kept_though_deleted = load.listed.key not in live_keys and (
+        # Its object is deleted, or what stands under its key now was refused.
+        kept = load.listed.key not in keys and (
             (newest.last_modified, newest.key) < (load.listed.last_modified, load.listed.key)
         )
-        if load.listed.version == newest.version or kept_though_deleted:
+        if load.listed.version == newest.version or kept:
             return ()
     return (newest,)

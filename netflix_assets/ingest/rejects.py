@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from netflix_assets.contract import Dataset
-from netflix_assets.ingest.gate import MAX_RECORD_BYTES, GatedFile, records
+from netflix_assets.ingest.gate import GatedFile, record_fault, records
 from netflix_assets.values import fault
 
 
@@ -38,10 +38,9 @@ def find_rejects(file: GatedFile, dataset: Dataset) -> Iterator[RejectedRecord]:
 
 
 def _faults(file: GatedFile, dataset: Dataset, text: str, fields: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    if len(fields) != len(file.header):
-        return (), (f"{len(fields)} fields, the header has {len(file.header)}",)
-    if len(text) > MAX_RECORD_BYTES // 4 and len(text.encode()) > MAX_RECORD_BYTES:
-        return (), (f"the record is longer than {MAX_RECORD_BYTES:,} bytes",)
+    whole = record_fault(text, fields, dataset, len(file.header))
+    if whole:
+        return (), (whole,)
     found = {
         column.name: problem
         for column, position in zip(dataset.columns, file.positions, strict=True)

@@ -6,6 +6,7 @@ records were left out, and why, is found by ``ingest/rejects.py`` with the same 
 """
 
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 
 from netflix_assets.contract import Column, Dataset
 from netflix_assets.values import form
@@ -62,11 +63,11 @@ def _is_valid(column: Column, text: str, dialect: Dialect, *, numeric: bool) -> 
     if column.pattern is not None:
         tests.append(dialect.matches.format(text=text, pattern=literal(column.pattern)))
     if column.min is not None:
-        tests.append(f"{column.name} >= {column.min}")
+        tests.append(f"{column.name} >= {_bound(column, column.min, ROUND_CEILING)}")
     if column.max is not None:
-        tests.append(f"{column.name} <= {column.max}")
+        tests.append(f"{column.name} <= {_bound(column, column.max, ROUND_FLOOR)}")
     if column.multiple_of is not None:
-        tests.append(f"{column.name} % {column.multiple_of} = 0")
+        tests.append(f"{column.name} % {_number(column, column.multiple_of)} = 0")
     valid = " and ".join(tests)
     return f"({text} is null or ({valid}))" if column.nullable else f"({valid})"
 
@@ -77,12 +78,28 @@ def _form_tests(column: Column, text: str, dialect: Dialect, *, numeric: bool) -
         return []
     if numeric and column.type in ("integer", "bigint"):
         return [f"position('.' in {text}) = 0"]
+    is_finite = [dialect.is_finite.format(value=column.name)] if column.type == "double" else []
     if numeric and column.type == "double":
-        return []
+        return is_finite
+    matches = dialect.matches.format(text=text, pattern=literal(pattern))
+    if column.type in ("date", "timestamp"):  # 'infinity' and years before Christ are spelled as DuckDB spells them
+        return [matches]
     # A value that is spelled as the warehouse itself would spell it is right; only others need the regular expression,
     # which costs five times as much.
-    matches = dialect.matches.format(text=text, pattern=literal(pattern))
-    tests = [f"case when cast({column.name} as varchar) = {text} then true else {matches} end"]
+    return [f"case when cast({column.name} as varchar) = {text} then true else {matches} end", *is_finite]
+
+
+def _bound(column: Column, value: Decimal, rounding: str) -> str:
+    # With no more digits after the point than the column has: the comparison then needs no wider type, of which there
+    # may be none.
     if column.type == "double":
-        tests.append(dialect.is_finite.format(value=column.name))
-    return tests
+        return _number(column, value)
+    step = Decimal(1).scaleb(-(column.scale or 0))
+    return _number(column, value.quantize(step, rounding=rounding, context=Context(prec=100)))
+
+
+def _number(column: Column, value: Decimal) -> str:
+    if column.type == "double":
+        text = repr(float(value))
+        return text if "e" in text else f"{text}e0"
+    return f"{value:f}"

@@ -74,6 +74,7 @@ relevant_ranked as (
             order by relevance desc nulls last, tag_id asc nulls last
         ) as tag_rank
     from genome_scores
+    where relevance >= {{ var('genome_min_relevance') }}
     qualify tag_rank <= {{ var('n_top_tags') }}
 
 ),

@@ -1,0 +1,56 @@
+# `make` lists what there is. Everything runs in .venv, which is made from the lock the first time.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo ui test lint format sources lock clean
+
+help:  ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */\1\t/' | expand -t 12
+
+install: $(INSTALLED)  ## Install into .venv, at the versions of the lock
+
+# The lock pins versions and hashes of what the ranges of pyproject.toml resolve to; the project itself is then added.
+$(INSTALLED): pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "$(PYTHON) is older than 3.11; say which to use: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: install  ## Sample files -> local S3 -> the whole graph -> a few answers
+	@$(BIN)/netflix-assets demo
+
+ui: install  ## The Dagster UI with daemon, sensors and local S3 (port: UI_PORT, default 3000), until Ctrl-C
+	@$(BIN)/netflix-assets ui
+
+test: install  ## All tests
+	$(BIN)/python -m pytest
+
+lint: install  ## Ruff, mypy, sqlfluff, and the generated dbt sources
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/sqlfluff lint --processes 2 dbt
+	$(BIN)/python -m netflix_assets.dbt_sources --check
+
+format: install  ## Format Python and SQL
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/sqlfluff fix dbt
+
+sources: install  ## Write dbt's sources anew from the contracts
+	$(BIN)/python -m netflix_assets.dbt_sources
+
+lock:  ## Resolve the ranges of pyproject.toml anew into requirements.lock (names, versions, hashes; no URLs)
+	$(PYTHON) -m venv $(VENV)-lock
+	$(VENV)-lock/bin/python -m pip install --quiet uv
+	$(VENV)-lock/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade \
+		--generate-hashes --no-emit-index-url --no-annotate --no-header --quiet --output-file requirements.lock
+	rm -rf $(VENV)-lock
+
+clean:  ## Remove what can be made again (not the data: that is `netflix-assets reset`)
+	rm -rf $(VENV) dbt/target dbt/logs build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,11 @@
+{#- In every row either all of the columns are null or none is. -#}
+{% test null_together(model, columns) %}
+
+select {{ columns | join(', ') }}
+from {{ model }}
+where
+    {% for column in columns[1:] -%}
+    {{ 'or ' if not loop.first }}({{ columns[0] }} is null) != ({{ column }} is null)
+    {% endfor %}
+
+{% endtest %}

@@ -1,0 +1,98 @@
+"""Fixtures that several tests share: a real S3 server for the session, a bucket and a warehouse for each test."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import boto3
+import pytest
+
+from netflix_assets.contract import Column, Dataset, Freshness
+from netflix_assets.ingest.level import LevelReport, bring_level
+from netflix_assets.ingest.objects import ObjectStore
+from netflix_assets.local_s3 import LocalS3, lease, local_s3
+from netflix_assets.resources import LandingBucket
+from netflix_assets.warehouse.base import Warehouse
+from netflix_assets.warehouse.duckdb import DuckDBWarehouse
+
+_bucket_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """An empty bucket of one test; ``put`` uploads by S3."""
+
+    name: str
+    home: Path
+    store: ObjectStore
+    scratch: Path
+
+    def put(self, key: str, content: str | bytes) -> None:
+        self.scratch.write_bytes(content.encode() if isinstance(content, str) else content)
+        self.store.put(key, self.scratch)
+
+    def delete(self, key: str) -> None:
+        s3_client(local_s3(self.home)).delete_object(Bucket=self.name, Key=key)
+
+
+def s3_client(server: LocalS3):
+    return boto3.client(
+        "s3",
+        endpoint_url=server.endpoint,
+        region_name="us-east-1",
+        aws_access_key_id=server.access_key_id,
+        aws_secret_access_key=server.secret_access_key,
+    )
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalS3]:
+    with lease(local_s3(tmp_path_factory.mktemp("s3_home")), "landing") as server:
+        yield server
+
+
+@pytest.fixture
+def bucket(s3_server: LocalS3, tmp_path: Path) -> Iterator[Bucket]:
+    name = f"bucket-{next(_bucket_numbers)}"
+    # By S3, not as a folder: the server looks at its folder once a second only.
+    s3_client(s3_server).create_bucket(Bucket=name)
+    with LandingBucket(bucket=name, local_home=str(s3_server.home)).open() as store:
+        yield Bucket(name, s3_server.home, store, tmp_path / "upload")
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Iterator[DuckDBWarehouse]:
+    with DuckDBWarehouse(tmp_path / "warehouse.duckdb", wait_seconds=0) as connection:
+        yield connection
+
+
+@pytest.fixture
+def level(bucket: Bucket, warehouse: DuckDBWarehouse, tmp_path: Path) -> Callable[..., LevelReport]:
+    """Bring a dataset level with the test's bucket, or with ``store``, in the test's warehouse."""
+
+    def bring(
+        dataset: Dataset, *, store: ObjectStore = bucket.store, into: Warehouse = warehouse, **options: object
+    ) -> LevelReport:
+        return bring_level(dataset, store, into, "run-1", work_folder=tmp_path / "work", **options)
+
+    return bring
+
+
+def make_dataset(*columns: Column, name: str = "things", **changes: object) -> Dataset:
+    """A dataset of a made-up source; ``changes`` are fields of the contract."""
+    entry = {
+        "source": "shop",
+        "name": name,
+        "description": "Things.",
+        "mode": "append",
+        "key": (),
+        "columns": columns,
+        "freshness": Freshness(warn_after_days=1, fail_after_days=2),
+        **changes,
+    }
+    return Dataset.model_validate(entry)
+
+
+def make_column(name: str, kind: str = "text", **rules: object) -> Column:
+    return Column.model_validate({"name": name, "type": kind, "description": "A column.", **rules})

@@ -1,0 +1,126 @@
+"""Which objects a run loads, given a listing and a ledger."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from netflix_assets.ingest.objects import ObjectVersion
+from netflix_assets.ingest.plan import Plan, plan_loads
+from netflix_assets.warehouse.base import Load, RefusedObject
+
+NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
+ADDING = pytest.mark.parametrize("mode", ["append", "upsert"])
+
+
+def version(key: str, etag: str = "1", minutes: float = 0) -> ObjectVersion:
+    return ObjectVersion("bucket", key, etag, 10, NOON + timedelta(minutes=minutes))
+
+
+def load(listed: ObjectVersion, load_id: int = 1) -> Load:
+    return Load("shop/things", load_id, listed, 1, 1, 0, True, NOON, 0.1)
+
+
+def refused(listed: ObjectVersion, outcome: str = "refused") -> RefusedObject:
+    return RefusedObject("shop/things", listed, outcome, "because")
+
+
+A, B, C = version("a"), version("b", minutes=1), version("c", minutes=2)
+
+
+@pytest.mark.parametrize("mode", ["append", "upsert", "overwrite"])
+def test_nothing_there_is_nothing_to_do(mode):
+    assert plan_loads(mode, [], [], []) == Plan((), (), ())
+
+
+@ADDING
+def test_what_the_ledger_lacks_is_loaded_in_key_order(mode):
+    assert plan_loads(mode, [A, B, C], [load(B)], []) == Plan((A, C), (), ())
+
+
+@ADDING
+def test_what_is_loaded_is_not_loaded_again_even_with_another_time(mode):
+    touched = version("a", minutes=99)
+    assert plan_loads(mode, [touched], [load(A)], []).load == ()
+
+
+@ADDING
+def test_a_changed_etag_is_loaded_even_with_an_older_time(mode):
+    changed = version("a", "2", minutes=-60)
+    assert plan_loads(mode, [changed, B], [load(A), load(B)], []).load == (changed,)
+
+
+@ADDING
+def test_content_that_returns_is_loaded_again(mode):
+    # A -> B -> A: only the load of B is current, whatever was loaded before.
+    first, second = version("a", "1"), version("a", "2")
+    assert plan_loads(mode, [first], [load(second, 2)], []).load == (first,)
+
+
+@ADDING
+def test_a_deleted_object_is_reported_and_nothing_else(mode):
+    assert plan_loads(mode, [B], [load(A), load(B)], []) == Plan((), (), (load(A),))
+
+
+@pytest.mark.parametrize("outcome", ["refused", "ignored"])
+@ADDING
+def test_a_refused_object_is_parked_until_it_changes(mode, outcome):
+    parked = refused(A, outcome)
+    assert plan_loads(mode, [A, B], [], [parked]) == Plan((B,), (parked,), ())
+    changed = version("a", "2")
+    assert plan_loads(mode, [changed, B], [], [parked]) == Plan((changed, B), (), ())
+    assert plan_loads(mode, [B], [], [parked]) == Plan((B,), (), ())
+
+
+@ADDING
+def test_the_same_key_in_another_bucket_is_another_object(mode):
+    elsewhere = ObjectVersion("other", "a", "1", 10, NOON)
+    assert plan_loads(mode, [A], [load(elsewhere)], []).load == (A,)
+
+
+def overwrite(listing, current=(), refused_before=()) -> tuple[ObjectVersion, ...]:
+    return plan_loads("overwrite", listing, current, refused_before).load
+
+
+def test_overwrite_loads_only_the_newest():
+    assert overwrite([C, A, B]) == (C,)
+    assert overwrite([A, B, C], [load(B)]) == (C,)
+    assert overwrite([A, B, C], [load(C)]) == ()
+
+
+def test_overwrite_decides_by_key_where_times_are_equal():
+    assert overwrite([version("b"), version("a"), version("aa")]) == (version("b"),)
+
+
+def test_overwrite_loads_a_new_version_though_the_clock_went_an_hour_back():
+    back = version("c", "2", minutes=-58)
+    assert overwrite([C], []) == (C,)
+    assert overwrite([back], [load(C)]) == (back,)
+
+
+def test_overwrite_content_that_returns_is_loaded_again():
+    assert overwrite([version("c", "1", 5)], [load(version("c", "2", 4))]) == (version("c", "1", 5),)
+
+
+def test_overwrite_newest_deleted_keeps_the_table():
+    plan = plan_loads("overwrite", [A, B], [load(C)], [])
+    assert plan == Plan((), (), (load(C),))
+
+
+def test_overwrite_what_comes_after_the_deleted_newest_is_loaded():
+    later = version("a", "2", minutes=3)
+    assert overwrite([later, B], [load(C)]) == (later,)
+
+
+def test_overwrite_the_newest_refused_keeps_the_table():
+    broken = version("c", "2", minutes=3)
+    # Nothing older may take the place of what is loaded, be it the object before or the one that was mended in vain.
+    assert overwrite([A, B, broken], [load(C)], [refused(broken)]) == ()
+    assert overwrite([A, B, broken], [load(C)], [refused(broken, "ignored")]) == ()
+    mended = version("c", "3", minutes=4)
+    assert overwrite([A, B, mended], [load(C)], [refused(broken)]) == (mended,)
+
+
+def test_overwrite_with_nothing_loaded_takes_the_newest_that_is_not_refused():
+    assert overwrite([A, B, C], [], [refused(C)]) == (B,)
+    assert overwrite([A, B, C], [], [refused(C), refused(A)]) == (B,)
+    assert overwrite([C], [], [refused(C)]) == ()

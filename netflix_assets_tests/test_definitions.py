@@ -1,0 +1,216 @@
+"""What the definitions hold: one connected graph, the same keys in every environment, nothing that needs a network."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+import yaml
+
+from netflix_assets.contract import CONTRACTS_DIR
+from netflix_assets.dbt_sources import differences, render, sources_file
+from netflix_assets.definitions import build_defs
+from netflix_assets.settings import REPO, SettingsError, read_settings
+
+MOVIELENS = ("movies", "ratings", "tags", "links", "genome_tags", "genome_scores")
+
+KEYS = {
+    *(f"s3/movielens/{name}" for name in MOVIELENS),
+    *(f"raw/movielens/{name}" for name in MOVIELENS),
+    "ops/loads",
+    *(f"staging/stg_movielens__{name}" for name in MOVIELENS),
+    "staging/stg_ops__loads",
+    "intermediate/int_movies__parsed",
+    "intermediate/int_movies__rating_stats",
+    *(f"core/dim_{name}" for name in ("movies", "users", "genres", "dates", "genome_tags", "tags", "movies_with_tags")),
+    "core/bridge_movie_genres",
+    *(f"core/fct_{name}" for name in ("ratings", "tags", "genome_scores")),
+    *(f"marts/mart_{name}" for name in ("movie_releases", "movie_ratings", "rating_trends")),
+    "seeds/seed_movie_release_dates",
+    "snapshots/snap_tags",
+}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("definitions")
+
+
+@pytest.fixture(scope="module")
+def graph(home: Path) -> Any:
+    return build_defs(read_settings(home=home)).resolve_asset_graph()
+
+
+def test_the_graph_holds_exactly_these_assets(graph: Any) -> None:
+    assert {key.to_user_string() for key in graph.get_all_asset_keys()} == KEYS
+
+
+def test_the_graph_is_connected_from_the_bucket_to_the_marts(graph: Any) -> None:
+    landing = {dg.AssetKey(["s3", "movielens", name]) for name in MOVIELENS}
+    reached, frontier = set(landing), set(landing)
+    while frontier:
+        frontier = {child for key in frontier for child in graph.get(key).child_keys} - reached
+        reached |= frontier
+    unreached = {key.to_user_string() for key in graph.get_all_asset_keys() - reached}
+    assert unreached == {"seeds/seed_movie_release_dates"}  # made of a file in the repository, not of the bucket
+    assert graph.get(dg.AssetKey(["raw", "movielens", "ratings"])).parent_keys == {
+        dg.AssetKey(["s3", "movielens", "ratings"])
+    }
+    assert (
+        dg.AssetKey(["raw", "movielens", "ratings"])
+        in graph.get(dg.AssetKey(["staging", "stg_movielens__ratings"])).parent_keys
+    )
+
+
+def test_every_asset_says_what_it_is_and_whose(graph: Any) -> None:
+    for key in graph.get_all_asset_keys():
+        node = graph.get(key)
+        assert node.description, key
+        assert node.group_name in {key.path[0], "landing", "raw"}, key
+        assert node.kinds, key
+        if key.to_user_string() != "ops/loads":
+            assert node.owners, key
+
+
+def test_the_blocking_checks_block(graph: Any) -> None:
+    for name in MOVIELENS:
+        checks = {
+            check.name: graph.get_check_spec(check).blocking
+            for check in graph.get_check_keys_for_assets({dg.AssetKey(["raw", "movielens", name])})
+        }
+        assert checks == {"records_accounted": True, "rows_match_ledger": True, "no_rejected_rows": False}
+
+
+def test_every_job_covers_something_and_the_main_job_everything(home: Path) -> None:
+    defs = build_defs(read_settings(home=home))
+    selected = {
+        job.name: {
+            key.to_user_string()
+            for key in job.asset_layer.executable_asset_keys & set(job.asset_layer.selected_asset_keys)
+        }
+        for job in defs.resolve_all_job_defs()
+        if not job.name.startswith("__")
+    }
+    external = {key for key in KEYS if key.startswith("s3/")} | {"ops/loads"}
+    assert selected["everything"] == KEYS - external
+    assert selected["ingestion"] == {f"raw/movielens/{name}" for name in MOVIELENS}
+    assert selected["transformation"] == KEYS - external - selected["ingestion"]
+
+
+@pytest.mark.parametrize("env", ["local", "dev", "staging", "production"])
+def test_definitions_load_in_every_environment_without_network_and_credentials(env: str, home: Path) -> None:
+    """In a process of its own, where opening any socket to another host is an error and no AWS variable is set."""
+    program = """
+import json, socket, sys
+def refuse(*args, **kwargs): raise AssertionError(f"network used: {args}")
+socket.socket.connect = refuse
+socket.getaddrinfo = refuse
+from netflix_assets.definitions import defs
+print(json.dumps({
+    "keys": sorted(key.to_user_string() for key in defs.resolve_asset_graph().get_all_asset_keys()),
+    "heavy": sorted({"dagster_snowflake", "dagster_aws", "dagster_slack", "snowflake.connector"} & set(sys.modules)),
+}))
+"""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "NETFLIX_"))}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**environment, "NETFLIX_ENV": env, "NETFLIX_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert set(found["keys"]) == KEYS
+    assert found["heavy"] == []
+
+
+def test_an_unknown_environment_is_refused_with_the_allowed_ones() -> None:
+    with pytest.raises(SettingsError, match=r"NETFLIX_ENV='prod'.*'local', 'dev', 'staging' or 'production'"):
+        read_settings(env="prod")
+
+
+def test_the_location_has_one_name() -> None:
+    workspace = yaml.safe_load((REPO / "workspace.yaml").read_text())["load_from"][0]["python_module"]
+    project = tomllib.loads((REPO / "pyproject.toml").read_text())["tool"]["dg"]["project"]
+    assert workspace["location_name"] == project["code_location_name"] == "netflix_assets"
+    assert workspace["module_name"] == project["code_location_target_module"] == "netflix_assets.definitions"
+
+
+def test_dg_finds_the_definitions_valid(home: Path) -> None:
+    scripts = Path(sys.executable).parent
+    done = subprocess.run(
+        [scripts / "dg", "check", "defs"],
+        cwd=REPO,
+        env={**os.environ, "NETFLIX_HOME": str(home), "PATH": f"{scripts}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "All definitions loaded successfully" in done.stdout + done.stderr
+
+
+def test_one_contract_entry_adds_a_dataset_to_every_layer(tmp_path: Path, home: Path) -> None:
+    contracts = tmp_path / "contracts"
+    shutil.copytree(CONTRACTS_DIR, contracts)
+    with (contracts / "movielens.yaml").open("a") as file:
+        file.write(
+            """
+  reviews:
+    description: One row per review.
+    mode: append
+    key: [review_id]
+    freshness: {warn_after_days: 1, fail_after_days: 2}
+    columns:
+      - {name: review_id, source_name: reviewId, type: integer, description: Number of the review.}
+      - {name: text, type: text, description: What it says.}
+"""
+        )
+    settings = read_settings(home=home, contracts=contracts)
+    defs = build_defs(settings)
+    graph = defs.resolve_asset_graph()
+    landing, raw = dg.AssetKey(["s3", "movielens", "reviews"]), dg.AssetKey(["raw", "movielens", "reviews"])
+    assert {key.to_user_string() for key in graph.get_all_asset_keys()} == KEYS | {
+        "s3/movielens/reviews",
+        "raw/movielens/reviews",
+    }
+    assert graph.get(raw).parent_keys == {landing}
+    assert {key.name for key in graph.get_check_keys_for_assets({raw})} == {
+        "records_accounted",
+        "rows_match_ledger",
+        "no_rejected_rows",
+    }
+    assert {key.name for key in graph.get_check_keys_for_assets({landing})} == {"bucket_matches_ledger"}
+    assert raw in graph.get(dg.AssetKey(["ops", "loads"])).parent_keys
+    for key in (landing, raw):
+        assert graph.get(key).freshness_policy_or_from_metadata == dg.FreshnessPolicy.time_window(
+            fail_window=timedelta(days=2), warn_window=timedelta(days=1)
+        )
+    (source,) = settings.sources()
+    assert "movielens_reviews_current" in render(source)
+    dbt_file = sources_file(settings.dbt_project, source).read_text()
+    assert list(differences(source, dbt_file)) == ["movielens/reviews: in the contract, not among dbt's sources"]
+
+
+def test_dbt_sources_say_what_the_contracts_say() -> None:
+    settings = read_settings()
+    for source in settings.sources():
+        text = sources_file(settings.dbt_project, source).read_text()
+        assert list(differences(source, text)) == []
+
+
+def test_a_drift_names_dataset_and_column() -> None:
+    (source,) = read_settings().sources()
+    drifted = render(source).replace("data_type: decimal(2,1)", "data_type: double")
+    (difference,) = differences(source, drifted)
+    assert difference.startswith("movielens/ratings, column rating: the contract says ")
+    assert "decimal(2,1)" in difference
+    assert "double" in difference

@@ -1,0 +1,262 @@
+"""The main job, run for real: S3 server, DuckDB, dbt, Dagster. One warehouse goes through the days of a small team.
+
+The tests of this module run in order and build on each other, because each full run takes seconds: first drop, a drop
+with bad records, the same again, a correction that takes ratings away, a full refresh, a tampered table.
+"""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import duckdb
+import pytest
+
+from netflix_assets.definitions import build_defs
+from netflix_assets.instance import RunOutcome, SelectionError, open_instance, run_graph
+from netflix_assets.resources import landing_bucket
+from netflix_assets.samples import FAULTY_RECORDS, generate
+from netflix_assets.settings import Settings, read_settings
+
+RATINGS_HEADER = "userId,movieId,rating,timestamp\n"
+NEW_USER = 990_001  # no user of the samples
+
+
+@dataclass
+class Project:
+    """A home of its own with its definitions."""
+
+    settings: Settings
+    defs: dg.Definitions
+    samples: list[Path]
+
+    def land(self, key: str, text: str) -> None:
+        path = self.settings.home / "upload.csv"
+        path.write_text(text)
+        with landing_bucket(self.settings).open() as store:
+            store.put(key, path)
+
+    def run(self, **options: Any) -> RunOutcome:
+        return run_graph(self.settings, self.defs, **options)
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        with duckdb.connect(str(self.settings.warehouse_file), read_only=True) as connection:
+            return connection.execute(sql).fetchall()
+
+    def one(self, sql: str) -> Any:
+        return self.query(sql)[0][0]
+
+    def events(self, key: str) -> list[dg.AssetMaterialization]:
+        """Materializations of an asset, oldest first."""
+        with open_instance(self.settings) as instance:
+            found = instance.fetch_materializations(dg.AssetKey(key.split("/")), limit=100).records
+        return [record.asset_materialization for record in reversed(found) if record.asset_materialization]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    with pytest.MonkeyPatch.context() as patch:
+        home = tmp_path_factory.mktemp("graph")
+        patch.setenv("DAGSTER_HOME", str(home / "dagster"))
+        settings = read_settings(home=home, settle_seconds=0.2)
+        yield Project(settings, build_defs(settings), generate(home / "samples", scale=0.05))
+
+
+@pytest.fixture(scope="module")
+def first(project: Project) -> RunOutcome:
+    with landing_bucket(project.settings).open() as store:
+        for path in project.samples:
+            store.put(f"movielens/{path.name}", path)
+    return project.run()
+
+
+def good_records(paths: list[Path], stem: str) -> list[dict[str, str]]:
+    """The records of the sample files that keep the contract, read with the csv module alone."""
+    records = []
+    for path in paths:
+        if path.name.startswith(stem):
+            with path.open(newline="") as file:
+                records += [
+                    row
+                    for row in csv.DictReader(file)
+                    if None not in row.values() and row["userId"].isdigit() and row["timestamp"].isdigit()
+                ]
+    return [row for row in records if row.get("rating", "1") in {f"{half / 2}" for half in range(1, 11)}]
+
+
+def latest(records: list[dict[str, str]]) -> dict[tuple[str, str], dict[str, str]]:
+    """The last rating of each user and film, by time, then by the greater rating."""
+    ordered = sorted(records, key=lambda row: (int(row["timestamp"]), float(row["rating"])))
+    return {(row["userId"], row["movieId"]): row for row in ordered}
+
+
+def test_the_first_run_builds_every_asset_and_every_check_passes(first: RunOutcome, project: Project) -> None:
+    runnable = {key.to_user_string() for key in project.defs.resolve_asset_graph().executable_asset_keys}
+    assert first.success
+    assert runnable <= set(first.materialized)
+    assert first.failed_checks == ()
+    assert first.warned_checks == ("raw/movielens/ratings: no_rejected_rows",)
+    assert first.passed_checks > 60
+    assert first.refused == ()
+
+
+def test_the_fact_is_what_the_files_say(first: RunOutcome, project: Project) -> None:
+    expected = latest(good_records(project.samples, "ratings"))
+    found = project.query("select user_id, movie_id, rating, epoch(rated_at) from core.fct_ratings")
+    assert len(found) == len(expected) > 2_500
+    assert {(str(user), str(movie)): (float(rating), int(at)) for user, movie, rating, at in found} == {
+        key: (float(row["rating"]), int(row["timestamp"])) for key, row in expected.items()
+    }
+    assert project.one("select count(*) from ops.rejected_rows") == FAULTY_RECORDS
+    assert project.one("select count(*) from core.dim_movies") == project.one(
+        "select count(*) from marts.mart_movie_releases"
+    )
+    assert project.one("select sum(n_ratings) from marts.mart_movie_ratings") == len(expected)
+    assert project.one("select sum(n_ratings) from marts.mart_rating_trends") == len(expected)
+
+
+def test_every_object_version_is_an_event_and_a_row_of_the_ledger(first: RunOutcome, project: Project) -> None:
+    events = project.events("s3/movielens/ratings")
+    ledger = project.query("select object_key, etag, size_bytes from ops.loads where dataset = 'movielens/ratings'")
+    assert len(ledger) == 10
+    assert sorted(ledger) == sorted(
+        (event.metadata["object"].value, event.metadata["etag"].value, event.metadata["bytes"].value)
+        for event in events
+    )
+
+
+def test_materializations_carry_figures(first: RunOutcome, project: Project) -> None:
+    raw = project.events("raw/movielens/ratings")[-1].metadata
+    records = len(good_records(project.samples, "ratings"))
+    assert raw["dagster/row_count"].value == raw["rows_loaded"].value == records
+    assert raw["rows_rejected"].value == FAULTY_RECORDS
+    assert raw["objects_loaded"].value == raw["objects_in_bucket"].value == 10
+    assert raw["bytes_loaded"].value == sum(path.stat().st_size for path in project.samples if "ratings" in path.name)
+    assert raw["rows_per_second"].value > 0
+    graph = project.defs.resolve_asset_graph()
+    for key in graph.executable_asset_keys:
+        if key.path[0] != "raw":
+            schema, name = key.path
+            metadata = project.events(key.to_user_string())[-1].metadata
+            assert metadata["dagster/row_count"].value == project.one(f"select count(*) from {schema}.{name}"), key
+            columns = [column.name for column in metadata["dagster/column_schema"].value.columns]
+            assert columns == [row[0] for row in project.query(f"describe {schema}.{name}")], key
+
+
+def test_bad_records_are_kept_and_the_good_ones_load(first: RunOutcome, project: Project) -> None:
+    good = "".join(f"{NEW_USER},{movie},4.0,1730000000\n" for movie in range(1, 11))
+    bad = f"{NEW_USER},11,five,1730000000\n{NEW_USER},12,4.0\n{NEW_USER},13,7.5,1730000000\n"
+    before = project.one("select count(*) from core.fct_ratings")
+    project.land("movielens/ratings-new.csv", RATINGS_HEADER + good + bad)
+
+    outcome = project.run()
+
+    assert outcome.success
+    assert project.one("select count(*) from core.fct_ratings") == before + 10
+    rejects = project.query(
+        """
+        select object_key, record_number, line_number, column_name, reason, raw_text from ops.rejected_rows
+        where object_key = 'movielens/ratings-new.csv' order by record_number
+        """
+    )
+    assert rejects == [
+        (
+            "movielens/ratings-new.csv", 11, 12, "rating", "rating 'five' is not a decimal(2,1)",
+            f"{NEW_USER},11,five,1730000000",
+        ),
+        ("movielens/ratings-new.csv", 12, 13, "", "3 fields, the header has 4", f"{NEW_USER},12,4.0"),
+        (
+            "movielens/ratings-new.csv", 13, 14, "rating", "rating '7.5' above 5.0",
+            f"{NEW_USER},13,7.5,1730000000",
+        ),
+    ]  # fmt: skip
+    assert [event.metadata["object"].value for event in project.events("s3/movielens/ratings")[10:]] == [
+        "movielens/ratings-new.csv"
+    ]
+
+
+def test_landing_the_same_again_changes_nothing(project: Project) -> None:
+    loads = project.query("select * from ops.loads order by dataset, load_id")
+    with landing_bucket(project.settings).open() as store:
+        for path in project.samples:
+            store.put(f"movielens/{path.name}", path)
+
+    outcome = project.run(select="group:raw")
+
+    assert outcome.success
+    assert set(outcome.materialized) == {f"raw/movielens/{name}" for name in (
+        "movies", "ratings", "tags", "links", "genome_tags", "genome_scores",
+    )}  # fmt: skip
+    assert project.query("select * from ops.loads order by dataset, load_id") == loads
+    assert project.events("raw/movielens/ratings")[-1].metadata["rows_loaded"].value == 0
+
+
+def test_a_correction_replaces_that_files_rows_only_also_downstream(project: Project) -> None:
+    before = project.one("select count(*) from core.fct_ratings")
+    others = project.query(f"select * from core.fct_ratings where user_id <> {NEW_USER} order by all")
+    corrected = f"{NEW_USER},1,1.0,1730000000\n{NEW_USER},12,4.0,1730000000\n"
+    project.land("movielens/ratings-new.csv", RATINGS_HEADER + corrected)
+
+    outcome = project.run()
+
+    assert outcome.success
+    assert project.query(
+        f"select movie_id, rating from core.fct_ratings where user_id = {NEW_USER} order by movie_id"
+    ) == [(1, 1), (12, 4)]
+    assert project.one("select count(*) from core.fct_ratings") == before - 10 + 2
+    assert project.query(f"select * from core.fct_ratings where user_id <> {NEW_USER} order by all") == others
+    assert project.query(
+        """
+        select load_id, is_current, superseded_by from ops.loads
+        where object_key = 'movielens/ratings-new.csv' order by load_id
+        """
+    ) == [(11, False, 12), (12, True, None)]
+    assert project.one("select count(*) from raw.movielens_ratings where _load_id = 11") == 10
+    assert project.one(f"select n_ratings from core.dim_users where user_id = {NEW_USER}") == 2
+
+
+def test_a_full_refresh_gives_the_same_tables(project: Project) -> None:
+    tables = project.query(
+        "select table_schema, table_name from information_schema.tables where table_schema in ('core', 'marts') order by all"
+    )
+    assert len(tables) == 14
+    before = {table: project.query(f"select * from {table[0]}.{table[1]} order by all") for table in tables}
+
+    assert project.run(full_refresh=True).success
+
+    for schema, name in tables:
+        assert project.query(f"select * from {schema}.{name} order by all") == before[schema, name], name
+
+
+def test_a_refused_file_stops_nothing_and_is_told(project: Project) -> None:
+    project.land("movielens/tags-broken.csv", "userId,film,tag,timestamp\n1,2,3,4\n")
+
+    outcome = project.run(select="raw/movielens/tags or s3/movielens/tags")
+
+    assert outcome.success
+    ((dataset, reason),) = outcome.refused
+    assert dataset == "raw/movielens/tags"
+    assert reason == (
+        "- `movielens/tags-broken.csv` refused: the header lacks 'movieId' and has 'film', which the contract does not "
+        "know; expected userId,movieId,tag,timestamp"
+    )
+
+
+def test_rows_that_the_ledger_does_not_know_block_what_follows(project: Project) -> None:
+    with duckdb.connect(str(project.settings.warehouse_file)) as connection:
+        connection.execute(
+            "delete from raw.movielens_links where movie_id in (select max(movie_id) from raw.movielens_links)"
+        )
+
+    outcome = project.run()
+
+    assert not outcome.success
+    assert "raw/movielens/links: rows_match_ledger" in outcome.failed_checks
+    assert not any(key.startswith(("staging/", "core/", "marts/")) for key in outcome.materialized)
+
+
+def test_a_selection_of_nothing_is_an_error_not_a_success(project: Project) -> None:
+    with pytest.raises(SelectionError, match="nonsense.* were selected, but no"):
+        project.run(select="raw/movielens/nonsense")
