@@ -9,6 +9,7 @@ Does not belong here: how the bucket is read (``ingest/objects.py``).
 """
 
 import fcntl
+import http.client
 import json
 import os
 import secrets
@@ -22,6 +23,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from filelock import FileLock
@@ -114,13 +116,24 @@ def _answers(server: LocalS3) -> bool:
     """Whether OUR server listens: it knows this home's access key, another program on the port does not."""
     if not _process_alive(server):
         return False
+    now = datetime.now(UTC)
+    request = urllib.request.Request(  # noqa: S310 - our own address
+        server.endpoint,
+        headers={
+            "Authorization": f"AWS4-HMAC-SHA256 Credential={server.access_key_id}/{now:%Y%m%d}/us-east-1/s3/aws4_request, "
+            f"SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature={'0' * 64}",
+            "X-Amz-Content-SHA256": "UNSIGNED-PAYLOAD",
+            "X-Amz-Date": f"{now:%Y%m%dT%H%M%SZ}",
+        },
+    )
     try:
-        urllib.request.urlopen(server.endpoint, timeout=2).close()  # noqa: S310 - our own address
-    except urllib.error.HTTPError:
-        return True  # an unsigned request is refused, by a server that is up
-    except OSError:
-        return False
-    return True
+        urllib.request.urlopen(request, timeout=2).close()  # noqa: S310
+    except urllib.error.HTTPError as refusal:
+        with refusal:  # a server that does not know the key says so, whatever the signature
+            return b"SignatureDoesNotMatch" in refusal.read()
+    except (OSError, http.client.HTTPException):
+        pass
+    return False
 
 
 def _pid_file(server: LocalS3) -> Path:

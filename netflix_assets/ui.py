@@ -43,6 +43,8 @@ def serve(settings: Settings, port: int, announce: Callable[[str], None]) -> Non
                 "PATH": f"{scripts}{os.pathsep}{os.environ.get('PATH', '')}",
             },
             start_new_session=True,
+            # A shell that starts this command with `&` has interrupts ignored, and children inherit that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         try:
             signal.signal(signal.SIGTERM, _interrupt)

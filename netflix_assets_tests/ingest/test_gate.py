@@ -1,10 +1,10 @@
-"""The gate: what passes, what is written anew, what is refused and in which words, and that records are counted right."""
+"""The gate: what passes, what is written anew, what is refused and in which words; that records are counted right."""
 
 import codecs
 import csv
 import gzip
 import io
-import random
+import itertools
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ from netflix_assets.warehouse.duckdb import DuckDBWarehouse
 from netflix_assets_tests.conftest import make_column, make_dataset
 
 PAIR = make_dataset(make_column("id", "integer", source_name="Id"), make_column("label", nullable=True))
+_etags = itertools.count()
 BLOCK_SIZES = pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 4096])
 
 
@@ -42,7 +43,7 @@ def refusal(folder: Path, content: bytes, dataset: Dataset = PAIR, size: int = 4
 
 def committed(warehouse: DuckDBWarehouse, dataset: Dataset, file: GatedFile) -> Load:
     warehouse.prepare(dataset)
-    listed = ObjectVersion("bucket", "shop/things.csv", str(random.random()), 1, datetime(2024, 5, 1, tzinfo=UTC))  # noqa: S311
+    listed = ObjectVersion("bucket", "shop/things.csv", str(next(_etags)), 1, datetime(2024, 5, 1, tzinfo=UTC))
     loads, refused = warehouse.commit_loads(dataset, [StagedObject(listed, file)], "run-1")
     assert refused == []
     return loads[0]
@@ -390,18 +391,12 @@ FIELDS = st.text(st.sampled_from([*"ab1,;\" '\n\r\t#\\é🎬\u2028\x85\ufeff.-"]
 )
 
 
-class Anything(csv.Dialect):
-    delimiter = ","
-    quotechar = '"'
-    quoting = csv.QUOTE_MINIMAL
-
-
 def written(records: Iterable[list[str]], end: str, quoting: int) -> str:
     text = io.StringIO(newline="")
     for record in records:
         # Python forgets to quote a CR where the line ends with LF, so such records are quoted as a whole.
         how = csv.QUOTE_ALL if any("\r" in field or "\n" in field for field in record) else quoting
-        csv.writer(text, Anything, lineterminator=end, quoting=how).writerow(record)
+        csv.writer(text, lineterminator=end, quoting=how).writerow(record)
     return text.getvalue()
 
 
@@ -448,7 +443,7 @@ MESSY = st.text(st.sampled_from([*'12,," \n\r.x']), max_size=60)
 
 
 @settings(
-    max_examples=250,
+    max_examples=150,
     deadline=None,
     derandomize=True,
     database=None,

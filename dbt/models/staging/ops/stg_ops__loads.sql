@@ -22,6 +22,7 @@ renamed as (
         etag,
         size_bytes,
         last_modified,
+        header,
 
         ---------- numbers
         rows_in,
