@@ -26,8 +26,10 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_REFUSED = 3
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+_PIPE_WIDTH = 200  # characters a line where the output is no terminal: nothing is folded at 80
+
+out = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else _PIPE_WIDTH)
 
 
 class Failure(click.ClickException):
@@ -46,7 +48,7 @@ def main() -> None:
     from netflix_assets.local_s3 import LocalS3Error
 
     try:
-        cli(standalone_mode=False)
+        sys.exit(cli(standalone_mode=False))  # the code that a command gave to context.exit, or None
     except click.exceptions.Abort:
         err.print("stopped")
         sys.exit(130)

@@ -131,6 +131,7 @@ def _followed(instance: dg.DagsterInstance, run_id: str, progress: Callable[[str
 
 
 def _outcome(result: dg.ExecuteInProcessResult) -> RunOutcome:
+    built_here = result.job_def.asset_layer.executable_asset_keys  # arrivals on landing assets are no work of the run
     checks = result.get_asset_check_evaluations()
     failed = [check for check in checks if not check.passed]
     errors = [
@@ -144,7 +145,7 @@ def _outcome(result: dg.ExecuteInProcessResult) -> RunOutcome:
         materialized=tuple(
             event.asset_key.to_user_string()
             for event in result.all_events
-            if event.is_step_materialization and event.asset_key
+            if event.is_step_materialization and event.asset_key and event.asset_key in built_here
         ),
         failed_checks=tuple(_name(check) for check in failed if check.severity == dg.AssetCheckSeverity.ERROR),
         warned_checks=tuple(_name(check) for check in failed if check.severity == dg.AssetCheckSeverity.WARN),

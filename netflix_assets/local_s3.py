@@ -120,7 +120,8 @@ def _answers(server: LocalS3) -> bool:
     request = urllib.request.Request(  # noqa: S310 - our own address
         server.endpoint,
         headers={
-            "Authorization": f"AWS4-HMAC-SHA256 Credential={server.access_key_id}/{now:%Y%m%d}/us-east-1/s3/aws4_request, "
+            "Authorization": "AWS4-HMAC-SHA256 "
+            f"Credential={server.access_key_id}/{now:%Y%m%d}/us-east-1/s3/aws4_request, "
             f"SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature={'0' * 64}",
             "X-Amz-Content-SHA256": "UNSIGNED-PAYLOAD",
             "X-Amz-Date": f"{now:%Y%m%dT%H%M%SZ}",

@@ -9,8 +9,7 @@ import math
 import re
 from collections.abc import Callable
 from datetime import date, datetime
-from decimal import Decimal
-from fractions import Fraction
+from decimal import Context, Decimal
 from functools import lru_cache
 
 from netflix_assets.contract import Column
@@ -30,21 +29,34 @@ _FORMS = {
     "timestamp": f"{_DATE}[ T]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{{1,6}})?",
 }
 _INTEGER_BOUNDS = {"integer": 2**31, "bigint": 2**63}
+_EXACT = Context(prec=100)  # enough for every quotient of two numbers of 38 digits
 _SHOWN = 60  # characters of a value that a reason quotes
 
 
 def form(column: Column) -> str | None:
     """The regular expression that a value of this column must match as a whole; None where any text will do."""
-    if column.scale is not None:
-        # Digits beyond the scale may only be zeros: anything else would be rounded, that is changed.
-        fraction = f"[0-9]{{1,{column.scale}}}0*" if column.scale else "0+"
-        return f"[+-]?([0-9]+([.][0-9]{{0,{column.scale}}}0*)?|[.]{fraction})"
-    return _FORMS.get(column.type)
+    return _form(column.type)
 
 
 def precision(column: Column) -> tuple[int, int] | None:
     """(precision, scale) of a decimal column, None for other types."""
-    digits = re.findall(r"[0-9]+", column.type)
+    return _precision(column.type)
+
+
+# Remembered by type: they are asked for once a value.
+@lru_cache(maxsize=512)
+def _form(type_name: str) -> str | None:
+    digits = _precision(type_name)
+    if digits is None:
+        return _FORMS.get(type_name)
+    # Digits beyond the scale may only be zeros: anything else would be rounded, that is changed.
+    fraction = f"[0-9]{{1,{digits[1]}}}0*" if digits[1] else "0+"
+    return f"[+-]?([0-9]+([.][0-9]{{0,{digits[1]}}}0*)?|[.]{fraction})"
+
+
+@lru_cache(maxsize=512)
+def _precision(type_name: str) -> tuple[int, int] | None:
+    digits = re.findall(r"[0-9]+", type_name)
     return (int(digits[0]), int(digits[1])) if digits else None
 
 
@@ -52,9 +64,11 @@ def fault(column: Column, text: str) -> str | None:
     """Why ``text`` is not a value of this column, in words for the person who sent the file; None when it is one."""
     if text == "":
         return None if column.nullable else f"{column.name} is empty"
-    shown = repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "…")
     problem = _type_problem(column, text) or _rule_problem(column, text)
-    return f"{column.name} {shown} {problem}" if problem else None
+    if problem is None:
+        return None
+    shown = text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+    return f"{column.name} {shown!r} {problem}"
 
 
 @lru_cache(maxsize=512)
@@ -102,18 +116,21 @@ def _rule_problem(column: Column, text: str) -> str | None:
         return f"is none of {', '.join(column.values)}"
     if column.pattern is not None and not _matches(column.pattern, text):
         return f"does not look like {column.pattern}"
-    if column.min is not None and _number(column, text) < _number(column, column.min):
+    # A double is compared as the nearest double, as the warehouse does; everything else exactly.
+    number = float if column.type == "double" else Decimal
+    if column.min is not None and number(text) < number(column.min):
         return f"below {column.min}"
-    if column.max is not None and _number(column, text) > _number(column, column.max):
+    if column.max is not None and number(text) > number(column.max):
         return f"above {column.max}"
-    if column.multiple_of is not None and _number(column, text) % _number(column, column.multiple_of) != 0:
+    if column.multiple_of is not None and not _is_multiple(column, text, column.multiple_of):
         return f"is no multiple of {column.multiple_of}"
     return None
 
 
-def _number(column: Column, value: str | Decimal) -> Fraction:
-    # A double is compared as the nearest double, as the warehouse does; everything else exactly.
-    return Fraction(float(value)) if column.type == "double" else Fraction(Decimal(value))
+def _is_multiple(column: Column, text: str, step: Decimal) -> bool:
+    if column.type == "double":
+        return math.fmod(float(text), float(step)) == 0
+    return _EXACT.remainder(Decimal(text), step) == 0
 
 
 def _article(type_name: str) -> str:

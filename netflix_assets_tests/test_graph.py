@@ -219,7 +219,10 @@ def test_a_correction_replaces_that_files_rows_only_also_downstream(project: Pro
 
 def test_a_full_refresh_gives_the_same_tables(project: Project) -> None:
     tables = project.query(
-        "select table_schema, table_name from information_schema.tables where table_schema in ('core', 'marts') order by all"
+        """
+        select table_schema, table_name from information_schema.tables
+        where table_schema in ('core', 'marts') order by all
+        """
     )
     assert len(tables) == 14
     before = {table: project.query(f"select * from {table[0]}.{table[1]} order by all") for table in tables}
@@ -233,7 +236,7 @@ def test_a_full_refresh_gives_the_same_tables(project: Project) -> None:
 def test_a_refused_file_stops_nothing_and_is_told(project: Project) -> None:
     project.land("movielens/tags-broken.csv", "userId,film,tag,timestamp\n1,2,3,4\n")
 
-    outcome = project.run(select="raw/movielens/tags or s3/movielens/tags")
+    outcome = project.run(select="raw/movielens/tags")
 
     assert outcome.success
     ((dataset, reason),) = outcome.refused
@@ -258,5 +261,5 @@ def test_rows_that_the_ledger_does_not_know_block_what_follows(project: Project)
 
 
 def test_a_selection_of_nothing_is_an_error_not_a_success(project: Project) -> None:
-    with pytest.raises(SelectionError, match="nonsense.* were selected, but no"):
+    with pytest.raises(SelectionError, match=r"nonsense.* were selected, but no"):
         project.run(select="raw/movielens/nonsense")

@@ -1,0 +1,213 @@
+"""The command, started as a user starts it: what it prints and how it exits."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+UI_QUERY = """{
+  assetNodes { id }
+  sensorsOrError(
+    repositorySelector: {repositoryName: "__repository__", repositoryLocationName: "netflix_assets"}
+  ) { ... on Sensors { results { name sensorState { status } } } }
+}"""
+
+COMMAND = Path(sys.executable).with_name("netflix-assets")
+
+
+def run(home: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [COMMAND, *arguments],
+        env={**os.environ, "NETFLIX_HOME": str(home), "COLUMNS": "200", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home in which `netflix-assets demo` has run once."""
+    folder = tmp_path_factory.mktemp("cli")
+    done = run(folder, "demo", "--scale", "0.05")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "31 assets built" in done.stdout
+    assert "Which films are rated most" in done.stdout
+    return folder
+
+
+def test_a_second_demo_loads_nothing_and_answers_the_same(home: Path) -> None:
+    done = run(home, "demo", "--scale", "0.05")
+    assert done.returncode == 0
+    assert "nothing to do" in done.stdout
+    assert "Which films are rated most" in done.stdout
+
+
+def test_status_tells_the_ledger(home: Path) -> None:
+    done = run(home, "status", "--json")
+    assert done.returncode == 0, done.stderr
+    states = {each["dataset"]: each for each in json.loads(done.stdout)["datasets"]}
+    assert set(states) == {
+        f"movielens/{name}" for name in ("movies", "ratings", "tags", "links", "genome_tags", "genome_scores")
+    }
+    ratings = states["movielens/ratings"]
+    assert (ratings["state"], ratings["objects"], ratings["versions"], ratings["rejected"]) == ("loaded", 10, 10, 5)
+    assert ratings["rows"] == 3_000
+    shown = run(home, "status").stdout
+    assert "movielens/ratings" in shown
+    assert "3,000" in shown
+
+
+def test_status_of_a_new_home_says_awaited(tmp_path: Path) -> None:
+    done = run(tmp_path, "status")
+    assert done.returncode == 0
+    assert done.stdout.count("awaited") == 6
+    assert done.stdout.count("awaited (optional)") == 2
+
+
+def test_rejects_are_listed_shown_and_exported_and_mended(home: Path, tmp_path: Path) -> None:
+    listed = json.loads(run(home, "rejects", "list", "--json").stdout)
+    assert len(listed) == 5
+    assert "rating '7.5' above 5.0" in run(home, "rejects", "list").stdout
+    first = listed[0]
+    shown = run(home, "rejects", "show", first["dataset"], str(first["load_id"]), str(first["record_number"])).stdout
+    assert first["reason"] in shown
+    assert first["raw_text"] in shown
+
+    exported = tmp_path / "ratings-mended.csv"
+    done = run(home, "rejects", "export", "movielens/ratings", str(exported))
+    assert done.returncode == 0, done.stderr
+    lines = exported.read_text().splitlines()
+    assert lines[0] == "userId,movieId,rating,timestamp"
+    assert lines[1:] == [each["raw_text"] for each in listed]
+
+    exported.write_text("userId,movieId,rating,timestamp\n1,2,4.0,1700000000\n")
+    assert run(home, "land", str(exported)).returncode == 0
+    assert run(home, "run", "--select", "raw/movielens/ratings").returncode == 0
+    states = {each["dataset"]: each for each in json.loads(run(home, "status", "--json").stdout)["datasets"]}
+    assert (states["movielens/ratings"]["objects"], states["movielens/ratings"]["rows"]) == (11, 3_001)
+
+
+def test_a_failed_run_exits_1_and_names_the_cause(tmp_path: Path) -> None:
+    (tmp_path / "s3" / "landing").mkdir(parents=True)
+    (tmp_path / "warehouse.duckdb").write_text("this is no database")
+    done = run(tmp_path, "run", "--select", "raw/movielens/tags")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "FAILED" in done.stdout
+    assert "not a valid DuckDB database file" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_refused_file_exits_3_and_says_what_to_do(home: Path, tmp_path: Path) -> None:
+    file = tmp_path / "tags-export.csv"
+    file.write_bytes("userId,movieId,tag,timestamp\n1,2,héllo,1700000000\n".encode("latin-1"))
+    assert run(home, "land", str(file)).returncode == 0
+    done = run(home, "run", "--select", "raw/movielens/tags")
+    assert done.returncode == 3, done.stdout + done.stderr
+    message = "byte 0xe9 at offset 34 is not UTF-8; likely Latin-1 or Windows-1252: save the file as 'CSV UTF-8'"
+    assert message in done.stderr.replace("\n", "")
+    assert message in run(home, "status").stdout.replace("\n", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("land", "nonexistent.csv"), "nonexistent.csv"),
+        (("land", __file__), "is no file of a known dataset"),
+        (("land", "--as", "movielens/nothing", __file__), "the contracts know movielens/movies"),
+        (("run", "--select", "raw/movielens/nothing"), "nothing"),
+        (("rejects", "list", "--dataset", "x/y"), "no dataset 'x/y'"),
+        (("generate", "--scale", "-1", "out"), "scale"),
+        (("unknown",), "No such command"),
+    ],
+)
+def test_wrong_use_exits_2_without_a_traceback(home: Path, arguments: tuple[str, ...], says: str) -> None:
+    done = run(home, *arguments)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_wrong_setting_names_the_variable(tmp_path: Path) -> None:
+    done = run(tmp_path, "status", NETFLIX_ENV="prod")
+    assert done.returncode == 2
+    assert "NETFLIX_ENV='prod'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_generate_writes_the_same_bytes_twice(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        assert run(tmp_path, "generate", str(tmp_path / folder), "--scale", "0.02").returncode == 0
+    files = sorted(path.name for path in (tmp_path / "a").iterdir())
+    assert "ratings-2024.csv" in files
+    assert all((tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes() for name in files)
+
+
+def test_reset_removes_only_what_the_commands_made(tmp_path: Path) -> None:
+    (tmp_path / "s3" / "landing").mkdir(parents=True)
+    (tmp_path / "warehouse.duckdb").touch()
+    (tmp_path / "mine.txt").touch()
+    assert run(tmp_path, "reset", "--yes").returncode == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_held_warehouse_is_waited_for_and_its_holder_named(home: Path) -> None:
+    program = "import duckdb, sys, time; c = duckdb.connect(sys.argv[1]); print('held', flush=True); time.sleep(60)"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", program, str(home / "warehouse.duckdb")], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        done = run(home, "status", NETFLIX_WAREHOUSE_WAIT_SECONDS="1")
+        assert done.returncode == 1
+        assert f"is held by process {holder.pid}" in done.stderr.replace("\n", " ")
+        assert "Traceback" not in done.stderr
+    finally:
+        holder.kill()
+        holder.communicate()
+
+
+def test_the_ui_serves_the_graph_and_stops_cleanly(home: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [COMMAND, "ui"],
+        env={**os.environ, "NETFLIX_HOME": str(home), "UI_PORT": str(port), "COLUMNS": "200"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    answer: dict[str, object] = {}
+    try:
+        deadline = time.monotonic() + 120
+        while not answer and time.monotonic() < deadline:
+            time.sleep(1)
+            try:
+                request = urllib.request.Request(
+                    f"http://127.0.0.1:{port}/graphql",
+                    json.dumps({"query": UI_QUERY}).encode(),
+                    {"Content-Type": "application/json"},
+                )
+                answer = json.load(urllib.request.urlopen(request, timeout=5))["data"]
+            except OSError:
+                continue
+    finally:
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+    assert len(answer["assetNodes"]) == 38, output  # type: ignore[arg-type]
+    assert answer["sensorsOrError"] == {
+        "results": [{"name": "movielens_landing", "sensorState": {"status": "RUNNING"}}]
+    }
+    assert process.returncode == 0, output
+    assert f"http://127.0.0.1:{port}" in output
+    left = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert str(home) not in left
