@@ -22,7 +22,6 @@ from dagster_dbt import (
     dbt_assets,
 )
 from dagster_dbt.errors import DagsterDbtCliRuntimeError
-from filelock import FileLock
 from packaging.version import Version
 
 from netflix_assets.resources import WarehouseResource
@@ -68,13 +67,25 @@ def dbt_project(settings: Settings) -> DbtProject:
     The manifest is parsed again only when a file of the project has changed (no network, no warehouse).
     """
     project = DbtProject(project_dir=settings.dbt_project, target_path=_target_path(settings))
-    stamp = _target_path(settings) / "sources.sha256"
     state = _state(settings.dbt_project)
-    with FileLock(_made(settings.home) / "dbt.lock"), _exported(settings):
-        if not stamp.exists() or stamp.read_text() != state or not project.manifest_path.exists():
-            dbt_resource(settings, project).cli(["parse", "--quiet"], target_path=_target_path(settings)).wait()
-            stamp.write_text(state)
+    if not _is_parsed(project, settings, state):
+        _parse(project, settings, state)
     return project
+
+
+def _is_parsed(project: DbtProject, settings: Settings, state: str) -> bool:
+    stamp = _stamp(settings)
+    return stamp.exists() and stamp.read_text() == state and project.manifest_path.exists()
+
+
+def _parse(project: DbtProject, settings: Settings, state: str) -> None:
+    from filelock import FileLock
+
+    settings.home.mkdir(parents=True, exist_ok=True)
+    with FileLock(settings.home / "dbt.lock"), _exported(settings):
+        if not _is_parsed(project, settings, state):  # another process may have done it meanwhile
+            dbt_resource(settings, project).cli(["parse", "--quiet"], target_path=_target_path(settings)).wait()
+            _stamp(settings).write_text(state)
 
 
 class Dbt(DbtCliResource):
@@ -172,9 +183,8 @@ def _target_path(settings: Settings) -> Path:
     return settings.home / "dbt" / "target"
 
 
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+def _stamp(settings: Settings) -> Path:
+    return _target_path(settings) / "sources.sha256"
 
 
 @contextmanager

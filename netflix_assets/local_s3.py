@@ -21,7 +21,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -196,12 +196,17 @@ def _start(server: LocalS3) -> None:
 def _stop(server: LocalS3) -> None:
     pid = _pid(server)
     if pid is not None:
-        with suppress(ProcessLookupError):
+        if pid in _started:
+            _started[pid].poll()  # one that has ended by itself is no more
+        try:
             os.kill(pid, signal.SIGTERM)
+        except ProcessLookupError:
+            deadline = 0.0  # whoever listens there, it is not ours
+        else:
+            deadline = time.monotonic() + STOP_TIMEOUT_S
         if pid in _started:
             _started.pop(pid).wait(STOP_TIMEOUT_S)
-        deadline = time.monotonic() + STOP_TIMEOUT_S
-        while _listens(server) and time.monotonic() < deadline:  # the next start needs the port
+        while time.monotonic() < deadline and _listens(server):  # the next start needs the port
             time.sleep(_POLL_S)
     _pid_file(server).unlink(missing_ok=True)
 

@@ -4,18 +4,15 @@ They connect when they are used, never when definitions load. Does not belong he
 """
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
-from obstore.store import S3Store
 
 from netflix_assets.ingest.objects import ObjectStore, S3ObjectStore
-from netflix_assets.local_s3 import lease, local_s3
 from netflix_assets.settings import Settings
 from netflix_assets.warehouse.base import Warehouse
-from netflix_assets.warehouse.duckdb import DuckDBWarehouse
 
 if TYPE_CHECKING:
     from dagster_aws.s3 import S3Resource
@@ -39,6 +36,7 @@ class LandingBucket(dg.ConfigurableResource):  # type: ignore[type-arg]
     def open(self) -> Iterator[ObjectStore]:
         """The bucket, ready to list, read and write."""
         from obstore.auth.boto3 import Boto3CredentialProvider  # boto3 costs 0.3 s, which loading definitions need not
+        from obstore.store import S3Store
 
         with self._s3() as s3:
             store = S3Store(
@@ -60,8 +58,9 @@ class LandingBucket(dg.ConfigurableResource):  # type: ignore[type-arg]
         if self.local_home is None:
             yield S3Resource(region_name=self.region, endpoint_url=self.endpoint, profile_name=self.profile)
             return
-        with ExitStack() as stack:
-            server = stack.enter_context(lease(local_s3(Path(self.local_home)), self.bucket))
+        from netflix_assets.local_s3 import lease, local_s3
+
+        with lease(local_s3(Path(self.local_home)), self.bucket) as server:
             yield S3Resource(
                 region_name=self.region,
                 endpoint_url=server.endpoint,
@@ -91,6 +90,8 @@ class WarehouseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     @contextmanager
     def open(self, *, read_only: bool = False) -> Iterator[Warehouse]:
         """A connection to the warehouse."""
+        from netflix_assets.warehouse.duckdb import DuckDBWarehouse  # importing duckdb costs 0.1 s
+
         with DuckDBWarehouse(Path(self.file), self.wait_seconds, read_only=read_only) as warehouse:
             yield warehouse
 

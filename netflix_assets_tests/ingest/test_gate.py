@@ -401,7 +401,7 @@ def written(records: Iterable[list[str]], end: str, quoting: int) -> str:
 
 
 @settings(
-    max_examples=120,
+    max_examples=80,
     deadline=None,
     derandomize=True,
     database=None,
@@ -443,7 +443,7 @@ MESSY = st.text(st.sampled_from([*'12,," \n\r.x']), max_size=60)
 
 
 @settings(
-    max_examples=150,
+    max_examples=100,
     deadline=None,
     derandomize=True,
     database=None,
