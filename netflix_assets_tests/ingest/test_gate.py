@@ -92,10 +92,11 @@ TWO = [(1, "x"), (2, "y")]
     ],
 )
 @BLOCK_SIZES
-def test_one_content_in_many_forms(tmp_path, warehouse, content, size):
+def test_one_content_in_many_forms(tmp_path, request, content, size):
     file = gated(tmp_path, content, size=size)
     assert (file.header, file.positions, file.record_count, file.warnings) == (("Id", "label"), (0, 1), 2, ())
     if size == 3:
+        warehouse = request.getfixturevalue("warehouse")
         assert rows(warehouse, PAIR, committed(warehouse, PAIR, file)) == TWO
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from netflix_assets.contract import dataset_by_id, load_sources
+from netflix_assets.contract import Tolerance, dataset_by_id, load_sources
 from netflix_assets.ingest import level as level_module
 from netflix_assets.ingest.level import ROUNDS, settled_listing
 from netflix_assets.ingest.objects import ObjectChangedError, ObjectStore, ObjectVersion, fingerprint
@@ -345,21 +345,25 @@ def with_faults(good: int, bad: int) -> str:
 
 
 @pytest.mark.parametrize(
-    ("good", "bad", "is_loaded"), [(10, 1_000, True), (10, 1_001, False), (99_098, 1_001, False), (99_099, 1_001, True)]
+    ("bound", "good", "bad", "is_loaded"),
+    [(1_000, 10, 1_000, True), (1_000, 10, 1_001, False), (10, 1_089, 11, True), (10, 1_088, 11, False)],
 )
-def test_too_many_rejects_refuse_the_object_whole(level, bucket, warehouse, good, bad, is_loaded):
-    # More than 1,000 AND more than 1 %: 1,001 of 100,100 is exactly 1 %.
+def test_too_many_rejects_refuse_the_object_whole(level, bucket, warehouse, bound, good, bad, is_loaded):
+    # More than 1,000 (which the contract may say otherwise) AND more than 1 %: 11 of 1,100 is exactly 1 %.
+    dataset = RATINGS
+    if bound != RATINGS.tolerance.rejected_rows:
+        dataset = RATINGS.model_copy(update={"tolerance": Tolerance(rejected_rows=bound)})
     bucket.put(KEY, with_faults(good, bad))
     bucket.put("movielens/ratings-good.csv", ratings(7))
-    report = level(RATINGS)
+    report = level(dataset)
     if is_loaded:
         assert [(load.rows_loaded, load.rows_rejected) for load in report.loads] == [(1, 0), (good, bad)]
         assert warehouse.counts(RATINGS) == Counts(0, good + 1, good + 1, bad, bad)
         return
     assert [(each.listed.key, each.outcome) for each in report.refused] == [(KEY, "refused")]
     assert report.refused[0].reason == (
-        f"{bad:,} of {good + bad:,} records break the contract, more than 1,000 and more than 1.0%; the first at line "
-        f"{good + 2}: user_id 'x' is not an integer"
+        f"{bad:,} of {good + bad:,} records break the contract, more than {bound:,} and more than 1.0%; the first at "
+        f"line {good + 2}: user_id 'x' is not an integer"
     )
     assert users(warehouse, "movielens_ratings") == [7]
     assert warehouse.counts(RATINGS) == Counts(0, 1, 1, 0, 0)
