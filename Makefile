@@ -12,13 +12,15 @@ help:  ## List the targets
 
 install: $(INSTALLED)  ## Install into .venv, at the versions of the lock
 
-# The lock pins versions and hashes of what the ranges of pyproject.toml resolve to; the project itself is then added.
+# The lock pins versions and hashes of all that the ranges of pyproject.toml resolve to, so there is nothing to resolve
+# (--no-deps); the project itself is then added.
 $(INSTALLED): pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "$(PYTHON) is older than 3.11; say which to use: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip check --quiet
 	@touch $@
 
 demo: install  ## Sample files -> local S3 -> the whole graph -> a few answers

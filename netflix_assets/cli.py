@@ -20,7 +20,7 @@ from rich.table import Table
 
 from netflix_assets.contract import ContractError, Dataset, Source, all_datasets, dataset_by_id
 from netflix_assets.settings import Settings, SettingsError, current_settings
-from netflix_assets.warehouse.base import Warehouse, WarehouseError
+from netflix_assets.warehouse.base import RefusedObject, Warehouse, WarehouseError
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -202,6 +202,28 @@ def export_rejects(dataset_id: str, file: Path) -> None:
     out.print(
         f"{count:,} records written to {file}; name the mended file {dataset.file_stem}-<anything>.csv and land it"
     )
+
+
+@cli.command()
+@click.argument("dataset_id", metavar="[DATASET]", required=False)
+@click.option("--object", "object_key", metavar="KEY", help="Only the object of this key, as `status` prints it.")
+def replay(dataset_id: str | None, object_key: str | None) -> None:
+    """Judge refused and ignored files again at the next run, after a change of the contract, say.
+
+    Of one dataset (movielens/ratings) or of all; files that are not in the bucket any more stay as they are.
+    """
+    settings = current_settings()
+    sources = settings.sources()
+    datasets = [_dataset(sources, dataset_id)] if dataset_id else all_datasets(sources)
+    forgotten = _forget_refusals(settings, datasets, object_key)
+    for each in forgotten:
+        out.print(f"{each.listed.key} was {each.outcome}: {each.reason}", markup=False)
+    if forgotten:
+        out.print(f"{len(forgotten)} forgotten; to judge them again: netflix-assets run")
+    elif object_key is None:
+        out.print("no file in the bucket is refused or ignored; nothing to replay")
+    else:
+        raise Failure(f"no file {object_key} in the bucket is refused or ignored; see `netflix-assets status`")
 
 
 @cli.command()
@@ -393,6 +415,20 @@ def _ledger(settings: Settings) -> Iterator[Warehouse | None]:
         return
     with DuckDBWarehouse(settings.warehouse_file, settings.warehouse_wait_seconds, read_only=True) as warehouse:
         yield warehouse
+
+
+def _forget_refusals(settings: Settings, datasets: Sequence[Dataset], object_key: str | None) -> list[RefusedObject]:
+    from netflix_assets.resources import landing_bucket, warehouse
+
+    if not settings.warehouse_file.exists():
+        return []
+    forgotten: list[RefusedObject] = []
+    with landing_bucket(settings).open() as store, warehouse(settings).open() as connection:
+        for dataset in datasets:
+            connection.prepare(dataset)
+            live = [each for each in store.list(dataset.key_prefix) if object_key in (None, each.key)]
+            forgotten += connection.forget_refusals(dataset, live)
+    return forgotten
 
 
 def _print_answers(settings: Settings) -> None:

@@ -4,6 +4,7 @@ Belongs here: the shape of a contract and what follows from it alone (names, key
 to). Does not belong here: how files are read or loaded (``ingest/``, ``warehouse/``) and anything of Dagster.
 """
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
@@ -108,6 +109,10 @@ class Tolerance(_Strict):
 
     rejected_rows: int = Field(default=1_000, ge=0)
     rejected_share: float = Field(default=0.01, ge=0, le=1)
+
+    def rejects_allowed(self, record_count: int) -> int:
+        """How many records of an object of so many may be rejected before it is refused whole."""
+        return max(self.rejected_rows, math.floor(self.rejected_share * record_count))
 
 
 class Dataset(_Strict):

@@ -116,6 +116,33 @@ def test_a_refused_file_exits_3_and_says_what_to_do(home: Path, tmp_path: Path) 
     assert message in run(home, "status").stdout.replace("\n", "")
 
 
+def test_a_refused_file_is_judged_again_after_replay(tmp_path: Path) -> None:
+    assert "nothing to replay" in run(tmp_path, "replay").stdout
+    for name in ("tags-a.csv", "tags-b.csv"):
+        (tmp_path / name).write_bytes(b"")
+        assert run(tmp_path, "land", str(tmp_path / name)).returncode == 0
+    assert run(tmp_path, "run", "--select", "raw/movielens/tags").returncode == 3
+
+    done = run(tmp_path, "replay", "movielens/ratings")
+    assert (done.returncode, "nothing to replay" in done.stdout) == (0, True)
+    done = run(tmp_path, "replay", "--object", "movielens/tags-c.csv")
+    assert (done.returncode, "no file movielens/tags-c.csv in the bucket is refused" in done.stderr) == (1, True)
+    done = run(tmp_path, "replay", "movielens/tags", "--object", "movielens/tags-a.csv")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "movielens/tags-a.csv was refused: the file is empty (0 bytes)",
+        "1 forgotten; to judge them again: netflix-assets run",
+    ]
+    [tags] = [
+        each
+        for each in json.loads(run(tmp_path, "status", "--json").stdout)["datasets"]
+        if each["dataset"] == "movielens/tags"
+    ]
+    assert [each["object"] for each in tags["refused"]] == ["movielens/tags-b.csv"]
+    assert run(tmp_path, "run", "--select", "raw/movielens/tags").returncode == 3
+    assert "2 forgotten" in run(tmp_path, "replay").stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -124,6 +151,7 @@ def test_a_refused_file_exits_3_and_says_what_to_do(home: Path, tmp_path: Path) 
         (("land", "--as", "movielens/nothing", __file__), "the contracts know movielens/movies"),
         (("run", "--select", "raw/movielens/nothing"), "nothing"),
         (("rejects", "list", "--dataset", "x/y"), "no dataset 'x/y'"),
+        (("replay", "x/y"), "no dataset 'x/y'"),
         (("generate", "--scale", "-1", "out"), "scale"),
         (("unknown",), "No such command"),
     ],

@@ -4,12 +4,12 @@ Runs only for files of which the loader took fewer records than the gate counted
 about ten times slower than loading it. Does not belong here: where rejects are kept (``warehouse/``).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
 from netflix_assets.contract import Dataset
-from netflix_assets.ingest.gate import GatedFile, record_fault, records
+from netflix_assets.ingest.gate import GatedFile, RefusedError, record_fault, records
 from netflix_assets.values import fault
 
 
@@ -35,6 +35,23 @@ def find_rejects(file: GatedFile, dataset: Dataset) -> Iterator[RejectedRecord]:
         columns, reasons = _faults(file, dataset, text, fields)
         if reasons:
             yield RejectedRecord(number, line, columns, "; ".join(reasons), text.rstrip("\r\n"))
+
+
+def count_within_tolerance(rejects: Iterable[RejectedRecord], dataset: Dataset, record_count: int) -> int:
+    """How many there are. Raises: RefusedError at the first one more than the contract allows, reading no further."""
+    allowed = dataset.tolerance.rejects_allowed(record_count)
+    first: RejectedRecord | None = None
+    count = 0
+    for count, reject in enumerate(rejects, start=1):
+        first = first or reject
+        if count > allowed:
+            share = dataset.tolerance.rejected_share
+            raise RefusedError(
+                f"more than {allowed:,} of {record_count:,} records break the contract, which allows "
+                f"{dataset.tolerance.rejected_rows:,} or {share:.1%}, whichever is more; the first at line "
+                f"{first.line_number}: {first.reason}"
+            )
+    return count
 
 
 def _faults(file: GatedFile, dataset: Dataset, text: str, fields: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

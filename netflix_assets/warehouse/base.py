@@ -7,16 +7,23 @@ say how to connect, how to create tables and how to read a gated file. Does not 
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Self
+from itertools import islice
+from typing import Any, Self, TypeVar
 
 from netflix_assets.contract import Dataset
 from netflix_assets.ingest.gate import GatedFile, RefusedError
 from netflix_assets.ingest.objects import ObjectVersion
-from netflix_assets.ingest.rejects import RejectedRecord, find_rejects
+from netflix_assets.ingest.rejects import RejectedRecord, count_within_tolerance, find_rejects
+
+T = TypeVar("T")
+
+# One statement inserts so many rows of ops: one at a time costs seven times as much (DuckDB, 20,000 rejects: 17 s
+# against 2.5 s; more at once are no faster).
+ROWS_PER_INSERT = 500
 
 # Names, types (spelled as both warehouses understand them) and order of the columns of each ops table.
 OPS_TABLES: Mapping[str, Mapping[str, str]] = {
@@ -253,6 +260,19 @@ class Warehouse(ABC):
         with self.transaction():
             return self._park(dataset, listed, error, run_id)
 
+    def forget_refusals(self, dataset: Dataset, versions: Collection[ObjectVersion]) -> list[RefusedObject]:
+        """Forget that these object versions were refused or ignored, so that the next run judges them again.
+
+        What was said of other versions stays, as history. Returns what was forgotten, in key order.
+        """
+        wanted = {listed.version for listed in versions}
+        with self.transaction():
+            self._lock(dataset)
+            forgotten = [each for each in self.refused_objects(dataset) if each.listed.version in wanted]
+            for each in forgotten:
+                self._forget(dataset, each.listed)
+        return forgotten
+
     def _lock(self, dataset: Dataset) -> int:
         self.execute("update ops.load_locks set last_load_id = last_load_id where dataset = ?", (dataset.id,))
         return int(self.execute("select last_load_id from ops.load_locks where dataset = ?", (dataset.id,))[0][0])
@@ -261,13 +281,10 @@ class Warehouse(ABC):
         started = time.monotonic()
         listed, rows_in = staged.listed, staged.file.record_count
         rows_loaded = self.insert_records(dataset, staged, load_id)
-        rejects = list(find_rejects(staged.file, dataset)) if rows_loaded != rows_in else []
-        _account(dataset, rows_in, rows_loaded, rejects)
-        for reject in rejects:
-            self._keep_reject(dataset, listed, load_id, reject)
+        rows_rejected = self._keep_rejects(dataset, staged, load_id, rows_loaded)
         self._supersede(dataset, listed, load_id)
         seconds = time.monotonic() - started
-        load = Load(dataset.id, load_id, listed, rows_in, rows_loaded, len(rejects), True, datetime.now(UTC), seconds)
+        load = Load(dataset.id, load_id, listed, rows_in, rows_loaded, rows_rejected, True, datetime.now(UTC), seconds)
         self._insert(
             "loads",
             {
@@ -275,7 +292,7 @@ class Warehouse(ABC):
                 "load_id": load_id,
                 "rows_in": rows_in,
                 "rows_loaded": rows_loaded,
-                "rows_rejected": len(rejects),
+                "rows_rejected": rows_rejected,
                 "is_current": True,
                 "loaded_at": _naive(load.loaded_at),
                 "load_seconds": load.seconds,
@@ -285,20 +302,32 @@ class Warehouse(ABC):
         )
         return load
 
-    def _keep_reject(self, dataset: Dataset, listed: ObjectVersion, load_id: int, reject: RejectedRecord) -> None:
-        self._insert(
-            "rejected_rows",
-            {
-                "dataset": dataset.id,
-                "load_id": load_id,
-                "object_key": listed.key,
-                "record_number": reject.record_number,
-                "line_number": reject.line_number,
-                "column_name": ", ".join(reject.columns),
-                "reason": reject.reason,
-                "raw_text": reject.text,
-            },
-        )
+    def _keep_rejects(self, dataset: Dataset, staged: StagedObject, load_id: int, rows_loaded: int) -> int:
+        """Keep the records that were not loaded. Raises: RefusedError when they are too many, or not what is missing.
+
+        Only as many are read as are needed to know: the object is refused whole at the first one too many.
+        """
+        rows_in = staged.file.record_count
+        missing = rows_in - rows_loaded
+        if missing == 0:
+            return 0
+        rejects = find_rejects(staged.file, dataset)
+        if missing > dataset.tolerance.rejects_allowed(rows_in):
+            kept = count_within_tolerance(rejects, dataset, rows_in)
+        else:
+            kept = self._insert_many(
+                "rejected_rows",
+                (
+                    _reject_columns(dataset, staged.listed, load_id, each)
+                    for each in islice(rejects, max(missing, 0) + 1)
+                ),
+            )
+        if kept != missing:
+            raise RefusedError(
+                f"{rows_in:,} records came in, but {rows_loaded:,} would be loaded and {kept:,} rejected; nothing of "
+                "the file was loaded. This is a fault of the loader: please report it with the file"
+            )
+        return kept
 
     def _supersede(self, dataset: Dataset, listed: ObjectVersion, load_id: int) -> None:
         same_object, parameters = ("", ()) if dataset.mode == "overwrite" else ("and object_key = ?", (listed.key,))
@@ -312,10 +341,7 @@ class Warehouse(ABC):
 
     def _park(self, dataset: Dataset, listed: ObjectVersion, error: RefusedError, run_id: str) -> RefusedObject:
         outcome = "ignored" if error.ignored else "refused"
-        self.execute(
-            "delete from ops.refused_objects where dataset = ? and bucket = ? and object_key = ? and etag = ?",
-            (dataset.id, *listed.version),
-        )
+        self._forget(dataset, listed)
         self._insert(
             "refused_objects",
             {
@@ -328,13 +354,31 @@ class Warehouse(ABC):
         )
         return RefusedObject(dataset.id, listed, outcome, error.reason)
 
+    def _forget(self, dataset: Dataset, listed: ObjectVersion) -> None:
+        self.execute(
+            "delete from ops.refused_objects where dataset = ? and bucket = ? and object_key = ? and etag = ?",
+            (dataset.id, *listed.version),
+        )
+
     def _discard(self, dataset: Dataset, load_id: int) -> None:
         # Rows of a load that was given up within this transaction: nobody has seen them.
         self.execute(f"delete from raw.{dataset.table} where _load_id = ?", (load_id,))
+        self.execute("delete from ops.rejected_rows where dataset = ? and load_id = ?", (dataset.id, load_id))
 
     def _insert(self, table: str, row: Mapping[str, object]) -> None:
-        values = ", ".join("?" for _ in row)
-        self.execute(f"insert into ops.{table} ({', '.join(row)}) values ({values})", tuple(row.values()))
+        self._insert_many(table, [row])
+
+    def _insert_many(self, table: str, rows: Iterable[Mapping[str, object]]) -> int:
+        """Insert rows of the same columns, many with one statement. Returns how many there were."""
+        count = 0
+        for chunk in in_chunks(rows, ROWS_PER_INSERT):
+            values = ", ".join(f"({', '.join('?' for _ in row)})" for row in chunk)
+            self.execute(
+                f"insert into ops.{table} ({', '.join(chunk[0])}) values {values}",
+                [value for row in chunk for value in row.values()],
+            )
+            count += len(chunk)
+        return count
 
 
 def ddl(table: str, columns: Mapping[str, str]) -> str:
@@ -360,20 +404,26 @@ def current_view(dataset: Dataset) -> str:
         """
 
 
-def _account(dataset: Dataset, rows_in: int, rows_loaded: int, rejects: Sequence[RejectedRecord]) -> None:
-    """Raise RefusedError unless every record is loaded or rejected, and not too many are rejected."""
-    if rows_loaded + len(rejects) != rows_in:
-        raise RefusedError(
-            f"{rows_in:,} records came in, but {rows_loaded:,} would be loaded and {len(rejects):,} rejected; nothing "
-            "of the file was loaded. This is a fault of the loader: please report it with the file"
-        )
-    bound = dataset.tolerance
-    if len(rejects) > bound.rejected_rows and len(rejects) > bound.rejected_share * rows_in:
-        first = rejects[0]
-        raise RefusedError(
-            f"{len(rejects):,} of {rows_in:,} records break the contract, more than {bound.rejected_rows:,} and more "
-            f"than {bound.rejected_share:.1%}; the first at line {first.line_number}: {first.reason}"
-        )
+def in_chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """The items in lists of at most this many."""
+    source = iter(items)
+    while chunk := list(islice(source, size)):
+        yield chunk
+
+
+def _reject_columns(
+    dataset: Dataset, listed: ObjectVersion, load_id: int, reject: RejectedRecord
+) -> Mapping[str, object]:
+    return {
+        "dataset": dataset.id,
+        "load_id": load_id,
+        "object_key": listed.key,
+        "record_number": reject.record_number,
+        "line_number": reject.line_number,
+        "column_name": ", ".join(reject.columns),
+        "reason": reject.reason,
+        "raw_text": reject.text,
+    }
 
 
 def _object_columns(dataset: Dataset, listed: ObjectVersion) -> dict[str, object]:

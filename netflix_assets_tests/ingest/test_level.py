@@ -14,8 +14,10 @@ import pytest
 
 from netflix_assets.contract import Tolerance, dataset_by_id, load_sources
 from netflix_assets.ingest import level as level_module
+from netflix_assets.ingest import rejects as rejects_module
 from netflix_assets.ingest.level import ROUNDS, settled_listing
 from netflix_assets.ingest.objects import ObjectChangedError, ObjectStore, ObjectVersion, fingerprint
+from netflix_assets.values import fault
 from netflix_assets.warehouse.base import Counts
 from netflix_assets.warehouse.duckdb import DuckDBWarehouse
 
@@ -362,8 +364,8 @@ def test_too_many_rejects_refuse_the_object_whole(level, bucket, warehouse, boun
         return
     assert [(each.listed.key, each.outcome) for each in report.refused] == [(KEY, "refused")]
     assert report.refused[0].reason == (
-        f"{bad:,} of {good + bad:,} records break the contract, more than {bound:,} and more than 1.0%; the first at "
-        f"line {good + 2}: user_id 'x' is not an integer"
+        f"more than {bad - 1:,} of {good + bad:,} records break the contract, which allows {bound:,} or 1.0%, "
+        f"whichever is more; the first at line {good + 2}: user_id 'x' is not an integer"
     )
     assert users(warehouse, "movielens_ratings") == [7]
     assert warehouse.counts(RATINGS) == Counts(0, 1, 1, 0, 0)
@@ -374,8 +376,78 @@ def test_the_tolerance_of_the_contract_counts(level, bucket, warehouse):
     strict = RATINGS.model_copy(update={"tolerance": RATINGS.tolerance.model_copy(update={"rejected_rows": 0})})
     bucket.put(KEY, with_faults(50, 1))
     [refused] = level(strict).refused
-    assert refused.reason.startswith("1 of 51 records break the contract, more than 0 and more than 1.0%; ")
+    assert refused.reason.startswith("more than 0 of 51 records break the contract, which allows 0 or 1.0%, ")
     assert users(warehouse, "movielens_ratings") == []
+
+
+def test_a_file_of_faults_is_read_no_further_than_needed(level, bucket, warehouse, monkeypatch):
+    asked: list[str] = []
+
+    def counted(column, text):
+        asked.append(text)
+        return fault(column, text)
+
+    monkeypatch.setattr(rejects_module, "fault", counted)
+    bucket.put(KEY, with_faults(1, 20_000))
+    [refused] = level(RATINGS).refused
+    assert refused.reason.startswith("more than 1,000 of 20,001 records break the contract, ")
+    assert refused.reason.endswith("the first at line 3: user_id 'x' is not an integer")
+    assert len(asked) == 4 * (1 + 1_001)  # four columns of the good record and of one reject more than is allowed
+    assert warehouse.execute("select count(*) from ops.rejected_rows") == [(0,)]
+
+
+def test_many_rejects_are_kept_with_few_statements(level, bucket, tmp_path):
+    class Remembering(DuckDBWarehouse):
+        inserts = 0
+
+        def execute(self, statement: str, parameters: tuple = ()) -> list[tuple]:
+            self.inserts += statement.startswith("insert into ops.rejected_rows")
+            return super().execute(statement, parameters)
+
+    bucket.put(KEY, with_faults(120_000, 1_200))
+    with Remembering(tmp_path / "remembering.duckdb") as warehouse:
+        [load] = level(RATINGS, into=warehouse).loads
+        assert (load.rows_loaded, load.rows_rejected, warehouse.inserts) == (120_000, 1_200, 3)
+        assert [row["record_number"] for row in warehouse.rejected_rows(RATINGS)] == list(range(120_001, 121_201))
+        assert warehouse.counts(RATINGS) == Counts(0, 120_000, 120_000, 1_200, 1_200)
+
+
+# ---------------------------------------------------------------- judged again
+
+
+def test_a_refused_object_that_is_forgotten_is_judged_by_the_contract_of_today(level, bucket, warehouse):
+    bucket.put(KEY, ratings(1, 2, stars="4.25"))
+    bucket.put("movielens/ratings-empty.csv", HEADER)
+    strict = RATINGS.model_copy(update={"tolerance": Tolerance(rejected_rows=0, rejected_share=0)})
+    assert {each.outcome for each in level(strict).refused} == {"refused", "ignored"}
+    assert (level(RATINGS).loads, len(level(RATINGS).refused)) == ([], 2)  # parked: not read again by itself
+
+    forgotten = warehouse.forget_refusals(RATINGS, bucket.store.list(KEY))
+    assert [(each.listed.key, each.outcome) for each in forgotten] == [(KEY, "refused")]
+    report = level(RATINGS)
+    assert [(load.rows_loaded, load.rows_rejected) for load in report.loads] == [(0, 2)]
+    assert [each.listed.key for each in report.refused] == ["movielens/ratings-empty.csv"]
+    assert warehouse.forget_refusals(RATINGS, bucket.store.list(KEY)) == []
+
+
+def test_refusals_of_versions_that_are_gone_stay_as_history(level, bucket, warehouse):
+    for content in ("", HEADER):
+        bucket.put(KEY, content)
+        level(RATINGS)
+    warehouse.forget_refusals(RATINGS, bucket.store.list(KEY))
+    assert warehouse.execute("select outcome from ops.refused_objects") == [("refused",)]
+    # Judged as before, it is parked as before.
+    assert [each.outcome for each in level(RATINGS).refused] == ["ignored"]
+    assert warehouse.execute("select outcome from ops.refused_objects order by 1") == [("ignored",), ("refused",)]
+
+
+def test_only_the_refusals_of_this_dataset_are_forgotten(level, bucket, warehouse):
+    bucket.put(KEY, "")
+    bucket.put("movielens/movies.csv", "")
+    level(RATINGS)
+    level(MOVIES)
+    assert warehouse.forget_refusals(RATINGS, bucket.store.list("movielens/movies")) == []
+    assert len(warehouse.refused_objects(MOVIES)) == 1
 
 
 # ---------------------------------------------------------------- listing
@@ -710,7 +782,7 @@ def test_a_crash_at_any_statement_leaves_nothing_and_the_next_call_loads_once(le
             else:
                 break
         point += 1
-    assert crashes >= 12  # lock, ledger, two inserts, two rejects, two supersessions, two ledger rows, counter, commit
+    assert crashes >= 11  # lock, ledger, two inserts, rejects, two supersessions, two ledger rows, counter, commit
     with DuckDBWarehouse(tmp_path / "crash.duckdb") as last:
         assert users(last) == [1, 2, 3, 9]
         assert users(last, "movielens_ratings") == [1, 1, 2, 3, 9]
