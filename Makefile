@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test lint format sources lock clean
+.PHONY: help install demo ui test bench lint format sources lock clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */\1\t/' | expand -t 12
@@ -31,6 +31,13 @@ ui: install  ## The Dagster UI with daemon, sensors and local S3 (port: UI_PORT,
 
 test: install  ## All tests
 	$(BIN)/python -m pytest
+
+bench: install  ## What the guarantees cost, as ratios (sample files; `python -m bench.ingest FILE` for your own)
+	$(BIN)/python -m bench.definitions
+	$(BIN)/netflix-assets generate .netflix/bench --scale 10
+	cat .netflix/bench/ratings-2015.csv > .netflix/bench/ratings.csv
+	tail -q -n +2 .netflix/bench/ratings-201[6-9].csv .netflix/bench/ratings-202[0-3].csv >> .netflix/bench/ratings.csv
+	$(BIN)/python -m bench.ingest .netflix/bench/ratings.csv
 
 lint: install  ## Ruff, mypy, sqlfluff, and the generated dbt sources
 	$(BIN)/ruff check .

@@ -23,6 +23,6 @@ with duckdb.connect(f"{os.environ['NETFLIX_HOME']}/warehouse.duckdb", read_only=
     found = {table: warehouse.execute(f"select count(*) from {table}").fetchone()[0] for table in EXPECTED}  # noqa: S608
 for table, rows in found.items():
     print(f"{table:40s} {rows:>9,}")
-wrong = {table: rows for table, rows in found.items() if rows != EXPECTED[table]}
-if wrong:
-    sys.exit(f"expected otherwise: {({table: EXPECTED[table] for table in wrong})}")
+expected = {table: EXPECTED[table] for table, rows in found.items() if rows != EXPECTED[table]}
+if expected:
+    sys.exit(f"expected otherwise: {expected}")

@@ -1,0 +1,70 @@
+"""What the guarantees of ingestion cost: a ratings file through S3, gate, strict forms, rejects and ledger, against a
+plain typed CREATE TABLE of the same local file in bare DuckDB, in turn, in the same run.
+
+    python -m bench.ingest RATINGS_CSV [--rounds 3]
+
+Prints seconds and the ratio of each round; only ratios compare between machines.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import duckdb
+
+from netflix_assets.contract import dataset_by_id
+from netflix_assets.ingest.level import bring_level
+from netflix_assets.resources import landing_bucket, warehouse
+from netflix_assets.settings import read_settings
+
+PLAIN = """
+create table ratings as
+select * from read_csv(
+    ?, header = true, auto_detect = false,
+    columns = {'userId': 'integer', 'movieId': 'integer', 'rating': 'double', 'timestamp': 'bigint'}
+)
+"""
+
+
+def plain_seconds(file: Path, folder: Path) -> float:
+    """Wall seconds of the bare typed CTAS into a new database file."""
+    with duckdb.connect(str(folder / "plain.duckdb")) as connection:
+        started = time.perf_counter()
+        connection.execute(PLAIN, [str(file)])
+        return time.perf_counter() - started
+
+
+def ingest_seconds(file: Path, home: Path) -> float:
+    """Wall seconds of bringing an empty raw table level with a bucket that holds the file."""
+    settings = read_settings(home=home)
+    dataset = dataset_by_id(settings.sources(), "movielens/ratings")
+    with landing_bucket(settings).open() as store:
+        store.put("movielens/ratings.csv", file)
+        with warehouse(settings).open() as connection:
+            started = time.perf_counter()
+            report = bring_level(dataset, store, connection, "bench", work_folder=home / "tmp")
+            seconds = time.perf_counter() - started
+    assert len(report.loads) == 1, report
+    return seconds
+
+
+def main() -> None:
+    """Run the rounds and print them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    ratios = []
+    for _ in range(arguments.rounds):
+        with tempfile.TemporaryDirectory() as folder:
+            plain = plain_seconds(arguments.file, Path(folder))
+            ours = ingest_seconds(arguments.file, Path(folder))
+        ratios.append(ours / plain)
+        print(f"plain typed CTAS {plain:6.2f} s   ingestion {ours:6.2f} s   ratio {ratios[-1]:.2f}", flush=True)
+    print(f"median ratio {statistics.median(ratios):.2f}")
+
+
+if __name__ == "__main__":
+    main()
