@@ -9,6 +9,7 @@ import shutil
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +21,7 @@ from rich.table import Table
 
 from netflix_assets.contract import ContractError, Dataset, Source, all_datasets, dataset_by_id
 from netflix_assets.settings import Settings, SettingsError, current_settings
-from netflix_assets.warehouse.base import RefusedObject, Warehouse, WarehouseError
+from netflix_assets.warehouse.base import Load, RefusedObject, Warehouse, WarehouseError
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -202,6 +203,24 @@ def export_rejects(dataset_id: str, file: Path) -> None:
     out.print(
         f"{count:,} records written to {file}; name the mended file {dataset.file_stem}-<anything>.csv and land it"
     )
+
+
+@rejects.command("replay")
+@click.argument("dataset_id", metavar="DATASET")
+def replay_rejects(dataset_id: str) -> None:
+    """Try the rejected records of a dataset again, after a change of its contract: those that pass now are loaded."""
+    settings = current_settings()
+    dataset = _dataset(settings.sources(), dataset_id)
+    replays, still_open = _replay_rejects(settings, dataset)
+    for load in replays:
+        out.print(
+            f"{load.listed.key}: {load.rows_loaded:,} records pass now and were loaded "
+            f"(load {load.load_id} replays load {load.parent_load_id})",
+            markup=False,
+        )
+    out.print(f"{still_open:,} rejected records of {dataset.id} are left; see `netflix-assets rejects list`")
+    if replays:
+        out.print("to build what follows from them: netflix-assets run")
 
 
 @cli.command()
@@ -415,6 +434,25 @@ def _ledger(settings: Settings) -> Iterator[Warehouse | None]:
         return
     with DuckDBWarehouse(settings.warehouse_file, settings.warehouse_wait_seconds, read_only=True) as warehouse:
         yield warehouse
+
+
+def _replay_rejects(settings: Settings, dataset: Dataset) -> tuple[list[Load], int]:
+    from netflix_assets.resources import warehouse
+
+    if not settings.warehouse_file.exists():
+        return [], 0
+    with warehouse(settings).open() as connection, _work_folder(settings) as folder:
+        connection.prepare(dataset)
+        replays = connection.replay_rejects(dataset, f"replay-{uuid.uuid4()}", folder)
+        return replays, connection.counts(dataset).open_rejects
+
+
+@contextmanager
+def _work_folder(settings: Settings) -> Iterator[Path]:
+    parent = settings.home / "tmp"
+    parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=parent) as folder:
+        yield Path(folder)
 
 
 def _forget_refusals(settings: Settings, datasets: Sequence[Dataset], object_key: str | None) -> list[RefusedObject]:

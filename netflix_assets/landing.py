@@ -148,7 +148,7 @@ def _compare(
     if dataset.mode == "overwrite" and current:
         waiting = []  # only the newest object is the table; older ones are not waited for
     parked = {each.key: refused[each.version] for each in listing if each.version in refused}
-    deleted = [load.listed.key for load in current if load.listed.key not in live_keys]
+    deleted = [load.listed.key for load in current if not load.is_replay and load.listed.key not in live_keys]
     problems = (
         *(f"{key} refused: {reason}" for key, reason in parked.items()),
         *(f"{key} is not loaded yet" for key in waiting),

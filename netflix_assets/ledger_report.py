@@ -16,22 +16,25 @@ from netflix_assets.warehouse.base import Warehouse
 def dataset_status(dataset: Dataset, warehouse: Warehouse | None) -> dict[str, Any]:
     """The state of one dataset; ``warehouse`` is None where nothing has ever been loaded.
 
-    ``objects``: objects whose rows count now. ``versions``: all loads there have been. ``state``: awaited (no file has
-    arrived yet), loaded, or refused (files arrived, none could be loaded).
+    ``objects``: objects whose rows count now. ``versions``: all object versions there have been. ``rejected``: records
+    of current objects that are still kept out. ``state``: awaited (no file has arrived yet), loaded, or refused (files
+    arrived, none could be loaded).
     """
     loads = warehouse.loads(dataset) if warehouse else []
     refused = warehouse.refused_objects(dataset) if warehouse else []
     current = [load for load in loads if load.is_current]
+    objects = [load for load in current if not load.is_replay]
+    replayed = sum(load.rows_in for load in current if load.is_replay)
     loaded_versions = {load.listed.key: load.loaded_at for load in loads}
     return {
         "dataset": dataset.id,
         "state": "loaded" if current else "refused" if refused else "awaited",
         "optional": dataset.optional,
-        "objects": len(current),
-        "versions": len(loads),
+        "objects": len(objects),
+        "versions": sum(not load.is_replay for load in loads),
         "rows": sum(load.rows_loaded for load in current),
-        "rejected": sum(load.rows_rejected for load in current),
-        "bytes": sum(load.listed.size for load in current),
+        "rejected": sum(load.rows_rejected for load in current) - replayed,
+        "bytes": sum(load.listed.size for load in objects),
         "last_loaded_at": max(loaded_versions.values()).isoformat() if loaded_versions else None,
         "refused": [
             {"object": each.listed.key, "etag": each.listed.etag, "outcome": each.outcome, "reason": each.reason}

@@ -4,23 +4,28 @@ Does not belong here: how an object is loaded (``ingest/level.py``), what is bui
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, fields
 from typing import Any
 
 import dagster as dg
 
 from netflix_assets.contract import Dataset, Source, all_datasets
+from netflix_assets.ingest.anomaly import MIN_HISTORY
+from netflix_assets.ingest.history import Comparison, compare_with_history
 from netflix_assets.ingest.level import LevelReport, bring_level
 from netflix_assets.ingest.objects import fingerprint
-from netflix_assets.landing import arrivals, freshness_policy, landing_key, objects_table
+from netflix_assets.landing import MAX_EVENTS, arrivals, freshness_policy, landing_key, objects_table
 from netflix_assets.resources import LandingBucket, WarehouseResource
 from netflix_assets.settings import Settings
 from netflix_assets.warehouse.base import Counts, raw_columns
+from netflix_assets.warehouse.profile import ColumnProfile
 
 FINGERPRINT = "bucket_fingerprint"  # metadata: the state of the listing that the table was brought level with
 
 ACCOUNTED = "records_accounted"
 RECONCILED = "rows_match_ledger"
 NO_REJECTS = "no_rejected_rows"
+NO_ANOMALY = "no_anomaly"
 
 
 def raw_key(dataset: Dataset) -> dg.AssetKey:
@@ -64,13 +69,18 @@ def _raw_asset(dataset: Dataset, settings: Settings) -> dg.AssetsDefinition:
                 log=context.log.info,
             )
             counts = connection.counts(dataset)
+            profiles = connection.profiles(dataset, [load.load_id for load in report.loads])
+            comparison = compare_with_history(dataset, report.loads, connection)
         for event in arrivals(report):
             context.log_event(event)
         for refused in report.refused:
             context.log.warning(f"raw/{dataset.id}: {refused.listed.key} {refused.outcome}: {refused.reason}")
         for warning in report.warnings:
             context.log.warning(f"raw/{dataset.id}: {warning}")
-        yield dg.MaterializeResult(metadata=_metadata(report, counts), check_results=list(_checks(counts)))
+        yield dg.MaterializeResult(
+            metadata=_metadata(report, counts, profiles),
+            check_results=[*_checks(counts), _anomaly_check(report, comparison)],
+        )
 
     return load
 
@@ -90,18 +100,27 @@ def _check_specs(dataset: Dataset) -> list[dg.AssetCheckSpec]:
             blocking=True,
             description="The rows of the current loads by the ledger are the rows of the _current view.",
         ),
-        dg.AssetCheckSpec(NO_REJECTS, asset=key, description="No record of the current loads broke the contract."),
+        dg.AssetCheckSpec(NO_REJECTS, asset=key, description="No record of the current loads is kept out."),
+        dg.AssetCheckSpec(
+            NO_ANOMALY,
+            asset=key,
+            description="Rows, nulls and means of each new load are like those of the dataset's earlier loads.",
+        ),
     ]
 
 
 def _checks(counts: Counts) -> Iterator[dg.AssetCheckResult]:
     yield dg.AssetCheckResult(
         check_name=ACCOUNTED,
-        passed=counts.unaccounted_loads == 0 and counts.kept_rejects == counts.rejected_rows,
+        passed=counts.unaccounted_loads == 0
+        and counts.kept_rejects == counts.rejected_rows
+        and counts.replayed_rejects == counts.replay_rows,
         metadata={
             "unaccounted_loads": counts.unaccounted_loads,
             "rejected_by_ledger": counts.rejected_rows,
             "kept_in_rejected_rows": counts.kept_rejects,
+            "replayed_of_these": counts.replayed_rejects,
+            "replayed_by_ledger": counts.replay_rows,
         },
     )
     yield dg.AssetCheckResult(
@@ -111,14 +130,31 @@ def _checks(counts: Counts) -> Iterator[dg.AssetCheckResult]:
     )
     yield dg.AssetCheckResult(
         check_name=NO_REJECTS,
-        passed=counts.rejected_rows == 0,
+        passed=counts.open_rejects == 0,
         severity=dg.AssetCheckSeverity.WARN,
-        description="Look at them with: netflix-assets rejects list" if counts.rejected_rows else None,
-        metadata={"rejected_rows": counts.rejected_rows},
+        description="Look at them with: netflix-assets rejects list" if counts.open_rejects else None,
+        metadata={"rejected_rows": counts.open_rejects},
     )
 
 
-def _metadata(report: LevelReport, counts: Counts) -> Mapping[str, Any]:
+def _anomaly_check(report: LevelReport, comparison: Comparison) -> dg.AssetCheckResult:
+    lines = [f"{load.listed.key}: {'; '.join(map(str, unusual))}" for load, unusual in comparison.unusual]
+    more = [f"and {len(lines) - MAX_EVENTS} more objects"] if len(lines) > MAX_EVENTS else []
+    return dg.AssetCheckResult(
+        check_name=NO_ANOMALY,
+        passed=not lines,
+        severity=dg.AssetCheckSeverity.WARN,
+        description="\n".join([*lines[:MAX_EVENTS], *more]) or None,
+        metadata={
+            "new_loads": len(report.loads),
+            "unusual_loads": len(lines),
+            "earlier_loads": comparison.earlier,
+            "earlier_loads_needed": MIN_HISTORY,
+        },
+    )
+
+
+def _metadata(report: LevelReport, counts: Counts, profiles: Sequence[ColumnProfile]) -> Mapping[str, Any]:
     seconds = max(report.seconds, 1e-3)
     metadata: dict[str, Any] = {
         "dagster/row_count": counts.current_rows,
@@ -136,6 +172,8 @@ def _metadata(report: LevelReport, counts: Counts) -> Mapping[str, Any]:
     }
     if report.loads:
         metadata["loads"] = objects_table(report.loads)
+    if profiles:
+        metadata["profiles"] = _profiles_table(profiles)
     if report.refused:
         metadata["refused"] = dg.MetadataValue.md(
             "\n".join(f"- `{each.listed.key}` {each.outcome}: {each.reason}" for each in report.refused)
@@ -143,6 +181,27 @@ def _metadata(report: LevelReport, counts: Counts) -> Mapping[str, Any]:
     if report.warnings:
         metadata["warnings"] = dg.MetadataValue.md("\n".join(f"- {warning}" for warning in report.warnings))
     return metadata
+
+
+def _profiles_table(profiles: Sequence[ColumnProfile]) -> dg.TableMetadataValue:
+    """The figures of each column of the newest loads; quartiles are of ``sampled_rows`` rows."""
+    shown = {profile.load_id for profile in profiles}
+    newest = sorted(shown)[-MAX_EVENTS:]
+    types = {"load_id": "int", "column": "string", "min_value": "string", "max_value": "string"}
+    return dg.MetadataValue.table(
+        [
+            dg.TableRecord({name: _rounded(value) for name, value in asdict(profile).items()})
+            for profile in profiles
+            if profile.load_id in newest
+        ],
+        schema=dg.TableSchema(
+            [dg.TableColumn(each.name, types.get(each.name, "float")) for each in fields(ColumnProfile)]
+        ),
+    )
+
+
+def _rounded(value: Any) -> Any:
+    return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 def _column_schema(dataset: Dataset) -> dg.TableSchema:

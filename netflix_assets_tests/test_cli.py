@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,6 +12,8 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+
+from netflix_assets.contract import CONTRACTS_DIR
 
 UI_QUERY = """{
   assetNodes { id }
@@ -141,6 +144,37 @@ def test_a_refused_file_is_judged_again_after_replay(tmp_path: Path) -> None:
     assert [each["object"] for each in tags["refused"]] == ["movielens/tags-b.csv"]
     assert run(tmp_path, "run", "--select", "raw/movielens/tags").returncode == 3
     assert "2 forgotten" in run(tmp_path, "replay").stdout
+
+
+def test_rejected_records_are_loaded_after_a_change_of_the_contract(tmp_path: Path) -> None:
+    contracts = tmp_path / "contracts"
+    shutil.copytree(CONTRACTS_DIR, contracts)
+    assert "0 rejected records" in run(tmp_path, "rejects", "replay", "movielens/ratings").stdout
+    (tmp_path / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,2,4.0,1\n1,3,7.5,2\nx,4,4.0,3\n")
+    assert run(tmp_path, "land", str(tmp_path / "ratings.csv")).returncode == 0
+    here = {"NETFLIX_CONTRACTS": str(contracts)}
+    assert run(tmp_path, "run", "--select", "raw/movielens/ratings", **here).returncode == 0
+
+    file = contracts / "movielens.yaml"
+    file.write_text(file.read_text().replace("max: 5.0", "max: 8.0"))
+    done = run(tmp_path, "rejects", "replay", "movielens/ratings", **here)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "movielens/ratings.csv: 1 records pass now and were loaded (load 2 replays load 1)",
+        "1 rejected records of movielens/ratings are left; see `netflix-assets rejects list`",
+        "to build what follows from them: netflix-assets run",
+    ]
+    again = run(tmp_path, "rejects", "replay", "movielens/ratings", **here)
+    assert again.stdout.splitlines() == [done.stdout.splitlines()[1]]
+    [ratings] = [
+        each
+        for each in json.loads(run(tmp_path, "status", "--json").stdout)["datasets"]
+        if each["dataset"] == "movielens/ratings"
+    ]
+    assert [ratings[name] for name in ("objects", "versions", "rows", "rejected")] == [1, 1, 2, 1]
+    assert list((tmp_path / "tmp").iterdir()) == []
+    rerun = run(tmp_path, "run", "--select", "raw/movielens/ratings", **here)
+    assert (rerun.returncode, "0 failed" in rerun.stdout) == (0, True)
 
 
 @pytest.mark.parametrize(

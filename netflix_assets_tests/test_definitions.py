@@ -18,6 +18,7 @@ from netflix_assets.contract import CONTRACTS_DIR
 from netflix_assets.dbt_sources import differences, render, sources_file
 from netflix_assets.definitions import build_defs
 from netflix_assets.settings import REPO, SettingsError, read_settings
+from netflix_assets.warehouse.base import OPS_TABLES
 
 MOVIELENS = ("movies", "ratings", "tags", "links", "genome_tags", "genome_scores")
 
@@ -85,7 +86,12 @@ def test_the_blocking_checks_block(graph: Any) -> None:
             check.name: graph.get_check_spec(check).blocking
             for check in graph.get_check_keys_for_assets({dg.AssetKey(["raw", "movielens", name])})
         }
-        assert checks == {"records_accounted": True, "rows_match_ledger": True, "no_rejected_rows": False}
+        assert checks == {
+            "records_accounted": True,
+            "rows_match_ledger": True,
+            "no_rejected_rows": False,
+            "no_anomaly": False,
+        }
 
 
 def test_every_job_covers_something_and_the_main_job_everything(home: Path) -> None:
@@ -187,6 +193,7 @@ def test_one_contract_entry_adds_a_dataset_to_every_layer(tmp_path: Path, home: 
         "records_accounted",
         "rows_match_ledger",
         "no_rejected_rows",
+        "no_anomaly",
     }
     assert {key.name for key in graph.get_check_keys_for_assets({landing})} == {"bucket_matches_ledger"}
     assert raw in graph.get(dg.AssetKey(["ops", "loads"])).parent_keys
@@ -205,6 +212,16 @@ def test_dbt_sources_say_what_the_contracts_say() -> None:
     for source in settings.sources():
         text = sources_file(settings.dbt_project, source).read_text()
         assert list(differences(source, text)) == []
+
+
+def test_the_ops_sources_of_dbt_are_the_ops_tables() -> None:
+    content = yaml.safe_load((REPO / "dbt/models/staging/ops/_ops__sources.yml").read_text())
+    (source,) = content["sources"]
+    described = {
+        table["name"]: {column["name"]: column["data_type"] for column in table["columns"]}
+        for table in source["tables"]
+    }
+    assert described == {name: dict(columns) for name, columns in OPS_TABLES.items() if name != "load_locks"}
 
 
 def test_a_drift_names_dataset_and_column() -> None:

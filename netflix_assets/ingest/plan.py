@@ -38,7 +38,7 @@ def plan_loads(
     parked_versions = {entry.listed.version for entry in parked}
     candidates = [listed for listed in listing if listed.version not in parked_versions]
     keys = {listed.key for listed in listing}
-    deleted = tuple(load for load in current if load.listed.key not in keys)
+    deleted = tuple(load for load in current if not load.is_replay and load.listed.key not in keys)
     if mode == "overwrite":
         load = _newest_unless_loaded(candidates, current)
     else:

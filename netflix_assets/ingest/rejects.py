@@ -4,7 +4,7 @@ Runs only for files of which the loader took fewer records than the gate counted
 about ten times slower than loading it. Does not belong here: where rejects are kept (``warehouse/``).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -32,7 +32,7 @@ class RejectedRecord:
 def find_rejects(file: GatedFile, dataset: Dataset) -> Iterator[RejectedRecord]:
     """The records that break the contract, in file order."""
     for number, (line, text, fields) in enumerate(islice(records(file.original, dataset), 1, None), start=1):
-        columns, reasons = _faults(file, dataset, text, fields)
+        columns, reasons = record_faults(dataset, len(file.header), file.positions, text, fields)
         if reasons:
             yield RejectedRecord(number, line, columns, "; ".join(reasons), text.rstrip("\r\n"))
 
@@ -54,13 +54,19 @@ def count_within_tolerance(rejects: Iterable[RejectedRecord], dataset: Dataset, 
     return count
 
 
-def _faults(file: GatedFile, dataset: Dataset, text: str, fields: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    whole = record_fault(text, fields, dataset, len(file.header))
+def record_faults(
+    dataset: Dataset, width: int, positions: Sequence[int], text: str, fields: Sequence[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The faulty columns of a record and what is wrong with it; both empty when it keeps the contract.
+
+    ``width`` is the number of columns of its object, ``positions`` where each column of the contract stands in it.
+    """
+    whole = record_fault(text, fields, dataset, width)
     if whole:
         return (), (whole,)
     found = {
         column.name: problem
-        for column, position in zip(dataset.columns, file.positions, strict=True)
+        for column, position in zip(dataset.columns, positions, strict=True)
         if (problem := fault(column, fields[position]))
     }
     return tuple(found), tuple(found.values())

@@ -5,6 +5,7 @@ say how to connect, how to create tables and how to read a gated file. Does not 
 (``ingest/plan.py``), what a value must look like (``values.py``).
 """
 
+import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -12,12 +13,16 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from netflix_assets.contract import Dataset
-from netflix_assets.ingest.gate import GatedFile, RefusedError
+from netflix_assets.ingest.gate import GatedFile, RefusedError, header_record
 from netflix_assets.ingest.objects import ObjectVersion
 from netflix_assets.ingest.rejects import RejectedRecord, count_within_tolerance, find_rejects
+from netflix_assets.ingest.replay import KeptReject, Retry, stage_retry
+from netflix_assets.warehouse.profile import SAMPLE_ROWS, ColumnProfile, profile_insert
+from netflix_assets.warehouse.typing import Dialect
 
 T = TypeVar("T")
 
@@ -37,11 +42,17 @@ OPS_TABLES: Mapping[str, Mapping[str, str]] = {
     "rejected_rows": {
         "dataset": "varchar", "load_id": "integer", "object_key": "varchar", "record_number": "bigint",
         "line_number": "bigint", "column_name": "varchar", "reason": "varchar", "raw_text": "varchar",
+        "replayed_by": "integer",
     },
     "refused_objects": {
         "dataset": "varchar", "bucket": "varchar", "object_key": "varchar", "etag": "varchar", "size_bytes": "bigint",
         "last_modified": "timestamp", "outcome": "varchar", "reason": "varchar", "refused_at": "timestamp",
         "run_id": "varchar",
+    },
+    "profiles": {
+        "dataset": "varchar", "load_id": "integer", "column_name": "varchar", "row_count": "bigint",
+        "sampled_rows": "bigint", "null_share": "double", "approx_distinct": "bigint", "min_value": "varchar",
+        "max_value": "varchar", "mean": "double", "p25": "double", "p50": "double", "p75": "double",
     },
     "load_locks": {"dataset": "varchar", "last_load_id": "integer"},
 }  # fmt: skip
@@ -53,7 +64,11 @@ class WarehouseError(RuntimeError):
 
 @dataclass(frozen=True)
 class Load:
-    """One row of the ledger: one object version that was loaded. Times are UTC."""
+    """One row of the ledger: one object version that was loaded. Times are UTC.
+
+    ``parent_load_id`` is set where the load replays rejected records of an earlier load of the same object version:
+    its ``rows_in`` are then records that the parent counts among its ``rows_rejected``, and that pass now.
+    """
 
     dataset: str
     load_id: int
@@ -64,6 +79,12 @@ class Load:
     is_current: bool
     loaded_at: datetime
     seconds: float
+    parent_load_id: int | None = None
+
+    @property
+    def is_replay(self) -> bool:
+        """Whether it brought rejected records of another load rather than an object."""
+        return self.parent_load_id is not None
 
 
 @dataclass(frozen=True)
@@ -86,13 +107,24 @@ class StagedObject:
 
 @dataclass(frozen=True)
 class Counts:
-    """The figures that must agree for a dataset, in rows."""
+    """The figures that must agree for a dataset, in rows.
+
+    A load's figures never change: a record that is replayed stays among the rejects that its load counted and keeps,
+    marked there with the load that took it up.
+    """
 
     unaccounted_loads: int  # loads of which rows_in is not rows_loaded + rows_rejected
     ledger_rows: int  # rows_loaded of the current loads
     current_rows: int  # rows of the _current view
     rejected_rows: int  # rows_rejected of the current loads
     kept_rejects: int  # rows in ops.rejected_rows of the current loads
+    replayed_rejects: int = 0  # those of them that a replay has loaded since
+    replay_rows: int = 0  # rows_in of the current loads that are replays
+
+    @property
+    def open_rejects(self) -> int:
+        """Records of the current loads that are still kept out."""
+        return self.kept_rejects - self.replayed_rejects
 
 
 @dataclass(frozen=True)
@@ -108,6 +140,8 @@ class Warehouse(ABC):
 
     Statements use ``?`` for values. Identifiers come from contracts, which allow nothing but snake_case.
     """
+
+    dialect: Dialect  # how this warehouse spells what the shared SQL needs
 
     @abstractmethod
     def execute(self, statement: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
@@ -142,13 +176,24 @@ class Warehouse(ABC):
         rows = self.execute(
             """
             select dataset, load_id, bucket, object_key, etag, size_bytes, last_modified, rows_in, rows_loaded,
-                rows_rejected, is_current, loaded_at, load_seconds
+                rows_rejected, is_current, loaded_at, load_seconds, parent_load_id
             from ops.loads where dataset = ? order by load_id
             """,
             (dataset.id,),
         )
         return [
-            Load(row[0], row[1], _object_version(row[2:7]), row[7], row[8], row[9], row[10], _utc(row[11]), row[12])
+            Load(
+                row[0],
+                row[1],
+                _object_version(row[2:7]),
+                row[7],
+                row[8],
+                row[9],
+                row[10],
+                _utc(row[11]),
+                row[12],
+                row[13],
+            )
             for row in rows
         ]
 
@@ -168,21 +213,44 @@ class Warehouse(ABC):
         return [RefusedObject(row[0], _object_version(row[1:6]), row[6], row[7]) for row in rows]
 
     def rejected_rows(self, dataset: Dataset | None = None) -> list[dict[str, Any]]:
-        """Rejected records of current loads, in file order; ``header`` is the header of the object they stand in."""
-        columns = ", ".join([*(f"rejects.{name}" for name in OPS_TABLES["rejected_rows"]), "loads.header"])
-        condition, parameters = ("", ()) if dataset is None else ("where rejects.dataset = ?", (dataset.id,))
+        """Rejected records of current loads that no replay has loaded, in file order.
+
+        ``header`` is the header record of the object they stand in.
+        """
+        names = [name for name in OPS_TABLES["rejected_rows"] if name != "replayed_by"]
+        columns = ", ".join([*(f"rejects.{name}" for name in names), "loads.header"])
+        condition, parameters = ("", ()) if dataset is None else ("and rejects.dataset = ?", (dataset.id,))
         rows = self.execute(
             f"""
             select {columns}
             from ops.rejected_rows as rejects
             inner join ops.loads as loads
                 on rejects.dataset = loads.dataset and rejects.load_id = loads.load_id and loads.is_current
-            {condition}
+            where rejects.replayed_by is null {condition}
             order by rejects.dataset, rejects.object_key, rejects.record_number
             """,
             parameters,
         )
-        return [dict(zip([*OPS_TABLES["rejected_rows"], "header"], row, strict=True)) for row in rows]
+        return [dict(zip([*names, "header"], row, strict=True)) for row in rows]
+
+    def profiles(self, dataset: Dataset, load_ids: Collection[int]) -> list[ColumnProfile]:
+        """The profiles of these loads, by load and in the contract's order of columns.
+
+        A load without rows has none, nor have loads and columns from before there were profiles.
+        """
+        if not load_ids:
+            return []
+        names = [name for name in OPS_TABLES["profiles"] if name != "dataset"]
+        rows = self.execute(
+            f"""
+            select {", ".join(names)} from ops.profiles
+            where dataset = ? and load_id between ? and ?
+            """,
+            (dataset.id, min(load_ids), max(load_ids)),
+        )
+        order = {column.name: at for at, column in enumerate(dataset.columns)}
+        found = [ColumnProfile(*row) for row in rows if row[0] in load_ids and row[1] in order]
+        return sorted(found, key=lambda profile: (profile.load_id, order[profile.column]))
 
     def counts(self, dataset: Dataset) -> Counts:
         """The figures of the reconciliation, each counted where it stands."""
@@ -191,7 +259,8 @@ class Warehouse(ABC):
             select
                 coalesce(sum(case when rows_in <> rows_loaded + rows_rejected then 1 end), 0),
                 coalesce(sum(case when is_current then rows_loaded end), 0),
-                coalesce(sum(case when is_current then rows_rejected end), 0)
+                coalesce(sum(case when is_current then rows_rejected end), 0),
+                coalesce(sum(case when is_current and parent_load_id is not null then rows_in end), 0)
             from ops.loads where dataset = ?
             """,
             (dataset.id,),
@@ -199,13 +268,14 @@ class Warehouse(ABC):
         current_rows = self.execute(f"select count(*) from raw.{dataset.table}_current")[0][0]
         kept = self.execute(
             """
-            select count(*) from ops.rejected_rows as rejects
+            select count(*), count(rejects.replayed_by) from ops.rejected_rows as rejects
             inner join ops.loads as loads on rejects.dataset = loads.dataset and rejects.load_id = loads.load_id
             where rejects.dataset = ? and loads.is_current
             """,
             (dataset.id,),
-        )[0][0]
-        return Counts(int(ledger[0]), int(ledger[1]), int(current_rows), int(ledger[2]), int(kept))
+        )[0]
+        figures = (ledger[0], ledger[1], current_rows, ledger[2], *kept, ledger[3])
+        return Counts(*map(int, figures))
 
     def describe(self, relations: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Relation]:
         """Row count, columns and types of tables and views, each given as (schema, name); two statements in all.
@@ -227,6 +297,15 @@ class Warehouse(ABC):
             " union all ".join(f"select '{schema}', '{name}', count(*) from {schema}.{name}" for schema, name in found)
         )
         return {(schema, name): Relation(int(rows), found[schema, name]) for schema, name, rows in counts}
+
+    def _ops_columns(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for table, column in self.execute(
+            "select lower(table_name), lower(column_name) from information_schema.columns "
+            "where lower(table_schema) = 'ops'"
+        ):
+            found.setdefault(table, []).append(column)
+        return found
 
     # ---------------------------------------------------------------- loading
 
@@ -252,6 +331,7 @@ class Warehouse(ABC):
                 except RefusedError as error:
                     self._discard(dataset, last_id + 1)
                     refused.append(self._park(dataset, staged.listed, error, run_id))
+            self._profile(dataset, loads)
             self.execute("update ops.load_locks set last_load_id = ? where dataset = ?", (last_id, dataset.id))
         return loads, refused
 
@@ -259,6 +339,64 @@ class Warehouse(ABC):
         """Park an object version that did not pass the gate."""
         with self.transaction():
             return self._park(dataset, listed, error, run_id)
+
+    def replay_rejects(self, dataset: Dataset, run_id: str, folder: Path) -> list[Load]:
+        """Try the rejected records of current loads again, under the contract of today, in one transaction.
+
+        Those that pass become a new load for each load they came from, which is its parent. Returns the new loads.
+        ``folder`` holds files for as long as this takes.
+
+        Raises: WarehouseError when the loader does not take exactly the records that pass; nothing has changed then.
+        """
+        replays: list[Load] = []
+        with self.transaction():
+            last_id = self._lock(dataset)
+            for parent in self.current_loads(dataset):
+                retry = self._staged_retry(dataset, parent, folder / f"{parent.load_id}.csv")
+                if retry is not None:
+                    last_id += 1
+                    replays.append(self._replay(dataset, parent, retry, last_id, run_id))
+            self._profile(dataset, replays)
+            self.execute("update ops.load_locks set last_load_id = ? where dataset = ?", (last_id, dataset.id))
+        return replays
+
+    def _staged_retry(self, dataset: Dataset, parent: Load, path: Path) -> Retry | None:
+        if parent.rows_rejected == 0:
+            return None
+        rows = self.execute(
+            """
+            select record_number, raw_text from ops.rejected_rows
+            where dataset = ? and load_id = ? and replayed_by is null order by record_number
+            """,
+            (dataset.id, parent.load_id),
+        )
+        header = self.execute(
+            "select header from ops.loads where dataset = ? and load_id = ?", (dataset.id, parent.load_id)
+        )[0][0]
+        return stage_retry(dataset, header, [KeptReject(*row) for row in rows], path)
+
+    def _replay(self, dataset: Dataset, parent: Load, retry: Retry, load_id: int, run_id: str) -> Load:
+        started = time.monotonic()
+        count = len(retry.record_numbers)
+        loaded = self.insert_records(dataset, StagedObject(parent.listed, retry.file), load_id)
+        if not loaded == count == retry.file.record_count:
+            raise WarehouseError(
+                f"{dataset.id}: {count:,} rejected records of {parent.listed.key} pass, but {loaded:,} would be "
+                "loaded; nothing was changed. This is a fault of the loader: please report it with these records"
+            )
+        for numbers in in_chunks(retry.record_numbers, ROWS_PER_INSERT):
+            self.execute(
+                f"""
+                update ops.rejected_rows set replayed_by = ?
+                where dataset = ? and load_id = ? and record_number in ({", ".join("?" for _ in numbers)})
+                """,
+                (load_id, dataset.id, parent.load_id, *numbers),
+            )
+        seconds = time.monotonic() - started
+        now = datetime.now(UTC)
+        load = Load(dataset.id, load_id, parent.listed, count, loaded, 0, True, now, seconds, parent.load_id)
+        self._record(dataset, load, retry.file, run_id)
+        return load
 
     def forget_refusals(self, dataset: Dataset, versions: Collection[ObjectVersion]) -> list[RefusedObject]:
         """Forget that these object versions were refused or ignored, so that the next run judges them again.
@@ -285,22 +423,26 @@ class Warehouse(ABC):
         self._supersede(dataset, listed, load_id)
         seconds = time.monotonic() - started
         load = Load(dataset.id, load_id, listed, rows_in, rows_loaded, rows_rejected, True, datetime.now(UTC), seconds)
+        self._record(dataset, load, staged.file, run_id)
+        return load
+
+    def _record(self, dataset: Dataset, load: Load, file: GatedFile, run_id: str) -> None:
         self._insert(
             "loads",
             {
-                **_object_columns(dataset, listed),
-                "load_id": load_id,
-                "rows_in": rows_in,
-                "rows_loaded": rows_loaded,
-                "rows_rejected": rows_rejected,
-                "is_current": True,
+                **_object_columns(dataset, load.listed),
+                "load_id": load.load_id,
+                "parent_load_id": load.parent_load_id,
+                "rows_in": load.rows_in,
+                "rows_loaded": load.rows_loaded,
+                "rows_rejected": load.rows_rejected,
+                "is_current": load.is_current,
                 "loaded_at": _naive(load.loaded_at),
                 "load_seconds": load.seconds,
                 "run_id": run_id,
-                "header": dataset.delimiter.join(staged.file.header),
+                "header": header_record(file.header, dataset),
             },
         )
-        return load
 
     def _keep_rejects(self, dataset: Dataset, staged: StagedObject, load_id: int, rows_loaded: int) -> int:
         """Keep the records that were not loaded. Raises: RefusedError when they are too many, or not what is missing.
@@ -328,6 +470,16 @@ class Warehouse(ABC):
                 "the file was loaded. This is a fault of the loader: please report it with the file"
             )
         return kept
+
+    def _profile(self, dataset: Dataset, loads: Sequence[Load]) -> None:
+        """Profile loads of this transaction: all that need no sample together, the others one by one."""
+        steps = {load.load_id: math.ceil(load.rows_loaded / SAMPLE_ROWS) for load in loads if load.rows_loaded}
+        together = [load_id for load_id, step in steps.items() if step == 1]
+        if together:
+            self.execute(profile_insert(dataset, together, 1, self.dialect))
+        for load_id, step in steps.items():
+            if step > 1:
+                self.execute(profile_insert(dataset, [load_id], step, self.dialect))
 
     def _supersede(self, dataset: Dataset, listed: ObjectVersion, load_id: int) -> None:
         same_object, parameters = ("", ()) if dataset.mode == "overwrite" else ("and object_key = ?", (listed.key,))
@@ -384,6 +536,16 @@ class Warehouse(ABC):
 def ddl(table: str, columns: Mapping[str, str]) -> str:
     """The statement that creates a table where it is missing."""
     return f"create table if not exists {table} ({', '.join(f'{name} {kind}' for name, kind in columns.items())})"
+
+
+def ops_ddl(found: Mapping[str, Collection[str]]) -> Iterator[str]:
+    """The statements that add what the ops tables lack; ``found``: table -> columns, as they stand."""
+    for table, columns in OPS_TABLES.items():
+        if table not in found:
+            yield ddl(f"ops.{table}", columns)
+        else:
+            for name in [name for name in columns if name not in found[table]]:
+                yield f"alter table ops.{table} add column if not exists {name} {columns[name]}"
 
 
 def raw_columns(dataset: Dataset) -> dict[str, str]:

@@ -16,17 +16,23 @@ import duckdb
 
 from netflix_assets.contract import Dataset
 from netflix_assets.warehouse.base import (
-    OPS_TABLES,
     StagedObject,
     Warehouse,
     WarehouseError,
     current_view,
     ddl,
+    ops_ddl,
     raw_columns,
 )
 from netflix_assets.warehouse.typing import Dialect, literal, typed_select
 
-DIALECT = Dialect(matches="regexp_full_match({text}, {pattern})", is_finite="isfinite({value})")
+DIALECT = Dialect(
+    matches="regexp_full_match({text}, {pattern})",
+    is_finite="isfinite({value})",
+    approx_distinct="approx_count_distinct({value})",
+    approx_quantile="approx_quantile({value}, {share})",
+    every_nth_row="rowid % {step} = 0",
+)
 
 _POLL_S = 0.2
 _HOLDER = re.compile(r"Conflicting lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
@@ -37,6 +43,8 @@ class DuckDBWarehouse(Warehouse):
 
     Raises: WarehouseError naming the process that holds the file.
     """
+
+    dialect = DIALECT
 
     def __init__(self, file: Path, wait_seconds: float = 60.0, *, read_only: bool = False) -> None:
         self.file = file
@@ -62,8 +70,8 @@ class DuckDBWarehouse(Warehouse):
         """Create the schemas, the ops tables, the raw table and its _current view where they are missing."""
         for schema in ("raw", "ops"):
             self.execute(f"create schema if not exists {schema}")
-        for table, columns in OPS_TABLES.items():
-            self.execute(ddl(f"ops.{table}", columns))
+        for statement in ops_ddl(self._ops_columns()):
+            self.execute(statement)
         self.execute(ddl(f"raw.{dataset.table}", raw_columns(dataset)))
         self.execute(current_view(dataset))
         self.execute(

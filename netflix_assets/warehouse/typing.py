@@ -18,6 +18,9 @@ class Dialect:
 
     matches: str  # whole-text regular expression match of {text} with {pattern}
     is_finite: str  # whether the double {value} is neither infinite nor NaN
+    approx_distinct: str  # estimate of the number of different {value}
+    approx_quantile: str  # estimate of the {share} quantile of {value}
+    every_nth_row: str  # whether a row of a table is one of each {step}
 
 
 def literal(text: str) -> str:

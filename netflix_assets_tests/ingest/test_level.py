@@ -18,7 +18,7 @@ from netflix_assets.ingest import rejects as rejects_module
 from netflix_assets.ingest.level import ROUNDS, settled_listing
 from netflix_assets.ingest.objects import ObjectChangedError, ObjectStore, ObjectVersion, fingerprint
 from netflix_assets.values import fault
-from netflix_assets.warehouse.base import Counts
+from netflix_assets.warehouse.base import OPS_TABLES, Counts
 from netflix_assets.warehouse.duckdb import DuckDBWarehouse
 
 SOURCES = load_sources()
@@ -39,7 +39,7 @@ def users(warehouse: DuckDBWarehouse, relation: str = "movielens_ratings_current
 
 def state(warehouse: DuckDBWarehouse) -> dict[str, list[tuple]]:
     """Everything that a load leaves behind."""
-    tables = ("raw.movielens_ratings", "ops.loads", "ops.rejected_rows", "ops.refused_objects", "ops.load_locks")
+    tables = ("raw.movielens_ratings", *(f"ops.{table}" for table in OPS_TABLES))
     return {table: warehouse.execute(f"select * from {table} order by all") for table in tables}
 
 

@@ -1,0 +1,52 @@
+"""The new loads of a run beside the earlier ones of their dataset, as the ledger and the profiles have them.
+
+Does not belong here: what is unusual (``anomaly.py``).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from netflix_assets.contract import Dataset
+from netflix_assets.ingest.anomaly import Anomaly, LoadFigures, anomalies
+from netflix_assets.warehouse.base import Load, Warehouse
+from netflix_assets.warehouse.profile import ColumnProfile
+
+# So many loads before the run are its history: enough for a median, and old habits are forgotten.
+HISTORY_LOADS = 100
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How the new loads of a run look: the number of ``earlier`` loads, and what is unusual about each new one."""
+
+    earlier: int
+    unusual: Sequence[tuple[Load, Sequence[Anomaly]]]
+
+
+def compare_with_history(dataset: Dataset, loads: Sequence[Load], warehouse: Warehouse) -> Comparison:
+    """Compare each of these loads with the loads before all of them, superseded ones too, replays left out."""
+    if not loads:
+        return Comparison(0, ())
+    first = min(load.load_id for load in loads)
+    earlier = [load for load in warehouse.loads(dataset) if load.load_id < first and not load.is_replay][
+        -HISTORY_LOADS:
+    ]
+    profiles = _by_load(warehouse.profiles(dataset, {load.load_id for load in (*earlier, *loads)}))
+    history = [_figures(load, profiles.get(load.load_id, [])) for load in earlier]
+    found = [(load, anomalies(_figures(load, profiles.get(load.load_id, [])), history)) for load in loads]
+    return Comparison(len(earlier), [(load, unusual) for load, unusual in found if unusual])
+
+
+def _by_load(profiles: Sequence[ColumnProfile]) -> dict[int, list[ColumnProfile]]:
+    found: dict[int, list[ColumnProfile]] = {}
+    for profile in profiles:
+        found.setdefault(profile.load_id, []).append(profile)
+    return found
+
+
+def _figures(load: Load, profiles: Sequence[ColumnProfile]) -> LoadFigures:
+    return LoadFigures(
+        rows=load.rows_loaded,
+        null_shares={profile.column: profile.null_share for profile in profiles},
+        means={profile.column: profile.mean for profile in profiles if profile.mean is not None},
+    )

@@ -1,0 +1,85 @@
+"""New loads beside the dataset's own history, from the bucket to the check of the raw asset."""
+
+from pathlib import Path
+
+import dagster as dg
+
+from netflix_assets.ingest.anomaly import MIN_HISTORY
+from netflix_assets.ingest.history import compare_with_history
+from netflix_assets.raw import raw_assets
+from netflix_assets.resources import landing_bucket, warehouse
+from netflix_assets.settings import read_settings
+from netflix_assets_tests.ingest.test_level import KEY, LINKS, RATINGS, ratings
+from netflix_assets_tests.ingest.test_replay import TEN
+
+
+def links(nulls: int, rows: int = 100) -> str:
+    return "movieId,imdbId,tmdbId\n" + "".join(
+        f"{number},{number:07},{'' if number <= nulls else number + 1000}\n" for number in range(1, rows + 1)
+    )
+
+
+def test_a_load_unlike_the_earlier_ones_is_told_with_the_figures(level, bucket, warehouse):
+    for version in range(MIN_HISTORY):
+        bucket.put("movielens/links.csv", links(nulls=version % 2, rows=100 + version))
+        assert compare_with_history(LINKS, level(LINKS).loads, warehouse).unusual == []
+    bucket.put("movielens/links.csv", links(nulls=41))
+    comparison = compare_with_history(LINKS, level(LINKS).loads, warehouse)
+    assert comparison.earlier == MIN_HISTORY
+    [(load, [nulls])] = comparison.unusual
+    assert load.load_id == MIN_HISTORY + 1
+    assert str(nulls) == "null share of tmdb_id 0.41, usually 0.00 to 0.05"
+    # The odd load is history now, and does not make the next one odd.
+    bucket.put("movielens/links.csv", links(nulls=1))
+    assert compare_with_history(LINKS, level(LINKS).loads, warehouse).unusual == []
+
+
+def test_a_short_history_and_a_run_without_loads_are_quiet(level, bucket, warehouse):
+    for version in range(MIN_HISTORY - 1):
+        bucket.put("movielens/links.csv", links(nulls=0, rows=100 + version))
+        level(LINKS)
+    bucket.put("movielens/links.csv", links(nulls=100, rows=10_000))
+    comparison = compare_with_history(LINKS, level(LINKS).loads, warehouse)
+    assert (comparison.earlier, comparison.unusual) == (MIN_HISTORY - 1, [])
+    assert compare_with_history(LINKS, level(LINKS).loads, warehouse).unusual == ()
+
+
+def test_replays_are_no_history(level, bucket, warehouse, tmp_path):
+    for number in range(MIN_HISTORY):
+        bucket.put(f"movielens/ratings-{number}.csv", ratings(*range(1, 101)) + "3,103,7.5,3\n")
+    level(RATINGS)
+    assert len(warehouse.replay_rejects(TEN, "replay", tmp_path)) == MIN_HISTORY
+    bucket.put(KEY, ratings(*range(1, 101)))
+    comparison = compare_with_history(RATINGS, level(RATINGS).loads, warehouse)
+    assert (comparison.earlier, comparison.unusual) == (MIN_HISTORY, [])
+
+
+def test_the_check_of_the_asset_warns_and_the_profile_stands_in_its_metadata(tmp_path: Path) -> None:
+    settings = read_settings(home=tmp_path, settle_seconds=0)
+    [asset] = [each for each in raw_assets(settings.sources(), settings) if each.key.path[-1] == "links"]
+    resources = {"bucket": landing_bucket(settings), "warehouse": warehouse(settings)}
+
+    def drop(content: str) -> tuple[dg.AssetCheckEvaluation, dg.AssetMaterialization]:
+        (tmp_path / "upload").write_text(content)
+        store.put("movielens/links.csv", tmp_path / "upload")
+        result = dg.materialize([asset], resources=resources, instance=instance)
+        [check] = [each for each in result.get_asset_check_evaluations() if each.check_name == "no_anomaly"]
+        [event] = [
+            each for each in result.asset_materializations_for_node(asset.op.name) if each.asset_key == asset.key
+        ]
+        return check, event
+
+    with landing_bucket(settings).open() as store, dg.DagsterInstance.ephemeral() as instance:
+        for version in range(MIN_HISTORY):
+            check, event = drop(links(nulls=0, rows=100 + version))
+            assert (check.passed, check.description) == (True, None)
+        assert [record.data["column"] for record in event.metadata["profiles"].records] == [
+            column.name for column in LINKS.columns
+        ]
+        assert event.metadata["profiles"].records[0].data["row_count"] == 107
+        check, _ = drop(links(nulls=41, rows=10))
+    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert check.description is not None
+    assert check.description.startswith("movielens/links.csv: row count 10, usually ")
+    assert "null share of tmdb_id 1, usually 0.00 to 0.02" in check.description
+    assert check.metadata["earlier_loads"].value == MIN_HISTORY

@@ -1,0 +1,197 @@
+"""Rejected records tried again under a changed contract: what is loaded, what stays, what supersedes what."""
+
+from decimal import Decimal
+
+import pytest
+
+from netflix_assets.contract import Column, Dataset
+from netflix_assets.ledger_report import dataset_status
+from netflix_assets.warehouse.base import Counts, WarehouseError
+from netflix_assets.warehouse.duckdb import DuckDBWarehouse
+from netflix_assets_tests.conftest import make_column, make_dataset
+from netflix_assets_tests.ingest.test_level import (
+    HEADER,
+    KEY,
+    RATINGS,
+    Crash,
+    CrashingWarehouse,
+    LosingWarehouse,
+    ratings,
+    state,
+    users,
+)
+
+# Two records above 5 stars, one without a number.
+FAULTY = ratings(1, 2) + "3,103,7.5,3\n" + "x,104,4.5,4\n" + "5,105,9.5,5\n" + ratings(6).removeprefix(HEADER)
+
+
+def with_stars_up_to(stars: str) -> Dataset:
+    columns = tuple(
+        Column.model_validate({**column.model_dump(), "max": Decimal(stars)}) if column.name == "rating" else column
+        for column in RATINGS.columns
+    )
+    return RATINGS.model_copy(update={"columns": columns})
+
+
+EIGHT, TEN = with_stars_up_to("8.0"), with_stars_up_to("9.9")
+
+
+@pytest.fixture
+def replay(warehouse, tmp_path):
+    def replayed(dataset: Dataset, into: DuckDBWarehouse = warehouse) -> list[tuple]:
+        loads = into.replay_rejects(dataset, "replay-1", tmp_path)
+        return [(load.load_id, load.parent_load_id, load.rows_in, load.rows_loaded) for load in loads]
+
+    return replayed
+
+
+def ledger(warehouse: DuckDBWarehouse) -> list[tuple]:
+    return warehouse.execute(
+        "select load_id, parent_load_id, rows_in, rows_loaded, rows_rejected, is_current, superseded_by "
+        "from ops.loads order by load_id"
+    )
+
+
+def test_records_that_pass_now_become_a_load_whose_parent_is_the_original(level, bucket, warehouse, replay):
+    bucket.put(KEY, FAULTY)
+    bucket.put("movielens/ratings-good.csv", ratings(8))
+    level(RATINGS)
+    assert replay(RATINGS) == []  # the contract is as it was
+    assert replay(EIGHT) == [(3, 2, 1, 1)]
+    assert users(warehouse) == [1, 2, 3, 6, 8]
+    assert warehouse.execute("select cast(rating as double), _object_key from raw.movielens_ratings_current "
+                             "where _load_id = 3") == [(7.5, KEY)]  # fmt: skip
+    assert ledger(warehouse)[1:] == [(2, None, 6, 3, 3, True, None), (3, 2, 1, 1, 0, True, None)]
+    original, replayed = warehouse.loads(RATINGS)[1:]
+    assert (replayed.listed, replayed.is_replay, original.is_replay) == (original.listed, True, False)
+    assert [row["record_number"] for row in warehouse.rejected_rows(RATINGS)] == [4, 5]
+    assert warehouse.execute("select record_number, replayed_by from ops.rejected_rows order by 1") == [
+        (3, 3), (4, None), (5, None)
+    ]  # fmt: skip
+    counts = warehouse.counts(RATINGS)
+    assert counts == Counts(0, 5, 5, 3, 3, replayed_rejects=1, replay_rows=1)
+    assert counts.open_rejects == 2
+
+
+def test_twice_in_a_row_replays_nothing_and_a_wider_contract_more(level, bucket, warehouse, replay):
+    bucket.put(KEY, FAULTY)
+    level(RATINGS)
+    assert replay(EIGHT) == [(2, 1, 1, 1)]
+    before = state(warehouse)
+    assert replay(EIGHT) == []
+    assert state(warehouse) == before
+    assert replay(TEN) == [(3, 1, 1, 1)]
+    assert users(warehouse) == [1, 2, 3, 5, 6]
+    assert warehouse.counts(RATINGS) == Counts(0, 5, 5, 3, 3, replayed_rejects=2, replay_rows=2)
+
+
+def test_the_version_is_not_loaded_again_and_stands_once_in_reports(level, bucket, warehouse, replay):
+    bucket.put(KEY, FAULTY)
+    level(RATINGS)
+    replay(TEN)
+    assert (level(TEN).loads, users(warehouse)) == ([], [1, 2, 3, 5, 6])
+    status = dataset_status(RATINGS, warehouse)
+    assert [status[name] for name in ("objects", "versions", "rows", "rejected", "bytes")] == [1, 1, 5, 1, len(FAULTY)]
+    bucket.delete(KEY)
+    assert [load.load_id for load in level(TEN).deleted] == [1]
+
+
+@pytest.mark.parametrize("mode", ["upsert", "overwrite"])
+def test_superseding_the_parent_supersedes_its_replays(level, bucket, warehouse, replay, mode):
+    modes = {"mode": mode}
+    bucket.put(KEY, FAULTY)
+    level(RATINGS.model_copy(update=modes))
+    replay(EIGHT.model_copy(update=modes))
+    replay(TEN.model_copy(update=modes))
+    corrected = KEY if mode == "upsert" else "movielens/ratings-z.csv"
+    bucket.put(corrected, ratings(1) + "x,1,4.5,1\n")
+    [load] = level(TEN.model_copy(update=modes)).loads
+    assert load.load_id == 4
+    assert [(row[0], row[5], row[6]) for row in ledger(warehouse)] == [
+        (1, False, 4), (2, False, 4), (3, False, 4), (4, True, None)
+    ]  # fmt: skip
+    assert users(warehouse) == [1]
+    assert warehouse.counts(RATINGS) == Counts(0, 1, 1, 1, 1)
+    assert replay(TEN) == []
+
+
+def test_a_version_that_returns_has_rejects_of_its_own(level, bucket, warehouse, replay):
+    bucket.put(KEY, FAULTY)
+    level(RATINGS)
+    replay(EIGHT)
+    for content in (ratings(9), FAULTY):
+        bucket.put(KEY, content)
+        level(RATINGS)
+    assert len(warehouse.rejected_rows(RATINGS)) == 3
+    assert replay(EIGHT) == [(5, 4, 1, 1)]
+    assert users(warehouse) == [1, 2, 3, 6]
+
+
+def test_odd_records_come_through_as_they_stood(level, bucket, warehouse, replay):
+    columns = [make_column("id", "integer", max=9), make_column("label", "text", nullable=True)]
+    narrow = make_dataset(columns[0], columns[1])
+    wide = make_dataset(make_column("id", "integer", max=99), columns[1])
+    labels = ["plain", "", 'say "so"', "two\nlines", "a,b", "cr\rinside", " spaces ", "ünï 🎬"]
+    records = [f'"{label.replace(chr(34), chr(34) * 2)}",x,{number}\r\n' for number, label in enumerate(labels, 10)]
+    bucket.put("shop/things.csv", 'label,"ex,""tra""",id\r\n' + "".join(records) + "bad,x,1000\r\nfew,1\r\n")
+    level(narrow)
+    assert replay(wide) == [(2, 1, len(labels), len(labels))]
+    assert warehouse.execute("select id, label from raw.shop_things_current order by id") == [
+        (number, label or None) for number, label in enumerate(labels, 10)
+    ]
+    assert [row["raw_text"] for row in warehouse.rejected_rows(narrow)] == ["bad,x,1000", "few,1"]
+
+
+def test_records_of_a_header_that_the_contract_no_longer_takes_stay(level, bucket, warehouse, replay):
+    bucket.put(KEY, FAULTY)
+    level(RATINGS)
+    renamed = TEN.model_copy(
+        update={"columns": tuple(c.model_copy(update={"source_name": f"{c.file_name}_2"}) for c in TEN.columns)}
+    )
+    assert replay(renamed) == []
+    assert len(warehouse.rejected_rows(RATINGS)) == 3
+
+
+def test_a_crash_at_any_statement_leaves_nothing(level, bucket, tmp_path, replay):
+    bucket.put(KEY, FAULTY)
+    bucket.put("movielens/ratings-2.csv", FAULTY)
+    file = tmp_path / "crash.duckdb"
+    with DuckDBWarehouse(file) as first:
+        level(RATINGS, into=first)
+        before = state(first)
+    for point in range(100):
+        with CrashingWarehouse(file) as warehouse:
+            warehouse.statements_left = point
+            try:
+                replay(TEN, warehouse)
+                break
+            except Crash:
+                warehouse.statements_left = float("inf")
+                assert state(warehouse) == before, f"crash before statement {point}"
+    assert point >= 14
+    with DuckDBWarehouse(file) as last:
+        assert last.counts(RATINGS) == Counts(0, 10, 10, 6, 6, replayed_rejects=4, replay_rows=4)
+        assert replay(TEN, last) == []
+
+
+def test_a_loader_that_loses_a_record_changes_nothing(level, bucket, tmp_path, replay):
+    bucket.put(KEY, FAULTY)
+    file = tmp_path / "losing.duckdb"
+    with DuckDBWarehouse(file) as first:
+        level(RATINGS, into=first)
+        before = state(first)
+    with (
+        LosingWarehouse(file) as losing,
+        pytest.raises(WarehouseError, match=r"2 rejected records .* 1 would be loaded"),
+    ):
+        replay(TEN, losing)
+    with DuckDBWarehouse(file) as last:
+        assert state(last) == before
+
+
+def test_a_warehouse_from_before_there_were_replays_is_brought_up(level, bucket, warehouse, replay):
+    bucket.put(KEY, FAULTY)
+    level(RATINGS)
+    warehouse.execute("alter table ops.rejected_rows drop column replayed_by")
+    level(RATINGS)
+    assert replay(TEN) == [(2, 1, 2, 2)]
