@@ -18,6 +18,7 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from netflix_assets.contract import ContractError, Dataset, Source, all_datasets, dataset_by_id
 from netflix_assets.settings import Settings, SettingsError, current_settings
@@ -29,8 +30,9 @@ EXIT_REFUSED = 3
 
 _PIPE_WIDTH = 200  # characters a line where the output is no terminal: nothing is folded at 80
 
-out = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
-err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else _PIPE_WIDTH)
+# No markup: what is printed are file names and values that may look like it.
+out = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+err = Console(stderr=True, highlight=False, markup=False, width=None if sys.stderr.isatty() else _PIPE_WIDTH)
 
 
 class Failure(click.ClickException):
@@ -40,7 +42,7 @@ class Failure(click.ClickException):
 
     def show(self, file: Any = None) -> None:
         """Print the message."""
-        err.print(f"netflix-assets: {self.message}", style="red", markup=False)
+        err.print(f"netflix-assets: {self.message}", style="red")
 
 
 def main() -> None:
@@ -84,11 +86,9 @@ def demo(context: click.Context, scale: float) -> None:
     settings = current_settings()
     if settings.env != "local":
         raise click.UsageError(f"demo is for NETFLIX_ENV=local, not {settings.env}")
-    from netflix_assets.samples import generate
-
     with tempfile.TemporaryDirectory() as folder:
         with err.status("generating sample files"):
-            paths = generate(Path(folder), scale)
+            paths = _generated(Path(folder), scale, seed=1)
         _land(settings, paths, dataset=None)
     outcome = 0
     if _is_level(settings):
@@ -148,7 +148,7 @@ def status(as_json: bool) -> None:
     out.print(table)
     for state in states:
         for each in state["refused"]:
-            out.print(f"{each['object']} {each['outcome']}: {each['reason']}", markup=False)
+            out.print(f"{each['object']} {each['outcome']}: {each['reason']}")
 
 
 @cli.group()
@@ -158,7 +158,7 @@ def rejects() -> None:
 
 @rejects.command("list")
 @click.option("--dataset", "dataset_id", metavar="DATASET", help="Only of this dataset, e.g. movielens/ratings.")
-@click.option("--limit", default=50, show_default=True, help="How many to show.")
+@click.option("--limit", default=50, type=click.IntRange(min=0), show_default=True, help="How many to show.")
 @click.option("--json", "as_json", is_flag=True, help="Print all of them as JSON.")
 def list_rejects(dataset_id: str | None, limit: int, as_json: bool) -> None:
     """List the rejected records of current files."""
@@ -185,8 +185,8 @@ def show_reject(dataset_id: str, load_id: int, record: int) -> None:
     """Show one rejected record whole; DATASET, LOAD_ID and RECORD as `rejects list` prints them."""
     for each in _rejects(dataset_id):
         if (each["load_id"], each["record_number"]) == (load_id, record):
-            out.print(f"{each['object_key']} line {each['line_number']}: {each['reason']}", markup=False)
-            out.print(each["raw_text"], markup=False, soft_wrap=True)
+            out.print(f"{each['object_key']} line {each['line_number']}: {each['reason']}")
+            out.print(each["raw_text"], soft_wrap=True)
             return
     raise Failure(f"no rejected record {record} in load {load_id} of {dataset_id}; see `netflix-assets rejects list`")
 
@@ -200,9 +200,11 @@ def export_rejects(dataset_id: str, file: Path) -> None:
 
     dataset = _dataset(current_settings().sources(), dataset_id)
     count = write_rejects(dataset, _rejects(dataset_id), file)
-    out.print(
-        f"{count:,} records written to {file}; name the mended file {dataset.file_stem}-<anything>.csv and land it"
-    )
+    if dataset.mode == "overwrite":  # a file of the mended records alone would become the whole table
+        advice = "mend them in the file they came from and land that, since the newest file is the whole table"
+    else:
+        advice = f"name the mended file {dataset.file_stem}-<anything>.csv and land it"
+    out.print(f"{count:,} records written to {file}; {advice}")
 
 
 @rejects.command("replay")
@@ -216,7 +218,6 @@ def replay_rejects(dataset_id: str) -> None:
         out.print(
             f"{load.listed.key}: {load.rows_loaded:,} records pass now and were loaded "
             f"(load {load.load_id} replays load {load.parent_load_id})",
-            markup=False,
         )
     out.print(f"{still_open:,} rejected records of {dataset.id} are left; see `netflix-assets rejects list`")
     if replays:
@@ -236,7 +237,7 @@ def replay(dataset_id: str | None, object_key: str | None) -> None:
     datasets = [_dataset(sources, dataset_id)] if dataset_id else all_datasets(sources)
     forgotten = _forget_refusals(settings, datasets, object_key)
     for each in forgotten:
-        out.print(f"{each.listed.key} was {each.outcome}: {each.reason}", markup=False)
+        out.print(f"{each.listed.key} was {each.outcome}: {each.reason}")
     if forgotten:
         out.print(f"{len(forgotten)} forgotten; to judge them again: netflix-assets run")
     elif object_key is None:
@@ -246,10 +247,28 @@ def replay(dataset_id: str | None, object_key: str | None) -> None:
 
 
 @cli.command()
+@click.argument("dataset_id", metavar="DATASET")
+def rebuild(dataset_id: str) -> None:
+    """Forget what was loaded of a dataset, so that the next run loads all of it anew from the bucket.
+
+    For a contract whose types have changed under a loaded table. Rows of files that have left the bucket are lost.
+    """
+    from netflix_assets.warehouse.duckdb import DuckDBWarehouse
+
+    settings = current_settings()
+    dataset = _dataset(settings.sources(), dataset_id)
+    with DuckDBWarehouse(settings.warehouse_file, settings.warehouse_wait_seconds) as warehouse:
+        warehouse.forget_dataset(dataset)
+    out.print(f"{dataset.id} is forgotten; to load it anew and build what follows: netflix-assets run")
+
+
+@cli.command()
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def reset(yes: bool) -> None:
     """Remove all state: the local bucket, the warehouse, Dagster's history."""
     home = current_settings().home
+    if (home / "dbt" / "dbt_project.yml").exists():
+        raise click.UsageError(f"NETFLIX_HOME={home} is a source folder, not a home of these commands; nothing removed")
     found = [path for name in _STATE for path in sorted(home.glob(name))]
     if not found:
         out.print(f"nothing to remove in {home}")
@@ -269,7 +288,7 @@ _STATE = (
     "warehouse.duckdb*",
     "dagster",
     "dbt",
-    "dbt.lock",
+    "dbt*.lock",
     "tmp",
     "published",
     "dashboards",
@@ -282,13 +301,8 @@ _STATE = (
 @click.option("--seed", default=1, show_default=True, help="The same seed and scale give the same bytes.")
 def generate(folder: Path, scale: float, seed: int) -> None:
     """Write MovieLens-shaped sample files into FOLDER."""
-    from netflix_assets.samples import generate as generate_samples
-
     with err.status("generating"):
-        try:
-            paths = generate_samples(folder, scale, seed)
-        except ValueError as error:
-            raise click.UsageError(str(error)) from error
+        paths = _generated(folder, scale, seed)
     for path in paths:
         out.print(f"{path}  {path.stat().st_size:,} bytes", soft_wrap=True)
 
@@ -320,7 +334,14 @@ def fetch(what: str, release: Any, folder: Path | None, base_url: str | None) ->
 
 
 @cli.command()
-@click.option("--port", default=3000, show_default=True, envvar="UI_PORT", help="Port of the web page.")
+@click.option(
+    "--port",
+    default=3000,
+    type=click.IntRange(1, 65535),
+    show_default=True,
+    envvar="UI_PORT",
+    help="Port of the web page.",
+)
 def ui(port: int) -> None:
     """Serve the Dagster UI with the daemon and the local S3, until Ctrl-C."""
     from netflix_assets.ui import serve
@@ -332,14 +353,28 @@ def ui(port: int) -> None:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
+def _generated(folder: Path, scale: float, seed: int) -> list[Path]:
+    from netflix_assets.samples import generate as generate_samples
+
+    try:
+        return generate_samples(folder, scale, seed)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
 def _land(settings: Settings, paths: Iterable[Path], dataset: Dataset | None) -> None:
     sources = settings.sources()
-    keys = {path: _object_key(sources, path, dataset) for path in paths}
+    keys: dict[str, Path] = {}
+    for path in paths:
+        key = _object_key(sources, path, dataset)
+        if key in keys:
+            raise click.UsageError(f"{keys[key]} and {path} would both become {key}; give one of them another name")
+        keys[key] = path
     from netflix_assets.resources import landing_bucket
 
     with landing_bucket(settings).open() as store:
-        for path, key in keys.items():
-            with err.status(f"landing {path.name}"):
+        for key, path in keys.items():
+            with err.status(Text(f"landing {path.name}")):
                 store.put(key, path)
             out.print(f"{path.name} -> s3://{settings.bucket}/{settings.bucket_prefix}{key}", soft_wrap=True)
 
@@ -347,12 +382,15 @@ def _land(settings: Settings, paths: Iterable[Path], dataset: Dataset | None) ->
 def _object_key(sources: Sequence[Source], path: Path, dataset: Dataset | None) -> str:
     if dataset is not None:
         key = f"{dataset.source}/{path.name}"
-        return key if dataset.owns_key(key) else f"{dataset.key_prefix}/{path.name}"
+        key = key if dataset.owns_key(key) else f"{dataset.key_prefix}/{path.name}"
+        if not dataset.owns_key(key) or not key.isprintable():
+            raise click.UsageError(f"'{path.name}' must end in .csv or .csv.gz; rename the file")
+        return key
     found = [f"{source.source}/{path.name}" for source in sources if source.dataset_of(f"{source.source}/{path.name}")]
     known = ", ".join(f"{each.file_stem}*.csv ({each.id})" for each in all_datasets(sources))
-    if not found:
+    if not found or not path.name.isprintable():
         raise click.UsageError(
-            f"'{path.name}' is no file of a known dataset; known are {known}. Say which with --as DATASET"
+            f"'{path.name}' is no file of a known dataset; known are {known}. Rename it, or say which with --as DATASET"
         )
     if len(found) > 1:
         raise click.UsageError(f"'{path.name}' could be {' or '.join(found)}; say which with --as DATASET")
@@ -380,16 +418,16 @@ def _run(settings: Settings, select: str | None, full_refresh: bool) -> int:
                 defs,
                 select=select,
                 full_refresh=full_refresh,
-                progress=lambda text: status.update(_one_line(text)),
+                progress=lambda text: status.update(Text(_one_line(text))),
             )
         except SelectionError as error:
             raise click.UsageError(str(error)) from error
     for check in outcome.failed_checks:
-        err.print(f"check failed: {check}", style="red", markup=False)
+        err.print(f"check failed: {check}", style="red")
     for check in outcome.warned_checks:
-        err.print(f"check warns: {check}", style="yellow", markup=False)
+        err.print(f"check warns: {check}", style="yellow")
     for message in outcome.errors:
-        err.print(message, style="red", markup=False)
+        err.print(message, style="red")
     out.print(
         f"run {outcome.run_id} {'succeeded' if outcome.success else 'FAILED'} in {time.monotonic() - started:.0f} s: "
         f"{len(set(outcome.materialized))} assets built, {outcome.passed_checks} checks passed, "
@@ -398,13 +436,13 @@ def _run(settings: Settings, select: str | None, full_refresh: bool) -> int:
     if not outcome.success:
         return EXIT_FAILED
     for dataset, reason in outcome.refused:
-        err.print(f"{dataset}: refused: {reason}", style="yellow", markup=False)
+        err.print(f"{dataset}: {reason}", style="yellow")
     return EXIT_REFUSED if outcome.refused else 0
 
 
 def _one_line(text: str) -> str:
     line = text.strip().splitlines()[0] if text.strip() else ""
-    return line[:110].replace("[", r"\[")
+    return line[:110]
 
 
 def _is_level(settings: Settings) -> bool:

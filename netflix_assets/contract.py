@@ -32,6 +32,26 @@ def _snake_case(name: str) -> str:
     return name
 
 
+# Words that neither warehouse takes as an unquoted column name, and the names that the typing template uses itself.
+_RESERVED = frozenset({
+    "all", "alter", "and", "any", "as", "asc", "between", "by", "case", "cast", "check", "column", "connect",
+    "constraint", "create", "cross", "current", "delete", "desc", "distinct", "drop", "else", "end", "except",
+    "exists", "false", "following", "for", "foreign", "from", "full", "grant", "group", "having", "ilike", "in",
+    "increment", "inner", "insert", "intersect", "into", "is", "join", "lateral", "left", "like", "limit", "minus",
+    "natural", "not", "null", "of", "offset", "on", "or", "order", "outer", "primary", "qualify", "references",
+    "regexp", "revoke", "right", "rlike", "row", "rows", "sample", "select", "set", "some", "start", "table",
+    "tablesample", "then", "to", "trigger", "true", "try_cast", "union", "unique", "update", "using", "values",
+    "view", "when", "whenever", "where", "window", "with",
+})  # fmt: skip
+_TEMPLATE_NAME = re.compile(r"t[0-9]+")
+
+
+def _column_name(name: str) -> str:
+    if name in _RESERVED or _TEMPLATE_NAME.fullmatch(name):
+        raise ValueError(f"'{name}' is a reserved word; choose another name and give the file's as source_name")
+    return _snake_case(name)
+
+
 def _column_type(text: str) -> str:
     match = _TYPE.fullmatch(text)
     if match is None:
@@ -44,6 +64,7 @@ def _column_type(text: str) -> str:
 
 
 Name = Annotated[str, AfterValidator(_snake_case)]
+ColumnName = Annotated[str, AfterValidator(_column_name)]
 Mode = Literal["append", "upsert", "overwrite"]
 
 
@@ -59,7 +80,7 @@ class Column(_Strict):
     may appear in check metadata and alerts.
     """
 
-    name: Name
+    name: ColumnName
     source_name: str = ""
     type: Annotated[str, AfterValidator(_column_type)]
     description: str

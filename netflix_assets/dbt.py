@@ -25,6 +25,7 @@ from dagster_dbt import (
 from dagster_dbt.errors import DagsterDbtCliRuntimeError
 from packaging.version import Version
 
+from netflix_assets.contract import all_datasets
 from netflix_assets.resources import WarehouseResource
 from netflix_assets.settings import Settings
 from netflix_assets.warehouse.base import Relation
@@ -121,16 +122,18 @@ def dbt_models(settings: Settings, project: DbtProject) -> dg.AssetsDefinition:
     ) -> Iterator[Any]:
         arguments = ["build", *(["--full-refresh"] if config.full_refresh else [])]
         target_path = settings.home / "dbt" / "runs" / context.run.run_id
-        with _exported(settings):
-            invocation = dbt.cli(arguments, context=context, target_path=target_path)
         events, failure = [], None
-        try:
-            for event in invocation.stream():
-                events.append(event)
-                if isinstance(event, _BUILT):
-                    context.log.info(f"built {_asset_key(event, context).to_user_string()}")
-        except DagsterDbtCliRuntimeError as error:
-            failure = error
+        with _one_at_a_time(settings):
+            _prepare_sources(settings, warehouse)
+            with _exported(settings):
+                invocation = dbt.cli(arguments, context=context, target_path=target_path)
+            try:
+                for event in invocation.stream():
+                    events.append(event)
+                    if isinstance(event, _BUILT):
+                        context.log.info(f"built {_asset_key(event, context).to_user_string()}")
+            except DagsterDbtCliRuntimeError as error:
+                failure = error
         yield from _with_figures(events, context, warehouse)
         if failure is not None:
             raise failure
@@ -155,6 +158,22 @@ def _every_node_selected() -> Iterator[None]:
         yield
     finally:
         module["DBT_PYTHON_VERSION"] = installed
+
+
+@contextmanager
+def _one_at_a_time(settings: Settings) -> Iterator[None]:
+    """Let one dbt build of this home go on at a time: DuckDB has one writer, and dbt does not wait for it."""
+    from filelock import FileLock
+
+    with FileLock(settings.home / "dbt-build.lock"):
+        yield
+
+
+def _prepare_sources(settings: Settings, warehouse: WarehouseResource) -> None:
+    """Make every raw table that dbt reads, also of datasets never loaded; waits for whoever holds the file."""
+    with warehouse.open() as connection:
+        for dataset in all_datasets(settings.sources()):
+            connection.prepare(dataset)
 
 
 _BUILT = (dg.Output, dg.AssetMaterialization)

@@ -160,7 +160,8 @@ def _refused(result: dg.ExecuteInProcessResult) -> Iterator[tuple[str, str]]:
         if event.is_step_materialization and event.asset_key:
             metadata = event.step_materialization_data.materialization.metadata
             if "objects_refused" in metadata and metadata["objects_refused"].value:
-                yield event.asset_key.to_user_string(), str(metadata["refused"].value)
+                for line in str(metadata["refused"].value).splitlines():
+                    yield event.asset_key.to_user_string(), line.removeprefix("- ")
 
 
 def _name(check: dg.AssetCheckEvaluation) -> str:

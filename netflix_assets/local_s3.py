@@ -164,8 +164,9 @@ def _start(server: LocalS3) -> None:
     log = server.home / "local-s3.log"
     # The hasher keeps MD5 ETags (plain, every ranged read would hash the whole object); without --dir-cache-time a file
     # copied into the folder stays unseen for minutes. No config file and no cache of the user's is read or written.
+    quoted = str(server.folder).replace("'", "''")
     command = [
-        str(rclone), "serve", "s3", f":hasher,remote='{server.folder}',hashes=md5,max_age=720h:",
+        str(rclone), "serve", "s3", f":hasher,remote='{quoted}',hashes=md5,max_age=720h:",
         "--addr", f"127.0.0.1:{server.port}", "--dir-cache-time", "1s", "--config", os.devnull,
         "--cache-dir", str(server.home / "s3-cache"),
     ]  # fmt: skip

@@ -35,7 +35,7 @@ class Settings(BaseSettings):
     Relative paths are taken from the current directory, once, here; every path in the object is absolute.
     """
 
-    model_config = SettingsConfigDict(env_prefix="NETFLIX_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="NETFLIX_", env_ignore_empty=True, frozen=True, extra="ignore")
 
     env: Environment = "local"
     home: AbsolutePath = REPO / ".netflix"

@@ -273,3 +273,39 @@ def test_the_ui_serves_the_graph_and_stops_cleanly(home: Path) -> None:
     assert f"http://127.0.0.1:{port}" in output
     left = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     assert str(home) not in left
+
+
+def test_two_files_that_would_become_one_object_are_not_landed(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "ratings.csv").write_text("userId,movieId,rating,timestamp\n")
+    done = run(tmp_path / "home", "land", str(tmp_path / "a" / "ratings.csv"), str(tmp_path / "b" / "ratings.csv"))
+    assert done.returncode == 2
+    assert "would both become movielens/ratings.csv" in done.stderr
+    assert not (tmp_path / "home" / "s3" / "landing" / "movielens").exists()
+
+
+def test_a_file_that_no_dataset_would_find_is_not_landed(tmp_path: Path) -> None:
+    file = tmp_path / "export.txt"
+    file.write_text("userId,movieId,rating,timestamp\n")
+    done = run(tmp_path / "home", "land", "--as", "movielens/ratings", str(file))
+    assert done.returncode == 2
+    assert "must end in .csv or .csv.gz" in done.stderr
+
+
+def test_reset_never_removes_a_source_folder(tmp_path: Path) -> None:
+    (tmp_path / "dbt").mkdir()
+    (tmp_path / "dbt" / "dbt_project.yml").touch()
+    done = run(tmp_path, "reset", "--yes")
+    assert done.returncode == 2
+    assert "is a source folder" in done.stderr
+    assert (tmp_path / "dbt" / "dbt_project.yml").exists()
+
+
+def test_values_that_look_like_markup_are_printed_as_they_are(tmp_path: Path) -> None:
+    file = tmp_path / "tags-[red]x.csv"
+    file.write_text("userId,movieId,tag,timestamp\n1,2,good,1\n[/b],2,bad,1\n")
+    home = tmp_path / "home"
+    assert "tags-[red]x.csv" in run(home, "land", str(file)).stdout
+    assert run(home, "run", "--select", "raw/movielens/tags").returncode == 0
+    assert "user_id '[/b]' is not an integer" in run(home, "rejects", "list").stdout

@@ -242,7 +242,7 @@ def test_a_refused_file_stops_nothing_and_is_told(project: Project) -> None:
     ((dataset, reason),) = outcome.refused
     assert dataset == "raw/movielens/tags"
     assert reason == (
-        "- `movielens/tags-broken.csv` refused: the header lacks 'movieId' and has 'film', which the contract does not "
+        "`movielens/tags-broken.csv` refused: the header lacks 'movieId' and has 'film', which the contract does not "
         "know; expected userId,movieId,tag,timestamp"
     )
 

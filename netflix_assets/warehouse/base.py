@@ -6,6 +6,7 @@ say how to connect, how to create tables and how to read a gated file. Does not 
 """
 
 import math
+import re
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -202,11 +203,17 @@ class Warehouse(ABC):
         return [load for load in self.loads(dataset) if load.is_current]
 
     def refused_objects(self, dataset: Dataset) -> list[RefusedObject]:
-        """All versions that were refused or ignored, live or not."""
+        """All versions that were refused or ignored and whose object has not been loaded since, live or not."""
         rows = self.execute(
             """
             select dataset, bucket, object_key, etag, size_bytes, last_modified, outcome, reason
-            from ops.refused_objects where dataset = ? order by object_key
+            from ops.refused_objects as refused
+            where dataset = ? and not exists (
+                select 1 from ops.loads as loads
+                where loads.dataset = refused.dataset and loads.object_key = refused.object_key
+                    and loads.loaded_at > refused.refused_at
+            )
+            order by object_key
             """,
             (dataset.id,),
         )
@@ -306,6 +313,17 @@ class Warehouse(ABC):
         ):
             found.setdefault(table, []).append(column)
         return found
+
+    def forget_dataset(self, dataset: Dataset) -> None:
+        """Drop the dataset's raw table and its ledger, so that the next run loads everything anew from the bucket.
+
+        Load ids go on from where they were, so that incremental models see every row as new.
+        """
+        self.execute(f"drop view if exists raw.{dataset.table}_current")
+        self.execute(f"drop table if exists raw.{dataset.table}")
+        for table in OPS_TABLES:
+            if table != "load_locks":
+                self.execute(f"delete from ops.{table} where dataset = ?", (dataset.id,))
 
     # ---------------------------------------------------------------- loading
 
@@ -454,6 +472,8 @@ class Warehouse(ABC):
         if missing == 0:
             return 0
         rejects = find_rejects(staged.file, dataset)
+        if rows_loaded == 0 and self._would_replace(dataset, staged.listed):
+            _refuse_if_none_passes(rejects, rows_in)
         if missing > dataset.tolerance.rejects_allowed(rows_in):
             kept = count_within_tolerance(rejects, dataset, rows_in)
         else:
@@ -480,6 +500,13 @@ class Warehouse(ABC):
         for load_id, step in steps.items():
             if step > 1:
                 self.execute(profile_insert(dataset, [load_id], step, self.dialect))
+
+    def _would_replace(self, dataset: Dataset, listed: ObjectVersion) -> bool:
+        """Whether loading the object would supersede a load that has rows."""
+        return any(
+            load.rows_loaded and (dataset.mode == "overwrite" or load.listed.key == listed.key)
+            for load in self.current_loads(dataset)
+        )
 
     def _supersede(self, dataset: Dataset, listed: ObjectVersion, load_id: int) -> None:
         same_object, parameters = ("", ()) if dataset.mode == "overwrite" else ("and object_key = ?", (listed.key,))
@@ -533,6 +560,16 @@ class Warehouse(ABC):
         return count
 
 
+def _refuse_if_none_passes(rejects: Iterable[RejectedRecord], rows_in: int) -> None:
+    # Bad input never costs good data: a version without one good record does not take the place of rows that are there.
+    first = next(iter(rejects), None)
+    if first is not None:
+        raise RefusedError(
+            f"none of its {rows_in:,} records keeps the contract, and the rows loaded before stay; the first at line "
+            f"{first.line_number}: {first.reason}"
+        )
+
+
 def ddl(table: str, columns: Mapping[str, str]) -> str:
     """The statement that creates a table where it is missing."""
     return f"create table if not exists {table} ({', '.join(f'{name} {kind}' for name, kind in columns.items())})"
@@ -552,6 +589,19 @@ def raw_columns(dataset: Dataset) -> dict[str, str]:
     """Names and types of the raw table's columns."""
     types = {column.name: "varchar" if column.type == "text" else column.type for column in dataset.columns}
     return {**types, "_load_id": "integer"}
+
+
+def is_wider(found: str, wanted: str) -> bool:
+    """Whether every value of the type ``found`` is the same value in the type ``wanted``."""
+    whole = {"integer": 10, "bigint": 19}
+    digits = {kind: (count, 0) for kind, count in whole.items()}
+    for kind in (found, wanted):
+        match = re.fullmatch(r"decimal\(([0-9]+),([0-9]+)\)", kind)
+        if match:
+            digits[kind] = (int(match[1]) - int(match[2]), int(match[2]))
+    if found not in digits or wanted not in digits:
+        return False
+    return all(new >= old for old, new in zip(digits[found], digits[wanted], strict=True))
 
 
 def current_view(dataset: Dataset) -> str:

@@ -21,6 +21,7 @@ from netflix_assets.warehouse.base import (
     WarehouseError,
     current_view,
     ddl,
+    is_wider,
     ops_ddl,
     raw_columns,
 )
@@ -73,6 +74,7 @@ class DuckDBWarehouse(Warehouse):
         for statement in ops_ddl(self._ops_columns()):
             self.execute(statement)
         self.execute(ddl(f"raw.{dataset.table}", raw_columns(dataset)))
+        self._follow_contract(dataset)
         self.execute(current_view(dataset))
         self.execute(
             """
@@ -81,6 +83,29 @@ class DuckDBWarehouse(Warehouse):
             """,
             (dataset.id, dataset.id),
         )
+
+    def _follow_contract(self, dataset: Dataset) -> None:
+        """Bring the raw table's columns up to a contract that has changed since it was made.
+
+        New columns are added (null in rows loaded before) and types are widened; both are DDL, outside any load.
+        Raises: WarehouseError when a type has changed so that values could be lost.
+        """
+        relation = self.describe([("raw", dataset.table)])["raw", dataset.table]
+        for name, wanted in raw_columns(dataset).items():
+            found = relation.columns.get(name)
+            if found is None:
+                self._alter(dataset, f"add column {name} {wanted}")
+            elif found != wanted and is_wider(found, wanted):
+                self._alter(dataset, f"alter column {name} set data type {wanted}")
+            elif found != wanted:
+                raise WarehouseError(
+                    f"raw.{dataset.table}: column {name} is {found}, the contract of {dataset.id} says {wanted}, which "
+                    f"cannot hold every value; load the dataset anew: netflix-assets rebuild {dataset.id}"
+                )
+
+    def _alter(self, dataset: Dataset, change: str) -> None:
+        self.execute(f"drop view if exists raw.{dataset.table}_current")
+        self.execute(f"alter table raw.{dataset.table} {change}")
 
     def insert_records(self, dataset: Dataset, staged: StagedObject, load_id: int) -> int:
         """Insert the records that keep the contract, with this _load_id. Returns how many there were."""

@@ -43,7 +43,8 @@ def refusal(folder: Path, content: bytes, dataset: Dataset = PAIR, size: int = 4
 
 def committed(warehouse: DuckDBWarehouse, dataset: Dataset, file: GatedFile) -> Load:
     warehouse.prepare(dataset)
-    listed = ObjectVersion("bucket", "shop/things.csv", str(next(_etags)), 1, datetime(2024, 5, 1, tzinfo=UTC))
+    number = str(next(_etags))  # an object of its own, so that none takes another's place
+    listed = ObjectVersion("bucket", f"shop/things-{number}.csv", number, 1, datetime(2024, 5, 1, tzinfo=UTC))
     loads, refused = warehouse.commit_loads(dataset, [StagedObject(listed, file)], "run-1")
     assert refused == []
     return loads[0]

@@ -1,0 +1,70 @@
+"""A contract that changes under a loaded table, and files that would leave nothing of it."""
+
+from decimal import Decimal
+
+import pytest
+
+from netflix_assets.warehouse.base import WarehouseError
+from netflix_assets_tests.conftest import make_column, make_dataset
+
+
+def reviews(*columns, mode="append"):
+    return make_dataset(make_column("id", "integer"), *columns, name="reviews", mode=mode)
+
+
+def test_a_new_column_is_added_and_empty_for_rows_loaded_before(level, bucket, warehouse):
+    bucket.put("shop/reviews-1.csv", "id\n1\n")
+    level(reviews())
+    bucket.put("shop/reviews-2.csv", "id,lang\n2,en\n")
+    level(reviews(make_column("lang", nullable=True)))
+    found = warehouse.execute("select id, lang from raw.shop_reviews_current order by id")
+    assert found == [(1, None), (2, "en")]
+
+
+def test_a_wider_type_keeps_every_value(level, bucket, warehouse):
+    bucket.put("shop/reviews-1.csv", "id,stars\n1,4.5\n")
+    level(reviews(make_column("stars", "decimal(2,1)")))
+    bucket.put("shop/reviews-2.csv", "id,stars\n2,4.25\n")
+    report = level(reviews(make_column("stars", "decimal(3,2)")))
+    assert report.rows_loaded == 1
+    found = warehouse.execute("select id, stars from raw.shop_reviews_current order by id")
+    assert found == [(1, Decimal("4.50")), (2, Decimal("4.25"))]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [("decimal(3,2)", "decimal(3,1)"), ("bigint", "integer"), ("integer", "text")]
+)
+def test_a_type_that_cannot_hold_what_is_there_is_refused_until_a_rebuild(level, bucket, warehouse, before, after):
+    bucket.put("shop/reviews-1.csv", "id,stars\n1,4\n")
+    level(reviews(make_column("stars", before)))
+    changed = reviews(make_column("stars", after))
+    with pytest.raises(WarehouseError, match=r"column stars is .*netflix-assets rebuild shop/reviews"):
+        level(changed)
+
+    warehouse.forget_dataset(changed)
+    report = level(changed)
+
+    assert [(load.load_id, load.rows_loaded) for load in report.loads] == [(2, 1)]  # load ids go on
+    assert warehouse.execute("select count(*) from raw.shop_reviews_current") == [(1,)]
+    assert warehouse.counts(changed).unaccounted_loads == 0
+
+
+@pytest.mark.parametrize("mode", ["append", "upsert", "overwrite"])
+def test_a_file_without_one_good_record_leaves_the_table_as_it_was(level, bucket, warehouse, mode):
+    bucket.put("shop/reviews.csv", "id\n1\n2\n")
+    level(reviews(mode=mode))
+    bucket.put("shop/reviews.csv", "id\nx\ny\n")
+    (refused,) = level(reviews(mode=mode)).refused
+    assert refused.reason == (
+        "none of its 2 records keeps the contract, and the rows loaded before stay; the first at line 2: "
+        "id 'x' is not an integer"
+    )
+    assert warehouse.execute("select id from raw.shop_reviews_current order by id") == [(1,), (2,)]
+
+
+def test_a_refusal_is_history_once_the_object_is_mended(level, bucket, warehouse):
+    bucket.put("shop/reviews.csv", "number\n1\n")
+    assert len(level(reviews()).refused) == 1
+    bucket.put("shop/reviews.csv", "id\n1\n")
+    level(reviews())
+    assert warehouse.refused_objects(reviews()) == []
