@@ -494,6 +494,7 @@ def _work_folder(settings: Settings) -> Iterator[Path]:
 
 
 def _forget_refusals(settings: Settings, datasets: Sequence[Dataset], object_key: str | None) -> list[RefusedObject]:
+    from netflix_assets.ingest.objects import objects_of
     from netflix_assets.resources import landing_bucket, warehouse
 
     if not settings.warehouse_file.exists():
@@ -502,7 +503,7 @@ def _forget_refusals(settings: Settings, datasets: Sequence[Dataset], object_key
     with landing_bucket(settings).open() as store, warehouse(settings).open() as connection:
         for dataset in datasets:
             connection.prepare(dataset)
-            live = [each for each in store.list(dataset.key_prefix) if object_key in (None, each.key)]
+            live = [each for each in objects_of(dataset, store) if object_key in (None, each.key)]
             forgotten += connection.forget_refusals(dataset, live)
     return forgotten
 

@@ -212,7 +212,7 @@ class Source(_Strict):
     datasets: tuple[Dataset, ...]
 
     def dataset_of(self, key: str) -> Dataset | None:
-        """The dataset that an object belongs to; the longest file name wins where two could claim it."""
+        """The dataset that an object of this key belongs to, None when there is none."""
         return next((dataset for dataset in self.datasets if dataset.owns_key(key)), None)
 
 

@@ -11,7 +11,8 @@ import dagster as dg
 
 from netflix_assets.contract import Dataset, Source, all_datasets
 from netflix_assets.ingest.level import LevelReport
-from netflix_assets.ingest.objects import ObjectVersion
+from netflix_assets.ingest.objects import objects_of
+from netflix_assets.ingest.plan import Plan, plan_loads
 from netflix_assets.resources import LandingBucket, WarehouseResource
 from netflix_assets.warehouse.base import Load
 
@@ -129,42 +130,31 @@ def bucket_checks(sources: Sequence[Source], raw_key_of: dict[str, dg.AssetKey])
             for dataset in datasets.values():
                 if landing_key(dataset) in wanted:
                     connection.prepare(dataset)
-                    listing = [each for each in store.list(dataset.key_prefix) if dataset.owns_key(each.key)]
-                    refused = {each.listed.version: each.reason for each in connection.refused_objects(dataset)}
-                    yield _compare(dataset, listing, connection.current_loads(dataset), refused)
+                    listing = objects_of(dataset, store)
+                    current, refused = connection.current_loads(dataset), connection.refused_objects(dataset)
+                    yield _check_result(dataset, len(listing), plan_loads(dataset.mode, listing, current, refused))
 
     return compare
 
 
-def _compare(
-    dataset: Dataset,
-    listing: Sequence[ObjectVersion],
-    current: Sequence[Load],
-    refused: dict[tuple[str, str, str], str],
-) -> dg.AssetCheckResult:
-    loaded = {load.listed.version for load in current}
-    live_keys = {listed.key for listed in listing}
-    waiting = [each.key for each in listing if each.version not in loaded and each.version not in refused]
-    if dataset.mode == "overwrite" and current:
-        waiting = []  # only the newest object is the table; older ones are not waited for
-    parked = {each.key: refused[each.version] for each in listing if each.version in refused}
-    deleted = [load.listed.key for load in current if not load.is_replay and load.listed.key not in live_keys]
+def _check_result(dataset: Dataset, objects: int, plan: Plan) -> dg.AssetCheckResult:
+    """What a run would still have to do, and what it cannot do, as a check's result."""
     problems = (
-        *(f"{key} refused: {reason}" for key, reason in parked.items()),
-        *(f"{key} is not loaded yet" for key in waiting),
-        *(f"{key} was deleted from the bucket; its rows stay" for key in deleted),
+        *(f"{each.listed.key} {each.outcome}: {each.reason}" for each in plan.refused),
+        *(f"{each.key} is not loaded yet" for each in plan.load),
+        *(f"{each.listed.key} was deleted from the bucket; its rows stay" for each in plan.deleted),
     )
     return dg.AssetCheckResult(
         asset_key=landing_key(dataset),
         check_name=BUCKET_CHECK,
         passed=not problems,
         severity=dg.AssetCheckSeverity.WARN,
-        description="; ".join(problems[:MAX_EVENTS]) or f"{len(listing)} objects, all accounted for",
+        description="; ".join(problems[:MAX_EVENTS]) or f"{objects} objects, all accounted for",
         metadata={
-            "objects": len(listing),
-            "refused": len(parked),
-            "not_loaded": len(waiting),
-            "deleted": len(deleted),
-            "awaited": not listing,
+            "objects": objects,
+            "refused": len(plan.refused),
+            "not_loaded": len(plan.load),
+            "deleted": len(plan.deleted),
+            "awaited": objects == 0,
         },
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from netflix_assets.contract import Dataset, Source
-from netflix_assets.ingest.objects import ObjectStore, fingerprint
+from netflix_assets.ingest.objects import ObjectStore, fingerprint, objects_of
 from netflix_assets.jobs import EVERYTHING
 from netflix_assets.raw import FINGERPRINT, raw_key
 from netflix_assets.resources import LandingBucket
@@ -66,7 +66,7 @@ def behind(source: Source, store: ObjectStore, instance: dg.DagsterInstance) -> 
     """The datasets of a source for which no successful run has brought the raw table level with the bucket."""
     late = []
     for dataset in source.datasets:
-        listing = [each for each in store.list(dataset.key_prefix) if dataset.owns_key(each.key)]
+        listing = objects_of(dataset, store)
         wanted = fingerprint(listing)
         if _loaded_fingerprint(instance, dataset) != wanted:
             late.append(Behind(dataset, wanted, is_awaited=not listing and not dataset.optional))

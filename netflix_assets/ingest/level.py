@@ -15,7 +15,7 @@ from pathlib import Path
 
 from netflix_assets.contract import Dataset
 from netflix_assets.ingest.gate import RefusedError, pass_gate
-from netflix_assets.ingest.objects import ObjectChangedError, ObjectStore, ObjectVersion
+from netflix_assets.ingest.objects import ObjectChangedError, ObjectStore, ObjectVersion, objects_of
 from netflix_assets.ingest.plan import Plan, plan_loads
 from netflix_assets.warehouse.base import Load, RefusedObject, StagedObject, Warehouse
 
@@ -114,7 +114,7 @@ def bring_level(
 def settled_listing(dataset: Dataset, store: ObjectStore, settle_seconds: float) -> list[ObjectVersion]:
     """The dataset's objects, once the youngest of them has been unchanged for ``settle_seconds``."""
     while True:
-        listing = [listed for listed in store.list(dataset.key_prefix) if dataset.owns_key(listed.key)]
+        listing = objects_of(dataset, store)
         now = datetime.now(UTC)
         youngest = min(((now - listed.last_modified).total_seconds() for listed in listing), default=settle_seconds)
         # An object dated in the future (a clock that is off) cannot be waited for.

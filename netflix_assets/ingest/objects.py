@@ -13,6 +13,8 @@ from typing import Protocol
 import obstore
 from obstore.store import ObjectStore as ObstoreStore
 
+from netflix_assets.contract import Dataset
+
 # 4 MB reads: large enough that the scan of a block is at memory speed, small enough that memory stays flat.
 BLOCK_BYTES = 4 * 2**20
 
@@ -93,6 +95,11 @@ class S3ObjectStore:
     def put(self, key: str, path: Path) -> None:
         """Upload a file under a key, in parts when it is large."""
         obstore.put(self._store, key, path)
+
+
+def objects_of(dataset: Dataset, store: ObjectStore) -> list[ObjectVersion]:
+    """The objects in the bucket that belong to the dataset, in key order."""
+    return [listed for listed in store.list(dataset.key_prefix) if dataset.owns_key(listed.key)]
 
 
 def _unquoted(etag: str | None) -> str:

@@ -54,9 +54,8 @@ def _newest_unless_loaded(candidates: Sequence[ObjectVersion], current: Sequence
     keys = {listed.key for listed in candidates}
     for load in current:
         # Its object is deleted, or what stands under its key now was refused.
-        kept = load.listed.key not in keys and (
-            (newest.last_modified, newest.key) < (load.listed.last_modified, load.listed.key)
-        )
-        if load.listed.version == newest.version or kept:
+        is_gone = load.listed.key not in keys
+        is_newer = (load.listed.last_modified, load.listed.key) > (newest.last_modified, newest.key)
+        if load.listed.version == newest.version or (is_gone and is_newer):
             return ()
     return (newest,)
