@@ -25,7 +25,6 @@ def dataset_status(dataset: Dataset, warehouse: Warehouse | None) -> dict[str, A
     current = [load for load in loads if load.is_current]
     objects = [load for load in current if not load.is_replay]
     replayed = sum(load.rows_in for load in current if load.is_replay)
-    loaded_versions = {load.listed.key: load.loaded_at for load in loads}
     return {
         "dataset": dataset.id,
         "state": "loaded" if current else "refused" if refused else "awaited",
@@ -35,7 +34,7 @@ def dataset_status(dataset: Dataset, warehouse: Warehouse | None) -> dict[str, A
         "rows": sum(load.rows_loaded for load in current),
         "rejected": sum(load.rows_rejected for load in current) - replayed,
         "bytes": sum(load.listed.size for load in objects),
-        "last_loaded_at": max(loaded_versions.values()).isoformat() if loaded_versions else None,
+        "last_loaded_at": loads[-1].loaded_at.isoformat() if loads else None,
         "refused": [
             {"object": each.listed.key, "etag": each.listed.etag, "outcome": each.outcome, "reason": each.reason}
             for each in refused

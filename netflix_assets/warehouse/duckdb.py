@@ -62,7 +62,7 @@ class DuckDBWarehouse(Warehouse):
         self._connection.begin()
         try:
             yield
-        except BaseException:
+        except BaseException:  # an interrupt too must not leave half a load open; it goes on its way
             self._connection.rollback()
             raise
         self._connection.commit()
