@@ -5,10 +5,11 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test bench lint format sources lock clean
+.PHONY: help install demo ui test bench lint format sources lock clean \
+	test-sequences test-crashes test-fuzz test-shuffles test-mutations test-s3-faults
 
 help:  ## List the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */\1\t/' | expand -t 18
 
 install: $(INSTALLED)  ## Install into .venv, at the versions of the lock
 
@@ -31,6 +32,27 @@ ui: install  ## The Dagster UI with daemon, sensors and local S3 (port: UI_PORT,
 
 test: install  ## All tests
 	$(BIN)/python -m pytest
+
+# The long suites behind docs/reliability.md; `make test` runs a few cases of each.
+PROOF := $(BIN)/python -m pytest --numprocesses 0 --timeout 0 netflix_assets_tests/proof
+
+test-sequences: install  ## 500 random sequences of what can happen to a bucket: every version once, none lost
+	$(PROOF)/test_sequences.py --cases 500
+
+test-crashes: install  ## kill -9 of the real process at 200 moments and at every named point
+	$(PROOF)/test_crashes.py --cases 200
+
+test-fuzz: install  ## 5,000 generated CSV files against Python's csv module
+	$(PROOF)/test_fuzz.py --cases 5000
+
+test-shuffles: install  ## 100 orders of arrival, one result, equal to a full refresh
+	$(PROOF)/test_shuffles.py --cases 100
+
+test-mutations: install  ## Take a safeguard away: the suite must notice
+	$(PROOF)/test_mutations.py
+
+test-s3-faults: install  ## An S3 that fails in every way, many times over
+	$(PROOF)/test_s3_faults.py --cases 100
 
 bench: install  ## What the guarantees cost, as ratios (sample files; `python -m bench.ingest FILE` for your own)
 	$(BIN)/python -m bench.definitions

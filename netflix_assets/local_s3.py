@@ -196,20 +196,29 @@ def _start(server: LocalS3) -> None:
 
 def _stop(server: LocalS3) -> None:
     pid = _pid(server)
-    if pid is not None:
-        if pid in _started:
-            _started[pid].poll()  # one that has ended by itself is no more
-        try:
-            os.kill(pid, signal.SIGTERM)
-        except ProcessLookupError:
-            deadline = 0.0  # whoever listens there, it is not ours
-        else:
-            deadline = time.monotonic() + STOP_TIMEOUT_S
-        if pid in _started:
-            _started.pop(pid).wait(STOP_TIMEOUT_S)
-        while time.monotonic() < deadline and _listens(server):  # the next start needs the port
-            time.sleep(_POLL_S)
+    # A busy disk holds up its last writes longer than anyone waits, so the second signal cannot be put off: what the
+    # server keeps beside the files (their hashes) is made again where it is missing.
+    if pid is not None and not _ended(server, pid, signal.SIGTERM):
+        _ended(server, pid, signal.SIGKILL)
     _pid_file(server).unlink(missing_ok=True)
+
+
+def _ended(server: LocalS3, pid: int, by: signal.Signals) -> bool:
+    """Send the process a signal; whether it has let go of the port in time."""
+    if pid in _started:
+        _started[pid].poll()  # one that has ended by itself is no more
+    try:
+        os.kill(pid, by)
+    except ProcessLookupError:
+        return True  # whoever listens there, it is not ours
+    deadline = time.monotonic() + STOP_TIMEOUT_S
+    while time.monotonic() < deadline:
+        if pid in _started and _started[pid].poll() is not None:
+            del _started[pid]
+        if pid not in _started and not _listens(server):  # the next start needs the port
+            return True
+        time.sleep(_POLL_S)
+    return False
 
 
 def _listens(server: LocalS3) -> bool:

@@ -19,6 +19,10 @@ from netflix_assets.warehouse.duckdb import DuckDBWarehouse
 _bucket_numbers = itertools.count(1)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--cases", type=int, help="how many cases each suite in proof/ runs; without it, a few")
+
+
 @dataclass(frozen=True)
 class Bucket:
     """An empty bucket of one test; ``put`` uploads by S3."""

@@ -104,7 +104,7 @@ def test_a_failed_run_exits_1_and_names_the_cause(tmp_path: Path) -> None:
     done = run(tmp_path, "run", "--select", "raw/movielens/tags")
     assert done.returncode == 1, done.stdout + done.stderr
     assert "FAILED" in done.stdout
-    assert "not a valid DuckDB database file" in done.stderr
+    assert "not a valid DuckDB database file" in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
 
 

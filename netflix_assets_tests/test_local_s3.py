@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from netflix_assets import local_s3 as local_s3_module
 from netflix_assets.local_s3 import LocalS3, LocalS3Error, lease, local_s3
 from netflix_assets_tests.conftest import s3_client
 
@@ -151,6 +152,14 @@ def test_a_killed_server_is_started_again_by_the_next_lease(tmp_path):
             assert s3_client(again).get_object(Bucket="landing", Key="e.csv")["Body"].read() == b"x"
             last = server_pid(tmp_path)
     assert not runs(last)
+
+
+def test_a_server_that_does_not_end_when_asked_to_is_killed(tmp_path, monkeypatch):
+    monkeypatch.setattr(local_s3_module, "STOP_TIMEOUT_S", 0.5)
+    with lease(local_s3(tmp_path), "landing"):
+        pid = server_pid(tmp_path)
+        os.kill(pid, signal.SIGSTOP)  # as deaf to SIGTERM as one that waits for a disk
+    assert not runs(pid)
 
 
 def test_keys_are_random_for_each_home_stay_the_same_and_are_private(tmp_path):
