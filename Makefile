@@ -6,10 +6,10 @@ INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo ui test bench lint format sources lock clean \
-	test-sequences test-crashes test-fuzz test-shuffles test-mutations test-s3-faults
+	test-sequences test-crashes test-fuzz test-shuffles test-mutations test-s3-faults test-snowflake
 
 help:  ## List the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */\1\t/' | expand -t 18
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## */\1\t/' | expand -t 18
 
 install: $(INSTALLED)  ## Install into .venv, at the versions of the lock
 
@@ -53,6 +53,9 @@ test-mutations: install  ## Take a safeguard away: the suite must notice
 
 test-s3-faults: install  ## An S3 that fails in every way, many times over
 	$(PROOF)/test_s3_faults.py --cases 100
+
+test-snowflake: install  ## What there is of Snowflake without an account: the emulator, the loader and dbt on it
+	$(BIN)/python -m pytest $(wildcard netflix_assets_tests/warehouse/test_snowflake*.py) netflix_assets_tests/emulator
 
 bench: install  ## What the guarantees cost, as ratios (sample files; `python -m bench.ingest FILE` for your own)
 	$(BIN)/python -m bench.definitions

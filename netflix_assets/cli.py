@@ -22,7 +22,8 @@ from rich.text import Text
 
 from netflix_assets.contract import ContractError, Dataset, Source, all_datasets, dataset_by_id
 from netflix_assets.settings import Settings, SettingsError, current_settings
-from netflix_assets.warehouse.base import Load, RefusedObject, Warehouse, WarehouseError
+from netflix_assets.warehouse.base import Warehouse, WarehouseError
+from netflix_assets.warehouse.ledger import Load, RefusedObject
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -48,6 +49,7 @@ class Failure(click.ClickException):
 def main() -> None:
     """Run the command line; no traceback reaches the user for anything that has a name."""
     from netflix_assets.download import DownloadError
+    from netflix_assets.ingest.retries import BucketError
     from netflix_assets.local_s3 import LocalS3Error
 
     try:
@@ -64,7 +66,7 @@ def main() -> None:
     except (SettingsError, ContractError) as error:
         Failure(str(error)).show()
         sys.exit(EXIT_USAGE)
-    except (WarehouseError, LocalS3Error, DownloadError, OSError) as error:
+    except (WarehouseError, BucketError, LocalS3Error, DownloadError, OSError) as error:
         Failure(str(error)).show()
         sys.exit(EXIT_FAILED)
 
@@ -253,12 +255,12 @@ def rebuild(dataset_id: str) -> None:
 
     For a contract whose types have changed under a loaded table. Rows of files that have left the bucket are lost.
     """
-    from netflix_assets.warehouse.duckdb import DuckDBWarehouse
+    from netflix_assets.resources import warehouse
 
     settings = current_settings()
     dataset = _dataset(settings.sources(), dataset_id)
-    with DuckDBWarehouse(settings.warehouse_file, settings.warehouse_wait_seconds) as warehouse:
-        warehouse.forget_dataset(dataset)
+    with warehouse(settings).open() as connection:
+        connection.forget_dataset(dataset)
     out.print(f"{dataset.id} is forgotten; to load it anew and build what follows: netflix-assets run")
 
 
@@ -426,6 +428,8 @@ def _run(settings: Settings, select: str | None, full_refresh: bool) -> int:
         err.print(f"check failed: {check}", style="red")
     for check in outcome.warned_checks:
         err.print(f"check warns: {check}", style="yellow")
+    for asset, warning in outcome.warnings:
+        err.print(f"{asset}: {warning}", style="yellow")
     for message in outcome.errors:
         err.print(message, style="red")
     out.print(
@@ -462,42 +466,43 @@ def _rejects(dataset_id: str | None) -> list[dict[str, Any]]:
         return warehouse.rejected_rows(dataset) if warehouse else []
 
 
+# The tables that are read below.
+_LEDGER = ("loads", "rejected_rows", "refused_objects")
+
+
 @contextmanager
 def _ledger(settings: Settings) -> Iterator[Warehouse | None]:
-    """The warehouse for reading; None where nothing has ever been loaded."""
-    from netflix_assets.warehouse.duckdb import DuckDBWarehouse
+    """The warehouse for reading; None where nothing has ever been loaded.
 
-    if not settings.warehouse_file.exists():
+    A first run that was killed may have left the file without tables, or with some of them.
+    """
+    from netflix_assets.resources import warehouse
+
+    if not warehouse(settings).exists():
         yield None
         return
-    with DuckDBWarehouse(settings.warehouse_file, settings.warehouse_wait_seconds, read_only=True) as warehouse:
-        yield warehouse
+    with warehouse(settings).open("reader") as connection:
+        made = connection.describe([("ops", name) for name in _LEDGER])
+        yield connection if len(made) == len(_LEDGER) else None
 
 
 def _replay_rejects(settings: Settings, dataset: Dataset) -> tuple[list[Load], int]:
+    from netflix_assets.ingest.scratch import scratch_folder
     from netflix_assets.resources import warehouse
 
-    if not settings.warehouse_file.exists():
+    if not warehouse(settings).exists():
         return [], 0
-    with warehouse(settings).open() as connection, _work_folder(settings) as folder:
+    with warehouse(settings).open() as connection, scratch_folder(settings.home / "tmp") as folder:
         connection.prepare(dataset)
         replays = connection.replay_rejects(dataset, f"replay-{uuid.uuid4()}", folder)
         return replays, connection.counts(dataset).open_rejects
-
-
-@contextmanager
-def _work_folder(settings: Settings) -> Iterator[Path]:
-    parent = settings.home / "tmp"
-    parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=parent) as folder:
-        yield Path(folder)
 
 
 def _forget_refusals(settings: Settings, datasets: Sequence[Dataset], object_key: str | None) -> list[RefusedObject]:
     from netflix_assets.ingest.objects import objects_of
     from netflix_assets.resources import landing_bucket, warehouse
 
-    if not settings.warehouse_file.exists():
+    if not warehouse(settings).exists():
         return []
     forgotten: list[RefusedObject] = []
     with landing_bucket(settings).open() as store, warehouse(settings).open() as connection:

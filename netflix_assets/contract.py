@@ -4,6 +4,7 @@ Belongs here: the shape of a contract and what follows from it alone (names, key
 to). Does not belong here: how files are read or loaded (``ingest/``, ``warehouse/``) and anything of Dagster.
 """
 
+import codecs
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +21,14 @@ CONTRACTS_DIR = Path(__file__).parent / "contracts"
 _SNAKE_CASE = re.compile(r"[a-z][a-z0-9_]*")
 _MAX_DIGITS = 38  # of a decimal, in both warehouses
 _TYPE = re.compile(r"integer|bigint|double|boolean|date|timestamp|text|decimal\(([0-9]+),([0-9]+)\)")
+
+
+# What a contract may declare as ``encoding``; Python's other spellings of these (cp1252, ISO-8859-1) mean the same.
+ENCODINGS = (
+    "utf-8", "utf-16", "utf-16-le", "utf-16-be", "latin-1", "windows-1252", "windows-1250", "windows-1251",
+    "iso-8859-2", "iso-8859-15", "cp437", "cp850", "mac-roman", "shift_jis", "gb18030", "big5", "euc-kr",
+)  # fmt: skip
+_ENCODING_NAMES = {codecs.lookup(name).name: name for name in ENCODINGS}
 
 
 class ContractError(ValueError):
@@ -63,9 +72,17 @@ def _column_type(text: str) -> str:
     return text
 
 
+def _encoding(name: str) -> str:
+    try:
+        return _ENCODING_NAMES[codecs.lookup(name).name]
+    except LookupError as error:
+        raise ValueError(f"unknown encoding '{name}'; use {', '.join(ENCODINGS[:-1])} or {ENCODINGS[-1]}") from error
+
+
 Name = Annotated[str, AfterValidator(_snake_case)]
 ColumnName = Annotated[str, AfterValidator(_column_name)]
 Mode = Literal["append", "upsert", "overwrite"]
+DeletedObjects = Literal["keep", "remove"]
 
 
 class _Strict(BaseModel):
@@ -140,7 +157,10 @@ class Dataset(_Strict):
     """One dataset of a source: a set of CSV objects in the bucket and the raw table that holds their rows.
 
     ``mode``: ``append`` (every object adds rows), ``upsert`` (as append, but rows share ``key`` and the later wins
-    downstream), ``overwrite`` (the newest object is the whole table).
+    downstream), ``overwrite`` (the newest object is the whole table). ``encoding`` is how its files are written; all
+    that comes after the gate is UTF-8. ``deleted_objects``: whether the rows of an object that has left the bucket stay
+    (``keep``) or leave the ``_current`` view with it (``remove``; as long as an object of the dataset is left, since an
+    empty listing is more likely a wrong bucket than a wish).
     """
 
     source: Name
@@ -153,6 +173,8 @@ class Dataset(_Strict):
     longer_files: tuple[str, ...] = ()  # files of other datasets that start with this one's name; set by load_source
     optional: bool = False
     delimiter: str = Field(default=",", pattern=r"^[\t !#-/:-@\[-`{-~]$")  # one ASCII sign other than a quote
+    encoding: Annotated[str, AfterValidator(_encoding)] = "utf-8"
+    deleted_objects: DeletedObjects = "keep"
     freshness: Freshness
     tolerance: Tolerance = Tolerance()
     owners: tuple[str, ...] = ()
@@ -166,6 +188,8 @@ class Dataset(_Strict):
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
                 raise ValueError(f"{what} '{twice[0]}' stands twice")
+        if self.mode == "overwrite" and self.deleted_objects == "remove":
+            raise ValueError("deleted_objects: remove does not go with mode: overwrite, whose table is never emptied")
         unknown = sorted(set(self.key) - {column.name for column in self.columns})
         if unknown:
             raise ValueError(f"key column '{unknown[0]}' is not among the columns")

@@ -28,7 +28,7 @@ from packaging.version import Version
 from netflix_assets.contract import all_datasets
 from netflix_assets.resources import WarehouseResource
 from netflix_assets.settings import Settings
-from netflix_assets.warehouse.base import Relation
+from netflix_assets.warehouse.relations import Relation
 
 # The raw tables as dbt reads them are the raw assets; the ledger is what all of them write.
 LEDGER_KEY = dg.AssetKey(["ops", "loads"])
@@ -69,7 +69,7 @@ def dbt_project(settings: Settings) -> DbtProject:
     The manifest is parsed again only when a file of the project has changed (no network, no warehouse).
     """
     project = DbtProject(project_dir=settings.dbt_project, target_path=_target_path(settings))
-    state = _state(settings.dbt_project)
+    state = _state(settings)
     if not _is_parsed(project, settings, state):
         _parse(project, settings, state)
     return project
@@ -110,6 +110,7 @@ def dbt_resource(settings: Settings, project: DbtProject) -> Dbt:
     return Dbt(
         project_dir=str(project.project_dir),
         profiles_dir=str(settings.dbt_project),
+        target=_target(settings),
         dbt_executable=str(Path(sysconfig.get_path("scripts")) / "dbt"),
     )
 
@@ -124,8 +125,8 @@ def dbt_models(settings: Settings, project: DbtProject) -> dg.AssetsDefinition:
         target_path = settings.home / "dbt" / "runs" / context.run.run_id
         events, failure = [], None
         with _one_at_a_time(settings):
-            _prepare_sources(settings, warehouse)
-            with _exported(settings):
+            _prepare_sources(settings, warehouse, context.run.run_id)
+            with _exported(settings, context.run.run_id):
                 invocation = dbt.cli(arguments, context=context, target_path=target_path)
             try:
                 for event in invocation.stream():
@@ -134,7 +135,7 @@ def dbt_models(settings: Settings, project: DbtProject) -> dg.AssetsDefinition:
                         context.log.info(f"built {_asset_key(event, context).to_user_string()}")
             except DagsterDbtCliRuntimeError as error:
                 failure = error
-        yield from _with_figures(events, context, warehouse)
+        yield from _with_figures(events, context, warehouse, settings.schema_prefix)
         if failure is not None:
             raise failure
 
@@ -169,9 +170,9 @@ def _one_at_a_time(settings: Settings) -> Iterator[None]:
         yield
 
 
-def _prepare_sources(settings: Settings, warehouse: WarehouseResource) -> None:
+def _prepare_sources(settings: Settings, warehouse: WarehouseResource, run_id: str) -> None:
     """Make every raw table that dbt reads, also of datasets never loaded; waits for whoever holds the file."""
-    with warehouse.open() as connection:
+    with warehouse.open(run_id=run_id, asset="dbt") as connection:
         for dataset in all_datasets(settings.sources()):
             connection.prepare(dataset)
 
@@ -188,24 +189,26 @@ def _asset_key(event: dg.Output[Any] | dg.AssetMaterialization, context: dg.Asse
 
 
 def _with_figures(
-    events: Iterable[Any], context: dg.AssetExecutionContext, warehouse: WarehouseResource
+    events: Iterable[Any], context: dg.AssetExecutionContext, warehouse: WarehouseResource, schema_prefix: str
 ) -> Iterator[Any]:
     """The events, those of built nodes with row count and columns as they stand in the warehouse.
 
     dagster-dbt's fetch_row_counts keeps DuckDB's file open until the process ends; here it is read once, when dbt has
     let go of it, and given back.
     """
-    built = {id(event): _relation(_asset_key(event, context)) for event in events if isinstance(event, _BUILT)}
-    with warehouse.open(read_only=True) as connection:
+    built = {
+        id(event): _relation(_asset_key(event, context), schema_prefix) for event in events if isinstance(event, _BUILT)
+    }
+    with warehouse.open("reader", run_id=context.run.run_id, asset="dbt") as connection:
         figures = connection.describe(list(built.values()))
     for event in events:
         found = figures.get(built.get(id(event), ("", "")))
         yield event.with_metadata({**event.metadata, **_figures(found)}) if found else event
 
 
-def _relation(key: dg.AssetKey) -> tuple[str, str]:
-    """(schema, name) of a node: its asset key, because each layer is a schema."""
-    return key.path[0], key.path[-1]
+def _relation(key: dg.AssetKey, schema_prefix: str) -> tuple[str, str]:
+    """(schema, name) of a node: its asset key, because each layer is a schema, with a branch's prefix."""
+    return schema_prefix + key.path[0], key.path[-1]
 
 
 def _figures(relation: Relation) -> Mapping[str, Any]:
@@ -218,7 +221,12 @@ def _figures(relation: Relation) -> Mapping[str, Any]:
 
 
 def _target_path(settings: Settings) -> Path:
-    return settings.home / "dbt" / "target"
+    return settings.home / "dbt" / f"target-{_target(settings)}"
+
+
+def _target(settings: Settings) -> str:
+    """dbt's target: the name of an output in profiles.yml."""
+    return "local" if settings.names is None else "snowflake"
 
 
 def _stamp(settings: Settings) -> Path:
@@ -226,12 +234,17 @@ def _stamp(settings: Settings) -> Path:
 
 
 @contextmanager
-def _exported(settings: Settings) -> Iterator[None]:
+def _exported(settings: Settings, run_id: str = "") -> Iterator[None]:
     """What profiles.yml and dbt read from the environment, said for the length of a dbt call.
 
     dagster-dbt hands its own environment on to dbt and copies dbt's parse cache from $DBT_TARGET_PATH.
     """
-    wanted = {"NETFLIX_HOME": str(settings.home), "DBT_TARGET_PATH": str(_target_path(settings))}
+    wanted = {
+        "NETFLIX_HOME": str(settings.home),
+        "NETFLIX_RUN_ID": run_id,
+        "DBT_TARGET_PATH": str(_target_path(settings)),
+        **_snowflake_names(settings),
+    }
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
     try:
@@ -244,9 +257,22 @@ def _exported(settings: Settings) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _state(project: Path) -> str:
-    """A digest of every file that dbt parses, with dbt's own version (a new one writes another manifest)."""
-    digest = hashlib.sha256(version("dbt-core").encode())
+def _snowflake_names(settings: Settings) -> Mapping[str, str]:
+    """Where dbt builds on Snowflake and as whom; credentials it reads from the environment itself."""
+    if settings.names is None:
+        return {}
+    return {
+        "NETFLIX_SNOWFLAKE_DATABASE": settings.snowflake.database or settings.names.database,
+        "NETFLIX_SNOWFLAKE_WAREHOUSE": settings.names.transform_warehouse,
+        "NETFLIX_SNOWFLAKE_ROLE": settings.names.transformer_role,
+        "NETFLIX_SCHEMA_PREFIX": settings.schema_prefix,
+    }
+
+
+def _state(settings: Settings) -> str:
+    """A digest of all that the manifest follows from: every file that dbt parses, dbt's version, where it builds."""
+    project = settings.dbt_project
+    digest = hashlib.sha256(f"{version('dbt-core')} {_snowflake_names(settings)}".encode())
     for folder, folders, names in os.walk(project):
         folders[:] = sorted(set(folders) - {"target", "logs", "dbt_packages"})
         for name in sorted(names):

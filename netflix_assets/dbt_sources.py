@@ -13,7 +13,7 @@ import yaml
 
 from netflix_assets.contract import Dataset, Source
 from netflix_assets.settings import current_settings
-from netflix_assets.warehouse.base import raw_columns
+from netflix_assets.warehouse.relations import raw_columns
 
 _LINEAGE = {
     "_load_id": "The load that brought the row (ops.loads).",

@@ -21,7 +21,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
         LEDGER_KEY,
         deps=list(raw_keys.values()),
         group_name="raw",
-        kinds={"duckdb"},
+        kinds={settings.warehouse_kind},
         description="The ledger: every load of every object, with its row counts.",
     )
     return dg.Definitions(

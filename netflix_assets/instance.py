@@ -5,7 +5,7 @@ import io
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
@@ -36,7 +36,8 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
 class RunOutcome:
     """How a run ended: its id, whether it succeeded, what it built and checked, the errors of failed steps.
 
-    ``refused``: (raw asset, what was refused and why) of the datasets with refused objects in the bucket.
+    ``refused``: (raw asset, what was refused and why) of the datasets with refused objects in the bucket; ``warnings``:
+    (raw asset, what is odd about an object that was loaded).
     """
 
     run_id: str
@@ -47,6 +48,7 @@ class RunOutcome:
     passed_checks: int
     errors: tuple[str, ...]
     refused: tuple[tuple[str, str], ...]
+    warnings: tuple[tuple[str, str], ...]
 
 
 def prepare_dagster_home(settings: Settings) -> Path:
@@ -69,7 +71,8 @@ def run_graph(
 ) -> RunOutcome:
     """One Dagster run of the whole graph, or of a selection, in this process; the UI shows it like any other.
 
-    ``select`` is Dagster's asset selection syntax. Raises: SelectionError when it selects nothing that can run.
+    ``select`` is Dagster's asset selection syntax. Raises: SelectionError when it selects nothing that can run;
+    KeyboardInterrupt when the run was interrupted, which Dagster makes a failure of the step.
     """
     job = defs.resolve_job_def(EVERYTHING)
     selection = None if select is None else _selected(defs, select)
@@ -88,7 +91,17 @@ def run_graph(
         result = job.execute_in_process(
             instance=instance, run_id=run_id, run_config=run_config, asset_selection=selection, raise_on_error=False
         )
+        if any(event.is_step_failure and _interrupted(event.step_failure_data.error) for event in result.all_events):
+            raise KeyboardInterrupt
         return _outcome(result)
+
+
+def _interrupted(error: Any) -> bool:
+    while error is not None:
+        if error.cls_name in (dg.DagsterExecutionInterruptedError.__name__, KeyboardInterrupt.__name__):
+            return True
+        error = error.cause
+    return False
 
 
 def _selected(defs: dg.Definitions, select: str) -> list[dg.AssetKey]:
@@ -152,16 +165,28 @@ def _outcome(result: dg.ExecuteInProcessResult) -> RunOutcome:
         passed_checks=len(checks) - len(failed),
         errors=tuple(errors),
         refused=tuple(_refused(result)),
+        warnings=tuple(_warnings(result)),
     )
 
 
 def _refused(result: dg.ExecuteInProcessResult) -> Iterator[tuple[str, str]]:
+    for asset, metadata in _materialized(result):
+        if "objects_refused" in metadata and metadata["objects_refused"].value:
+            for line in str(metadata["refused"].value).splitlines():
+                yield asset, line.removeprefix("- ")
+
+
+def _warnings(result: dg.ExecuteInProcessResult) -> Iterator[tuple[str, str]]:
+    for asset, metadata in _materialized(result):
+        if "warnings" in metadata:
+            for line in str(metadata["warnings"].value).splitlines():
+                yield asset, line.removeprefix("- ")
+
+
+def _materialized(result: dg.ExecuteInProcessResult) -> Iterator[tuple[str, Mapping[str, dg.MetadataValue[Any]]]]:
     for event in result.all_events:
         if event.is_step_materialization and event.asset_key:
-            metadata = event.step_materialization_data.materialization.metadata
-            if "objects_refused" in metadata and metadata["objects_refused"].value:
-                for line in str(metadata["refused"].value).splitlines():
-                    yield event.asset_key.to_user_string(), line.removeprefix("- ")
+            yield event.asset_key.to_user_string(), event.step_materialization_data.materialization.metadata
 
 
 def _name(check: dg.AssetCheckEvaluation) -> str:

@@ -14,7 +14,7 @@ from netflix_assets.ingest.level import LevelReport
 from netflix_assets.ingest.objects import objects_of
 from netflix_assets.ingest.plan import Plan, plan_loads
 from netflix_assets.resources import LandingBucket, WarehouseResource
-from netflix_assets.warehouse.base import Load
+from netflix_assets.warehouse.ledger import Load
 
 # More new objects than this in one run become lines of one event instead of an event each.
 MAX_EVENTS = 20
@@ -126,13 +126,14 @@ def bucket_checks(sources: Sequence[Source], raw_key_of: dict[str, dg.AssetKey])
         context: dg.AssetCheckExecutionContext, bucket: LandingBucket, warehouse: WarehouseResource
     ) -> Iterator[dg.AssetCheckResult]:
         wanted = {key.asset_key for key in context.selected_asset_check_keys}
-        with bucket.open() as store, warehouse.open() as connection:
+        run_id = context.run.run_id
+        with bucket.open() as store, warehouse.open(run_id=run_id, asset=BUCKET_CHECK) as connection:
             for dataset in datasets.values():
                 if landing_key(dataset) in wanted:
                     connection.prepare(dataset)
                     listing = objects_of(dataset, store)
                     current, refused = connection.current_loads(dataset), connection.refused_objects(dataset)
-                    yield _check_result(dataset, len(listing), plan_loads(dataset.mode, listing, current, refused))
+                    yield _check_result(dataset, len(listing), plan_loads(dataset, listing, current, refused))
 
     return compare
 
@@ -142,7 +143,7 @@ def _check_result(dataset: Dataset, objects: int, plan: Plan) -> dg.AssetCheckRe
     problems = (
         *(f"{each.listed.key} {each.outcome}: {each.reason}" for each in plan.refused),
         *(f"{each.key} is not loaded yet" for each in plan.load),
-        *(f"{each.listed.key} was deleted from the bucket; its rows stay" for each in plan.deleted),
+        *(f"{each.listed.key} was deleted from the bucket; its rows are still there" for each in plan.deleted),
     )
     return dg.AssetCheckResult(
         asset_key=landing_key(dataset),

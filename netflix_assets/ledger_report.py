@@ -46,9 +46,9 @@ def write_rejects(dataset: Dataset, rejects: Sequence[Mapping[str, Any]], file: 
     """Write rejected records under the contract's header, so that they can be mended and landed again.
 
     Values stand under their own column where the record can be taken apart by its object's header; a record with too
-    few or too many fields stands as it came. Returns the number of records.
+    few or too many fields stands as it came. The file is in the contract's encoding. Returns the number of records.
     """
-    with file.open("w", encoding="utf-8", newline="") as target:
+    with file.open("w", encoding=dataset.encoding, newline="") as target:
         writer = csv.writer(target, delimiter=dataset.delimiter, lineterminator="\n")
         writer.writerow([column.file_name for column in dataset.columns])
         for reject in rejects:

@@ -14,11 +14,13 @@ from netflix_assets.ingest.anomaly import MIN_HISTORY
 from netflix_assets.ingest.history import Comparison, compare_with_history
 from netflix_assets.ingest.level import LevelReport, bring_level
 from netflix_assets.ingest.objects import fingerprint
+from netflix_assets.ingest.retries import BucketError
 from netflix_assets.landing import MAX_EVENTS, arrivals, freshness_policy, landing_key, objects_table
 from netflix_assets.resources import LandingBucket, WarehouseResource
 from netflix_assets.settings import Settings
-from netflix_assets.warehouse.base import Counts, raw_columns
+from netflix_assets.warehouse.ledger import Counts
 from netflix_assets.warehouse.profile import ColumnProfile
+from netflix_assets.warehouse.relations import raw_columns
 
 FINGERPRINT = "bucket_fingerprint"  # metadata: the state of the listing that the table was brought level with
 
@@ -46,7 +48,7 @@ def _raw_asset(dataset: Dataset, settings: Settings) -> dg.AssetsDefinition:
         description=f"{dataset.description} Every load of every object, typed by the contract; "
         f"`{dataset.table}_current` has the rows that count now.",
         owners=list(dataset.owners),
-        kinds={"duckdb"},
+        kinds={settings.warehouse_kind},
         freshness_policy=freshness_policy(dataset),
         check_specs=_check_specs(dataset),
         metadata={
@@ -58,12 +60,13 @@ def _raw_asset(dataset: Dataset, settings: Settings) -> dg.AssetsDefinition:
     def load(
         context: dg.AssetExecutionContext, bucket: LandingBucket, warehouse: WarehouseResource
     ) -> Iterator[dg.MaterializeResult[Any]]:
-        with bucket.open() as store, warehouse.open() as connection:
+        run_id, key = context.run.run_id, raw_key(dataset).to_user_string()
+        with bucket.open() as store, warehouse.open(run_id=run_id, asset=key) as connection:
             report = bring_level(
                 dataset,
                 store,
                 connection,
-                context.run.run_id,
+                run_id,
                 work_folder=settings.home / "tmp",
                 settle_seconds=settings.settle_seconds if settings.serves_s3 else 0,
                 log=context.log.info,
@@ -77,12 +80,22 @@ def _raw_asset(dataset: Dataset, settings: Settings) -> dg.AssetsDefinition:
             context.log.warning(f"raw/{dataset.id}: {refused.listed.key} {refused.outcome}: {refused.reason}")
         for warning in report.warnings:
             context.log.warning(f"raw/{dataset.id}: {warning}")
+        _fail_for_unread(report)
         yield dg.MaterializeResult(
             metadata=_metadata(report, counts, profiles),
             check_results=[*_checks(counts), _anomaly_check(report, comparison)],
         )
 
     return load
+
+
+def _fail_for_unread(report: LevelReport) -> None:
+    """Not before the others are loaded and told: the failed run is asked for again, and then reads only these."""
+    if report.unread:
+        (_, error), *others = report.unread
+        more = f". Nor were read: {', '.join(listed.key for listed, _ in others[:MAX_EVENTS])}" if others else ""
+        uncounted = f" and {len(others) - MAX_EVENTS} more" if len(others) > MAX_EVENTS else ""
+        raise BucketError(f"{error}{more}{uncounted}")
 
 
 def _check_specs(dataset: Dataset) -> list[dg.AssetCheckSpec]:
@@ -162,6 +175,7 @@ def _metadata(report: LevelReport, counts: Counts, profiles: Sequence[ColumnProf
         "objects_loaded": len(report.loads),
         "objects_refused": sum(each.outcome == "refused" for each in report.refused),
         "objects_deleted": len(report.deleted),
+        "objects_removed": len(report.removed),
         "awaited": report.awaited,
         "rows_loaded": report.rows_loaded,
         "rows_rejected": report.rows_rejected,

@@ -3,19 +3,28 @@
 They connect when they are used, never when definitions load. Does not belong here: what is done with them.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
 
 import dagster as dg
+from pydantic import SecretStr
 
 from netflix_assets.ingest.objects import ObjectStore, S3ObjectStore
-from netflix_assets.settings import Settings
-from netflix_assets.warehouse.base import Warehouse
+from netflix_assets.ingest.retries import RETRIES, BucketError
+from netflix_assets.settings import Settings, current_settings
+from netflix_assets.warehouse.base import Warehouse, WarehouseError
 
 if TYPE_CHECKING:
     from dagster_aws.s3 import S3Resource
+    from dagster_snowflake import SnowflakeResource
+    from obstore.auth.boto3 import Boto3CredentialProvider
+
+
+Role = Literal["loader", "reader"]
 
 
 class LandingBucket(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -34,8 +43,7 @@ class LandingBucket(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @contextmanager
     def open(self) -> Iterator[ObjectStore]:
-        """The bucket, ready to list, read and write."""
-        from obstore.auth.boto3 import Boto3CredentialProvider  # boto3 costs 0.3 s, which loading definitions need not
+        """The bucket, ready to list, read and write. Raises: BucketError when there are no credentials."""
         from obstore.store import S3Store
 
         with self._s3() as s3:
@@ -45,10 +53,30 @@ class LandingBucket(dg.ConfigurableResource):  # type: ignore[type-arg]
                 region=s3.region_name,
                 endpoint=s3.endpoint_url,
                 virtual_hosted_style_request=s3.endpoint_url is None,
-                client_options={"allow_http": (s3.endpoint_url or "").startswith("http://")},
-                credential_provider=Boto3CredentialProvider(_session(s3)),
+                client_options={"allow_http": (s3.endpoint_url or "").startswith("http://"), **RETRIES.of_client()},
+                retry_config=RETRIES.of_requests(),
+                credential_provider=self._credentials(s3),
             )
-            yield S3ObjectStore(store, self.bucket)
+            yield S3ObjectStore(store, self.bucket, self._place(s3), RETRIES)
+
+    def _credentials(self, s3: "S3Resource") -> "Boto3CredentialProvider":
+        from botocore.exceptions import BotoCoreError
+        from obstore.auth.boto3 import Boto3CredentialProvider  # boto3 costs 0.3 s, which loading definitions need not
+
+        try:
+            return Boto3CredentialProvider(_session(s3))
+        except (BotoCoreError, ValueError) as error:  # ValueError: the chain has none
+            cause = str(error) if isinstance(error, BotoCoreError) else "AWS' default chain has none"
+            raise BucketError(
+                f"{self._place(s3)}: no credentials: {cause}. Set NETFLIX_AWS_PROFILE, or AWS_PROFILE, or "
+                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            ) from None
+
+    def _place(self, s3: "S3Resource") -> str:
+        """What errors call the bucket; without the user and password that an address can hold."""
+        server = urlsplit(s3.endpoint_url)._replace(query="", fragment="") if s3.endpoint_url else None
+        at = server._replace(netloc=server.netloc.rpartition("@")[2]).geturl() if server else f"AWS {s3.region_name}"
+        return f"s3://{self.bucket}/{self.prefix} at {at}"
 
     @contextmanager
     def _s3(self) -> Iterator["S3Resource"]:
@@ -81,19 +109,99 @@ def _session(s3: "S3Resource"):  # type: ignore[no-untyped-def]
     )
 
 
-class WarehouseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """The embedded warehouse; opened for a step and closed again, so that dbt finds the file free."""
+class WarehouseResource(dg.ConfigurableResource, ABC):  # type: ignore[type-arg]
+    """The warehouse of an environment; opened for a step and closed again."""
+
+    @abstractmethod
+    def open(self, role: Role = "loader", *, run_id: str = "", asset: str = "") -> AbstractContextManager[Warehouse]:
+        """A connection with the rights of a role; ``run_id`` and ``asset`` say on whose behalf, where that is kept."""
+
+    @abstractmethod
+    def exists(self) -> bool:
+        """Whether there is anything to open for reading."""
+
+
+class EmbeddedWarehouse(WarehouseResource):
+    """One DuckDB file. A step gives it back, so that dbt finds it free."""
 
     file: str
     wait_seconds: float
 
     @contextmanager
-    def open(self, *, read_only: bool = False) -> Iterator[Warehouse]:
-        """A connection to the warehouse."""
+    def open(self, role: Role = "loader", *, run_id: str = "", asset: str = "") -> Iterator[Warehouse]:
+        """A connection to the file; waits for another process that holds it."""
         from netflix_assets.warehouse.duckdb import DuckDBWarehouse  # importing duckdb costs 0.1 s
 
-        with DuckDBWarehouse(Path(self.file), self.wait_seconds, read_only=read_only) as warehouse:
+        with DuckDBWarehouse(Path(self.file), self.wait_seconds, read_only=role == "reader") as warehouse:
             yield warehouse
+
+    def exists(self) -> bool:
+        """Whether the file is there."""
+        return Path(self.file).exists()
+
+
+class SnowflakeAccount(WarehouseResource):
+    """One environment on Snowflake. Credentials are not part of it, so that no page and no log can show them."""
+
+    env: str
+
+    @contextmanager
+    def open(self, role: Role = "loader", *, run_id: str = "", asset: str = "") -> Iterator[Warehouse]:
+        """A session. Raises: WarehouseError when settings are missing or it cannot be opened."""
+        from netflix_assets.warehouse.snowflake import SnowflakeWarehouse, query_tag  # costs seconds
+
+        settings = current_settings()
+        snowflake = _snowflake(settings, role, query_tag(self.env, run_id, asset))
+        with (
+            ExitStack() as sessions,
+            SnowflakeWarehouse(lambda: sessions.enter_context(snowflake.get_connection())) as warehouse,
+        ):
+            yield warehouse
+
+    def exists(self) -> bool:
+        """An account is always there."""
+        return True
+
+
+def _snowflake(settings: Settings, role: Role, query_tag: str) -> "SnowflakeResource":
+    """dagster-snowflake's resource for a role of the environment; the transformer can read all that there is."""
+    from dagster_snowflake import SnowflakeResource
+
+    access, names = settings.snowflake, settings.names
+    missing = access.missing()
+    if missing or names is None:
+        raise WarehouseError(
+            f"NETFLIX_ENV={settings.env} keeps its tables on Snowflake and needs {'; '.join(missing)}. "
+            "docs/snowflake.md says where each comes from; without Snowflake: NETFLIX_ENV=local"
+        )
+    address = {"host": access.host, "port": access.port, "protocol": access.protocol, "token": _revealed(access.token)}
+    return SnowflakeResource(
+        account=access.account,
+        user=str(access.user),
+        private_key=_revealed(access.private_key),
+        private_key_path=str(access.private_key_path) if access.private_key_path else None,
+        private_key_password=_revealed(access.private_key_passphrase),
+        authenticator=access.authenticator,
+        database=access.database or names.database,
+        warehouse=names.load_warehouse if role == "loader" else names.transform_warehouse,
+        role=names.loader_role if role == "loader" else names.transformer_role,
+        paramstyle="qmark",
+        autocommit=True,  # transactions are begun and ended by statements; dagster-snowflake would commit once more
+        login_timeout=60,
+        client_session_keep_alive=True,  # a large object may be hours in the gate
+        additional_snowflake_connection_args={
+            **{name: value for name, value in address.items() if value is not None},
+            "session_parameters": {
+                "QUERY_TAG": query_tag,
+                "STATEMENT_TIMEOUT_IN_SECONDS": access.statement_timeout_seconds,
+                "TIMEZONE": "UTC",
+            },
+        },
+    )
+
+
+def _revealed(secret: SecretStr | None) -> str | None:
+    return secret.get_secret_value() if secret else None
 
 
 def landing_bucket(settings: Settings) -> LandingBucket:
@@ -110,4 +218,6 @@ def landing_bucket(settings: Settings) -> LandingBucket:
 
 def warehouse(settings: Settings) -> WarehouseResource:
     """The warehouse of this environment."""
-    return WarehouseResource(file=str(settings.warehouse_file), wait_seconds=settings.warehouse_wait_seconds)
+    if settings.names is None:
+        return EmbeddedWarehouse(file=str(settings.warehouse_file), wait_seconds=settings.warehouse_wait_seconds)
+    return SnowflakeAccount(env=settings.env)

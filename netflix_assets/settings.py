@@ -1,21 +1,24 @@
 """The one settings object: read from ``NETFLIX_*`` environment variables, validated once.
 
-Belongs here: every choice that differs between environments. Does not belong here: credentials (the AWS default chain
-and, later, Snowflake's key pair are asked at first use) and what is derived from a contract.
+Belongs here: every choice that differs between environments; the shape of Snowflake's credentials, which are used when
+the warehouse is first needed. Does not belong here: AWS' credentials (its default chain has them), the names of an
+environment's databases and roles (``environments.py``) and what is derived from a contract.
 """
 
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from netflix_assets.contract import CONTRACTS_DIR, Source, load_sources
+from netflix_assets.environments import ENVIRONMENTS, Environment
 
 REPO = Path(__file__).resolve().parent.parent
 
-Environment = Literal["local", "dev", "staging", "production"]
+EnvironmentName = Literal["local", "dev", "staging", "production"]
 
 
 class SettingsError(ValueError):
@@ -29,6 +32,57 @@ def _absolute(path: Path) -> Path:
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
 
 
+def _pem(key: SecretStr) -> SecretStr:
+    # Where line ends do not fit into a variable they come as the two characters \\n.
+    text = key.get_secret_value().replace("\\n", "\n").strip()
+    if not (text.startswith("-----BEGIN ") and text.endswith(" PRIVATE KEY-----")):
+        raise ValueError("not a private key in PEM form (-----BEGIN PRIVATE KEY----- …)")
+    return SecretStr(text)
+
+
+class SnowflakeSettings(BaseSettings):
+    """How to reach Snowflake and as whom; the shape is checked here, whether it opens a session when one is needed.
+
+    ``authenticator``: a key pair (``snowflake_jwt``) for services, ``oauth`` or ``externalbrowser`` for people.
+    ``database`` takes the place of the environment's own; ``host``, ``port`` and ``protocol`` are for a private link.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="NETFLIX_SNOWFLAKE_", env_ignore_empty=True, frozen=True)
+
+    account: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.-]+$")
+    user: str | None = None
+    private_key_path: AbsolutePath | None = None
+    private_key: Annotated[SecretStr, AfterValidator(_pem)] | None = None
+    private_key_passphrase: SecretStr | None = None
+    authenticator: Literal["snowflake_jwt", "oauth", "externalbrowser"] = "snowflake_jwt"
+    token: SecretStr | None = None
+    database: str | None = Field(default=None, pattern=r"^[A-Z][A-Z0-9_]*$")
+    host: str | None = None
+    port: int | None = Field(default=None, gt=0, lt=65536)
+    protocol: Literal["http", "https"] = "https"
+    statement_timeout_seconds: int = Field(default=3_600, gt=0)
+
+    @model_validator(mode="after")
+    def _one_key(self) -> "SnowflakeSettings":
+        if self.private_key is not None and self.private_key_path is not None:
+            raise ValueError("set NETFLIX_SNOWFLAKE_PRIVATE_KEY or NETFLIX_SNOWFLAKE_PRIVATE_KEY_PATH, not both")
+        return self
+
+    def missing(self) -> list[str]:
+        """What is not set and needed to open a session, each with what it is."""
+        wanted: dict[str, object] = {
+            "ACCOUNT (the account's identifier, <organisation>-<account>)": self.account,
+            "USER (the service user that deploy/snowflake makes, or you)": self.user,
+        }
+        if self.authenticator == "snowflake_jwt":
+            wanted["PRIVATE_KEY_PATH or NETFLIX_SNOWFLAKE_PRIVATE_KEY (the key of that user)"] = (
+                self.private_key or self.private_key_path
+            )
+        if self.authenticator == "oauth":
+            wanted["TOKEN (because NETFLIX_SNOWFLAKE_AUTHENTICATOR=oauth)"] = self.token
+        return [f"NETFLIX_SNOWFLAKE_{name}" for name, value in wanted.items() if value is None]
+
+
 class Settings(BaseSettings):
     """Where everything is and how the environments differ.
 
@@ -37,7 +91,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="NETFLIX_", env_ignore_empty=True, frozen=True, extra="ignore")
 
-    env: Environment = "local"
+    env: EnvironmentName = "local"
     home: AbsolutePath = REPO / ".netflix"
     contracts: AbsolutePath = CONTRACTS_DIR
     dbt_project: AbsolutePath = REPO / "dbt"
@@ -48,6 +102,24 @@ class Settings(BaseSettings):
     aws_profile: str | None = None
     settle_seconds: float = Field(default=2.0, ge=0)
     warehouse_wait_seconds: float = Field(default=60.0, ge=0)
+    schema_prefix: str = Field(default="", pattern=r"^([a-z][a-z0-9_]*_)?$")
+    snowflake: SnowflakeSettings = Field(default_factory=SnowflakeSettings)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _prefix_of_the_environment(cls, values: dict[str, Any]) -> dict[str, Any]:
+        names = ENVIRONMENTS.get(str(values.get("env")))
+        return {"bucket_prefix": names.bucket_prefix, **values} if names else values
+
+    @property
+    def names(self) -> Environment | None:
+        """Databases, compute and roles of the environment; None for local, which has none."""
+        return ENVIRONMENTS.get(self.env)
+
+    @property
+    def warehouse_kind(self) -> str:
+        """What holds the tables, by the name that Dagster's UI knows."""
+        return "duckdb" if self.names is None else "snowflake"
 
     @property
     def serves_s3(self) -> bool:
@@ -82,11 +154,21 @@ def read_settings(**overrides: Any) -> Settings:
     try:
         return Settings(**overrides)
     except ValidationError as error:
-        problems = "; ".join(
-            f"NETFLIX_{str(problem['loc'][0]).upper()}={problem['input']!r}: {problem['msg']}"
-            for problem in error.errors()
-        )
-        raise SettingsError(problems) from error
+        # Without the cause: it holds what was given, and that may be a key.
+        raise SettingsError("; ".join(_problems(error))) from None
+
+
+def _problems(error: ValidationError) -> Iterator[str]:
+    model = SnowflakeSettings if error.title == SnowflakeSettings.__name__ else Settings
+    prefix = model.model_config["env_prefix"]
+    for problem in error.errors():
+        if not problem["loc"]:
+            yield problem["msg"]
+            continue
+        name = str(problem["loc"][0])
+        is_secret = SecretStr.__name__ in str(model.model_fields[name].annotation)
+        given = "" if is_secret else f"={problem['input']!r}"
+        yield f"{prefix}{name.upper()}{given}: {problem['msg']}"
 
 
 @lru_cache(maxsize=1)

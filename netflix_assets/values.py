@@ -83,7 +83,7 @@ def _matches(pattern: str, text: str) -> bool:
 def _type_problem(column: Column, text: str) -> str | None:
     expected = form(column)
     if expected is not None and not _matches(expected, text):
-        return f"is not {_article(column.type)}"
+        return f"is not {_article(column.type)} like {_example(column)}"
     if column.type in _INTEGER_BOUNDS:
         bound = _INTEGER_BOUNDS[column.type]
         return None if -bound <= Decimal(text) < bound else f"does not fit {_article(column.type)}"
@@ -131,6 +131,25 @@ def _is_multiple(column: Column, text: str, step: Decimal) -> bool:
     if column.type == "double":
         return math.fmod(float(text), float(step)) == 0
     return _EXACT.remainder(Decimal(text), step) == 0
+
+
+_EXAMPLES = {
+    "integer": "42",
+    "bigint": "42",
+    "double": "4.5",
+    "boolean": "true",
+    "date": "2026-11-07",
+    "timestamp": "2026-11-07 13:45:00",
+}
+
+
+def _example(column: Column) -> str:
+    """A value of the right form, for the person who has to mend a wrong one."""
+    digits = precision(column)
+    if digits is None:
+        return _EXAMPLES[column.type]
+    whole = "4" if digits[0] > digits[1] else "0"
+    return f"{whole}.{'5'.ljust(digits[1], '0')}" if digits[1] else whole
 
 
 def _article(type_name: str) -> str:

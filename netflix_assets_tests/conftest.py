@@ -15,11 +15,16 @@ from netflix_assets.local_s3 import LocalS3, lease, local_s3
 from netflix_assets.resources import LandingBucket
 from netflix_assets.warehouse.base import Warehouse
 from netflix_assets.warehouse.duckdb import DuckDBWarehouse
+from netflix_assets_tests.emulator import fixtures
+from netflix_assets_tests.emulator.fixtures import SnowflakeDatabase
+
+snowflake_server, snowflake_database = fixtures.snowflake_server, fixtures.snowflake_database
 
 _bucket_numbers = itertools.count(1)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--warehouse", choices=["duckdb", "snowflake"], default="duckdb", help="what `warehouse` is")
     parser.addoption("--cases", type=int, help="how many cases each suite in proof/ runs; without it, a few")
 
 
@@ -66,13 +71,31 @@ def bucket(s3_server: LocalS3, tmp_path: Path) -> Iterator[Bucket]:
 
 
 @pytest.fixture
-def warehouse(tmp_path: Path) -> Iterator[DuckDBWarehouse]:
+def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Warehouse]:
+    """An empty warehouse of the kind that ``--warehouse`` names, so that one suite is the contract of both."""
+    if request.config.getoption("--warehouse") == "snowflake":
+        yield request.getfixturevalue("emulated_warehouse")
+        return
     with DuckDBWarehouse(tmp_path / "warehouse.duckdb", wait_seconds=0) as connection:
         yield connection
 
 
 @pytest.fixture
-def level(bucket: Bucket, warehouse: DuckDBWarehouse, tmp_path: Path) -> Callable[..., LevelReport]:
+def emulated_warehouse(snowflake_database: SnowflakeDatabase, bucket: Bucket) -> Iterator[Warehouse]:
+    from netflix_assets.warehouse.snowflake import SnowflakeWarehouse
+
+    snowflake_database.execute(
+        "create schema raw",
+        "create schema ops",
+        f"create stage raw.landing url = 's3://{bucket.name}/'",
+        "create stage raw.normalised",
+    )
+    with SnowflakeWarehouse(snowflake_database.connect) as connection:
+        yield connection
+
+
+@pytest.fixture
+def level(bucket: Bucket, warehouse: Warehouse, tmp_path: Path) -> Callable[..., LevelReport]:
     """Bring a dataset level with the test's bucket, or with ``store``, in the test's warehouse."""
 
     def bring(

@@ -108,14 +108,39 @@ def test_a_failed_run_exits_1_and_names_the_cause(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_an_interrupted_run_says_stopped_and_the_next_one_heals(home: Path) -> None:
+    builds = home / "dbt" / "runs"
+    before = set(builds.iterdir())
+    with subprocess.Popen(
+        [COMMAND, "run", "--full-refresh"],
+        env={**os.environ, "NETFLIX_HOME": str(home)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as running:
+        while set(builds.iterdir()) == before:
+            assert running.poll() is None
+            time.sleep(0.05)
+        os.killpg(running.pid, signal.SIGINT)  # Ctrl-C is for all processes of the terminal
+        printed, told = running.communicate(timeout=60)
+    assert (running.returncode, told.strip().splitlines()[-1]) == (130, "stopped"), printed + told
+    assert "netflix_assets/" not in told  # a helper process of Dagster's does show a traceback of its own
+    assert run(home, "run").returncode == 0
+
+
 def test_a_refused_file_exits_3_and_says_what_to_do(home: Path, tmp_path: Path) -> None:
     file = tmp_path / "tags-export.csv"
     file.write_bytes("userId,movieId,tag,timestamp\n1,2,héllo,1700000000\n".encode("latin-1"))
-    assert run(home, "land", str(file)).returncode == 0
+    wider = tmp_path / "tags-wider.csv"
+    wider.write_text("userId,movieId,tag,timestamp,device\n1,2,hello,1700000000,tv\n")
+    assert run(home, "land", str(file), str(wider)).returncode == 0
     done = run(home, "run", "--select", "raw/movielens/tags")
     assert done.returncode == 3, done.stdout + done.stderr
     message = "byte 0xe9 at offset 34 is not UTF-8; likely Latin-1 or Windows-1252: save the file as 'CSV UTF-8'"
     assert message in done.stderr.replace("\n", "")
+    warning = "raw/movielens/tags: movielens/tags-wider.csv: column 'device' is not in the contract and was left out"
+    assert warning in done.stderr.replace("\n", "")
     assert message in run(home, "status").stdout.replace("\n", "")
 
 

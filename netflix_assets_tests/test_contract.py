@@ -131,6 +131,18 @@ FAULTS = {
     "bound of a text": ("type: text", "type: text, min: 1", "datasets.genome.columns.label: ", "need a number"),
     "broken pattern": ("type: text", "type: text, pattern: '['", "datasets.genome.columns.label: ", "regular expr"),
     "quote as delimiter": ("mode: append", "mode: append\n    delimiter: '\"'", "datasets.genome.delimiter: ", "patt"),
+    "unknown encoding": (
+        "mode: append",
+        "mode: append\n    encoding: utf8mb4",
+        "datasets.genome.encoding: ",
+        "unknown encoding 'utf8mb4'; use utf-8, utf-16, utf-16-le, utf-16-be, latin-1, windows-1252, ",
+    ),
+    "encoding that is no text": (
+        "mode: append",
+        "mode: append\n    encoding: zip",
+        "datasets.genome.encoding: ",
+        "unkn",
+    ),
     "long delimiter": ("mode: append", "mode: append\n    delimiter: ';;'", "datasets.genome.delimiter: ", "pattern"),
 }
 
@@ -144,6 +156,22 @@ def test_errors_name_file_and_entry(tmp_path, fault):
         load_source(path)
     assert str(raised.value).startswith(f"contract {path}: {entry}")
     assert problem in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("written_as", "encoding"),
+    [
+        ("utf8", "utf-8"),
+        ("UTF-16", "utf-16"),
+        ("latin1", "latin-1"),
+        ("ISO-8859-1", "latin-1"),
+        ("cp1252", "windows-1252"),
+    ],
+)
+def test_an_encoding_may_be_spelled_in_any_way_that_python_knows(tmp_path, written_as, encoding):
+    path = written(tmp_path, CONTRACT.replace("mode: append", f"mode: append\n    encoding: {written_as}", 1))
+    genome, tags = load_source(path).datasets
+    assert (genome.encoding, tags.encoding) == (encoding, "utf-8")
 
 
 @pytest.mark.parametrize(

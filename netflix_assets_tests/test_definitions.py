@@ -18,7 +18,7 @@ from netflix_assets.contract import CONTRACTS_DIR
 from netflix_assets.dbt_sources import differences, render, sources_file
 from netflix_assets.definitions import build_defs
 from netflix_assets.settings import REPO, SettingsError, read_settings
-from netflix_assets.warehouse.base import OPS_TABLES
+from netflix_assets.warehouse.ledger import OPS_TABLES
 
 MOVIELENS = ("movies", "ratings", "tags", "links", "genome_tags", "genome_scores")
 

@@ -163,7 +163,7 @@ def test_bad_records_are_kept_and_the_good_ones_load(first: RunOutcome, project:
     )
     assert rejects == [
         (
-            "movielens/ratings-new.csv", 11, 12, "rating", "rating 'five' is not a decimal(2,1)",
+            "movielens/ratings-new.csv", 11, 12, "rating", "rating 'five' is not a decimal(2,1) like 4.5",
             f"{NEW_USER},11,five,1730000000",
         ),
         ("movielens/ratings-new.csv", 12, 13, "", "3 fields, the header has 4", f"{NEW_USER},12,4.0"),

@@ -26,7 +26,7 @@ final as (
         polarization.polarization_score,
         releases.top_tags,
         rank() over (
-            partition by floor(releases.release_year / 10)
+            partition by floor(cast(releases.release_year as double) / 10)
             order by releases.avg_rating desc nulls last
         ) as rank_in_decade
     from releases

@@ -14,7 +14,7 @@
 {%- endmacro %}
 
 {% macro snowflake__epoch_to_timestamp(seconds) -%}
-    to_timestamp_ntz({{ seconds }})
+    to_timestamp_ntz({{ seconds }}, 0)
 {%- endmacro %}
 
 
@@ -44,6 +44,36 @@
 
 {% macro snowflake__regexp_group(text, pattern) -%}
     regexp_substr({{ text }}, '{{ pattern }}', 1, 1, 'e', 1)
+{%- endmacro %}
+
+
+{#- A date so many days later. -#}
+{% macro add_days(day, days) -%}
+    {{ return(adapter.dispatch('add_days', 'netflix_assets')(day, days)) }}
+{%- endmacro %}
+
+{% macro default__add_days(day, days) -%}
+    {{ day }} + cast({{ days }} as integer)
+{%- endmacro %}
+
+{% macro snowflake__add_days(day, days) -%}
+    dateadd('day', {{ days }}, {{ day }})
+{%- endmacro %}
+
+
+{#- A text without blanks around it: the space and the other blanks of Unicode (a tag pasted from a web page may end in a
+    no-break space), but no tabs or line breaks. Snowflake's trim knows the space only. -#}
+{% macro trimmed(text) -%}
+    {{ return(adapter.dispatch('trimmed', 'netflix_assets')(text)) }}
+{%- endmacro %}
+
+{% macro default__trimmed(text) -%}
+    trim({{ text }})
+{%- endmacro %}
+
+{% macro snowflake__trimmed(text) -%}
+    {%- set blanks = ' \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000' -%}
+    trim({{ text }}, '{{ blanks }}')
 {%- endmacro %}
 
 
@@ -110,18 +140,46 @@
 {%- endmacro %}
 
 
-{#- Several statements as one transaction. dbt-duckdb opens one around every model; on Snowflake each statement would
-    commit by itself. -#}
-{% macro as_one_transaction(statements) -%}
-    {{ return(adapter.dispatch('as_one_transaction', 'netflix_assets')(statements)) }}
+{#- Statements that put the rows of `new_rows` in the place of those with the same key, all or nothing; a new row whose
+    _load_id is null only takes the old one away. dbt-duckdb opens a transaction around every model. On Snowflake each
+    statement commits by itself, and dbt-snowflake does not roll back what it begins: after a failed insert the next
+    node's DDL would commit the delete. So there it is one statement. -#}
+{% macro replace_rows(target_relation, new_rows, key, columns) -%}
+    {{ return(adapter.dispatch('replace_rows', 'netflix_assets')(target_relation, new_rows, key, columns)) }}
 {%- endmacro %}
 
-{% macro default__as_one_transaction(statements) -%}
-    {{ statements }}
+{% macro default__replace_rows(target_relation, new_rows, key, columns) -%}
+    delete from {{ target_relation }} as old_rows
+    using {{ new_rows }} as new_rows
+    where
+        {% for column in key -%}
+        {{ 'and ' if not loop.first }}old_rows.{{ column }} = new_rows.{{ column }}
+        {% endfor -%}
+    ;
+    insert into {{ target_relation }} ({{ columns | join(', ') }})
+    select {{ columns | join(', ') }}
+    from {{ new_rows }}
+    where _load_id is not null
+    ;
 {%- endmacro %}
 
-{% macro snowflake__as_one_transaction(statements) -%}
-    begin;
-    {{ statements }}
-    commit;
+{% macro snowflake__replace_rows(target_relation, new_rows, key, columns) -%}
+    merge into {{ target_relation }} as old_rows
+    using {{ new_rows }} as new_rows
+        on
+            {% for column in key -%}
+            {{ 'and ' if not loop.first }}old_rows.{{ column }} = new_rows.{{ column }}
+            {% endfor %}
+    when matched and new_rows._load_id is null then delete
+    when matched then update set
+        {%- for column in columns %}
+        {{ column }} = new_rows.{{ column }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    when not matched and new_rows._load_id is not null then
+        insert ({{ columns | join(', ') }})
+        values (
+            {%- for column in columns %}
+            new_rows.{{ column }}{{ ',' if not loop.last }}
+            {%- endfor %}
+        )
 {%- endmacro %}

@@ -75,23 +75,6 @@
 
 {#- dbt looks the strategy up by this name: incremental_strategy = 'by_loads'. -#}
 {% macro get_incremental_by_loads_sql(arg_dict) -%}
-    {%- set target_relation = arg_dict['target_relation'] -%}
-    {%- set new_rows = arg_dict['temp_relation'] -%}
-    {%- set key = arg_dict['unique_key'] -%}
-    {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) -%}
-    {%- set statements -%}
-    delete from {{ target_relation }} as old_rows
-    using {{ new_rows }} as new_rows
-    where
-        {% for column in key -%}
-        {{ 'and ' if not loop.first }}old_rows.{{ column }} = new_rows.{{ column }}
-        {% endfor -%}
-    ;
-    insert into {{ target_relation }} ({{ columns }})
-    select {{ columns }}
-    from {{ new_rows }}
-    where _load_id is not null
-    ;
-    {%- endset -%}
-    {{ as_one_transaction(statements) }}
+    {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')).split(', ') -%}
+    {{ replace_rows(arg_dict['target_relation'], arg_dict['temp_relation'], arg_dict['unique_key'], columns) }}
 {%- endmacro %}

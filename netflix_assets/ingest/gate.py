@@ -11,35 +11,30 @@ import codecs
 import csv
 import io
 import re
-import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import chain
 from pathlib import Path
 from typing import TextIO
 
 from netflix_assets.contract import Dataset
-from netflix_assets.ingest.objects import BLOCK_BYTES
+from netflix_assets.ingest.likely import header_problem, other_format
+from netflix_assets.ingest.unpack import RefusedError as RefusedError  # what the gate raises, for all that call it
+from netflix_assets.ingest.unpack import Unpacked
 
-# One record, with its line end, may be at most this long: DuckDB's reader leaves longer ones out.
+# One record, with its line end, may be at most this long: DuckDB's reader leaves longer ones out, or takes them (one
+# byte more, right after the header).
 MAX_RECORD_BYTES = 2_000_000
 # Python's csv module stops at 131,072 characters a field unless told otherwise.
 csv.field_size_limit(16 * MAX_RECORD_BYTES)
 
-_GZIP_MAGIC = b"\x1f\x8b"
 _NUMERIC_BYTES = b"0123456789.,\r\n"
+_LATIN = "Latin-1 or Windows-1252: save the file as 'CSV UTF-8', or declare `encoding: windows-1252` in the contract"
+_NAMES_SHOWN, _NAME_SHOWN = 10, 60  # columns that a reason lists, characters of each
+_HEAD_LINES, _LINE_CHARACTERS = 20, 1_000_000  # what is looked at of a file whose header is wrong
 _ENDS = (b"\n", b"\r")
 _END_MARK = "\x00end"  # cannot stand in a file: NUL bytes are refused
-
-
-class RefusedError(Exception):
-    """An object that is not loaded, with the reason; ``ignored`` when there was simply nothing to load."""
-
-    def __init__(self, reason: str, *, ignored: bool = False) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.ignored = ignored
 
 
 @dataclass(frozen=True)
@@ -62,12 +57,23 @@ class GatedFile:
 
 
 def pass_gate(blocks: Iterable[bytes], dataset: Dataset, path: Path) -> GatedFile:
-    """Write the object's bytes to ``path``, decompressed, and judge them.
+    """Write the object's text to ``path``, decompressed and in UTF-8, and judge it.
 
     Raises: RefusedError when the object cannot be loaded.
     """
-    bom, text = _without_bom(_plain(blocks))
-    scan = _Scan(dataset.delimiter.encode(), start=len(bom))
+    unpacked = Unpacked(blocks, dataset.encoding)
+    try:
+        return _judge(unpacked, dataset, path)
+    except RefusedError as error:
+        known = None if error.ignored else other_format(unpacked.head, dataset)
+        if known is None:
+            raise
+        raise RefusedError(known) from error
+
+
+def _judge(unpacked: Unpacked, dataset: Dataset, path: Path) -> GatedFile:
+    text = unpacked.utf8()
+    scan = _Scan(dataset.delimiter.encode(), start=unpacked.mark_size)
     with path.open("wb") as file:
         for block in text:
             scan.feed(block)
@@ -76,7 +82,7 @@ def pass_gate(blocks: Iterable[bytes], dataset: Dataset, path: Path) -> GatedFil
         raise RefusedError("the file is empty (0 bytes)")
     scan.finish()
     header = _first_record(path, dataset)
-    positions, warnings = compare_header(header, dataset)
+    positions, warnings = _compare_header(path, header, dataset)
     if scan.is_plain and not (scan.has_empty_last_field and _some_are_too_wide(path, dataset, len(header))):
         loadable, count = path, scan.line_count - 1
     else:
@@ -85,7 +91,7 @@ def pass_gate(blocks: Iterable[bytes], dataset: Dataset, path: Path) -> GatedFil
     if count == 0:
         raise RefusedError("the file has a header and no records; the rows loaded before stay", ignored=True)
     numeric = scan.numeric and dataset.delimiter == ","
-    return GatedFile(loadable, path, header, positions, count, numeric, warnings)
+    return GatedFile(loadable, path, header, positions, count, numeric, (*warnings, *unpacked.warnings))
 
 
 def records(path: Path, dataset: Dataset) -> Iterator[tuple[int, str, list[str]]]:
@@ -125,10 +131,22 @@ def record_fault(text: str, fields: Sequence[str], dataset: Dataset, width: int)
     if '"' in text and not _well_quoted(dataset.delimiter).fullmatch(text):
         return 'a quote (") stands within a field: put the whole field in quotes and double those in it'
     if len(fields) != width:
-        return f"{len(fields)} fields, the header has {width}"
-    if len(text) > MAX_RECORD_BYTES // 4 and len(text.encode()) > MAX_RECORD_BYTES:
+        is_cut = is_cut_off(text, fields, width)
+        cut = ": it is the last record and has no line end, so the file may be cut off" if is_cut else ""
+        return f"{len(fields)} fields, the header has {width}{cut}"
+    if len(text) >= MAX_RECORD_BYTES // 4 and _size(text) > MAX_RECORD_BYTES:
         return f"the record is longer than {MAX_RECORD_BYTES:,} bytes"
     return None
+
+
+def is_cut_off(text: str, fields: Sequence[str], width: int) -> bool:
+    """Whether a record looks like the last one of a file that is cut off: only a last record has no line end."""
+    return len(fields) < width and not text.endswith(("\n", "\r"))
+
+
+def _size(text: str) -> int:
+    """Bytes of a record as it is loaded, that is with a line end."""
+    return len(text.encode()) + (not text.endswith(("\n", "\r")))
 
 
 @lru_cache
@@ -144,19 +162,38 @@ def compare_header(header: Sequence[str], dataset: Dataset) -> tuple[tuple[int, 
 
     Raises: RefusedError when a column is missing or stands twice.
     """
-    expected = [column.file_name for column in dataset.columns]
-    twice = sorted({name for name in header if header.count(name) > 1})
+    expected = {column.file_name: None for column in dataset.columns}
+    found = Counter(header)  # in the order of the file
+    # Columns without a name are left out whatever their number: spreadsheets put such behind the last one.
+    twice = [name for name, count in found.items() if count > 1 and name]
     if twice:
-        raise RefusedError(f"the header names column {', '.join(map(repr, twice))} twice")
-    missing = [name for name in expected if name not in header]
-    added = [name for name in header if name not in expected]
+        raise RefusedError(f"the header names column {_listed(sorted(twice))} twice")
+    missing = [name for name in expected if name not in found]
+    added = [name for name in found if name not in expected]
     if missing:
-        hint = f" and has {', '.join(map(repr, added))}, which the contract does not know" if added else ""
-        raise RefusedError(
-            f"the header lacks {', '.join(map(repr, missing))}{hint}; expected {dataset.delimiter.join(expected)}"
-        )
-    warnings = (f"column {', '.join(map(repr, added))} is not in the contract and was left out",) if added else ()
-    return tuple(list(header).index(name) for name in expected), warnings
+        hint = f" and has {_listed(added)}, which the contract does not know" if added else ""
+        raise RefusedError(f"the header lacks {_listed(missing)}{hint}; expected {dataset.delimiter.join(expected)}")
+    warnings = (f"column {_listed(added)} is not in the contract and was left out",) if added else ()
+    places = {name: place for place, name in enumerate(header)}
+    return tuple(places[name] for name in expected), warnings
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMES_SHOWN:,} more" if len(names) > _NAMES_SHOWN else ""
+    shown = [name if len(name) <= _NAME_SHOWN else name[:_NAME_SHOWN] + "…" for name in names[:_NAMES_SHOWN]]
+    return ", ".join(map(repr, shown)) + more
+
+
+def _compare_header(path: Path, header: Sequence[str], dataset: Dataset) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    try:
+        return compare_header(header, dataset)
+    except RefusedError as error:
+        with path.open(encoding="utf-8", newline="") as file:
+            lines = [file.readline(_LINE_CHARACTERS) for _ in range(_HEAD_LINES)]
+        problem = header_problem(lines, dataset)
+        if problem is None:
+            raise
+        raise RefusedError(problem) from error
 
 
 def header_record(header: Sequence[str], dataset: Dataset) -> str:
@@ -179,8 +216,10 @@ class _Scan:
     has_quote: bool = False
     has_blank_line: bool = False
     has_empty_last_field: bool = False
+    has_long_line: bool = False
     numeric: bool = True
     _last: bytes = b""
+    _open: int = 0  # bytes since the last LF
     _utf8: codecs.IncrementalDecoder = field(default_factory=codecs.getincrementaldecoder("utf-8"))
     _in_header: bool = True
 
@@ -208,6 +247,7 @@ class _Scan:
         )
         if self.numeric:
             self.numeric = not self._body(block).translate(None, _NUMERIC_BYTES)
+        self._measure_lines(block)
         self.size += len(block)
         self._last = block[-1:]
 
@@ -215,18 +255,35 @@ class _Scan:
         try:
             self._utf8.decode(b"", final=True)
         except UnicodeDecodeError as error:
-            raise RefusedError("the file ends in the middle of a UTF-8 character: it was cut off") from error
+            offset = self.start + self.size - len(error.object)
+            raise RefusedError(
+                f"byte 0x{error.object[0]:02x} at offset {offset} starts a UTF-8 character that the file ends in: it "
+                f"was cut off, so upload it again; or it is not UTF-8 but {_LATIN}"
+            ) from error
         self.has_empty_last_field = self.has_empty_last_field or self._last == self.delimiter[-1:]
+        self.has_long_line = self.has_long_line or self._open >= MAX_RECORD_BYTES
 
     @property
     def is_plain(self) -> bool:
         """Whether every line end is a record's end, in one style, so that lines count records."""
         one_style = self.cr == 0 or self.cr == self.crlf == self.lf
-        return one_style and not self.has_quote and not self.has_blank_line
+        return one_style and not self.has_quote and not self.has_blank_line and not self.has_long_line
 
     @property
     def line_count(self) -> int:
         return self.lf + (self._last != b"\n")
+
+    def _measure_lines(self, block: bytes) -> None:
+        # From LF to the last LF that a line of the greatest length could have: two searches a block, both short.
+        start = -self._open
+        while (limit := start + MAX_RECORD_BYTES) < len(block):
+            end = block.rfind(b"\n", max(start, 0), max(limit, 0))
+            if end < 0:
+                self.has_long_line = True
+                break
+            start = end + 1
+        last = block.rfind(b"\n")
+        self._open = self._open + len(block) if last < 0 else len(block) - last - 1
 
     def _body(self, block: bytes) -> bytes:
         if not self._in_header:
@@ -236,14 +293,9 @@ class _Scan:
         return block[min(ends) :] if ends else b""
 
     def _judge_encoding(self, block: bytes) -> None:
-        if self.size == 0 and block[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-            raise RefusedError("the file is encoded in UTF-16; save it as 'CSV UTF-8'")
         nul = block.find(b"\0")
         if nul >= 0:
-            raise RefusedError(
-                f"NUL byte at offset {self.start + self.size + nul}: the file is no text in UTF-8 (UTF-16 without a "
-                "mark, or binary)"
-            )
+            raise RefusedError(f"NUL byte at offset {self.start + self.size + nul}: the file is damaged or no text")
         pending = bool(self._utf8.getstate()[0])
         if block.isascii() and not pending:
             return
@@ -252,50 +304,7 @@ class _Scan:
         except UnicodeDecodeError as error:
             offset = self.start + self.size + error.start - len(error.object) + len(block)
             byte = error.object[error.start]
-            raise RefusedError(
-                f"byte 0x{byte:02x} at offset {offset} is not UTF-8; likely Latin-1 or Windows-1252: save the file as "
-                "'CSV UTF-8'"
-            ) from error
-
-
-def _plain(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """The bytes themselves; decompressed when they are gzip by their first bytes, whatever the key says."""
-    head, rest = _peek(blocks, len(_GZIP_MAGIC))
-    return _gunzip(rest) if head == _GZIP_MAGIC else rest
-
-
-def _without_bom(blocks: Iterable[bytes]) -> tuple[bytes, Iterator[bytes]]:
-    head, rest = _peek(blocks, len(codecs.BOM_UTF8))
-    if head != codecs.BOM_UTF8:
-        return b"", rest
-    first = next(rest)[len(codecs.BOM_UTF8) :]
-    return head, chain([first] if first else [], rest)
-
-
-def _peek(blocks: Iterable[bytes], count: int) -> tuple[bytes, Iterator[bytes]]:
-    """The first bytes, and all blocks again with at least that many bytes in the first (no empty block among them)."""
-    source = iter(blocks)
-    first = b""
-    for block in source:
-        first += block
-        if len(first) >= count:
-            break
-    return first[:count], chain([first] if first else [], filter(None, source))
-
-
-def _gunzip(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    stream = zlib.decompressobj(wbits=31)
-    try:
-        for pending in blocks:
-            while pending:
-                if stream.eof:  # a file may be several gzip members one after another
-                    stream = zlib.decompressobj(wbits=31)
-                yield stream.decompress(pending, BLOCK_BYTES)
-                pending = stream.unconsumed_tail or stream.unused_data
-    except zlib.error as error:
-        raise RefusedError(f"the gzip data is damaged ({error})") from error
-    if not stream.eof:
-        raise RefusedError("the gzip data ends early: the upload was cut off")
+            raise RefusedError(f"byte 0x{byte:02x} at offset {offset} is not UTF-8; likely {_LATIN}") from error
 
 
 def _first_record(path: Path, dataset: Dataset) -> tuple[str, ...]:

@@ -4,12 +4,11 @@ Level-triggered: it never loads "the file that an event named". Lost events, fai
 all heal at the next call, and a call with nothing to do costs one listing and two small queries.
 """
 
-import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,7 +16,10 @@ from netflix_assets.contract import Dataset
 from netflix_assets.ingest.gate import RefusedError, pass_gate
 from netflix_assets.ingest.objects import ObjectChangedError, ObjectStore, ObjectVersion, objects_of
 from netflix_assets.ingest.plan import Plan, plan_loads
-from netflix_assets.warehouse.base import Load, RefusedObject, StagedObject, Warehouse
+from netflix_assets.ingest.retries import BucketError
+from netflix_assets.ingest.scratch import scratch_folder
+from netflix_assets.warehouse.base import StagedObject, Warehouse
+from netflix_assets.warehouse.ledger import Load, RefusedObject, place_of
 
 # One transaction takes so many objects or bytes, whichever comes first: one transaction an object costs 2-4 x as much
 # (100 objects: 22.5 s against 6 s), and local copies of more than this would fill small disks. Snowflake's COPY takes
@@ -33,15 +35,22 @@ Log = Callable[[str], None]
 
 @dataclass(frozen=True)
 class LevelReport:
-    """What one call found and did for a dataset. ``bytes`` and ``seconds`` are of the new loads together."""
+    """What one call found and did for a dataset.
+
+    ``deleted``: loads whose object has left the bucket and whose rows stay; ``removed``: those whose rows went with it.
+    ``unread``: objects still to load, which the bucket did not give; whoever asked must fail for them. ``bytes`` and
+    ``seconds`` are of the new loads together.
+    """
 
     dataset: Dataset
     listing: Sequence[ObjectVersion]
     loads: Sequence[Load] = ()
     refused: Sequence[RefusedObject] = ()
     deleted: Sequence[Load] = ()
+    removed: Sequence[Load] = ()
     warnings: Sequence[str] = ()
     seconds: float = 0.0
+    unread: Sequence[tuple[ObjectVersion, BucketError]] = ()
 
     @property
     def awaited(self) -> bool:
@@ -70,6 +79,7 @@ class _Outcome:
     refused: list[RefusedObject] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     changed: list[ObjectChangedError] = field(default_factory=list)
+    unread: list[tuple[ObjectVersion, BucketError]] = field(default_factory=list)
 
 
 def bring_level(
@@ -87,17 +97,23 @@ def bring_level(
     ``settle_seconds``: an object younger than this is waited for, because it may still be being copied (a local folder;
     on S3 a PUT is atomic, so 0).
 
-    Raises: ObjectChangedError when an object keeps changing while it is read; WarehouseError.
+    An object that cannot be read does not stop the others: it is in the report's ``unread``.
+
+    Raises: ObjectChangedError when an object keeps changing while it is read; BucketError when the bucket cannot be
+    listed; WarehouseError.
     """
     started = time.monotonic()
     warehouse.prepare(dataset)
     outcome = _Outcome()
     changes = 0
-    while True:
+    while True:  # a round more for each change and each refusal, of which there are only so many
         listing = settled_listing(dataset, store, settle_seconds)
-        plan = plan_loads(dataset.mode, listing, warehouse.current_loads(dataset), warehouse.refused_objects(dataset))
+        plan = plan_loads(dataset, listing, warehouse.current_loads(dataset), warehouse.refused_objects(dataset))
+        if plan.touched:
+            warehouse.touch(dataset, plan.touched)
         outcome.changed.clear()
         outcome.refused.clear()
+        outcome.unread.clear()
         _carry_out(plan, dataset, store, warehouse, run_id, work_folder, outcome, log)
         changes += bool(outcome.changed)
         if changes == ROUNDS:
@@ -107,8 +123,33 @@ def bring_level(
         if not outcome.changed and not next_newest:
             break
     refused = [*plan.refused, *outcome.refused]  # those of earlier rounds are in the last round's plan, if still there
+    removed = _remove_deleted(plan, listing, dataset, warehouse, outcome)
+    replaced = dataset.mode == "overwrite" and outcome.loads  # what was deleted is no part of the table any more
+    deleted = [] if replaced else [load for load in plan.deleted if load not in removed]
     seconds = time.monotonic() - started
-    return LevelReport(dataset, listing, outcome.loads, refused, plan.deleted, outcome.warnings, seconds)
+    return LevelReport(
+        dataset, listing, outcome.loads, refused, deleted, removed, outcome.warnings, seconds, outcome.unread
+    )
+
+
+def _remove_deleted(
+    plan: Plan, listing: Sequence[ObjectVersion], dataset: Dataset, warehouse: Warehouse, outcome: _Outcome
+) -> Sequence[Load]:
+    """Where the contract says so, the rows of deleted objects go; never because of a bucket that looks empty."""
+    if dataset.deleted_objects == "keep" or not plan.deleted:
+        return ()
+    if not listing:
+        outcome.warnings.append(
+            f"no object is left under {dataset.key_prefix}; the rows stay, in case it is the bucket that is wrong. To "
+            f"remove them: netflix-assets rebuild {dataset.id}"
+        )
+        return ()
+    warehouse.remove_deleted(dataset, plan.deleted)
+    outcome.warnings += [
+        f"{load.listed.key} was deleted from the bucket; its {load.rows_loaded:,} rows were removed"
+        for load in plan.deleted
+    ]
+    return plan.deleted
 
 
 def settled_listing(dataset: Dataset, store: ObjectStore, settle_seconds: float) -> list[ObjectVersion]:
@@ -123,7 +164,7 @@ def settled_listing(dataset: Dataset, store: ObjectStore, settle_seconds: float)
         time.sleep(settle_seconds - youngest)
 
 
-_Gated = tuple[ObjectVersion, StagedObject | RefusedError | ObjectChangedError]
+_Gated = tuple[ObjectVersion, StagedObject | RefusedError | ObjectChangedError | BucketError]
 
 
 def _carry_out(
@@ -136,10 +177,9 @@ def _carry_out(
     outcome: _Outcome,
     log: Log,
 ) -> None:
-    work_folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=work_folder) as folder:
-        for batch in _gated_batches(plan.load, dataset, store, Path(folder)):
-            _load_batch(dataset, warehouse, batch, run_id, outcome)
+    with scratch_folder(work_folder) as folder:
+        for batch in _gated_batches(plan.load, dataset, store, folder):
+            _load_batch(dataset, warehouse, batch, plan.standing, run_id, outcome)
             log(
                 f"{dataset.id}: {len(outcome.loads)} of {len(plan.load)} objects loaded, "
                 f"{sum(load.rows_loaded for load in outcome.loads):,} rows"
@@ -177,27 +217,46 @@ def _gate_batch(dataset: Dataset, store: ObjectStore, batch: Sequence[ObjectVers
 
 def _gate(
     dataset: Dataset, store: ObjectStore, listed: ObjectVersion, folder: Path
-) -> StagedObject | RefusedError | ObjectChangedError:
+) -> StagedObject | RefusedError | ObjectChangedError | BucketError:
     path = folder / f"{uuid.uuid4().hex}.csv"
     try:
         return StagedObject(listed, pass_gate(store.read(listed), dataset, path))
-    except (RefusedError, ObjectChangedError) as error:
+    except (RefusedError, ObjectChangedError, BucketError) as error:
         path.unlink(missing_ok=True)
         return error
 
 
 def _load_batch(
-    dataset: Dataset, warehouse: Warehouse, batch: Sequence[_Gated], run_id: str, outcome: _Outcome
+    dataset: Dataset,
+    warehouse: Warehouse,
+    batch: Sequence[_Gated],
+    standing: Mapping[str, int],
+    run_id: str,
+    outcome: _Outcome,
 ) -> None:
-    staged = [gated for _, gated in batch if isinstance(gated, StagedObject)]
+    staged = [
+        replace(gated, replaces=standing.get(place_of(dataset, listed)))
+        for listed, gated in batch
+        if isinstance(gated, StagedObject)
+    ]
     for listed, gated in batch:
         if isinstance(gated, RefusedError):
             outcome.refused.append(warehouse.refuse(dataset, listed, gated, run_id))
         elif isinstance(gated, ObjectChangedError):
             outcome.changed.append(gated)
-    loads, refused = warehouse.commit_loads(dataset, staged, run_id)
-    outcome.loads += loads
-    outcome.refused += refused
+        elif isinstance(gated, BucketError):
+            outcome.unread.append((listed, gated))
+    try:
+        done = warehouse.commit_loads(dataset, staged, run_id)
+    except ObjectChangedError as error:  # nothing of the batch is loaded; the next round has all of it
+        outcome.changed.append(error)
+        return
+    outcome.loads += done.loads
+    outcome.refused += done.refused
+    outcome.changed += [
+        ObjectChangedError(f"{listed.key} was loaded in another version by another run meanwhile")
+        for listed in done.overtaken
+    ]
     outcome.warnings += [f"{each.listed.key}: {warning}" for each in staged for warning in each.file.warnings]
     for each in staged:
         each.file.path.unlink(missing_ok=True)

@@ -4,19 +4,40 @@ Does not belong here: what the bytes mean (``gate.py``) and where credentials co
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import obstore
+from obstore.exceptions import BaseError
 from obstore.store import ObjectStore as ObstoreStore
 
 from netflix_assets.contract import Dataset
+from netflix_assets.ingest.retries import (
+    RETRIES,
+    BucketError,
+    Retries,
+    advice_for,
+    cause_of,
+    is_broken_answer,
+    tries_of,
+)
 
 # 4 MB reads: large enough that the scan of a block is at memory speed, small enough that memory stays flat.
 BLOCK_BYTES = 4 * 2**20
+
+# Parts of an upload (5 MB each) that are under way at once. Each must be through within the silence that is allowed,
+# since nothing is answered before: two parts in 30 s is a line of 2.7 Mbit/s, obstore's twelve would need 16.
+PARTS_AT_ONCE = 2
+
+# So many objects in a row that stay unread after all tries, and the others are left for the next run: then the server
+# is at fault and not the object, and ten thousand objects would take days to find that out.
+UNREAD_IN_A_ROW = 3
+
+_T = TypeVar("_T")
 
 
 class ObjectChangedError(RuntimeError):
@@ -45,56 +66,108 @@ class ObjectStore(Protocol):
     bucket: str
 
     def list(self, key_prefix: str) -> list[ObjectVersion]:
-        """All objects whose key starts with this text, in key order."""
+        """All objects whose key starts with this text, in key order. Raises: BucketError."""
 
     def read(self, listed: ObjectVersion) -> Iterator[bytes]:
         """The bytes of exactly this version, block by block.
 
-        Raises: ObjectChangedError when the bucket holds another version by now, or gives fewer bytes than it has.
+        Raises: ObjectChangedError when the bucket holds another version by now, or gives fewer bytes than it has;
+        BucketError when it cannot be read.
         """
 
     def put(self, key: str, path: Path) -> None:
-        """Upload a file under a key."""
+        """Upload a file under a key. Raises: BucketError."""
 
 
 class S3ObjectStore:
-    """A bucket that is spoken to by S3."""
+    """A bucket that is spoken to by S3. ``place`` names it in errors; ``retries`` are those that ``store`` has."""
 
-    def __init__(self, store: ObstoreStore, bucket: str) -> None:
+    def __init__(self, store: ObstoreStore, bucket: str, place: str = "", retries: Retries = RETRIES) -> None:
         self.bucket = bucket
         self._store = store
+        self._place = place or f"s3://{bucket}"
+        self._retries = retries
+        self._unread_in_a_row = 0
 
     def list(self, key_prefix: str) -> list[ObjectVersion]:
         """All objects whose key starts with this text, in key order."""
+        return sorted(self._tried(f"listing {key_prefix}*", lambda: self._listed(key_prefix)))
+
+    def _listed(self, key_prefix: str) -> Sequence[ObjectVersion]:
         # S3 lists by whole path segments in obstore, so the folder is listed and the rest of the prefix compared here.
         folder = key_prefix.rpartition("/")[0]
-        return sorted(
+        return [
             ObjectVersion(self.bucket, meta["path"], _unquoted(meta["e_tag"]), meta["size"], meta["last_modified"])
             for page in self._store.list(folder or None)
             for meta in page
             if meta["path"].startswith(key_prefix)
-        )
+        ]
 
     def read(self, listed: ObjectVersion) -> Iterator[bytes]:
         """The bytes of exactly this version, block by block."""
+        if self._unread_in_a_row >= UNREAD_IN_A_ROW:
+            raise BucketError(
+                f"{self._place}: {listed.key} was not tried, since {UNREAD_IN_A_ROW} objects in a row could not be read"
+            )
+        started = time.monotonic()
+        received = 0
         try:
-            response = self._store.get(listed.key)
+            for block in self._blocks(listed):
+                received += len(block)
+                yield block
         except FileNotFoundError as error:
-            raise ObjectChangedError(f"{listed.key} was deleted after it had been listed") from error
+            if "NoSuchBucket" in str(error):
+                raise self._error(f"reading {listed.key}", error, 1, started) from None
+            raise ObjectChangedError(f"{listed.key} was deleted after it had been listed") from None
+        except BaseError as error:
+            raise self._unread(listed, received, error, started) from None
+        if received != listed.size:
+            raise ObjectChangedError(f"{listed.key}: {received} bytes arrived of {listed.size}")
+        self._unread_in_a_row = 0
+
+    def _blocks(self, listed: ObjectVersion) -> Iterator[bytes]:
+        response = self._store.get(listed.key)
         # Some servers ignore If-Match and return whatever they have, so the answer itself is compared.
         found = (_unquoted(response.meta["e_tag"]), response.meta["size"])
         if found != (listed.etag, listed.size):
             raise ObjectChangedError(f"{listed.key} changed after it had been listed")
-        received = 0
         for block in response.stream(min_chunk_size=BLOCK_BYTES):
-            received += len(block)
             yield bytes(block)
-        if received != listed.size:
-            raise ObjectChangedError(f"{listed.key}: {received} bytes arrived of {listed.size}")
+
+    def _unread(
+        self, listed: ObjectVersion, received: int, error: BaseError, started: float
+    ) -> BucketError | ObjectChangedError:
+        """Why an object was not read. Where its body ended early and no try went on with it, it may be another now."""
+        is_broken = is_broken_answer(error)
+        tries = self._retries.count + 1 if is_broken else tries_of(error)
+        self._unread_in_a_row += tries > 1  # what is forbidden costs no time and says nothing about the other objects
+        if is_broken and listed not in self.list(listed.key):
+            return ObjectChangedError(f"{listed.key} changed while it was read")
+        what = f"reading {listed.key}" + (f" ({received:,} of {listed.size:,} bytes arrived)" if received else "")
+        return self._error(what, error, tries, started)
 
     def put(self, key: str, path: Path) -> None:
         """Upload a file under a key, in parts when it is large."""
-        obstore.put(self._store, key, path)
+        self._tried(f"uploading {key}", lambda: obstore.put(self._store, key, path, max_concurrency=PARTS_AT_ONCE))
+
+    def _tried(self, what: str, call: Callable[[], _T]) -> _T:
+        """The call, again from its start where an answer broke off: the one failure that obstore does not repeat."""
+        started = time.monotonic()
+        delays = self._retries.delays()
+        for tries in range(1, self._retries.count + 2):
+            try:
+                return call()
+            except (BaseError, FileNotFoundError) as error:
+                delay = next(delays, None) if is_broken_answer(error) else None
+                if delay is None:
+                    raise self._error(what, error, max(tries, tries_of(error)), started) from None
+            time.sleep(delay)
+        raise AssertionError("the last try returns or raises")
+
+    def _error(self, what: str, error: Exception, tries: int, started: float) -> BucketError:
+        cause = cause_of(error)
+        effort = f" ({tries} tries in {time.monotonic() - started:.0f} s)" if tries > 1 else ""
+        return BucketError(f"{self._place}: {what} failed{effort}: {cause}. {advice_for(cause)}")
 
 
 def objects_of(dataset: Dataset, store: ObjectStore) -> list[ObjectVersion]:

@@ -1,11 +1,11 @@
 """Which objects to load: the difference between the bucket's listing and the ledger. Pure functions."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from netflix_assets.contract import Mode
+from netflix_assets.contract import Dataset
 from netflix_assets.ingest.objects import ObjectVersion
-from netflix_assets.warehouse.base import Load, RefusedObject
+from netflix_assets.warehouse.ledger import Load, RefusedObject, standing_loads
 
 
 @dataclass(frozen=True)
@@ -13,16 +13,19 @@ class Plan:
     """What a run has to do for one dataset.
 
     ``load``: versions to load, in key order. ``refused``: live versions that were refused before and have not changed.
-    ``deleted``: current loads whose object is gone from the bucket (their rows stay).
+    ``deleted``: current loads whose object is gone from the bucket. ``standing``: the load that stands in each object's
+    place now. ``touched``: the newest object of an overwrite dataset when its bytes, which are loaded, were put again.
     """
 
     load: tuple[ObjectVersion, ...]
     refused: tuple[RefusedObject, ...]
     deleted: tuple[Load, ...]
+    standing: Mapping[str, int]
+    touched: ObjectVersion | None = None
 
 
 def plan_loads(
-    mode: Mode,
+    dataset: Dataset,
     listing: Sequence[ObjectVersion],
     current: Sequence[Load],
     refused: Collection[RefusedObject],
@@ -39,12 +42,17 @@ def plan_loads(
     candidates = [listed for listed in listing if listed.version not in parked_versions]
     keys = {listed.key for listed in listing}
     deleted = tuple(load for load in current if not load.is_replay and load.listed.key not in keys)
-    if mode == "overwrite":
-        load = _newest_unless_loaded(candidates, current)
-    else:
-        loaded = {load.listed.version for load in current}
-        load = tuple(listed for listed in candidates if listed.version not in loaded)
-    return Plan(load, parked, deleted)
+    standing = standing_loads(dataset, current)
+    if dataset.mode == "overwrite":
+        return Plan(_newest_unless_loaded(candidates, current), parked, deleted, standing, _touched(listing, current))
+    loaded = {load.listed.version for load in current}
+    load = tuple(listed for listed in candidates if listed.version not in loaded)
+    return Plan(load, parked, deleted, standing)
+
+
+def _touched(listing: Sequence[ObjectVersion], current: Sequence[Load]) -> ObjectVersion | None:
+    known = {load.listed.version: load.listed.last_modified for load in current if not load.is_replay}
+    return next((each for each in listing if known.get(each.version, each.last_modified) != each.last_modified), None)
 
 
 def _newest_unless_loaded(candidates: Sequence[ObjectVersion], current: Sequence[Load]) -> tuple[ObjectVersion, ...]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from netflix_assets.contract import Dataset
-from netflix_assets.ingest.gate import GatedFile, RefusedError, record_fault, records
+from netflix_assets.ingest.gate import GatedFile, RefusedError, is_cut_off, record_fault, records
 from netflix_assets.values import fault
 
 
@@ -19,7 +19,8 @@ class RejectedRecord:
 
     ``record_number`` counts from 1 without the header; ``line_number`` is the line of the file it starts at, from 1
     with the header; ``columns`` are the contract's names of the faulty ones (empty when the record as a whole is at
-    fault); ``text`` is the record as it stood in the file, without its line end.
+    fault); ``text`` is the record as it stood in the file, without its line end. ``is_cut_off`` says that the file
+    looks as if it ended within the record.
     """
 
     record_number: int
@@ -27,6 +28,7 @@ class RejectedRecord:
     columns: tuple[str, ...]
     reason: str
     text: str
+    is_cut_off: bool = False
 
 
 def find_rejects(file: GatedFile, dataset: Dataset) -> Iterator[RejectedRecord]:
@@ -34,7 +36,8 @@ def find_rejects(file: GatedFile, dataset: Dataset) -> Iterator[RejectedRecord]:
     for number, (line, text, fields) in enumerate(islice(records(file.original, dataset), 1, None), start=1):
         columns, reasons = record_faults(dataset, len(file.header), file.positions, text, fields)
         if reasons:
-            yield RejectedRecord(number, line, columns, "; ".join(reasons), text.rstrip("\r\n"))
+            is_cut = is_cut_off(text, fields, len(file.header))
+            yield RejectedRecord(number, line, columns, "; ".join(reasons), text.rstrip("\r\n"), is_cut)
 
 
 def count_within_tolerance(rejects: Iterable[RejectedRecord], dataset: Dataset, record_count: int) -> int:

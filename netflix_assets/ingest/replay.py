@@ -40,7 +40,8 @@ def stage_retry(dataset: Dataset, header: str, rejects: Sequence[KeptReject], pa
     if not passing:
         return None
     content = "".join(f"{record}\n" for record in (header, *(reject.text for reject in passing)))
-    return Retry(tuple(reject.record_number for reject in passing), pass_gate([content.encode()], dataset, path))
+    as_kept = dataset.model_copy(update={"encoding": "utf-8"})  # whatever the file was written in
+    return Retry(tuple(reject.record_number for reject in passing), pass_gate([content.encode()], as_kept, path))
 
 
 def _passing(dataset: Dataset, header: str, rejects: Sequence[KeptReject]) -> Iterator[KeptReject]:

@@ -1,62 +1,28 @@
-"""The Warehouse protocol: what the ingestion needs of a warehouse, and the ledger statements that all of them share.
+"""The Warehouse protocol: what the ingestion needs of a warehouse, and the one transaction that makes a load.
 
-Belongs here: the tables of ``ops``, the one transaction that makes a load, what can be asked of the ledger. Subclasses
-say how to connect, how to create tables and how to read a gated file. Does not belong here: which objects to load
-(``ingest/plan.py``), what a value must look like (``values.py``).
+Subclasses say how to connect, how to create tables, how to read a gated file. Does not belong here: which objects to
+load (``ingest/plan.py``), what a value must look like (``values.py``), the ledger's statements (``ledger.py``).
 """
 
 import math
-import re
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import NamedTuple, Self
 
 from netflix_assets.contract import Dataset
 from netflix_assets.ingest.gate import GatedFile, RefusedError, header_record
 from netflix_assets.ingest.objects import ObjectVersion
 from netflix_assets.ingest.rejects import RejectedRecord, count_within_tolerance, find_rejects
 from netflix_assets.ingest.replay import KeptReject, Retry, stage_retry
-from netflix_assets.warehouse.profile import SAMPLE_ROWS, ColumnProfile, profile_insert
+from netflix_assets.warehouse.ledger import OPS_TABLES, Ledger, Load, RefusedObject, place_of, standing_loads
+from netflix_assets.warehouse.profile import SAMPLE_ROWS, profile_insert
+from netflix_assets.warehouse.relations import Relation, current_view, ddl, ops_ddl, raw_columns
 from netflix_assets.warehouse.typing import Dialect
-
-T = TypeVar("T")
-
-# One statement inserts so many rows of ops: one at a time costs seven times as much (DuckDB, 20,000 rejects: 17 s
-# against 2.5 s; more at once are no faster).
-ROWS_PER_INSERT = 500
-
-# Names, types (spelled as both warehouses understand them) and order of the columns of each ops table.
-OPS_TABLES: Mapping[str, Mapping[str, str]] = {
-    "loads": {
-        "dataset": "varchar", "load_id": "integer", "parent_load_id": "integer", "bucket": "varchar",
-        "object_key": "varchar", "etag": "varchar", "size_bytes": "bigint", "last_modified": "timestamp",
-        "rows_in": "bigint", "rows_loaded": "bigint", "rows_rejected": "bigint", "is_current": "boolean",
-        "superseded_by": "integer", "loaded_at": "timestamp", "load_seconds": "double", "run_id": "varchar",
-        "header": "varchar",
-    },
-    "rejected_rows": {
-        "dataset": "varchar", "load_id": "integer", "object_key": "varchar", "record_number": "bigint",
-        "line_number": "bigint", "column_name": "varchar", "reason": "varchar", "raw_text": "varchar",
-        "replayed_by": "integer",
-    },
-    "refused_objects": {
-        "dataset": "varchar", "bucket": "varchar", "object_key": "varchar", "etag": "varchar", "size_bytes": "bigint",
-        "last_modified": "timestamp", "outcome": "varchar", "reason": "varchar", "refused_at": "timestamp",
-        "run_id": "varchar",
-    },
-    "profiles": {
-        "dataset": "varchar", "load_id": "integer", "column_name": "varchar", "row_count": "bigint",
-        "sampled_rows": "bigint", "null_share": "double", "approx_distinct": "bigint", "min_value": "varchar",
-        "max_value": "varchar", "mean": "double", "p25": "double", "p50": "double", "p75": "double",
-    },
-    "load_locks": {"dataset": "varchar", "last_load_id": "integer"},
-}  # fmt: skip
 
 
 class WarehouseError(RuntimeError):
@@ -64,101 +30,62 @@ class WarehouseError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Load:
-    """One row of the ledger: one object version that was loaded. Times are UTC.
-
-    ``parent_load_id`` is set where the load replays rejected records of an earlier load of the same object version:
-    its ``rows_in`` are then records that the parent counts among its ``rows_rejected``, and that pass now.
-    """
-
-    dataset: str
-    load_id: int
-    listed: ObjectVersion
-    rows_in: int
-    rows_loaded: int
-    rows_rejected: int
-    is_current: bool
-    loaded_at: datetime
-    seconds: float
-    parent_load_id: int | None = None
-
-    @property
-    def is_replay(self) -> bool:
-        """Whether it brought rejected records of another load rather than an object."""
-        return self.parent_load_id is not None
-
-
-@dataclass(frozen=True)
-class RefusedObject:
-    """An object version that was not loaded: ``refused`` for a fault, ``ignored`` when it held no records."""
-
-    dataset: str
-    listed: ObjectVersion
-    outcome: str
-    reason: str
-
-
-@dataclass(frozen=True)
 class StagedObject:
-    """An object version and its gated local copy, ready to load."""
+    """An object version and its gated local copy, ready to load.
+
+    ``replaces`` is the load that stood in its place when it was planned: of its key, or of its overwrite dataset.
+    """
 
     listed: ObjectVersion
     file: GatedFile
+    replaces: int | None = None
 
 
-@dataclass(frozen=True)
-class Counts:
-    """The figures that must agree for a dataset, in rows.
+class Committed(NamedTuple):
+    """What came of a batch; ``overtaken`` are objects that another run loaded in another version meanwhile."""
 
-    A load's figures never change: a record that is replayed stays among the rejects that its load counted and keeps,
-    marked there with the load that took it up.
-    """
-
-    unaccounted_loads: int  # loads of which rows_in is not rows_loaded + rows_rejected
-    ledger_rows: int  # rows_loaded of the current loads
-    current_rows: int  # rows of the _current view
-    rejected_rows: int  # rows_rejected of the current loads
-    kept_rejects: int  # rows in ops.rejected_rows of the current loads
-    replayed_rejects: int = 0  # those of them that a replay has loaded since
-    replay_rows: int = 0  # rows_in of the current loads that are replays
-
-    @property
-    def open_rejects(self) -> int:
-        """Records of the current loads that are still kept out."""
-        return self.kept_rejects - self.replayed_rejects
+    loads: list[Load]
+    refused: list[RefusedObject]
+    overtaken: list[ObjectVersion]
 
 
-@dataclass(frozen=True)
-class Relation:
-    """A table or view as it stands: its rows, and its columns with their types in order."""
-
-    row_count: int
-    columns: Mapping[str, str]
-
-
-class Warehouse(ABC):
-    """A connection to a warehouse; a context manager that closes it.
-
-    Statements use ``?`` for values. Identifiers come from contracts, which allow nothing but snake_case.
-    """
+class Warehouse(Ledger):
+    """A connection to a warehouse; a context manager that closes it."""
 
     dialect: Dialect  # how this warehouse spells what the shared SQL needs
 
     @abstractmethod
-    def execute(self, statement: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        """Run one statement and return its rows."""
+    def columns(self, schemas: Sequence[str]) -> dict[tuple[str, str], dict[str, str]]:
+        """Columns and types, as the warehouse shows them, of the tables and views of these schemas; one statement.
+
+        By (schema, table), in the columns' order; all names in lower case.
+        """
 
     @abstractmethod
-    def transaction(self) -> AbstractContextManager[None]:
-        """One transaction: committed when the block ends, rolled back when it raises."""
+    def shown_type(self, kind: str) -> str:
+        """How the warehouse shows a type that a table was made with."""
 
     @abstractmethod
-    def prepare(self, dataset: Dataset) -> None:
-        """Create the schemas, the ops tables, the raw table and its _current view where they are missing."""
+    def can_widen(self, found: str, wanted: str) -> bool:
+        """Whether a column of one type can become another in place, keeping every value; types as shown."""
 
     @abstractmethod
-    def insert_records(self, dataset: Dataset, staged: StagedObject, load_id: int) -> int:
-        """Insert the records that keep the contract, with this _load_id. Returns how many there were."""
+    def stage(self, dataset: Dataset, batch: Sequence[StagedObject]) -> None:
+        """Bring the gated files to where ``insert_records`` reads them; outside any transaction.
+
+        Raises: ObjectChangedError when what arrived is not what was gated.
+        """
+
+    @abstractmethod
+    def insert_records(self, dataset: Dataset, staged: Mapping[int, StagedObject]) -> dict[int, int]:
+        """Insert the records that keep the contract, under the _load_id that each object is given with.
+
+        Returns the number of rows for each _load_id; one without a row may be missing.
+        """
+
+    @abstractmethod
+    def data_fault(self, error: Exception) -> str | None:
+        """What is wrong with the data when an error is their fault, None when anything else failed."""
 
     @abstractmethod
     def close(self) -> None:
@@ -170,149 +97,65 @@ class Warehouse(ABC):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    # ---------------------------------------------------------------- asking the ledger
+    # ---------------------------------------------------------------- tables
 
-    def loads(self, dataset: Dataset) -> list[Load]:
-        """The dataset's loads, oldest first."""
-        rows = self.execute(
-            """
-            select dataset, load_id, bucket, object_key, etag, size_bytes, last_modified, rows_in, rows_loaded,
-                rows_rejected, is_current, loaded_at, load_seconds, parent_load_id
-            from ops.loads where dataset = ? order by load_id
-            """,
-            (dataset.id,),
-        )
-        return [
-            Load(
-                row[0],
-                row[1],
-                _object_version(row[2:7]),
-                row[7],
-                row[8],
-                row[9],
-                row[10],
-                _utc(row[11]),
-                row[12],
-                row[13],
-            )
-            for row in rows
-        ]
+    def prepare(self, dataset: Dataset) -> None:
+        """Create the schemas, the ops tables, the raw table and its _current view where they are missing.
 
-    def current_loads(self, dataset: Dataset) -> list[Load]:
-        """The loads whose rows make up the dataset now."""
-        return [load for load in self.loads(dataset) if load.is_current]
-
-    def refused_objects(self, dataset: Dataset) -> list[RefusedObject]:
-        """All versions that were refused or ignored and whose object has not been loaded since, live or not."""
-        rows = self.execute(
-            """
-            select dataset, bucket, object_key, etag, size_bytes, last_modified, outcome, reason
-            from ops.refused_objects as refused
-            where dataset = ? and not exists (
-                select 1 from ops.loads as loads
-                where loads.dataset = refused.dataset and loads.object_key = refused.object_key
-                    and loads.loaded_at > refused.refused_at
-            )
-            order by object_key
-            """,
-            (dataset.id,),
-        )
-        return [RefusedObject(row[0], _object_version(row[1:6]), row[6], row[7]) for row in rows]
-
-    def rejected_rows(self, dataset: Dataset | None = None) -> list[dict[str, Any]]:
-        """Rejected records of current loads that no replay has loaded, in file order.
-
-        ``header`` is the header record of the object they stand in.
+        Where the contract has changed since the table was made, new columns are added (null in rows loaded before) and
+        types are widened. All of it is DDL, outside any load; where nothing is to be done it is one statement.
+        Raises: WarehouseError when a type has changed so that values could be lost.
         """
-        names = [name for name in OPS_TABLES["rejected_rows"] if name != "replayed_by"]
-        columns = ", ".join([*(f"rejects.{name}" for name in names), "loads.header"])
-        condition, parameters = ("", ()) if dataset is None else ("and rejects.dataset = ?", (dataset.id,))
-        rows = self.execute(
-            f"""
-            select {columns}
-            from ops.rejected_rows as rejects
-            inner join ops.loads as loads
-                on rejects.dataset = loads.dataset and rejects.load_id = loads.load_id and loads.is_current
-            where rejects.replayed_by is null {condition}
-            order by rejects.dataset, rejects.object_key, rejects.record_number
-            """,
-            parameters,
-        )
-        return [dict(zip([*names, "header"], row, strict=True)) for row in rows]
+        found = self.columns(("raw", "ops"))
+        for schema in ("raw", "ops"):
+            if not any(existing == schema for existing, _ in found):
+                self.make_schema(schema)
+        for statement in ops_ddl({table: columns for (schema, table), columns in found.items() if schema == "ops"}):
+            self.execute(statement)
+        wanted = raw_columns(dataset)
+        if ("raw", dataset.table) not in found:
+            self._make_lock(dataset)  # before the table: what has a table has a lock, wherever a crash comes between
+            self.execute(ddl(f"raw.{dataset.table}", wanted))
+            found["raw", dataset.table] = {name: self.shown_type(kind) for name, kind in wanted.items()}
+        changes = list(self._contract_changes(dataset, wanted, found["raw", dataset.table]))
+        if changes:  # a view stands in the way of changing its table
+            self.execute(f"drop view if exists raw.{dataset.table}_current")
+        for change in changes:
+            self.execute(f"alter table raw.{dataset.table} {change}")
+        if changes or list(found.get(("raw", f"{dataset.table}_current"), ())) != [*wanted, "_object_key"]:
+            self.execute(current_view(dataset))
 
-    def profiles(self, dataset: Dataset, load_ids: Collection[int]) -> list[ColumnProfile]:
-        """The profiles of these loads, by load and in the contract's order of columns.
+    def make_schema(self, schema: str) -> None:
+        """Create a schema in which nothing was found, if it is missing."""
+        self.execute(f"create schema if not exists {schema}")
 
-        A load without rows has none, nor have loads and columns from before there were profiles.
-        """
-        if not load_ids:
-            return []
-        names = [name for name in OPS_TABLES["profiles"] if name != "dataset"]
-        rows = self.execute(
-            f"""
-            select {", ".join(names)} from ops.profiles
-            where dataset = ? and load_id between ? and ?
-            """,
-            (dataset.id, min(load_ids), max(load_ids)),
-        )
-        order = {column.name: at for at, column in enumerate(dataset.columns)}
-        found = [ColumnProfile(*row) for row in rows if row[0] in load_ids and row[1] in order]
-        return sorted(found, key=lambda profile: (profile.load_id, order[profile.column]))
-
-    def counts(self, dataset: Dataset) -> Counts:
-        """The figures of the reconciliation, each counted where it stands."""
-        ledger = self.execute(
-            """
-            select
-                coalesce(sum(case when rows_in <> rows_loaded + rows_rejected then 1 end), 0),
-                coalesce(sum(case when is_current then rows_loaded end), 0),
-                coalesce(sum(case when is_current then rows_rejected end), 0),
-                coalesce(sum(case when is_current and parent_load_id is not null then rows_in end), 0)
-            from ops.loads where dataset = ?
-            """,
-            (dataset.id,),
-        )[0]
-        current_rows = self.execute(f"select count(*) from raw.{dataset.table}_current")[0][0]
-        kept = self.execute(
-            """
-            select count(*), count(rejects.replayed_by) from ops.rejected_rows as rejects
-            inner join ops.loads as loads on rejects.dataset = loads.dataset and rejects.load_id = loads.load_id
-            where rejects.dataset = ? and loads.is_current
-            """,
-            (dataset.id,),
-        )[0]
-        figures = (ledger[0], ledger[1], current_rows, ledger[2], *kept, ledger[3])
-        return Counts(*map(int, figures))
+    def _contract_changes(self, dataset: Dataset, wanted: Mapping[str, str], found: Mapping[str, str]) -> Iterator[str]:
+        for name, kind in wanted.items():
+            shown = self.shown_type(kind)
+            if name not in found:
+                yield f"add column {name} {kind}"
+            elif found[name] != shown and self.can_widen(found[name], shown):
+                yield f"alter column {name} set data type {kind}"
+            elif found[name] != shown:
+                raise WarehouseError(
+                    f"raw.{dataset.table}: column {name} is {found[name]}, the contract of {dataset.id} says {kind}, "
+                    f"which cannot hold every value; load the dataset anew: netflix-assets rebuild {dataset.id}"
+                )
 
     def describe(self, relations: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Relation]:
         """Row count, columns and types of tables and views, each given as (schema, name); two statements in all.
 
         Relations that do not exist are left out.
         """
-        found: dict[tuple[str, str], dict[str, str]] = {}
-        for schema, name, column, kind in self.execute(
-            """
-            select lower(table_schema), lower(table_name), lower(column_name), lower(data_type)
-            from information_schema.columns order by table_schema, table_name, ordinal_position
-            """
-        ):
-            if (schema, name) in relations:
-                found.setdefault((schema, name), {})[column] = kind
+        schemas = sorted({schema for schema, _ in relations})
+        standing = self.columns(schemas) if schemas else {}
+        found = {relation: columns for relation, columns in standing.items() if relation in relations}
         if not found:
             return {}
         counts = self.execute(
             " union all ".join(f"select '{schema}', '{name}', count(*) from {schema}.{name}" for schema, name in found)
         )
         return {(schema, name): Relation(int(rows), found[schema, name]) for schema, name, rows in counts}
-
-    def _ops_columns(self) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {}
-        for table, column in self.execute(
-            "select lower(table_name), lower(column_name) from information_schema.columns "
-            "where lower(table_schema) = 'ops'"
-        ):
-            found.setdefault(table, []).append(column)
-        return found
 
     def forget_dataset(self, dataset: Dataset) -> None:
         """Drop the dataset's raw table and its ledger, so that the next run loads everything anew from the bucket.
@@ -327,36 +170,77 @@ class Warehouse(ABC):
 
     # ---------------------------------------------------------------- loading
 
-    def commit_loads(
-        self, dataset: Dataset, batch: Sequence[StagedObject], run_id: str
-    ) -> tuple[list[Load], list[RefusedObject]]:
+    def commit_loads(self, dataset: Dataset, batch: Sequence[StagedObject], run_id: str) -> Committed:
         """Load a batch of objects in ONE transaction with no DDL in it: rows, rejects, ledger, supersession.
 
         The dataset's lock row is taken first and the ledger read again under it, so that two runs load an object once
-        and ``_load_id`` follows the order of commits. Returns the new loads and the objects that had to be refused.
+        and ``_load_id`` follows the order of commits. An object that the warehouse itself cannot read is found by
+        halving the batch, and refused; the others load.
         """
+        if not batch:
+            return Committed([], [], [])
+        try:
+            self.stage(dataset, batch)
+            return self._commit(dataset, batch, run_id)
+        except Exception as error:
+            fault = self.data_fault(error)
+            if fault is None:
+                raise
+            if len(batch) == 1:
+                reason = RefusedError(f"the warehouse cannot read it: {fault}")
+                return Committed([], [self.refuse(dataset, batch[0].listed, reason, run_id)], [])
+        middle = len(batch) // 2
+        first, second = (self.commit_loads(dataset, half, run_id) for half in (batch[:middle], batch[middle:]))
+        return Committed(first.loads + second.loads, first.refused + second.refused, first.overtaken + second.overtaken)
+
+    def _commit(self, dataset: Dataset, batch: Sequence[StagedObject], run_id: str) -> Committed:
         loads: list[Load] = []
         refused: list[RefusedObject] = []
+        started = time.monotonic()
         with self.transaction():
             last_id = self._lock(dataset)
-            loaded = {load.listed.version for load in self.current_loads(dataset)}
-            for staged in batch:
-                if staged.listed.version in loaded:
-                    continue
+            current = self.current_loads(dataset)
+            loaded = {load.listed.version for load in current}
+            standing = standing_loads(dataset, current)
+            missing = [staged for staged in batch if staged.listed.version not in loaded]
+            wanted = [each for each in missing if standing.get(place_of(dataset, each.listed)) == each.replaces]
+            overtaken = [each.listed for each in missing if each not in wanted]
+            numbered = dict(enumerate(wanted, start=last_id + 1))
+            counts = self.insert_records(dataset, numbered) if numbered else {}
+            now, seconds = datetime.now(UTC), (time.monotonic() - started) / max(len(numbered), 1)
+            for load_id, staged in numbered.items():
+                rows_in, rows_loaded = staged.file.record_count, counts.get(load_id, 0)
                 try:
-                    loads.append(self._load(dataset, staged, last_id + 1, run_id))
-                    last_id += 1
+                    rejected = self._keep_rejects(dataset, staged, load_id, rows_loaded)
+                    loads.append(
+                        Load(dataset.id, load_id, staged.listed, rows_in, rows_loaded, rejected, True, now, seconds)
+                    )
                 except RefusedError as error:
-                    self._discard(dataset, last_id + 1)
+                    self._discard(dataset, load_id)
                     refused.append(self._park(dataset, staged.listed, error, run_id))
+            self._supersede(dataset, loads)
+            headers = {load_id: header_record(staged.file.header, dataset) for load_id, staged in numbered.items()}
+            self._record(dataset, [(load, headers[load.load_id]) for load in loads], run_id)
             self._profile(dataset, loads)
-            self.execute("update ops.load_locks set last_load_id = ? where dataset = ?", (last_id, dataset.id))
-        return loads, refused
+            self._unlock(dataset, last_id + len(numbered))
+        return Committed(loads, refused, overtaken)
 
     def refuse(self, dataset: Dataset, listed: ObjectVersion, error: RefusedError, run_id: str) -> RefusedObject:
         """Park an object version that did not pass the gate."""
         with self.transaction():
             return self._park(dataset, listed, error, run_id)
+
+    def touch(self, dataset: Dataset, listed: ObjectVersion) -> None:
+        """Note that the same bytes were put again later: which object is the newest depends on it."""
+        with self.transaction():
+            self._lock(dataset)
+            self._touch(dataset, listed)
+
+    def remove_deleted(self, dataset: Dataset, loads: Sequence[Load]) -> None:
+        """Take the rows of loads whose objects have left the bucket out of the _current view; raw keeps them."""
+        with self.transaction():
+            self._lock(dataset)
+            self._remove(dataset, loads)
 
     def replay_rejects(self, dataset: Dataset, run_id: str, folder: Path) -> list[Load]:
         """Try the rejected records of current loads again, under the contract of today, in one transaction.
@@ -364,57 +248,59 @@ class Warehouse(ABC):
         Those that pass become a new load for each load they came from, which is its parent. Returns the new loads.
         ``folder`` holds files for as long as this takes.
 
-        Raises: WarehouseError when the loader does not take exactly the records that pass; nothing has changed then.
+        Raises: WarehouseError when the loader does not take exactly the records that pass, or when another run has
+        changed the dataset meanwhile; nothing has changed then.
         """
-        replays: list[Load] = []
+        retries = self._staged_retries(dataset, folder)
+        if not retries:
+            return []
+        staged = [StagedObject(parent.listed, retry.file) for parent, retry in retries]
+        self.stage(dataset, staged)
         with self.transaction():
             last_id = self._lock(dataset)
-            for parent in self.current_loads(dataset):
-                retry = self._staged_retry(dataset, parent, folder / f"{parent.load_id}.csv")
-                if retry is not None:
-                    last_id += 1
-                    replays.append(self._replay(dataset, parent, retry, last_id, run_id))
+            self._assert_still_open(dataset, retries)
+            numbered = dict(enumerate(staged, start=last_id + 1))
+            counts = self.insert_records(dataset, numbered)
+            replays = [
+                self._replayed(dataset, parent, retry, load_id, counts.get(load_id, 0))
+                for load_id, (parent, retry) in zip(numbered, retries, strict=True)
+            ]
+            headers = [header_record(each.file.header, dataset) for each in staged]
+            self._record(dataset, list(zip(replays, headers, strict=True)), run_id)
             self._profile(dataset, replays)
-            self.execute("update ops.load_locks set last_load_id = ? where dataset = ?", (last_id, dataset.id))
+            self._unlock(dataset, last_id + len(numbered))
         return replays
 
-    def _staged_retry(self, dataset: Dataset, parent: Load, path: Path) -> Retry | None:
-        if parent.rows_rejected == 0:
-            return None
-        rows = self.execute(
-            """
-            select record_number, raw_text from ops.rejected_rows
-            where dataset = ? and load_id = ? and replayed_by is null order by record_number
-            """,
-            (dataset.id, parent.load_id),
-        )
-        header = self.execute(
-            "select header from ops.loads where dataset = ? and load_id = ?", (dataset.id, parent.load_id)
-        )[0][0]
-        return stage_retry(dataset, header, [KeptReject(*row) for row in rows], path)
+    def _staged_retries(self, dataset: Dataset, folder: Path) -> list[tuple[Load, Retry]]:
+        retries = []
+        for parent in self.current_loads(dataset):
+            rejects = [KeptReject(*row) for row in self.open_rejects(dataset, parent)] if parent.rows_rejected else []
+            if rejects:
+                path = folder / f"{parent.load_id}.csv"
+                retry = stage_retry(dataset, self.header_of(dataset, parent), rejects, path)
+                if retry is not None:
+                    retries.append((parent, retry))
+        return retries
 
-    def _replay(self, dataset: Dataset, parent: Load, retry: Retry, load_id: int, run_id: str) -> Load:
-        started = time.monotonic()
+    def _assert_still_open(self, dataset: Dataset, retries: Sequence[tuple[Load, Retry]]) -> None:
+        current = {load.load_id for load in self.current_loads(dataset)}
+        for parent, retry in retries:
+            still_open = {number for number, _ in self.open_rejects(dataset, parent)}
+            if parent.load_id not in current or not still_open.issuperset(retry.record_numbers):
+                raise WarehouseError(
+                    f"{dataset.id}: another run has replaced or replayed {parent.listed.key} meanwhile; nothing was "
+                    "changed. Try again"
+                )
+
+    def _replayed(self, dataset: Dataset, parent: Load, retry: Retry, load_id: int, loaded: int) -> Load:
         count = len(retry.record_numbers)
-        loaded = self.insert_records(dataset, StagedObject(parent.listed, retry.file), load_id)
         if not loaded == count == retry.file.record_count:
             raise WarehouseError(
                 f"{dataset.id}: {count:,} rejected records of {parent.listed.key} pass, but {loaded:,} would be "
                 "loaded; nothing was changed. This is a fault of the loader: please report it with these records"
             )
-        for numbers in in_chunks(retry.record_numbers, ROWS_PER_INSERT):
-            self.execute(
-                f"""
-                update ops.rejected_rows set replayed_by = ?
-                where dataset = ? and load_id = ? and record_number in ({", ".join("?" for _ in numbers)})
-                """,
-                (load_id, dataset.id, parent.load_id, *numbers),
-            )
-        seconds = time.monotonic() - started
-        now = datetime.now(UTC)
-        load = Load(dataset.id, load_id, parent.listed, count, loaded, 0, True, now, seconds, parent.load_id)
-        self._record(dataset, load, retry.file, run_id)
-        return load
+        self._mark_replayed(dataset, parent, retry.record_numbers, load_id)
+        return Load(dataset.id, load_id, parent.listed, count, loaded, 0, True, datetime.now(UTC), 0.0, parent.load_id)
 
     def forget_refusals(self, dataset: Dataset, versions: Collection[ObjectVersion]) -> list[RefusedObject]:
         """Forget that these object versions were refused or ignored, so that the next run judges them again.
@@ -429,39 +315,6 @@ class Warehouse(ABC):
                 self._forget(dataset, each.listed)
         return forgotten
 
-    def _lock(self, dataset: Dataset) -> int:
-        self.execute("update ops.load_locks set last_load_id = last_load_id where dataset = ?", (dataset.id,))
-        return int(self.execute("select last_load_id from ops.load_locks where dataset = ?", (dataset.id,))[0][0])
-
-    def _load(self, dataset: Dataset, staged: StagedObject, load_id: int, run_id: str) -> Load:
-        started = time.monotonic()
-        listed, rows_in = staged.listed, staged.file.record_count
-        rows_loaded = self.insert_records(dataset, staged, load_id)
-        rows_rejected = self._keep_rejects(dataset, staged, load_id, rows_loaded)
-        self._supersede(dataset, listed, load_id)
-        seconds = time.monotonic() - started
-        load = Load(dataset.id, load_id, listed, rows_in, rows_loaded, rows_rejected, True, datetime.now(UTC), seconds)
-        self._record(dataset, load, staged.file, run_id)
-        return load
-
-    def _record(self, dataset: Dataset, load: Load, file: GatedFile, run_id: str) -> None:
-        self._insert(
-            "loads",
-            {
-                **_object_columns(dataset, load.listed),
-                "load_id": load.load_id,
-                "parent_load_id": load.parent_load_id,
-                "rows_in": load.rows_in,
-                "rows_loaded": load.rows_loaded,
-                "rows_rejected": load.rows_rejected,
-                "is_current": load.is_current,
-                "loaded_at": _naive(load.loaded_at),
-                "load_seconds": load.seconds,
-                "run_id": run_id,
-                "header": header_record(file.header, dataset),
-            },
-        )
-
     def _keep_rejects(self, dataset: Dataset, staged: StagedObject, load_id: int, rows_loaded: int) -> int:
         """Keep the records that were not loaded. Raises: RefusedError when they are too many, or not what is missing.
 
@@ -472,18 +325,14 @@ class Warehouse(ABC):
         if missing == 0:
             return 0
         rejects = find_rejects(staged.file, dataset)
+        if dataset.mode == "overwrite":
+            rejects = _of_a_whole_file(rejects)
         if rows_loaded == 0 and self._would_replace(dataset, staged.listed):
             _refuse_if_none_passes(rejects, rows_in)
         if missing > dataset.tolerance.rejects_allowed(rows_in):
             kept = count_within_tolerance(rejects, dataset, rows_in)
         else:
-            kept = self._insert_many(
-                "rejected_rows",
-                (
-                    _reject_columns(dataset, staged.listed, load_id, each)
-                    for each in islice(rejects, max(missing, 0) + 1)
-                ),
-            )
+            kept = self._keep(dataset, staged.listed, load_id, islice(rejects, max(missing, 0) + 1))
         if kept != missing:
             raise RefusedError(
                 f"{rows_in:,} records came in, but {rows_loaded:,} would be loaded and {kept:,} rejected; nothing of "
@@ -508,56 +357,21 @@ class Warehouse(ABC):
             for load in self.current_loads(dataset)
         )
 
-    def _supersede(self, dataset: Dataset, listed: ObjectVersion, load_id: int) -> None:
-        same_object, parameters = ("", ()) if dataset.mode == "overwrite" else ("and object_key = ?", (listed.key,))
-        self.execute(
-            f"""
-            update ops.loads set is_current = false, superseded_by = ?
-            where dataset = ? and is_current {same_object}
-            """,
-            (load_id, dataset.id, *parameters),
-        )
-
-    def _park(self, dataset: Dataset, listed: ObjectVersion, error: RefusedError, run_id: str) -> RefusedObject:
-        outcome = "ignored" if error.ignored else "refused"
-        self._forget(dataset, listed)
-        self._insert(
-            "refused_objects",
-            {
-                **_object_columns(dataset, listed),
-                "outcome": outcome,
-                "reason": error.reason,
-                "refused_at": _naive(datetime.now(UTC)),
-                "run_id": run_id,
-            },
-        )
-        return RefusedObject(dataset.id, listed, outcome, error.reason)
-
-    def _forget(self, dataset: Dataset, listed: ObjectVersion) -> None:
-        self.execute(
-            "delete from ops.refused_objects where dataset = ? and bucket = ? and object_key = ? and etag = ?",
-            (dataset.id, *listed.version),
-        )
-
     def _discard(self, dataset: Dataset, load_id: int) -> None:
         # Rows of a load that was given up within this transaction: nobody has seen them.
         self.execute(f"delete from raw.{dataset.table} where _load_id = ?", (load_id,))
         self.execute("delete from ops.rejected_rows where dataset = ? and load_id = ?", (dataset.id, load_id))
 
-    def _insert(self, table: str, row: Mapping[str, object]) -> None:
-        self._insert_many(table, [row])
 
-    def _insert_many(self, table: str, rows: Iterable[Mapping[str, object]]) -> int:
-        """Insert rows of the same columns, many with one statement. Returns how many there were."""
-        count = 0
-        for chunk in in_chunks(rows, ROWS_PER_INSERT):
-            values = ", ".join(f"({', '.join('?' for _ in row)})" for row in chunk)
-            self.execute(
-                f"insert into ops.{table} ({', '.join(chunk[0])}) values {values}",
-                [value for row in chunk for value in row.values()],
+def _of_a_whole_file(rejects: Iterable[RejectedRecord]) -> Iterator[RejectedRecord]:
+    # What comes after the cut is missing, and would go missing from a table that the file replaces.
+    for reject in rejects:
+        if reject.is_cut_off:
+            raise RefusedError(
+                f"line {reject.line_number}: {reject.reason}. A file that is the whole table is not loaded in part: "
+                "send it again, whole"
             )
-            count += len(chunk)
-        return count
+        yield reject
 
 
 def _refuse_if_none_passes(rejects: Iterable[RejectedRecord], rows_in: int) -> None:
@@ -568,95 +382,3 @@ def _refuse_if_none_passes(rejects: Iterable[RejectedRecord], rows_in: int) -> N
             f"none of its {rows_in:,} records keeps the contract, and the rows loaded before stay; the first at line "
             f"{first.line_number}: {first.reason}"
         )
-
-
-def ddl(table: str, columns: Mapping[str, str]) -> str:
-    """The statement that creates a table where it is missing."""
-    return f"create table if not exists {table} ({', '.join(f'{name} {kind}' for name, kind in columns.items())})"
-
-
-def ops_ddl(found: Mapping[str, Collection[str]]) -> Iterator[str]:
-    """The statements that add what the ops tables lack; ``found``: table -> columns, as they stand."""
-    for table, columns in OPS_TABLES.items():
-        if table not in found:
-            yield ddl(f"ops.{table}", columns)
-        else:
-            for name in [name for name in columns if name not in found[table]]:
-                yield f"alter table ops.{table} add column if not exists {name} {columns[name]}"
-
-
-def raw_columns(dataset: Dataset) -> dict[str, str]:
-    """Names and types of the raw table's columns."""
-    types = {column.name: "varchar" if column.type == "text" else column.type for column in dataset.columns}
-    return {**types, "_load_id": "integer"}
-
-
-def is_wider(found: str, wanted: str) -> bool:
-    """Whether every value of the type ``found`` is the same value in the type ``wanted``."""
-    whole = {"integer": 10, "bigint": 19}
-    digits = {kind: (count, 0) for kind, count in whole.items()}
-    for kind in (found, wanted):
-        match = re.fullmatch(r"decimal\(([0-9]+),([0-9]+)\)", kind)
-        if match:
-            digits[kind] = (int(match[1]) - int(match[2]), int(match[2]))
-    if found not in digits or wanted not in digits:
-        return False
-    return all(new >= old for old, new in zip(digits[found], digits[wanted], strict=True))
-
-
-def current_view(dataset: Dataset) -> str:
-    """The statement that makes the view of the rows of current loads, with the key of the object they came from."""
-    names = ", ".join(f"rows.{name}" for name in raw_columns(dataset))
-    return f"""
-        create or replace view raw.{dataset.table}_current as
-        select {names}, loads.object_key as _object_key
-        from raw.{dataset.table} as rows
-        inner join ops.loads as loads
-            on rows._load_id = loads.load_id and loads.dataset = '{dataset.id}' and loads.is_current
-        """
-
-
-def in_chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """The items in lists of at most this many."""
-    source = iter(items)
-    while chunk := list(islice(source, size)):
-        yield chunk
-
-
-def _reject_columns(
-    dataset: Dataset, listed: ObjectVersion, load_id: int, reject: RejectedRecord
-) -> Mapping[str, object]:
-    return {
-        "dataset": dataset.id,
-        "load_id": load_id,
-        "object_key": listed.key,
-        "record_number": reject.record_number,
-        "line_number": reject.line_number,
-        "column_name": ", ".join(reject.columns),
-        "reason": reject.reason,
-        "raw_text": reject.text,
-    }
-
-
-def _object_columns(dataset: Dataset, listed: ObjectVersion) -> dict[str, object]:
-    return {
-        "dataset": dataset.id,
-        "bucket": listed.bucket,
-        "object_key": listed.key,
-        "etag": listed.etag,
-        "size_bytes": listed.size,
-        "last_modified": _naive(listed.last_modified),
-    }
-
-
-def _object_version(row: Sequence[Any]) -> ObjectVersion:
-    bucket, key, etag, size, last_modified = row
-    return ObjectVersion(bucket, key, etag, size, _utc(last_modified))
-
-
-def _naive(moment: datetime) -> datetime:
-    return moment.astimezone(UTC).replace(tzinfo=None)
-
-
-def _utc(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC)

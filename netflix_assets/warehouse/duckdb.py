@@ -7,24 +7,17 @@ then the holder is named.
 import os
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import duckdb
+from filelock import FileLock
 
 from netflix_assets.contract import Dataset
-from netflix_assets.warehouse.base import (
-    StagedObject,
-    Warehouse,
-    WarehouseError,
-    current_view,
-    ddl,
-    is_wider,
-    ops_ddl,
-    raw_columns,
-)
+from netflix_assets.warehouse.base import StagedObject, Warehouse, WarehouseError
+from netflix_assets.warehouse.relations import is_wider
 from netflix_assets.warehouse.typing import Dialect, literal, typed_select
 
 DIALECT = Dialect(
@@ -50,6 +43,8 @@ class DuckDBWarehouse(Warehouse):
     def __init__(self, file: Path, wait_seconds: float = 60.0, *, read_only: bool = False) -> None:
         self.file = file
         file.parent.mkdir(parents=True, exist_ok=True)
+        if not read_only and not file.exists():
+            _create(file)
         self._connection = _connect(file, wait_seconds, read_only=read_only)
 
     def execute(self, statement: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
@@ -67,54 +62,47 @@ class DuckDBWarehouse(Warehouse):
             raise
         self._connection.commit()
 
-    def prepare(self, dataset: Dataset) -> None:
-        """Create the schemas, the ops tables, the raw table and its _current view where they are missing."""
-        for schema in ("raw", "ops"):
-            self.execute(f"create schema if not exists {schema}")
-        for statement in ops_ddl(self._ops_columns()):
-            self.execute(statement)
-        self.execute(ddl(f"raw.{dataset.table}", raw_columns(dataset)))
-        self._follow_contract(dataset)
-        self.execute(current_view(dataset))
-        self.execute(
-            """
-            insert into ops.load_locks
-            select ?, 0 where not exists (select 1 from ops.load_locks where dataset = ?)
+    def columns(self, schemas: Sequence[str]) -> dict[tuple[str, str], dict[str, str]]:
+        """Columns and types of the tables and views of these schemas, by (schema, table)."""
+        found: dict[tuple[str, str], dict[str, str]] = {}
+        for schema, table, column, kind in self.execute(
+            f"""
+            select lower(table_schema), lower(table_name), lower(column_name), lower(data_type)
+            from information_schema.columns
+            where table_schema in ({", ".join("?" for _ in schemas)})
+            order by table_schema, table_name, ordinal_position
             """,
-            (dataset.id, dataset.id),
-        )
+            schemas,
+        ):
+            found.setdefault((schema, table), {})[column] = kind
+        return found
 
-    def _follow_contract(self, dataset: Dataset) -> None:
-        """Bring the raw table's columns up to a contract that has changed since it was made.
+    def shown_type(self, kind: str) -> str:
+        """DuckDB shows types as they were given."""
+        return kind
 
-        New columns are added (null in rows loaded before) and types are widened; both are DDL, outside any load.
-        Raises: WarehouseError when a type has changed so that values could be lost.
-        """
-        relation = self.describe([("raw", dataset.table)])["raw", dataset.table]
-        for name, wanted in raw_columns(dataset).items():
-            found = relation.columns.get(name)
-            if found is None:
-                self._alter(dataset, f"add column {name} {wanted}")
-            elif found != wanted and is_wider(found, wanted):
-                self._alter(dataset, f"alter column {name} set data type {wanted}")
-            elif found != wanted:
-                raise WarehouseError(
-                    f"raw.{dataset.table}: column {name} is {found}, the contract of {dataset.id} says {wanted}, which "
-                    f"cannot hold every value; load the dataset anew: netflix-assets rebuild {dataset.id}"
-                )
+    def can_widen(self, found: str, wanted: str) -> bool:
+        """Any number can become one with more digits before and after the point."""
+        return is_wider(found, wanted)
 
-    def _alter(self, dataset: Dataset, change: str) -> None:
-        self.execute(f"drop view if exists raw.{dataset.table}_current")
-        self.execute(f"alter table raw.{dataset.table} {change}")
+    def stage(self, dataset: Dataset, batch: Sequence[StagedObject]) -> None:
+        """Nothing to do: the gated files are read where they lie."""
 
-    def insert_records(self, dataset: Dataset, staged: StagedObject, load_id: int) -> int:
-        """Insert the records that keep the contract, with this _load_id. Returns how many there were."""
+    def insert_records(self, dataset: Dataset, staged: Mapping[int, StagedObject]) -> dict[int, int]:
+        """Insert the records that keep the contract, under the _load_id that each object is given with."""
+        return {load_id: self._insert_object(dataset, each, load_id) for load_id, each in staged.items()}
+
+    def _insert_object(self, dataset: Dataset, staged: StagedObject, load_id: int) -> int:
         names = ", ".join(column.name for column in dataset.columns)
         select = typed_select(dataset, _texts(dataset, staged), DIALECT, numeric=staged.file.numeric)
         rows = self.execute(
             f"insert into raw.{dataset.table} ({names}, _load_id) select *, {load_id:d} from ({select}) as typed"
         )
         return int(rows[0][0])
+
+    def data_fault(self, error: Exception) -> str | None:
+        """DuckDB's message when it could not read or convert the data; a full disk, say, is not their fault."""
+        return str(error) if isinstance(error, duckdb.DataError | duckdb.InvalidInputException) else None
 
     def close(self) -> None:
         """Give the file back."""
@@ -138,6 +126,20 @@ def _texts(dataset: Dataset, staged: StagedObject) -> str:
             ignore_errors = true, strict_mode = true, null_padding = false, compression = 'none'
         )
     ) as texts"""
+
+
+def _create(file: Path) -> None:
+    """Make an empty database under another name and give it its own when it is whole.
+
+    DuckDB writes 12 KB into a new file. A process that is killed while it does leaves a file that DuckDB never opens
+    again, and nothing says that it may be deleted.
+    """
+    draft = file.with_name(f"{file.name}.new")
+    with FileLock(f"{file}.lock"):
+        if not file.exists():
+            draft.unlink(missing_ok=True)
+            duckdb.connect(str(draft)).close()
+            draft.replace(file)
 
 
 def _connect(file: Path, wait_seconds: float, *, read_only: bool) -> duckdb.DuckDBPyConnection:

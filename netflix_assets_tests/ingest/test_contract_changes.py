@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 
 from netflix_assets.warehouse.base import WarehouseError
+from netflix_assets.warehouse.snowflake import SnowflakeWarehouse
 from netflix_assets_tests.conftest import make_column, make_dataset
 
 
@@ -21,7 +22,18 @@ def test_a_new_column_is_added_and_empty_for_rows_loaded_before(level, bucket, w
     assert found == [(1, None), (2, "en")]
 
 
-def test_a_wider_type_keeps_every_value(level, bucket, warehouse):
+def test_a_type_with_more_digits_keeps_every_value(level, bucket, warehouse):
+    bucket.put("shop/reviews-1.csv", "id,stars\n1,4.5\n")
+    level(reviews(make_column("stars", "decimal(2,1)")))
+    bucket.put("shop/reviews-2.csv", "id,stars\n2,42.5\n")
+    assert level(reviews(make_column("stars", "decimal(3,1)"))).rows_loaded == 1
+    found = warehouse.execute("select id, stars from raw.shop_reviews_current order by id")
+    assert found == [(1, Decimal("4.5")), (2, Decimal("42.5"))]
+
+
+def test_a_type_with_more_digits_after_the_point_keeps_every_value(level, bucket, warehouse):
+    if isinstance(warehouse, SnowflakeWarehouse):
+        pytest.skip("Snowflake changes no scale in place: the run says so, and `rebuild` loads the dataset anew")
     bucket.put("shop/reviews-1.csv", "id,stars\n1,4.5\n")
     level(reviews(make_column("stars", "decimal(2,1)")))
     bucket.put("shop/reviews-2.csv", "id,stars\n2,4.25\n")
@@ -35,6 +47,8 @@ def test_a_wider_type_keeps_every_value(level, bucket, warehouse):
     ("before", "after"), [("decimal(3,2)", "decimal(3,1)"), ("bigint", "integer"), ("integer", "text")]
 )
 def test_a_type_that_cannot_hold_what_is_there_is_refused_until_a_rebuild(level, bucket, warehouse, before, after):
+    if isinstance(warehouse, SnowflakeWarehouse) and before == "bigint":
+        pytest.skip("on Snowflake both are NUMBER(38, 0)")
     bucket.put("shop/reviews-1.csv", "id,stars\n1,4\n")
     level(reviews(make_column("stars", before)))
     changed = reviews(make_column("stars", after))
@@ -57,7 +71,7 @@ def test_a_file_without_one_good_record_leaves_the_table_as_it_was(level, bucket
     (refused,) = level(reviews(mode=mode)).refused
     assert refused.reason == (
         "none of its 2 records keeps the contract, and the rows loaded before stay; the first at line 2: "
-        "id 'x' is not an integer"
+        "id 'x' is not an integer like 42"
     )
     assert warehouse.execute("select id from raw.shop_reviews_current order by id") == [(1,), (2,)]
 

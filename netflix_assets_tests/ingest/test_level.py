@@ -18,8 +18,8 @@ from netflix_assets.ingest import rejects as rejects_module
 from netflix_assets.ingest.level import ROUNDS, settled_listing
 from netflix_assets.ingest.objects import ObjectChangedError, ObjectStore, ObjectVersion, fingerprint
 from netflix_assets.values import fault
-from netflix_assets.warehouse.base import OPS_TABLES, Counts
 from netflix_assets.warehouse.duckdb import DuckDBWarehouse
+from netflix_assets.warehouse.ledger import OPS_TABLES, Counts
 
 SOURCES = load_sources()
 RATINGS = dataset_by_id(SOURCES, "movielens/ratings")
@@ -40,7 +40,7 @@ def users(warehouse: DuckDBWarehouse, relation: str = "movielens_ratings_current
 def state(warehouse: DuckDBWarehouse) -> dict[str, list[tuple]]:
     """Everything that a load leaves behind."""
     tables = ("raw.movielens_ratings", *(f"ops.{table}" for table in OPS_TABLES))
-    return {table: warehouse.execute(f"select * from {table} order by all") for table in tables}
+    return {table: sorted(warehouse.execute(f"select * from {table}"), key=repr) for table in tables}
 
 
 class WatchedStore:
@@ -96,7 +96,7 @@ def test_good_records_are_loaded_and_bad_ones_kept_with_place_reason_and_text(le
         )
         for row in kept
     ] == [
-        (KEY, 6, 7, "user_id", "user_id 'five' is not an integer", "five,105,4.5,1600000000"),
+        (KEY, 6, 7, "user_id", "user_id 'five' is not an integer like 42", "five,105,4.5,1600000000"),
         (KEY, 10, 11, "", "3 fields, the header has 4", "9,109,4.5"),
         (KEY, 11, 12, "rating", "rating '7.5' above 5.0", "10,110,7.5,1600000000"),
     ]
@@ -119,8 +119,8 @@ def test_every_fault_of_a_record_is_told(level, bucket, warehouse):
     assert [(row["column_name"], row["reason"]) for row in warehouse.rejected_rows(RATINGS)] == [
         (
             "user_id, movie_id, rating, rated_at_epoch_s",
-            "user_id '0' below 1; movie_id 'x' is not an integer; rating '4.25' is not a decimal(2,1); "
-            "rated_at_epoch_s '-1' below 0",
+            "user_id '0' below 1; movie_id 'x' is not an integer like 42; rating '4.25' is not a decimal(2,1) like "
+            "4.5; rated_at_epoch_s '-1' below 0",
         ),
         (
             "user_id, movie_id, rating, rated_at_epoch_s",
@@ -327,9 +327,10 @@ def test_refused_objects_stop_no_others_and_are_loaded_once_mended(level, bucket
     assert [load.listed.key[18:] for load in report.loads] == ["d.csv", "g.csv.gz", "i.csv"]
     assert {each.listed.key[18:]: each.reason for each in report.refused} == {
         "a-empty.csv": "the file is empty (0 bytes)",
-        "b-utf16.csv": "the file is encoded in UTF-16; save it as 'CSV UTF-8'",
+        "b-utf16.csv": "the file is encoded in UTF-16; save it as 'CSV UTF-8', or declare `encoding: utf-16` in the "
+        "contract",
         "c-latin1.csv": "byte 0xe9 at offset 40 is not UTF-8; likely Latin-1 or Windows-1252: save the file as "
-        "'CSV UTF-8'",
+        "'CSV UTF-8', or declare `encoding: windows-1252` in the contract",
         "e-header.csv": "the header lacks 'movieId'; expected userId,movieId,rating,timestamp",
         "f-cut.csv.gz": "the gzip data ends early: the upload was cut off",
         "h-quote.csv": 'the record that starts at line 2 opens a quote (") that is never closed: the file is damaged '
@@ -365,7 +366,7 @@ def test_too_many_rejects_refuse_the_object_whole(level, bucket, warehouse, boun
     assert [(each.listed.key, each.outcome) for each in report.refused] == [(KEY, "refused")]
     assert report.refused[0].reason == (
         f"more than {bad - 1:,} of {good + bad:,} records break the contract, which allows {bound:,} or 1.0%, "
-        f"whichever is more; the first at line {good + 2}: user_id 'x' is not an integer"
+        f"whichever is more; the first at line {good + 2}: user_id 'x' is not an integer like 42"
     )
     assert users(warehouse, "movielens_ratings") == [7]
     assert warehouse.counts(RATINGS) == Counts(0, 1, 1, 0, 0)
@@ -391,7 +392,7 @@ def test_a_file_of_faults_is_read_no_further_than_needed(level, bucket, warehous
     bucket.put(KEY, with_faults(1, 20_000))
     [refused] = level(RATINGS).refused
     assert refused.reason.startswith("more than 1,000 of 20,001 records break the contract, ")
-    assert refused.reason.endswith("the first at line 3: user_id 'x' is not an integer")
+    assert refused.reason.endswith("the first at line 3: user_id 'x' is not an integer like 42")
     assert len(asked) == 4 * (1 + 1_001)  # four columns of the good record and of one reject more than is allowed
     assert warehouse.execute("select count(*) from ops.rejected_rows") == [(0,)]
 
@@ -458,10 +459,11 @@ def test_a_dataset_without_objects_is_an_empty_typed_table(level, warehouse):
     assert (report.awaited, report.loads, report.refused, report.rows_loaded) == (True, [], [], 0)
     assert warehouse.counts(RATINGS) == Counts(0, 0, 0, 0, 0)
     [described] = warehouse.describe([("raw", "movielens_ratings_current")]).values()
-    assert dict(described.columns) == {
+    wanted = {
         "user_id": "integer", "movie_id": "integer", "rating": "decimal(2,1)", "rated_at_epoch_s": "bigint",
         "_load_id": "integer", "_object_key": "varchar",
     }  # fmt: skip
+    assert dict(described.columns) == {name: warehouse.shown_type(kind) for name, kind in wanted.items()}
 
 
 class CountingWarehouse(DuckDBWarehouse):
@@ -794,15 +796,15 @@ def test_a_crash_at_any_statement_leaves_nothing_and_the_next_call_loads_once(le
 class LosingWarehouse(DuckDBWarehouse):
     """Its loader loses one row of each object that has more than one, and does not notice."""
 
-    def insert_records(self, dataset, staged, load_id):
-        rows = super().insert_records(dataset, staged, load_id)
-        if rows < 2:
-            return rows
-        self.execute(
-            f"delete from raw.{dataset.table} where rowid = "
-            f"(select max(rowid) from raw.{dataset.table} where _load_id = {load_id})"
-        )
-        return rows - 1
+    def insert_records(self, dataset, staged):
+        counts = super().insert_records(dataset, staged)
+        for load_id in [load_id for load_id, rows in counts.items() if rows > 1]:
+            self.execute(
+                f"delete from raw.{dataset.table} where rowid = "
+                f"(select max(rowid) from raw.{dataset.table} where _load_id = {load_id})"
+            )
+            counts[load_id] -= 1
+        return counts
 
 
 def test_a_row_that_the_loader_loses_refuses_the_object(level, bucket, tmp_path):
@@ -823,13 +825,37 @@ def test_a_row_that_the_loader_loses_refuses_the_object(level, bucket, tmp_path)
 
 def test_a_row_that_the_loader_loads_twice_refuses_the_object(level, bucket, tmp_path):
     class DoublingWarehouse(DuckDBWarehouse):
-        def insert_records(self, dataset, staged, load_id):
-            return super().insert_records(dataset, staged, load_id) + super().insert_records(dataset, staged, load_id)
+        def insert_records(self, dataset, staged):
+            once, twice = super().insert_records(dataset, staged), super().insert_records(dataset, staged)
+            return {load_id: rows + twice[load_id] for load_id, rows in once.items()}
 
     bucket.put(KEY, ratings(1, 2))
     with DoublingWarehouse(tmp_path / "doubling.duckdb") as warehouse:
         assert len(level(RATINGS, into=warehouse).refused) == 1
         assert users(warehouse, "movielens_ratings") == []
+
+
+class ChokingWarehouse(DuckDBWarehouse):
+    """Its reader fails on objects that hold a certain user, as a warehouse's own CSV reader might."""
+
+    def insert_records(self, dataset, staged):
+        for each in staged.values():
+            if b"\n13," in each.file.path.read_bytes():
+                self.execute("select cast('no number' as integer)")
+        return super().insert_records(dataset, staged)
+
+
+def test_an_object_that_the_warehouse_cannot_read_is_found_in_its_batch_and_refused(level, bucket, tmp_path):
+    for number in range(8, 17):
+        bucket.put(f"movielens/ratings-{number:02}.csv", ratings(number))
+    with ChokingWarehouse(tmp_path / "choking.duckdb") as warehouse:
+        report = level(RATINGS, into=warehouse)
+        [refused] = report.refused
+        assert refused.listed.key == "movielens/ratings-13.csv"
+        assert refused.reason.startswith("the warehouse cannot read it: Conversion Error: Could not convert string")
+        assert users(warehouse, "movielens_ratings") == [8, 9, 10, 11, 12, 14, 15, 16]
+        assert [load.load_id for load in warehouse.loads(RATINGS)] == list(range(1, 9))
+        assert warehouse.counts(RATINGS) == Counts(0, 8, 8, 0, 0)
 
 
 def test_two_datasets_in_one_warehouse_do_not_disturb_each_other(level, bucket, warehouse):
@@ -846,6 +872,45 @@ def test_two_datasets_in_one_warehouse_do_not_disturb_each_other(level, bucket, 
         (1, "0114709", 862), (2, "0113497", None)
     ]  # fmt: skip
     assert [row["reason"] for row in warehouse.rejected_rows()] == ["imdb_id '113228' does not look like [0-9]{7,8}"]
+
+
+def test_an_older_file_never_takes_the_place_of_a_newer_one_that_was_put_twice(level, bucket, warehouse):
+    put_at(bucket, "movielens/movies.csv", movies(1), 1)
+    level(MOVIES)
+    put_at(bucket, "movielens/movies-old.csv", movies(2), 2)
+    put_at(bucket, "movielens/movies.csv", movies(1), 3)  # the same bytes again, later
+    assert level(MOVIES).loads == []
+    bucket.delete("movielens/movies.csv")
+    assert level(MOVIES).loads == []
+    assert film_numbers(warehouse) == [1]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "keys", "content"),
+    [(RATINGS, (KEY, KEY), ratings), (MOVIES, ("movielens/movies-a.csv", "movielens/movies-b.csv"), movies)],
+)
+def test_a_run_that_was_overtaken_looks_again(level, bucket, warehouse, dataset, keys, content):
+    bucket.put(keys[0], content(1))
+
+    def overtake(_: ObjectVersion) -> None:
+        if not overtaken:
+            overtaken.append(True)
+            bucket.put(keys[1], content(2))
+            level(dataset)
+
+    overtaken: list[bool] = []
+
+    class OvertakenStore(WatchedStore):
+        def read(self, listed):
+            blocks = list(super().read(listed))  # the version that was listed, then the other run
+            overtake(listed)
+            return iter(blocks)
+
+    report = level(dataset, store=OvertakenStore(bucket.store))
+    assert [load.load_id for load in warehouse.loads(dataset)] == [1]
+    assert (report.loads, report.refused) == ([], [])
+    column = dataset.columns[0].name
+    assert warehouse.execute(f"select {column} from raw.{dataset.table}_current") == [(2,)]
 
 
 def test_nothing_is_left_in_the_work_folder(level, bucket, tmp_path):

@@ -6,7 +6,8 @@ import pytest
 
 from netflix_assets.ingest.objects import ObjectVersion
 from netflix_assets.ingest.plan import Plan, plan_loads
-from netflix_assets.warehouse.base import Load, RefusedObject
+from netflix_assets.warehouse.ledger import Load, RefusedObject
+from netflix_assets_tests.conftest import make_column, make_dataset
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 ADDING = pytest.mark.parametrize("mode", ["append", "upsert"])
@@ -24,61 +25,65 @@ def refused(listed: ObjectVersion, outcome: str = "refused") -> RefusedObject:
     return RefusedObject("shop/things", listed, outcome, "because")
 
 
+def planned(mode, listing, current, refused_before) -> Plan:
+    return plan_loads(make_dataset(make_column("id"), mode=mode), listing, current, refused_before)
+
+
 A, B, C = version("a"), version("b", minutes=1), version("c", minutes=2)
 
 
 @pytest.mark.parametrize("mode", ["append", "upsert", "overwrite"])
 def test_nothing_there_is_nothing_to_do(mode):
-    assert plan_loads(mode, [], [], []) == Plan((), (), ())
+    assert planned(mode, [], [], []) == Plan((), (), (), {})
 
 
 @ADDING
 def test_what_the_ledger_lacks_is_loaded_in_key_order(mode):
-    assert plan_loads(mode, [A, B, C], [load(B)], []) == Plan((A, C), (), ())
+    assert planned(mode, [A, B, C], [load(B)], []) == Plan((A, C), (), (), {"b": 1})
 
 
 @ADDING
 def test_what_is_loaded_is_not_loaded_again_even_with_another_time(mode):
     touched = version("a", minutes=99)
-    assert plan_loads(mode, [touched], [load(A)], []).load == ()
+    assert planned(mode, [touched], [load(A)], []).load == ()
 
 
 @ADDING
 def test_a_changed_etag_is_loaded_even_with_an_older_time(mode):
     changed = version("a", "2", minutes=-60)
-    assert plan_loads(mode, [changed, B], [load(A), load(B)], []).load == (changed,)
+    assert planned(mode, [changed, B], [load(A), load(B)], []).load == (changed,)
 
 
 @ADDING
 def test_content_that_returns_is_loaded_again(mode):
     # A -> B -> A: only the load of B is current, whatever was loaded before.
     first, second = version("a", "1"), version("a", "2")
-    assert plan_loads(mode, [first], [load(second, 2)], []).load == (first,)
+    assert planned(mode, [first], [load(second, 2)], []).load == (first,)
 
 
 @ADDING
 def test_a_deleted_object_is_reported_and_nothing_else(mode):
-    assert plan_loads(mode, [B], [load(A), load(B)], []) == Plan((), (), (load(A),))
+    assert planned(mode, [B], [load(A), load(B)], []) == Plan((), (), (load(A),), {"a": 1, "b": 1})
 
 
 @pytest.mark.parametrize("outcome", ["refused", "ignored"])
 @ADDING
 def test_a_refused_object_is_parked_until_it_changes(mode, outcome):
     parked = refused(A, outcome)
-    assert plan_loads(mode, [A, B], [], [parked]) == Plan((B,), (parked,), ())
+    assert planned(mode, [A, B], [], [parked]) == Plan((B,), (parked,), (), {})
     changed = version("a", "2")
-    assert plan_loads(mode, [changed, B], [], [parked]) == Plan((changed, B), (), ())
-    assert plan_loads(mode, [B], [], [parked]) == Plan((B,), (), ())
+    assert planned(mode, [changed, B], [], [parked]) == Plan((changed, B), (), (), {})
+    assert planned(mode, [B], [], [parked]) == Plan((B,), (), (), {})
 
 
 @ADDING
 def test_the_same_key_in_another_bucket_is_another_object(mode):
     elsewhere = ObjectVersion("other", "a", "1", 10, NOON)
-    assert plan_loads(mode, [A], [load(elsewhere)], []).load == (A,)
+    assert planned(mode, [A], [load(elsewhere)], []).load == (A,)
 
 
 def overwrite(listing, current=(), refused_before=()) -> tuple[ObjectVersion, ...]:
-    return plan_loads("overwrite", listing, current, refused_before).load
+    return planned("overwrite", listing, current, refused_before).load
 
 
 def test_overwrite_loads_only_the_newest():
@@ -102,8 +107,7 @@ def test_overwrite_content_that_returns_is_loaded_again():
 
 
 def test_overwrite_newest_deleted_keeps_the_table():
-    plan = plan_loads("overwrite", [A, B], [load(C)], [])
-    assert plan == Plan((), (), (load(C),))
+    assert planned("overwrite", [A, B], [load(C)], []) == Plan((), (), (load(C),), {"": 1})
 
 
 def test_overwrite_what_comes_after_the_deleted_newest_is_loaded():
@@ -124,3 +128,10 @@ def test_overwrite_with_nothing_loaded_takes_the_newest_that_is_not_refused():
     assert overwrite([A, B, C], [], [refused(C)]) == (B,)
     assert overwrite([A, B, C], [], [refused(C), refused(A)]) == (B,)
     assert overwrite([C], [], [refused(C)]) == ()
+
+
+def test_overwrite_notes_that_the_loaded_bytes_were_put_again():
+    again = version("c", minutes=9)
+    plan = planned("overwrite", [A, again], [load(C)], [])
+    assert (plan.load, plan.touched) == ((), again)
+    assert planned("overwrite", [A, C], [load(C)], []).touched is None

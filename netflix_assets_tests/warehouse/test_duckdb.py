@@ -14,8 +14,10 @@ import pytest
 
 from netflix_assets.ingest.gate import pass_gate
 from netflix_assets.ingest.objects import ObjectVersion
-from netflix_assets.warehouse.base import Counts, Relation, StagedObject, WarehouseError
+from netflix_assets.warehouse.base import StagedObject, WarehouseError
 from netflix_assets.warehouse.duckdb import DuckDBWarehouse
+from netflix_assets.warehouse.ledger import Counts
+from netflix_assets.warehouse.relations import Relation
 from netflix_assets_tests.conftest import make_column, make_dataset
 
 THINGS = make_dataset(
@@ -128,7 +130,8 @@ def test_tables_have_the_types_of_the_contract(warehouse):
 )
 def test_keys_with_quotes_are_kept_as_they_are(tmp_path, warehouse, key):
     warehouse.prepare(THINGS)
-    loads, refused = warehouse.commit_loads(THINGS, [staged(tmp_path, "id,price,label\n1,,it's\nx,,y\n", key)], "it's")
+    odd = staged(tmp_path, "id,price,label\n1,,it's\nx,,y\n", key)
+    loads, refused, _ = warehouse.commit_loads(THINGS, [odd], "it's")
     assert ([load.listed.key for load in loads], refused) == ([key], [])
     assert warehouse.execute("select id, label, _object_key from raw.shop_things_current") == [(1, "it's", key)]
     assert [row["object_key"] for row in warehouse.rejected_rows(THINGS)] == [key]
@@ -138,7 +141,7 @@ def test_keys_with_quotes_are_kept_as_they_are(tmp_path, warehouse, key):
 def test_files_in_odd_folders_are_loaded(tmp_path, warehouse, folder):
     (tmp_path / folder).mkdir()
     warehouse.prepare(THINGS)
-    loads, _ = warehouse.commit_loads(THINGS, [staged(tmp_path / folder, "id,price,label\n1,2.50,x\n")], "run-1")
+    loads, *_ = warehouse.commit_loads(THINGS, [staged(tmp_path / folder, "id,price,label\n1,2.50,x\n")], "run-1")
     assert [load.rows_loaded for load in loads] == [1]
 
 
@@ -175,6 +178,6 @@ def test_a_version_that_is_current_is_not_loaded_again_by_a_second_commit(tmp_pa
     # Two runs may have planned the same load; the ledger is read again under the lock.
     warehouse.prepare(THINGS)
     first = staged(tmp_path, "id,price,label\n1,2.50,x\n")
-    assert len(warehouse.commit_loads(THINGS, [first], "run-1")[0]) == 1
-    assert warehouse.commit_loads(THINGS, [first], "run-2") == ([], [])
+    assert len(warehouse.commit_loads(THINGS, [first], "run-1").loads) == 1
+    assert warehouse.commit_loads(THINGS, [first], "run-2") == ([], [], [])
     assert warehouse.counts(THINGS) == Counts(0, 1, 1, 0, 0)

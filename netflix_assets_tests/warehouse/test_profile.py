@@ -91,4 +91,4 @@ def test_a_replay_is_profiled_and_a_refused_object_is_not(level, bucket, warehou
     warehouse.replay_rejects(TEN, "replay", tmp_path)
     assert warehouse.execute(
         "select load_id, cast(p50 as double) from ops.profiles where column_name = 'rating' order by 1"
-    ) == [(1, 4.5), (2, 7.5)]
+    ) == [(2, 4.5), (3, 7.5)]  # the first number went to the refused one

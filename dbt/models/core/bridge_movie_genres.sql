@@ -16,9 +16,9 @@ one_per_genre as (
 
     select distinct
         movie_id,
-        trim(genre) as genre
+        {{ trimmed('genre') }} as genre
     from exploded
-    where trim(genre) != ''
+    where {{ trimmed('genre') }} != ''
 
 ),
 
@@ -28,7 +28,7 @@ final as (
         movie_id,
         md5(genre) as genre_key,
         genre,
-        1.0 / count(*) over (partition by movie_id) as weight
+        cast(1 as double) / count(*) over (partition by movie_id) as weight
     from one_per_genre
 
 )
@@ -37,5 +37,5 @@ select
     movie_id,
     genre_key,
     genre,
-    cast(weight as double) as weight
+    weight
 from final

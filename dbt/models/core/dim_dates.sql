@@ -46,15 +46,10 @@ digits as (
 days as (
 
     select
-        cast('1970-01-01' as date)
-        + cast(
-            ones.digit
-            + 10 * tens.digit
-            + 100 * hundreds.digit
-            + 1000 * thousands.digit
-            + 10000 * ten_thousands.digit
-            as integer
-        ) as date_day
+        {{ add_days(
+            "cast('1970-01-01' as date)",
+            'ones.digit + 10 * tens.digit + 100 * hundreds.digit + 1000 * thousands.digit + 10000 * ten_thousands.digit'
+        ) }} as date_day
     from digits as ones
     cross join digits as tens
     cross join digits as hundreds

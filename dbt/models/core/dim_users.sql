@@ -70,7 +70,7 @@ final as (
         users.user_id,
         coalesce(ratings_by_user.n_ratings, 0) as n_ratings,
         coalesce(tags_by_user.n_tags, 0) as n_tags,
-        cast(ratings_by_user.sum_half_stars / 2.0 / ratings_by_user.n_ratings as double) as avg_rating,
+        cast(ratings_by_user.sum_half_stars as double) / 2 / ratings_by_user.n_ratings as avg_rating,
         users.first_active_at,
         users.last_active_at
     from users

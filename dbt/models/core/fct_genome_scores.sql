@@ -5,6 +5,7 @@
         unique_key=['movie_id', 'tag_id'],
         on_schema_change='fail',
         tmp_relation_type='table',
+        cluster_by=['movie_id'],
     )
 }}
 

@@ -5,8 +5,11 @@
         unique_key=['user_id', 'movie_id'],
         on_schema_change='fail',
         tmp_relation_type='table',
+        cluster_by=["date_trunc('month', rated_on)", 'movie_id'],
     )
 }}
+{#- Clustered by what marts and people filter and group by: a span of time, then a film. The month, because days times films
+    would be as many values as rows. -#}
 
 {%- set key = ['user_id', 'movie_id'] %}
 {%- set order_by = ['rated_at', '_object_key', 'rating'] %}

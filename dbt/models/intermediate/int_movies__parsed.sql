@@ -14,8 +14,8 @@ one_per_movie as (
 
     select
         movie_id,
-        trim(title) as original_title,
-        nullif(nullif(trim(genres), '(no genres listed)'), '') as genres
+        {{ trimmed('title') }} as original_title,
+        nullif(nullif({{ trimmed('genres') }}, '(no genres listed)'), '') as genres
     from movies
     qualify
         row_number() over (
@@ -31,7 +31,7 @@ parsed as (
         movie_id,
         original_title,
         coalesce(
-            nullif(trim(regexp_replace(original_title, '{{ year_at_end }}', '')), ''),
+            nullif({{ trimmed("regexp_replace(original_title, '" ~ year_at_end ~ "', '')") }}, ''),
             original_title
         ) as title,
         cast({{ regexp_group('original_title', year_at_end) }} as integer) as release_year,

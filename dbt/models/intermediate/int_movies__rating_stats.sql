@@ -64,9 +64,9 @@ final as (
 
     select
         *,
-        sum_half_stars / 2.0 / n_ratings as avg_rating,
+        cast(sum_half_stars as double) / 2 / n_ratings as avg_rating,
         sqrt(n_ratings * sum_half_stars_squared - sum_half_stars * sum_half_stars)
-        / 2.0 / n_ratings as stddev_rating
+        / 2 / n_ratings as stddev_rating
     from by_movie
 
 )

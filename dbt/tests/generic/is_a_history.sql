@@ -5,7 +5,8 @@
 
 {% if execute and load_relation(model) is none %}
 
-select 1 as nothing_to_test
+select nothing.to_test
+from (select 1 as to_test) as nothing
 where false
 
 {% else %}

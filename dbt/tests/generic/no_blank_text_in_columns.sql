@@ -5,7 +5,7 @@ select {{ columns | join(', ') }}
 from {{ model }}
 where
     {% for column in columns -%}
-    {{ 'or ' if not loop.first }}trim({{ column }}) = ''
+    {{ 'or ' if not loop.first }}{{ trimmed(column) }} = ''
     {% endfor %}
 
 {% endtest %}

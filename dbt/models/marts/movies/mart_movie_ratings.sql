@@ -16,7 +16,7 @@ scored as (
 
     select
         *,
-        4.0
+        cast(4 as double)
         * (n_0_5 + n_1_0 + n_1_5 + n_2_0) / n_ratings
         * (n_4_0 + n_4_5 + n_5_0) / n_ratings as polarization_score,
         percent_rank() over (order by n_ratings asc nulls first) as engagement_percentile
@@ -42,10 +42,10 @@ final as (
         scored.n_4_0,
         scored.n_4_5,
         scored.n_5_0,
-        cast(scored.avg_rating as double) as avg_rating,
+        scored.avg_rating,
         scored.median_rating,
-        cast(scored.stddev_rating as double) as stddev_rating,
-        cast(scored.polarization_score as double) as polarization_score,
+        scored.stddev_rating,
+        scored.polarization_score,
         (
             scored.n_ratings >= {{ var('polarization_min_ratings') }}
             and scored.polarization_score >= {{ var('polarization_min_score') }}

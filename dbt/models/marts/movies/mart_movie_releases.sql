@@ -47,7 +47,7 @@ final as (
         stats.first_rated_at,
         stats.last_rated_at,
         coalesce(stats.n_ratings, 0) as n_ratings,
-        cast(stats.avg_rating as double) as avg_rating,
+        stats.avg_rating,
         stats.median_rating,
         movie_tags.top_tags,
         movie_tags.top_genome_tags

@@ -90,7 +90,7 @@ baseline_days as (
     from every_day
     inner join every_day as earlier
         on
-            every_day.date_day - 90 <= earlier.date_day
+            {{ add_days('every_day.date_day', -90) }} <= earlier.date_day
             and every_day.date_day > earlier.date_day
 
 ),
@@ -100,7 +100,7 @@ baseline as (
     select
         date_day,
         count(*) as n_baseline_days,
-        cast(median(baseline_n_ratings) as double) as baseline_median
+        median(cast(baseline_n_ratings as double)) as baseline_median
     from baseline_days
     group by date_day
     having count(*) >= {{ var('anomaly_min_baseline_days') }}
@@ -130,7 +130,7 @@ scored as (
     select
         rolling.*,
         spread.baseline_median,
-        cast((rolling.n_ratings - spread.baseline_median) / spread.baseline_spread as double) as robust_z
+        cast(rolling.n_ratings - spread.baseline_median as double) / spread.baseline_spread as robust_z
     from rolling
     left join spread
         on rolling.date_day = spread.date_day
@@ -142,11 +142,9 @@ final as (
     select
         date_day,
         n_ratings,
-        cast(sum_half_stars / 2.0 / nullif(n_ratings, 0) as double) as avg_rating,
+        cast(sum_half_stars as double) / 2 / nullif(n_ratings, 0) as avg_rating,
         rolling_90d_n_ratings,
-        cast(
-            rolling_90d_sum_half_stars / 2.0 / nullif(rolling_90d_n_ratings, 0) as double
-        ) as rolling_90d_avg,
+        cast(rolling_90d_sum_half_stars as double) / 2 / nullif(rolling_90d_n_ratings, 0) as rolling_90d_avg,
         baseline_median,
         robust_z,
         coalesce(

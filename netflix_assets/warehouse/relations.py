@@ -1,0 +1,65 @@
+"""What the tables are made of: column types of raw tables, the ``_current`` view, DDL that both warehouses understand.
+
+Pure functions that return SQL. Does not belong here: running it (the subclasses of ``Warehouse``).
+"""
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+from netflix_assets.contract import Dataset
+from netflix_assets.warehouse.ledger import OPS_TABLES
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A table or view as it stands: its rows, and its columns with their types in order."""
+
+    row_count: int
+    columns: Mapping[str, str]
+
+
+def ddl(table: str, columns: Mapping[str, str]) -> str:
+    """The statement that creates a table where it is missing."""
+    return f"create table if not exists {table} ({', '.join(f'{name} {kind}' for name, kind in columns.items())})"
+
+
+def ops_ddl(found: Mapping[str, Collection[str]]) -> Iterator[str]:
+    """The statements that add what the ops tables lack; ``found``: table -> columns, as they stand."""
+    for table, columns in OPS_TABLES.items():
+        if table not in found:
+            yield ddl(f"ops.{table}", columns)
+        else:
+            for name in [name for name in columns if name not in found[table]]:
+                yield f"alter table ops.{table} add column if not exists {name} {columns[name]}"
+
+
+def raw_columns(dataset: Dataset) -> dict[str, str]:
+    """Names and types of the raw table's columns."""
+    types = {column.name: "varchar" if column.type == "text" else column.type for column in dataset.columns}
+    return {**types, "_load_id": "integer"}
+
+
+def is_wider(found: str, wanted: str) -> bool:
+    """Whether every value of the type ``found`` is the same value in the type ``wanted``."""
+    whole = {"integer": 10, "bigint": 19}
+    digits = {kind: (count, 0) for kind, count in whole.items()}
+    for kind in (found, wanted):
+        match = re.fullmatch(r"(?:decimal|number)\(([0-9]+),([0-9]+)\)", kind)
+        if match:
+            digits[kind] = (int(match[1]) - int(match[2]), int(match[2]))
+    if found not in digits or wanted not in digits:
+        return False
+    return all(new >= old for old, new in zip(digits[found], digits[wanted], strict=True))
+
+
+def current_view(dataset: Dataset) -> str:
+    """The statement that makes the view of the rows of current loads, with the key of the object they came from."""
+    names = ", ".join(f"records.{name}" for name in raw_columns(dataset))
+    return f"""
+        create or replace view raw.{dataset.table}_current as
+        select {names}, loads.object_key as _object_key
+        from raw.{dataset.table} as records
+        inner join ops.loads as loads
+            on records._load_id = loads.load_id and loads.dataset = '{dataset.id}' and loads.is_current
+        """

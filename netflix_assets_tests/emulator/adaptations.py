@@ -1,0 +1,296 @@
+"""What fakesnow 0.12.1 or DuckDB get wrong in a statement, each mended in one function that says why.
+
+A function takes the statement as sqlglot reads it in Snowflake's dialect and gives it back changed; fakesnow then
+translates it for DuckDB. ``install`` replaces parts of fakesnow itself. Does not belong here: what a session may do
+when (``session.py``), stages and COPY.
+"""
+
+import re
+from collections.abc import Callable
+from string import Template
+
+import duckdb
+import sqlglot
+from duckdb import DuckDBPyConnection
+from fakesnow import info_schema, macros, transforms
+from fakesnow.transforms import show
+from fakesnow.transforms import transforms as transform_module
+from sqlglot import exp
+
+Adaptation = Callable[[exp.Expression], exp.Expression]
+
+# Temporary tables of a session live in a schema of this name and the session's number.
+TEMPORARY_SCHEMA = "_TEMPORARY_"
+
+_NUMBER = r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*"
+_NOT_FINITE = r"\s*[+-]?(?i:nan|inf|infinity)\s*"
+_WHOLE = r"[+-]?\d+"
+_DATE = r"\s*\d{4}-\d{1,2}-\d{1,2}([ T].*)?\s*"
+_INTEGERS = (exp.DType.INT, exp.DType.BIGINT, exp.DType.SMALLINT, exp.DType.TINYINT)
+_TIMESTAMPS = (exp.DType.TIMESTAMP, exp.DType.TIMESTAMPNTZ, exp.DType.DATETIME)
+
+
+def strict_try_cast(node: exp.Expression) -> exp.Expression:
+    """TRY_CAST takes texts by Snowflake's rules: DuckDB's takes 0x10 and 1_000 as numbers too, but no epoch seconds.
+
+    Whole numbers have 38 digits.
+    """
+    if not isinstance(node, exp.TryCast) or node.to.this not in _TRY_CASTS:
+        return node
+    kind = node.to.sql("duckdb")
+    if node.to.this in _INTEGERS or kind == "DECIMAL":
+        kind = "DECIMAL(38)"  # fakesnow makes BIGINT of DECIMAL(38, 0)
+    strict = _duckdb(_TRY_CASTS[node.to.this].format(text="_text_", kind=kind))
+    for column in list(strict.find_all(exp.Column)):  # all of them are _text_
+        column.replace(node.this.copy())
+    return exp.Paren(this=strict)
+
+
+def _duckdb(sql: str) -> exp.Expression:
+    return sqlglot.parse_one(sql, read="duckdb")
+
+
+# Seconds, milli-, micro- or nanoseconds, told by how many they are.
+_EPOCH = (
+    "make_timestamp(cast(try_cast({text} as double) * case "
+    "when abs(try_cast({text} as double)) < 31536000000 then 1e6 "
+    "when abs(try_cast({text} as double)) < 31536000000000 then 1e3 "
+    "when abs(try_cast({text} as double)) < 31536000000000000 then 1 else 1e-3 end as bigint))"
+)
+
+
+def _case(pattern: str, otherwise: str = "") -> str:
+    pattern = pattern.replace("{", "{{").replace("}", "}}")
+    return (
+        f"case when regexp_full_match({{text}}, '{pattern}') then try_cast(trim({{text}}) as {{kind}}) {otherwise}end"
+    )
+
+
+_BOOLEANS = (
+    "case when lower(trim({text})) in ('true', 't', 'yes', 'y', 'on', '1') then true "
+    "when lower(trim({text})) in ('false', 'f', 'no', 'n', 'off', '0') then false end"
+)
+# Too great is NULL, unless it says that it is infinite.
+_DOUBLES = (
+    f"case when regexp_full_match({{text}}, '{_NOT_FINITE}') or "
+    f"(regexp_full_match({{text}}, '{_NUMBER}') and isfinite(try_cast(trim({{text}}) as double))) "
+    "then try_cast(trim({text}) as double) end"
+)
+_TIME = _case(_DATE, f"when regexp_full_match({{text}}, '{_WHOLE}') then cast({_EPOCH} as {{kind}}) ")
+_TRY_CASTS = {
+    **dict.fromkeys((*_INTEGERS, exp.DType.DECIMAL), _case(_NUMBER)),
+    **dict.fromkeys((exp.DType.DOUBLE, exp.DType.FLOAT), _DOUBLES),
+    **dict.fromkeys((exp.DType.DATE, *_TIMESTAMPS), _TIME),
+    exp.DType.BOOLEAN: _BOOLEANS,
+}
+
+
+def native_merge(node: exp.Expression) -> exp.Expression:
+    """DuckDB's MERGE, whose rows say what was done; in its INSERT … VALUES (a) the source's ``a`` must be named so."""
+    if not isinstance(node, exp.Merge):
+        return node
+    source = node.args["using"].alias_or_name
+    for when in node.args["whens"].expressions:
+        then = when.args.get("then")
+        if isinstance(then, exp.Insert) and then.expression:
+            for column in then.expression.find_all(exp.Column):
+                if not column.table:
+                    column.set("table", exp.to_identifier(source))
+    node.set("returning", exp.Returning(expressions=[exp.column("merge_action")]))
+    return node
+
+
+def hash_of_row(node: exp.Expression) -> exp.Expression:
+    """``hash(*)`` is of all columns; DuckDB spells it ``hash(*columns(*))``, and its number has no sign."""
+    if isinstance(node, exp.Anonymous) and node.name.upper() == "HASH":
+        inner = "*columns(*)" if isinstance(node.expressions[0], exp.Star) else None
+        arguments = inner or ", ".join(each.sql("duckdb") for each in node.expressions)
+        return _duckdb(f"cast(hash({arguments}) >> 1 as bigint)")
+    return node
+
+
+def division_by_zero(node: exp.Expression) -> exp.Expression:
+    """An error, where DuckDB gives an infinity."""
+    for division in reversed(list(node.find_all(exp.Div)) if node.parent is None else []):
+        divisor = division.expression
+        if isinstance(divisor, exp.Literal) and float(divisor.this) != 0:
+            continue
+        guarded = _duckdb("(case when 0 = 0 then error('Division by zero') else 0 end)")
+        case = guarded.this
+        case.args["ifs"][0].this.set("this", divisor.copy())
+        case.set("default", division.copy())
+        division.replace(guarded)
+    return node
+
+
+def words_of_duckdb(node: exp.Expression) -> exp.Expression:
+    """Names that are words of DuckDB only (``at``, ``lambda``) are quoted, in upper case as Snowflake has them."""
+    if isinstance(node, exp.Identifier) and not node.quoted and node.name.lower() in _KEYWORDS:
+        return exp.to_identifier(node.name.upper(), quoted=True)
+    return node
+
+
+def order_by_all(node: exp.Expression) -> exp.Expression:
+    """ORDER BY ALL: sqlglot takes ALL for a column."""
+    column = node.this if isinstance(node, exp.Ordered) else None
+    if isinstance(column, exp.Column) and not column.table and not column.this.quoted and column.name.upper() == "ALL":
+        node.set("this", exp.Var(this="ALL"))
+    return node
+
+
+_KEYWORDS = frozenset(
+    word
+    for (word,) in duckdb.connect()
+    .execute("select keyword_name from duckdb_keywords() where keyword_category in ('reserved', 'type_function')")
+    .fetchall()
+) - {"all", "any", "default", "some"}  # words of Snowflake's language too
+
+
+def quoted_word(name: str) -> str:
+    """A name of a column list, quoted where DuckDB needs it."""
+    return f'"{name.strip().upper()}"' if name.strip().lower() in _KEYWORDS else name
+
+
+def unenforced_keys(node: exp.Expression) -> exp.Expression:
+    """PRIMARY KEY, UNIQUE and FOREIGN KEY are notes in Snowflake; DuckDB enforces them."""
+    if isinstance(node, exp.Create) and isinstance(node.this, exp.Schema):
+        for constraint in list(node.this.find_all(*_KEYS)):
+            whole = (
+                constraint.parent
+                if isinstance(constraint.parent, exp.ColumnConstraint | exp.Constraint)
+                else constraint
+            )
+            whole.pop()
+    return node
+
+
+_KEYS = (
+    exp.PrimaryKey, exp.PrimaryKeyColumnConstraint, exp.UniqueColumnConstraint, exp.ForeignKey, exp.Reference,
+)  # fmt: skip
+
+ADAPTATIONS: tuple[Adaptation, ...] = (
+    strict_try_cast, native_merge, hash_of_row, division_by_zero, unenforced_keys, words_of_duckdb,
+    order_by_all,
+)  # fmt: skip
+
+
+def adapt(statement: exp.Expression) -> exp.Expression:
+    """The statement with all adaptations."""
+    for adaptation in ADAPTATIONS:
+        statement = statement.transform(adaptation, copy=False)
+    return statement
+
+
+# ------------------------------------------------------------------------------------------ fakesnow itself
+
+_TYPES = """case
+    when columns.data_type in ('BIGINT', 'HUGEINT', 'INTEGER', 'SMALLINT', 'TINYINT', 'UBIGINT', 'UINTEGER')
+        or starts_with(columns.data_type, 'DECIMAL') then 'NUMBER'
+    when columns.data_type = 'VARCHAR' then 'TEXT'
+    when columns.data_type in ('DOUBLE', 'FLOAT') then 'FLOAT'
+    when columns.data_type = 'BLOB' then 'BINARY'
+    when starts_with(columns.data_type, 'TIMESTAMP WITH') then 'TIMESTAMP_TZ'
+    when starts_with(columns.data_type, 'TIMESTAMP') then 'TIMESTAMP_NTZ'
+    when columns.data_type = 'JSON' then 'VARIANT'
+    else columns.data_type end"""
+
+
+def install() -> None:
+    """Replace what fakesnow itself gets wrong. Once, before the first connection."""
+    _keep_sums_exact()
+    _show_snowflake_types()
+    _hide_temporary_tables()
+    _merge_natively()
+    _list_views()
+    _read_epochs_as_utc()
+    _describe_as_duckdb()
+
+
+def _describe_as_duckdb() -> None:
+    # For CREATE TABLE with columns AS SELECT *, fakesnow asks DuckDB for the columns of a query that it writes in no
+    # dialect in particular: date_trunc becomes TIMESTAMP_TRUNC, which DuckDB does not know.
+    with_star = transforms.create_table_as
+
+    def without_star(node: exp.Expression, duck_conn: DuckDBPyConnection) -> exp.Expression:
+        if isinstance(node, exp.Create) and node.kind == "TABLE" and isinstance(node.expression, exp.Query):
+            query = node.expression.unnest()
+            if isinstance(query, exp.Select) and query.is_star and isinstance(node.this, exp.Schema):
+                described = duck_conn.execute(f"describe {query.sql('duckdb')}").fetchall()
+                query.set("expressions", [exp.column(row[0]) for row in described])
+        return with_star(node, duck_conn)
+
+    transforms.create_table_as = without_star
+
+
+def _list_views() -> None:
+    # information_schema.tables had no views.
+    view = info_schema.SQL_CREATE_INFORMATION_SCHEMA_TABLES_VIEW.template
+    view = view.replace("'BASE TABLE' AS", "tables.kind AS").replace(
+        "from duckdb_tables tables",
+        """from (
+    select database_name, schema_name, table_name, estimated_size, 'BASE TABLE' as kind from duckdb_tables()
+    union all
+    select database_name, schema_name, view_name, null, 'VIEW' from duckdb_views() where not internal
+) as tables""",
+    )
+    info_schema.SQL_CREATE_INFORMATION_SCHEMA_TABLES_VIEW = Template(view)
+
+
+def _read_epochs_as_utc() -> None:
+    # fakesnow makes local time of an epoch, which is right as long as the session's time zone is UTC only.
+    sql = macros.FS_TO_TIMESTAMP.template
+    macros.FS_TO_TIMESTAMP = Template(
+        re.sub(r"cast\((to_timestamp\([^)]*\)) as TIMESTAMP\)", r"(\1 at time zone 'UTC')", sql)
+    )
+
+
+def _merge_natively() -> None:
+    # fakesnow makes three statements of a MERGE and takes two sources for one row; DuckDB's own refuses, as Snowflake.
+    transforms.merge = lambda node: [node]
+
+
+def _keep_sums_exact() -> None:
+    # fakesnow casts what is summed to DOUBLE, for texts' sake: sums of whole numbers and decimals would lose digits.
+    transforms.numeric_agg_implicit_cast = lambda node: node
+
+
+def _show_snowflake_types() -> None:
+    # information_schema.columns showed HUGEINT and other types of DuckDB for what sums and casts made.
+    view = info_schema.SQL_CREATE_GLOBAL_INFORMATION_SCHEMA_COLUMNS_VIEW
+    start, end = view.index("case when starts_with(columns.data_type"), view.index("ext_character_maximum_length as")
+    numeric = """
+    case when {types} = 'NUMBER' then
+        case when starts_with(columns.data_type, 'DECIMAL') then columns.numeric_precision else 38 end
+    end as NUMERIC_PRECISION,
+    case when {types} = 'NUMBER' then 10 end as NUMERIC_PRECISION_RADIX,
+    case when {types} = 'NUMBER' then
+        case when starts_with(columns.data_type, 'DECIMAL') then columns.numeric_scale else 0 end
+    end as NUMERIC_SCALE,
+    """.replace("{types}", _TYPES)
+    view = view[:start] + f"{_TYPES} as DATA_TYPE,\n" + view[end:]
+    start, end = view.index("case when columns.data_type='BIGINT' then 38"), view.index("COLLATION_NAME, IS_IDENTITY")
+    info_schema.SQL_CREATE_GLOBAL_INFORMATION_SCHEMA_COLUMNS_VIEW = view[:start] + numeric + view[end:]
+
+
+def _hide_temporary_tables() -> None:
+    # Temporary tables are real ones in a schema of their session; nobody may see that schema. DESCRIBE must find them.
+    hidden = f"not starts_with({{column}}, '{TEMPORARY_SCHEMA}')"
+    for name, column in (
+        ("SQL_CREATE_INFORMATION_SCHEMA_COLUMNS_VIEW", "table_schema"),
+        ("SQL_CREATE_INFORMATION_SCHEMA_TABLES_VIEW", "tables.schema_name"),
+        ("SQL_CREATE_INFORMATION_SCHEMA_SCHEMATA_VIEW", "schema_name"),
+    ):
+        view = getattr(info_schema, name).template.rstrip()
+        setattr(info_schema, name, Template(f"{view} and {hidden.format(column=column)}\n"))
+    for name, column in (
+        ("SQL_CREATE_VIEW_SHOW_SCHEMAS", "schema_name"),
+        ("SQL_CREATE_VIEW_SHOW_OBJECTS", "table_schema"),
+        ("SQL_CREATE_VIEW_SHOW_TABLES", "table_schema"),
+    ):
+        setattr(show, name, f"{getattr(show, name).rstrip()} and {hidden.format(column=column)}")
+    describe = transform_module.SQL_DESCRIBE_TABLE.template
+    transform_module.SQL_DESCRIBE_TABLE = Template(
+        describe.replace(
+            "FROM _fs_information_schema._fs_columns", "FROM _fs_global._fs_information_schema._fs_columns"
+        )
+    )

@@ -1,0 +1,105 @@
+"""The tokens of statements that sqlglot does not read completely: COPY, PUT, REMOVE, CREATE STAGE, ALTER SESSION."""
+
+import re
+
+from netflix_assets_tests.emulator.errors import compilation_error
+
+_TOKEN = re.compile(
+    r"""\s*(?:--[^\n]*\n|/\*.*?\*/|
+        (?P<token>'(?:[^'\\]|\\.|'')*'|\$\$.*?\$\$|@[^\s()'=]+|"[^"]+"(?:\."[^"]+"|\.\w+)*
+            |[\w$]+(?:\.(?:[\w$]+|"[^"]+"))*|[^\s]))""",
+    re.DOTALL | re.VERBOSE,
+)
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "b": "\b", "f": "\f"}
+_ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|.)|''", re.DOTALL)
+
+Option = str | list[str] | dict[str, "Option"]
+
+
+class Tokens:
+    """A cursor over a statement's tokens; words compare without case."""
+
+    def __init__(self, statement: str) -> None:
+        found = (match["token"] for match in _TOKEN.finditer(statement))
+        self._tokens = [token for token in found if token is not None and token != ";"]
+        self._at = 0
+
+    def peek(self, ahead: int = 0) -> str:
+        at = self._at + ahead
+        return self._tokens[at] if at < len(self._tokens) else ""
+
+    def take(self) -> str:
+        token = self.peek()
+        if not token:
+            raise compilation_error("syntax error: unexpected end of the statement")
+        self._at += 1
+        return token
+
+    def accept(self, *words: str) -> bool:
+        """Take these words if they come next."""
+        if any(self.peek(ahead).lower() != word for ahead, word in enumerate(words)):
+            return False
+        self._at += len(words)
+        return True
+
+    def expect(self, *words: str) -> None:
+        if not self.accept(*words):
+            raise compilation_error(f"syntax error: unexpected '{self.peek()}', expected '{' '.join(words)}'")
+
+    def end(self) -> None:
+        if self.peek():
+            raise compilation_error(f"syntax error: unexpected '{self.peek()}'")
+
+    def until(self, *words: str) -> list[str]:
+        """The tokens before the next of these words that stands outside of parentheses."""
+        taken: list[str] = []
+        depth = 0
+        while depth or self.peek().lower() not in words:
+            token = self.take()
+            depth += {"(": 1, ")": -1}.get(token, 0)
+            taken.append(token)
+        return taken
+
+    def options(self) -> dict[str, Option]:
+        """``name = value`` up to the end; a value is a token, a list in parentheses or options in parentheses."""
+        options: dict[str, Option] = {}
+        while self.peek() and self.peek() != ")":
+            self.accept(",")
+            name = self.take().lower()
+            self.expect("=")
+            if name in options:
+                raise compilation_error(f"duplicate option '{name}'")
+            options[name] = self._value()
+        return options
+
+    def _value(self) -> Option:
+        if not self.accept("("):
+            return self.take()
+        if self.peek(1) == "=":
+            options = self.options()
+            self.expect(")")
+            return options
+        values = []
+        while not self.accept(")"):
+            values.append(self.take())
+            if self.peek() != ")":
+                self.expect(",")
+        return values
+
+
+def text_of(token: str) -> str:
+    """What a token says: a literal without its quotes and escapes, a word as it is."""
+    if token.startswith("$$"):
+        return token[2:-2]
+    if not token.startswith("'"):
+        return token
+    return _ESCAPE.sub(_unescaped, token[1:-1])
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    escaped = match[1]
+    if escaped is None:
+        return "'"
+    if len(escaped) > 1:
+        return chr(int(escaped[1:], 16))
+    return _ESCAPES.get(escaped, escaped)

@@ -1,0 +1,214 @@
+"""What must become of a CSV file, by Python's csv module and the standard library alone.
+
+Written against docs/files.md and without any code of the product, so that the two can only agree by being right: the
+file is taken apart by ``csv.reader``, decompressed by ``gzip`` and decoded by ``bytes.decode``; values are judged by
+``int``, ``Decimal`` and ``date`` instead of the product's regular expressions.
+"""
+
+import codecs
+import csv
+import gzip
+import io
+import math
+import re
+import zlib
+from collections import Counter
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from fractions import Fraction
+
+from netflix_assets.contract import Column, Dataset
+
+LONGEST_RECORD = 2_000_000  # bytes of UTF-8 with the line end, of which there is at least one byte
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
+_BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_AFTER_THE_END = "\x01end"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What must become of a file: ``refused`` and ``ignored`` give a part of the reason, else rows and rejects.
+
+    ``rows`` counts each tuple of values that must be loaded; ``rejects`` are (number of the record, line, columns at
+    fault, text).
+    """
+
+    refused: str = ""
+    ignored: bool = False
+    record_count: int = 0
+    rows: Counter = None
+    rejects: tuple = ()
+
+
+@dataclass(frozen=True)
+class _Record:
+    line: int
+    text: str
+    fields: list[str]
+
+    @property
+    def ends(self) -> int:
+        """Bytes of the line end."""
+        return len(self.text) - len(self.text.rstrip("\r\n"))
+
+
+def judge(content: bytes, dataset: Dataset) -> Verdict:
+    """What must become of an object with this content."""
+    text, problem = _text(content, dataset.encoding)
+    if problem:
+        return Verdict(refused=problem)
+    records = _records(text, dataset.delimiter)
+    if records is None:
+        return Verdict(refused="never closed")
+    if not records:
+        return Verdict(refused="only blank lines")
+    header = records.pop(0).fields
+    wanted = [column.file_name for column in dataset.columns]
+    if any(name and header.count(name) > 1 for name in header):
+        return Verdict(refused="twice")
+    if not set(wanted) <= set(header):
+        return Verdict(refused="header")
+    if not records:
+        return Verdict(ignored=True)
+    rows, rejects = Counter(), []
+    for number, record in enumerate(records, start=1):
+        row, faulty = _judged(record, header, dataset)
+        if faulty is None:
+            rows[row] += 1
+        else:
+            rejects.append((number, record.line, ", ".join(faulty), record.text.rstrip("\r\n")))
+    tolerance = dataset.tolerance
+    if len(rejects) > max(tolerance.rejected_rows, math.floor(tolerance.rejected_share * len(records))):
+        return Verdict(refused="records break the contract")
+    return Verdict(record_count=len(records), rows=rows, rejects=tuple(rejects))
+
+
+def _text(content: bytes, encoding: str) -> tuple[str, str]:
+    """The file's text, or else what is wrong with its bytes."""
+    if content.startswith(b"\x1f\x8b"):
+        try:
+            content = gzip.decompress(content)
+        except EOFError:
+            return "", "ends early"
+        except (gzip.BadGzipFile, zlib.error):
+            return "", "gzip"
+    if encoding != "utf-8" and content.startswith(codecs.BOM_UTF8):
+        return "", "encoded in UTF-8"
+    if not encoding.startswith("utf-16") and content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "", "UTF-16"
+    try:
+        text = content.decode(encoding).removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        return "", "middle of a character" if "truncated" in error.reason else "byte 0x"
+    if text == "":
+        return "", "empty"
+    if "\0" in text:
+        return "", "NUL"
+    return text, ""
+
+
+def _records(text: str, delimiter: str) -> list[_Record] | None:
+    """All records, the header first; None where a quote is still open at the end."""
+    lines = _LINE.findall(text)
+    reader = csv.reader([*lines, _AFTER_THE_END], delimiter=delimiter)
+    found, before = [], 0
+    for fields in reader:
+        if fields and fields[-1].endswith(_AFTER_THE_END):
+            return found if fields == [_AFTER_THE_END] else None
+        if fields:
+            found.append(_Record(before + 1, "".join(lines[before : reader.line_num]), fields))
+        before = reader.line_num
+    raise AssertionError("the end mark has disappeared")
+
+
+def _judged(record: _Record, header: list[str], dataset: Dataset) -> tuple[tuple, list[str] | None]:
+    """The values of a record and None, or the columns at fault: none of them where the record as a whole is."""
+    if (
+        not _is_written_right(record.text.rstrip("\r\n"), record.fields, dataset.delimiter)
+        or len(record.fields) != len(header)
+        or len(record.text.rstrip("\r\n").encode()) + max(1, record.ends) > LONGEST_RECORD
+    ):
+        return (), []
+    values, faulty = [], []
+    for column in dataset.columns:
+        text = record.fields[header.index(column.file_name)]
+        try:
+            values.append(_value(column, text))
+        except ValueError:
+            faulty.append(column.name)
+    return tuple(values), faulty or None
+
+
+def _is_written_right(text: str, fields: list[str], delimiter: str) -> bool:
+    """Whether a record is its fields joined, each as it is, without a quote in it, or in quotes."""
+    for at, field in enumerate(fields):
+        if at:
+            if not text.startswith(delimiter):
+                return False
+            text = text[len(delimiter) :]
+        quoted = '"' + field.replace('"', '""') + '"'
+        if text.startswith('"'):
+            if not text.startswith(quoted):
+                return False
+            text = text[len(quoted) :]
+        elif '"' in field:
+            return False
+        else:
+            text = text[len(field) :]
+    return text == ""
+
+
+def _value(column: Column, text: str) -> object:
+    """The value that a text stands for. Raises: ValueError when it is none of the column's type."""
+    if text == "":
+        if column.nullable:
+            return None
+        raise ValueError
+    if column.type == "text":
+        return text
+    if not text.isascii():
+        raise ValueError
+    if column.type in ("integer", "bigint"):
+        if not text.lstrip("+-").isdigit() or text[1:].strip("0123456789"):
+            raise ValueError
+        number, bound = int(text), 2 ** (31 if column.type == "integer" else 63)
+        if not -bound <= number < bound:
+            raise ValueError
+        return number
+    if column.type == "boolean":
+        if text not in _BOOLEANS:
+            raise ValueError
+        return _BOOLEANS[text]
+    if column.type == "date":
+        return _date(text)
+    return _decimal(column.type, text)
+
+
+def _date(text: str) -> date:
+    year, month, day = text.split("-")
+    if (len(year), len(month), len(day)) != (4, 2, 2) or not (year + month + day).isdigit():
+        raise ValueError
+    return date(int(year), int(month), int(day))
+
+
+def _decimal(kind: str, text: str) -> Decimal:
+    if set(text) - set("+-.0123456789"):
+        raise ValueError
+    try:
+        number = Decimal(text)
+    except ArithmeticError as error:
+        raise ValueError from error
+    precision, scale = map(int, re.findall(r"\d+", kind))
+    exact = Fraction(number)
+    if (exact * 10**scale).denominator != 1 or abs(exact) >= 10 ** (precision - scale):
+        raise ValueError
+    return number
+
+
+def packed(content: bytes) -> bytes:
+    """As gzip, with no time in it, so that the same case has the same bytes."""
+    target = io.BytesIO()
+    with gzip.GzipFile(fileobj=target, mode="wb", mtime=0) as file:
+        file.write(content)
+    return target.getvalue()

@@ -1,0 +1,49 @@
+"""A process that brings the ratings level each time it is told to: ``python -m netflix_assets_tests.proof.loader``.
+
+Arguments: home of the local S3, bucket, warehouse file, run id, and the keys that its listing shows: of two runs at the
+same time, one may see what the other does not see yet. It says "ready", then "done" for each line that it reads.
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from netflix_assets.contract import dataset_by_id, load_sources
+from netflix_assets.ingest.level import bring_level
+from netflix_assets.ingest.objects import ObjectStore, ObjectVersion
+from netflix_assets.resources import LandingBucket
+from netflix_assets.warehouse.duckdb import DuckDBWarehouse
+
+
+class LaggingStore:
+    """The real bucket, of which some objects are not listed yet."""
+
+    def __init__(self, store: ObjectStore, keys: list[str]) -> None:
+        self.bucket = store.bucket
+        self._store = store
+        self._keys = keys
+
+    def list(self, key_prefix: str) -> list[ObjectVersion]:
+        return [listed for listed in self._store.list(key_prefix) if listed.key in self._keys]
+
+    def read(self, listed: ObjectVersion) -> Iterator[bytes]:
+        return self._store.read(listed)
+
+    def put(self, key: str, path: Path) -> None:
+        self._store.put(key, path)
+
+
+def main(home: str, bucket: str, warehouse_file: str, run_id: str, *keys: str) -> None:
+    dataset = dataset_by_id(load_sources(), "movielens/ratings")
+    file = Path(warehouse_file)
+    with LandingBucket(bucket=bucket, local_home=home).open() as store:
+        print("ready", flush=True)
+        for _ in sys.stdin:
+            with DuckDBWarehouse(file, wait_seconds=60) as warehouse:
+                seen = LaggingStore(store, list(keys))
+                bring_level(dataset, seen, warehouse, run_id, work_folder=file.with_name(run_id))
+            print("done", flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,217 @@
+"""What docs/files.md says happens to a file is what happens: nasty files (``corpus.py``) through S3 into the warehouse.
+
+Every row of its table is proved by a file of the corpus, or, where it is about more than what a file holds, by a test
+of its own here; a row that nothing proves, or whose outcome is another, fails.
+"""
+
+import re
+import time
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+
+import pytest
+
+from netflix_assets.ingest.level import bring_level
+from netflix_assets.ingest.objects import ObjectVersion
+from netflix_assets_tests.conftest import make_column, make_dataset
+from netflix_assets_tests.proof.corpus import CORPUS, HEADER, THINGS, Loads, Nasty, Refused
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "files.md"
+KEY = "shop/things.csv"
+PROVED_HERE: dict[str, str] = {}
+
+
+def proves(row: str):
+    """Mark a test as the proof of a row of the document, given by its start."""
+
+    def marked(test):
+        PROVED_HERE[row] = test.__name__
+        return test
+
+    return marked
+
+
+def documented() -> dict[str, str]:
+    """The table of the document: what the object has -> its outcome."""
+    lines = [line for line in DOCUMENT.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
+    cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
+    assert cells.pop(0) == ["What the object has", "Outcome"]
+    return dict(cells)
+
+
+def outcome_of(nasty: Nasty) -> str:
+    """The first word of the outcome in the document's own terms."""
+    if isinstance(nasty.outcome, Refused):
+        return "ignored" if nasty.outcome.ignored else "refused"
+    return "record rejected" if nasty.outcome.rejects else "loads"
+
+
+# ---------------------------------------------------------------- the document and the corpus
+
+
+def test_every_row_of_the_document_is_proved_and_every_proof_is_of_a_row():
+    rows = documented()
+    for start in {nasty.row for nasty in CORPUS} | set(PROVED_HERE):
+        assert len([row for row in rows if row.startswith(start)]) == 1, start
+    proved = tuple({nasty.row for nasty in CORPUS} | set(PROVED_HERE))
+    assert [row for row in rows if not row.startswith(proved)] == []
+
+
+def test_the_document_says_the_outcome_of_each_file():
+    rows = documented()
+    wrong = []
+    for nasty in CORPUS:
+        [said] = [outcome for row, outcome in rows.items() if row.startswith(nasty.row)]
+        found = outcome_of(nasty)
+        # A file may hold rejects beside what it is there for.
+        if not said.startswith(found) and not (found == "record rejected" and said.startswith("loads")):
+            wrong.append((nasty.what, found, said))
+    assert wrong == []
+
+
+def test_the_corpus_is_large_and_its_files_are_different():
+    assert len(CORPUS) >= 60
+    assert len({nasty.what for nasty in CORPUS}) == len(CORPUS)
+    assert len({(nasty.dataset.id, nasty.content) for nasty in CORPUS}) == len(CORPUS)
+
+
+# ---------------------------------------------------------------- the files
+
+
+@pytest.fixture
+def judged(bucket, warehouse, tmp_path) -> Iterator:
+    """What became of the files of one dataset: all in the bucket, one call. A second warehouse fits in here."""
+
+    def became(dataset, files: list[Nasty]) -> dict[str, Loads | Refused]:
+        keys = {f"{dataset.key_prefix}-{number}.csv": nasty.what for number, nasty in enumerate(files)}
+        for (key, _), nasty in zip(keys.items(), files, strict=True):
+            bucket.put(key, nasty.content)
+        report = bring_level(dataset, bucket.store, warehouse, "run-1", work_folder=tmp_path / "work")
+        found = {keys[each.listed.key]: Refused(each.reason, each.outcome == "ignored") for each in report.refused}
+        names = ", ".join(column.name for column in dataset.columns)
+        for load in report.loads:
+            rows = warehouse.execute(
+                f"select {names} from raw.{dataset.table} where _load_id = ? order by id", (load.load_id,)
+            )
+            rejects = warehouse.execute(
+                "select record_number, reason from ops.rejected_rows where dataset = ? and load_id = ? order by 1",
+                (dataset.id, load.load_id),
+            )
+            assert load.rows_in == len(rows) + len(rejects)
+            key = load.listed.key
+            warnings = [each.removeprefix(f"{key}: ") for each in report.warnings if each.startswith(f"{key}: ")]
+            found[keys[key]] = Loads(rows, tuple(rejects), "; ".join(warnings))
+        return found
+
+    return became
+
+
+DATASETS = {
+    dataset_id: list(files)
+    for dataset_id, files in groupby(
+        sorted(CORPUS, key=lambda nasty: nasty.dataset.id), key=lambda nasty: nasty.dataset.id
+    )
+}
+
+
+@pytest.mark.parametrize("dataset_id", DATASETS)
+def test_each_file_has_its_one_outcome(judged, dataset_id):
+    files = DATASETS[dataset_id]
+    found = judged(files[0].dataset, files)
+    assert set(found) == {nasty.what for nasty in files}
+    wrong = [(nasty.what, shown(nasty.outcome), shown(found[nasty.what])) for nasty in files
+             if found[nasty.what] != nasty.outcome]  # fmt: skip
+    assert wrong == []
+
+
+def shown(outcome: Loads | Refused) -> str:
+    return repr(outcome)[:1000]
+
+
+# ---------------------------------------------------------------- rows about more than one file
+
+ONE = HEADER + b"1,x\n"
+
+
+def numbers(warehouse) -> list[int]:
+    return [row[0] for row in warehouse.execute("select id from raw.shop_things_current order by id")]
+
+
+@proves("rejected records that a changed contract now takes")
+def test_rejects_that_pass_are_loaded_as_a_load_of_their_own(level, bucket, warehouse, tmp_path):
+    def rated(most: int):
+        return make_dataset(make_column("id", "integer", max=most), make_column("label", nullable=True))
+
+    bucket.put(KEY, HEADER + b"1,x\n7,y\n9,z\n")
+    level(rated(5))
+    [load] = warehouse.replay_rejects(rated(8), "replay-1", tmp_path)
+    assert (load.parent_load_id, load.rows_in, load.rows_loaded) == (1, 1, 1)
+    assert numbers(warehouse) == [1, 7]
+
+
+@proves("not one good record, where rows would be replaced")
+@pytest.mark.parametrize(("mode", "key"), [("append", KEY), ("upsert", KEY), ("overwrite", "shop/things-2.csv")])
+def test_rows_are_never_replaced_by_none(level, bucket, warehouse, mode, key):
+    dataset = THINGS.model_copy(update={"mode": mode})
+    bucket.put(KEY, ONE)
+    level(dataset)
+    bucket.put(key, HEADER + b"x,x\n")
+    [refused] = level(dataset).refused
+    assert refused.reason.startswith("none of its 1 records keeps the contract, and the rows loaded before stay")
+    assert numbers(warehouse) == [1]
+
+
+class ChangingStore:
+    """The real bucket, in which the object changes each time before it is read, so many times."""
+
+    def __init__(self, bucket, times: int) -> None:
+        self.bucket = bucket.store.bucket
+        self.list = bucket.store.list
+        self._bucket = bucket
+        self._times = times
+
+    def read(self, listed: ObjectVersion) -> Iterator[bytes]:
+        if self._times:
+            self._times -= 1
+            self._bucket.put(listed.key, HEADER + f"{self._times},changed\n".encode() * (self._times + 2))
+        return self._bucket.store.read(listed)
+
+
+@proves("an object that changes while it is read")
+def test_an_object_that_changes_is_read_again_three_times_at_most(level, bucket, warehouse):
+    bucket.put(KEY, ONE)
+    level(THINGS, store=ChangingStore(bucket, times=2))
+    assert numbers(warehouse) == [0, 0]
+    bucket.put(KEY, ONE)
+    with pytest.raises(RuntimeError, match="in each of 3 tries"):
+        level(THINGS, store=ChangingStore(bucket, times=3))
+    assert numbers(warehouse) == [0, 0]
+
+
+@proves("an object younger than two seconds in the local bucket")
+def test_a_young_object_is_waited_for(level, bucket, warehouse):
+    bucket.put(KEY, ONE)
+    [listed] = bucket.store.list(KEY)
+    level(THINGS, settle_seconds=2.0)
+    assert time.time() - listed.last_modified.timestamp() >= 2.0
+    assert numbers(warehouse) == [1]
+
+
+@proves("an object deleted from the bucket")
+def test_rows_of_a_deleted_object_stay(level, bucket, warehouse):
+    bucket.put(KEY, ONE)
+    level(THINGS)
+    bucket.delete(KEY)
+    report = level(THINGS)
+    assert [load.listed.key for load in report.deleted] == [KEY]
+    assert numbers(warehouse) == [1]
+
+
+@proves("a dataset of which no object has arrived")
+def test_a_dataset_without_objects_is_an_empty_typed_table(level, warehouse):
+    assert level(THINGS).awaited
+    relation = warehouse.describe([("raw", "shop_things")])["raw", "shop_things"]
+    assert relation.row_count == 0
+    expected = [warehouse.shown_type(kind) for kind in ("integer", "varchar")]
+    assert [relation.columns[name] for name in ("id", "label")] == expected

@@ -1,0 +1,229 @@
+"""One safeguard of the product is taken away at a time: the tests must notice, each time, or they prove nothing.
+
+Each mutation runs its tests in a process of its own, in which this module is a pytest plugin that takes the safeguard
+away before any test is collected; which one, the environment says. The same tests pass in a control run without it.
+"""
+
+import os
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable, Iterable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+VARIABLE = "NETFLIX_MUTATION"
+LEVEL = "netflix_assets_tests/ingest/test_level.py"
+GATE = "netflix_assets_tests/ingest/test_gate.py"
+DUCKDB = "netflix_assets_tests/warehouse/test_duckdb.py"
+VALUES = "netflix_assets_tests/test_values.py"
+
+
+def without_ledger_row() -> None:
+    from netflix_assets.warehouse.base import Warehouse
+
+    Warehouse._record = lambda *_, **__: None
+
+
+def without_header_check() -> None:
+    from netflix_assets.ingest import gate
+
+    def any_header(header, dataset):
+        """By place where the name is not there."""
+        names = [column.file_name for column in dataset.columns]
+        return tuple(header.index(name) if name in header else min(at, len(header) - 1)
+                     for at, name in enumerate(names)), ()  # fmt: skip
+
+    gate.compare_header = any_header
+
+
+def without_check_of_the_read() -> None:
+    from netflix_assets.ingest.objects import S3ObjectStore
+
+    def read(self, listed):
+        """Whatever the bucket has under this key by now, as much of it as arrives."""
+        yield from map(bytes, self._store.get(listed.key).stream(min_chunk_size=2**20))
+
+    S3ObjectStore.read = read
+
+
+def without_independent_count() -> None:
+    from netflix_assets.ingest.gate import RefusedError
+    from netflix_assets.warehouse.base import Warehouse
+
+    original = Warehouse._keep_rejects
+
+    @wraps(original)
+    def keep_rejects(self, dataset, staged, load_id, rows_loaded):
+        try:
+            return original(self, dataset, staged, load_id, rows_loaded)
+        except RefusedError as error:
+            if "a fault of the loader" not in error.reason:
+                raise
+            return staged.file.record_count - rows_loaded
+
+    Warehouse._keep_rejects = keep_rejects
+
+
+def without_supersession() -> None:
+    from netflix_assets.warehouse.base import Warehouse
+
+    Warehouse._supersede = lambda *_, **__: None
+
+
+def without_second_look_at_the_ledger() -> None:
+    """Under the lock, a run believes that what its plan said of the ledger is still so."""
+    from netflix_assets.warehouse.base import Warehouse
+
+    lock, current_loads = Warehouse._lock, Warehouse.current_loads
+
+    def remembering_lock(self, dataset):
+        self.has_just_locked = True
+        return lock(self, dataset)
+
+    def forgetful_current_loads(self, dataset):
+        if self.__dict__.pop("has_just_locked", False):
+            return []
+        return current_loads(self, dataset)
+
+    Warehouse._lock, Warehouse.current_loads = remembering_lock, forgetful_current_loads
+
+
+def without_value_forms() -> None:
+    from netflix_assets.warehouse import typing
+
+    typing._form_tests = lambda *_, **__: []
+
+
+def without_rollback() -> None:
+    from netflix_assets.warehouse.duckdb import DuckDBWarehouse
+
+    @contextmanager
+    def transaction(self):
+        self._connection.begin()
+        try:
+            yield
+        finally:
+            self._connection.commit()
+
+    DuckDBWarehouse.transaction = transaction
+
+
+def without_memory_of_refusals() -> None:
+    from netflix_assets.warehouse.base import RefusedObject, Warehouse
+
+    def park(self, dataset, listed, error, run_id):
+        return RefusedObject(dataset.id, listed, "ignored" if error.ignored else "refused", error.reason)
+
+    Warehouse._park = park
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """How a safeguard is taken away, and tests that notice, each of them."""
+
+    take_away: Callable[[], None]
+    noticed_by: tuple[str, ...]
+
+
+MUTATIONS = {
+    "the ledger's row": Mutation(
+        without_ledger_row,
+        (
+            f"{LEVEL}::test_the_ledger_says_what_was_loaded",
+            f"{LEVEL}::test_a_second_call_reads_and_changes_nothing",
+            f"{DUCKDB}::test_a_version_that_is_current_is_not_loaded_again_by_a_second_commit",
+        ),
+    ),
+    "the header check": Mutation(
+        without_header_check,
+        (
+            f"{GATE}::test_headers_that_are_refused",
+            f"{LEVEL}::test_refused_objects_stop_no_others_and_are_loaded_once_mended",
+        ),
+    ),
+    "the check of what was read": Mutation(
+        without_check_of_the_read,
+        (
+            f"{LEVEL}::test_an_object_that_changes_size_but_not_etag_is_not_believed",
+            f"{LEVEL}::test_fewer_bytes_than_listed_are_noticed_by_the_bucket_itself",
+            f"{LEVEL}::test_an_object_that_never_stands_still_is_an_error_and_stops_no_others",
+        ),
+    ),
+    "the count without the loader": Mutation(
+        without_independent_count,
+        (
+            f"{LEVEL}::test_a_row_that_the_loader_loses_refuses_the_object",
+            f"{LEVEL}::test_a_row_that_the_loader_loads_twice_refuses_the_object",
+        ),
+    ),
+    "the end of an overwritten version": Mutation(
+        without_supersession,
+        (
+            f"{LEVEL}::test_a_corrected_version_supersedes_the_old_load_and_raw_keeps_both",
+            f"{LEVEL}::test_content_that_returns_is_loaded_again",
+        ),
+    ),
+    "the second look at the ledger": Mutation(
+        without_second_look_at_the_ledger,
+        (f"{DUCKDB}::test_a_version_that_is_current_is_not_loaded_again_by_a_second_commit",),
+    ),
+    "the forms of values": Mutation(without_value_forms, (f"{VALUES}::test_rejected_forms",)),
+    "the rollback": Mutation(
+        without_rollback,
+        (f"{DUCKDB}::test_a_transaction_that_fails_leaves_nothing",),
+    ),
+    "the memory of refusals": Mutation(
+        without_memory_of_refusals,
+        (f"{LEVEL}::test_refusals_of_versions_that_are_gone_stay_as_history",),
+    ),
+}
+
+if VARIABLE in os.environ:
+    MUTATIONS[os.environ[VARIABLE]].take_away()
+
+
+def run(tests: Iterable[str], folder: Path, mutation: str | None = None) -> dict[str, set[str]]:
+    """Run tests in another process. Returns for each test, whatever its parameters, how they ended."""
+    report = folder / "report.xml"
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", VARIABLE))}
+    finished = subprocess.run(
+        [
+            sys.executable, "-m", "pytest", "-p", __name__, "-p", "pytest_timeout", "-p", "no:cacheprovider",
+            "-o", "addopts=-q --strict-markers", "--timeout", "60", "--basetemp", str(folder / "tests"),
+            f"--junitxml={report}", *tests,
+        ],
+        cwd=ROOT,
+        # Looking for plugins is 1.4 s of the 3.3 s that a start takes, and these tests need one of them only.
+        env={**inherited, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **({VARIABLE: mutation} if mutation else {})},
+        capture_output=True,
+        text=True,
+        check=False,
+    )  # fmt: skip
+    # 1: all could be collected, and some failed.
+    assert finished.returncode == (1 if mutation else 0), f"{mutation}: {finished.stdout}{finished.stderr}"
+    ends: dict[str, set[str]] = {}
+    for case in ElementTree.parse(report).iter("testcase"):  # noqa: S314 - written by pytest itself
+        test = f"{case.get('classname', '').replace('.', '/')}.py::{case.get('name', '').partition('[')[0]}"
+        ends.setdefault(test, set()).add(next((child.tag for child in case if child.tag != "properties"), "passed"))
+    return ends
+
+
+def test_the_tests_pass_while_all_safeguards_are_there(tmp_path):
+    tests = sorted({test for mutation in MUTATIONS.values() for test in mutation.noticed_by})
+    assert run(tests, tmp_path) == {test: {"passed"} for test in tests}
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_a_safeguard_that_is_gone_is_noticed(tmp_path, name):
+    tests = MUTATIONS[name].noticed_by
+    ends = run(tests, tmp_path, name)
+    print(f"without {name}: {ends}")
+    unnoticed = [test for test in tests if "failure" not in ends.get(test, set())]
+    assert not unnoticed, f"{name} is gone, and these tests pass: {unnoticed}; how all ended: {ends}"
+    assert not any("error" in found for found in ends.values()), f"errors are no failures: {ends}"

@@ -1,0 +1,822 @@
+"""An S3 that fails in every way, between the product and a real S3 server.
+
+What is proved: a call that fails is tried again, so often and no oftener, after delays that grow and are random; what
+cannot be mended by trying again is not tried again; an object that cannot be read stops no other; whatever happened,
+the first run after it has every version loaded exactly once; and an error names the bucket, the cause and the setting
+to look at, without a secret in it.
+"""
+
+import os
+import random
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from pathlib import Path
+from statistics import mean
+
+import pytest
+
+from netflix_assets import cli, resources
+from netflix_assets.contract import Dataset
+from netflix_assets.ingest.level import ROUNDS, LevelReport, bring_level
+from netflix_assets.ingest.objects import UNREAD_IN_A_ROW, ObjectChangedError, ObjectStore, objects_of
+from netflix_assets.ingest.retries import RETRIES, BucketError, Retries
+from netflix_assets.resources import LandingBucket
+from netflix_assets.settings import current_settings
+from netflix_assets.warehouse.duckdb import DuckDBWarehouse
+from netflix_assets_tests.conftest import Bucket, make_column, make_dataset, s3_client
+from netflix_assets_tests.proof.fault_proxy import (
+    INTERNAL_ERROR,
+    SLOW_DOWN,
+    Fault,
+    FaultProxy,
+    Response,
+    Rule,
+    changed,
+    cut,
+    error,
+    fault_proxy,
+    hang,
+    reset,
+    trickle,
+)
+
+# The product's, in a hurry. A machine that is busy may be silent for a while; only where a test lets the server be
+# silent, the limit is so short that waiting for it costs little.
+QUICK = Retries(count=3, first_delay_s=0.01, growth=4, max_delay_s=0.1, connect_s=2.0, silence_s=5.0)
+IMPATIENT = replace(QUICK, silence_s=0.5)
+TRIES = QUICK.count + 1
+HANG_S = 2 * IMPATIENT.silence_s
+FOREVER = float("inf")
+
+_GARBLED = changed(lambda response: replace(response, body=b"<ListBucketResult><Contents>"))
+LIST_FAULTS = {
+    "500": INTERNAL_ERROR,
+    "503": SLOW_DOWN,
+    "reset": reset,
+    "cut": cut(),
+    "cut by reset": cut(by_reset=True),
+    "garbled": _GARBLED,
+    "hang": hang(HANG_S),
+}
+GET_FAULTS = {
+    "500": INTERNAL_ERROR,
+    "503": SLOW_DOWN,
+    "reset": reset,
+    "cut": cut(),
+    "cut at once": cut(0.0),
+    "cut by reset": cut(by_reset=True),
+    "hang": hang(HANG_S),
+    "hang in the body": hang(HANG_S, share=0.5),
+}
+PUT_FAULTS = {"500": INTERNAL_ERROR, "503": SLOW_DOWN, "reset": reset, "hang": hang(HANG_S)}
+
+THINGS = make_dataset(make_column("thing_id", "integer"), make_column("label"))
+KEY = "shop/things.csv"
+
+
+def things(*numbers: int, label: str = "a") -> str:
+    return "thing_id,label\n" + "".join(f"{number},{label}\n" for number in numbers)
+
+
+@pytest.fixture(scope="module")
+def proxy(s3_server) -> Iterator[FaultProxy]:
+    with fault_proxy(s3_server.endpoint) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def surroundings(monkeypatch, proxy, s3_server) -> None:
+    """Quick retries, and the server's keys in the environment as a user would have them."""
+    proxy.script()
+    monkeypatch.setattr(resources, "RETRIES", QUICK)
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", s3_server.access_key_id)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3_server.secret_access_key)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+@contextmanager
+def opened(bucket: Bucket, proxy: FaultProxy, retries: Retries = QUICK) -> Iterator[ObjectStore]:
+    """A bucket through the proxy, as a step of a run opens it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(resources, "RETRIES", retries)
+        with LandingBucket(bucket=bucket.name, endpoint=proxy.endpoint).open() as store:
+            yield store
+
+
+@pytest.fixture
+def store(bucket: Bucket, proxy: FaultProxy) -> Iterator[ObjectStore]:
+    """The test's bucket, through the proxy."""
+    with opened(bucket, proxy) as through:
+        yield through
+
+
+@pytest.fixture
+def hurried(bucket: Bucket, proxy: FaultProxy) -> Iterator[ObjectStore]:
+    """The same, for tests in which the server falls silent."""
+    with opened(bucket, proxy, IMPATIENT) as through:
+        yield through
+
+
+def current_rows(warehouse: DuckDBWarehouse, dataset: Dataset = THINGS) -> list[tuple]:
+    return warehouse.execute(f"select thing_id, label from raw.{dataset.table}_current order by all")
+
+
+# ---------------------------------------------------------------- how often, and how fast
+
+
+def _all_of(store: ObjectStore) -> bytes:
+    [listed] = objects_of(THINGS, store)
+    return b"".join(store.read(listed))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [(kind, name) for kind, table in (("list", LIST_FAULTS), ("get", GET_FAULTS)) for name in table]
+)
+def test_a_read_is_tried_again_until_it_succeeds_or_the_tries_are_used_up(request, bucket, proxy, kind, name):
+    store = request.getfixturevalue("hurried" if "hang" in name else "store")
+    bucket.put(KEY, things(*range(50)))
+    fault = (LIST_FAULTS if kind == "list" else GET_FAULTS)[name]
+    proxy.script(Rule(fault, kind, times=QUICK.count))
+    assert _all_of(store) == things(*range(50)).encode()
+    assert len(proxy.seen(kind)) == TRIES
+    proxy.script(Rule(fault, kind))
+    with pytest.raises(BucketError, match=f"{TRIES} tries in") as raised:
+        _all_of(store)
+    assert len(proxy.seen(kind)) == TRIES
+    what = "listing shop/things" if kind == "list" else f"reading {KEY}"
+    assert f"s3://{bucket.name}/ at {proxy.endpoint}: {what}" in str(raised.value)
+
+
+@pytest.mark.parametrize("name", PUT_FAULTS)
+def test_an_upload_is_tried_again_until_it_succeeds_or_the_tries_are_used_up(request, bucket, proxy, tmp_path, name):
+    store = request.getfixturevalue("hurried" if "hang" in name else "store")
+    path = tmp_path / "things.csv"
+    path.write_text(things(1))
+    proxy.script(Rule(PUT_FAULTS[name], "put"))
+    with pytest.raises(BucketError, match=rf"uploading {KEY} failed .{TRIES} tries in"):
+        store.put(KEY, path)
+    assert len(proxy.seen("put")) == TRIES
+    proxy.script(Rule(PUT_FAULTS[name], "put", times=QUICK.count))
+    store.put(KEY, path)
+    assert len(proxy.seen("put")) == TRIES
+    assert _all_of(bucket.store) == things(1).encode()
+
+
+def test_a_large_upload_in_parts_is_whole_after_faults_of_every_request(bucket, store, proxy, tmp_path):
+    path = tmp_path / "things.csv"
+    path.write_bytes(os.urandom(12 * 2**20))  # three parts
+    for kind in ("put", "post"):  # the parts; the beginning and the end
+        for fault in (SLOW_DOWN, reset, *([cut()] if kind == "post" else [])):
+            proxy.script(Rule(fault, kind, times=2))
+            store.put(KEY, path)
+            assert sum(each.has_failed for each in proxy.seen(kind)) == 2
+            proxy.script()
+            assert _all_of(bucket.store) == path.read_bytes()
+            bucket.delete(KEY)
+
+
+@pytest.mark.parametrize(("kind", "fault"), [("get", SLOW_DOWN), ("list", cut())], ids=["obstore's", "ours"])
+def test_delays_grow_and_are_random(bucket, proxy, kind, fault):
+    bucket.put(KEY, things(1))
+    [listed] = objects_of(THINGS, bucket.store)
+    retries = Retries(count=6, first_delay_s=0.004, growth=4, max_delay_s=0.5)
+    gaps = []
+    for _ in range(6):
+        proxy.script(Rule(fault, kind))
+        with opened(bucket, proxy, retries) as store, pytest.raises(BucketError):
+            b"".join(store.read(listed)) if kind == "get" else store.list("shop/")
+        times = [request.at for request in proxy.seen(kind)]
+        gaps.append([after - before for before, after in pairwise(times)])
+    assert {len(each) for each in gaps} == {retries.count}
+    assert min(min(each) for each in gaps) >= retries.first_delay_s * 0.9
+    # The last delays are 32 times the first on average; what a busy machine adds is the same for all of them.
+    assert mean(each[-1] for each in gaps) > 2 * mean(each[0] for each in gaps)
+    last = [each[-1] for each in gaps]
+    assert max(last) > 1.2 * min(last)
+
+
+@pytest.mark.parametrize("name", ["cut", "cut by reset", "hang in the body"])
+def test_a_large_body_that_breaks_off_is_continued_where_it_ended(bucket, hurried, proxy, name):
+    content = os.urandom(9 * 2**20)  # more than two blocks
+    bucket.put(KEY, content)
+    proxy.script(Rule(GET_FAULTS[name], "get", times=2))
+    assert _all_of(hurried) == content
+    starts = [request.range for request in proxy.seen("get")]
+    assert starts[0] is None
+    assert all(start and start.startswith("bytes=") and not start.startswith("bytes=0-") for start in starts[1:])
+
+
+def test_an_object_may_take_as_long_as_it_likes_while_its_bytes_keep_coming(bucket, hurried, proxy):
+    bucket.put(KEY, things(*range(500)))
+    proxy.script(Rule(trickle(5 * IMPATIENT.silence_s), "get"))
+    started = time.monotonic()
+    assert _all_of(hurried) == things(*range(500)).encode()
+    assert time.monotonic() - started > 4 * IMPATIENT.silence_s
+    assert len(proxy.seen("get")) == 1
+
+
+def test_the_limits_of_the_product_itself(request, bucket, proxy):
+    """Long (200 s), so only with --cases: a silence of 30 s is tried again, a body of three minutes is continued."""
+    if request.config.getoption("--cases") is None:
+        pytest.skip("takes 200 s; runs with --cases")
+    content = {key: os.urandom(2**20) for key in ("shop/things-a.csv", "shop/things-b.csv")}
+    for key, body in content.items():
+        bucket.put(key, body)
+
+    def slow_then_cut(handler, answer):
+        response = answer()
+        handler.give(response, end=0)
+        for start in range(0, len(response.body) // 2, 4096):
+            time.sleep(200 / (len(response.body) / 2 / 4096))  # longer than obstore's limits of 30 s and 3 minutes
+            handler.send(response.body[start : start + 4096])
+
+    proxy.script(Rule(hang(RETRIES.silence_s + 5), "get", "a.csv", times=1), Rule(slow_then_cut, "get", "b.csv", 1))
+    with opened(bucket, proxy, RETRIES) as store, ThreadPoolExecutor(max_workers=2) as pool:
+        listing = objects_of(THINGS, store)
+        found = dict(zip(content, pool.map(lambda listed: b"".join(store.read(listed)), listing), strict=True))
+    assert found == content
+    hung = [each.at for each in proxy.seen("get", "a.csv")]
+    assert len(hung) == len(proxy.seen("get", "b.csv")) == 2
+    assert RETRIES.silence_s <= hung[1] - hung[0] < RETRIES.silence_s + 5
+
+
+# ---------------------------------------------------------------- what is not tried again, and what is said
+
+CANARY = "CANARY-9f3b"
+_TELLTALE = (
+    f"</Message><Token-0>{CANARY}</Token-0><AWSAccessKeyId>{CANARY}</AWSAccessKeyId>"
+    f"<StringToSign>{CANARY}</StringToSign><Message>"
+)
+PERMANENT = {
+    "403 AccessDenied": "NETFLIX_AWS_PROFILE",
+    "403 InvalidAccessKeyId": "NETFLIX_AWS_PROFILE",
+    "403 SignatureDoesNotMatch": "NETFLIX_AWS_PROFILE",
+    "400 ExpiredToken": "NETFLIX_AWS_PROFILE",
+    "403 RequestTimeTooSkewed": "clock",
+    "404 NoSuchBucket": "NETFLIX_BUCKET",
+    "400 AuthorizationHeaderMalformed": "NETFLIX_S3_REGION",
+    "301 PermanentRedirect": "NETFLIX_S3_REGION",
+}
+
+
+@pytest.mark.parametrize("kind", ["list", "get", "put"])
+@pytest.mark.parametrize("answer", PERMANENT)
+def test_what_trying_again_cannot_mend_is_tried_once_and_told_without_secrets(bucket, store, proxy, answer, kind):
+    bucket.put(KEY, things(1))
+    status, code = answer.split()
+    proxy.script(Rule(error(int(status), code, "What is wrong." + _TELLTALE), kind))
+    with pytest.raises(BucketError) as raised:
+        store.put(KEY, bucket.scratch) if kind == "put" else _all_of(store)
+    assert len(proxy.seen(kind)) == 1
+    message = str(raised.value)
+    assert PERMANENT[answer] in message
+    assert "tries" not in message
+    if status != "301":  # a redirect has no other answer than its place
+        assert f"{status} {code}: What is wrong" in message
+    whole = "".join(traceback.format_exception(raised.value)) + repr(raised.value)
+    assert CANARY not in whole
+    assert "Debug source" not in whole
+
+
+def test_wrong_keys_are_told_by_the_real_server(monkeypatch, bucket, proxy):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", CANARY)
+    with LandingBucket(bucket=bucket.name, endpoint=proxy.endpoint).open() as store, pytest.raises(BucketError) as told:
+        store.list("shop/")
+    assert len(proxy.seen("list")) == 1
+    assert "403 SignatureDoesNotMatch" in str(told.value)
+    assert "NETFLIX_AWS_PROFILE" in str(told.value)
+    assert CANARY not in "".join(traceback.format_exception(told.value))
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "cause"),
+    [
+        ("http://someone:CANARY-9f3b@127.0.0.1:9", "Connection refused"),
+        ("http://no-such-host.invalid", "lookup"),
+        ("https://127.0.0.1:{port}", ""),  # TLS to a server without
+    ],
+)
+def test_an_endpoint_that_does_not_answer_is_told(bucket, proxy, endpoint, cause):
+    address = endpoint.format(port=proxy.port)
+    with LandingBucket(bucket=bucket.name, endpoint=address).open() as store, pytest.raises(BucketError) as told:
+        store.list("shop/")
+    message = str(told.value)
+    assert "NETFLIX_S3_ENDPOINT" in message
+    assert f"{TRIES} tries" in message
+    assert cause in message
+    assert address.rpartition("/")[2].rpartition("@")[2] in message
+    assert CANARY not in "".join(traceback.format_exception(told.value))
+
+
+def test_no_credentials_and_an_unknown_profile_are_told(monkeypatch, bucket, proxy):
+    with pytest.raises(BucketError, match=r"profile .nobody.*NETFLIX_AWS_PROFILE"):
+        LandingBucket(bucket=bucket.name, endpoint=proxy.endpoint, profile="nobody").open().__enter__()
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    with pytest.raises(BucketError, match=r"no credentials.*NETFLIX_AWS_PROFILE"):
+        LandingBucket(bucket=bucket.name, endpoint=proxy.endpoint).open().__enter__()
+
+
+def test_credentials_that_cannot_be_renewed_are_told(monkeypatch, bucket, proxy, tmp_path):
+    config = tmp_path / "config"
+    config.write_text(f"[profile late]\ncredential_process = {sys.executable} -c 'raise SystemExit(1)'\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    with pytest.raises(BucketError, match="NETFLIX_AWS_PROFILE"):  # noqa: SIM117
+        with LandingBucket(bucket=bucket.name, endpoint=proxy.endpoint, profile="late").open() as store:
+            store.list("shop/")
+    assert proxy.seen() == []
+
+
+# ---------------------------------------------------------------- one object and the others
+
+
+def test_an_object_that_cannot_be_read_stops_no_other(level, bucket, store, proxy, warehouse):
+    for number in range(4):
+        bucket.put(f"shop/things-{number}.csv", things(number))
+    proxy.script(Rule(INTERNAL_ERROR, "get", "things-1"), Rule(error(403, "AccessDenied"), "get", "things-2"))
+    report = level(THINGS, store=store)
+    assert [load.listed.key for load in report.loads] == ["shop/things-0.csv", "shop/things-3.csv"]
+    assert [listed.key for listed, _ in report.unread] == ["shop/things-1.csv", "shop/things-2.csv"]
+    proxy.script()
+    assert [load.listed.key for load in level(THINGS, store=store).loads] == ["shop/things-1.csv", "shop/things-2.csv"]
+    assert current_rows(warehouse) == [(number, "a") for number in range(4)]
+
+
+def test_a_server_that_fails_for_every_object_is_found_out_after_a_few(level, bucket, store, proxy, warehouse):
+    for number in range(UNREAD_IN_A_ROW + 4):
+        bucket.put(f"shop/things-{number}.csv", things(number))
+    proxy.script(Rule(SLOW_DOWN, "get"))
+    report = level(THINGS, store=store)
+    assert len(proxy.seen("get")) == UNREAD_IN_A_ROW * TRIES
+    assert len(report.unread) == UNREAD_IN_A_ROW + 4
+    assert "was not tried" in str(report.unread[-1][1])
+    # What is forbidden is known at once, and says nothing about the objects after it.
+    proxy.script(Rule(error(403, "AccessDenied"), "get", "things-[0-4]"))
+    with opened(bucket, proxy) as anew:
+        assert [load.listed.key for load in level(THINGS, store=anew).loads] == [
+            f"shop/things-{number}.csv" for number in range(5, UNREAD_IN_A_ROW + 4)
+        ]
+
+
+def test_an_object_that_is_overwritten_while_its_body_breaks_off_is_loaded_as_it_is_now(
+    level, bucket, store, proxy, warehouse
+):
+    bucket.put(KEY, things(1, 2, 3))
+
+    def overwrite_and_cut(handler, answer):
+        response = answer()
+        bucket.put(KEY, things(4, 5, 6, label="b"))
+        handler.give(response, end=len(response.body) // 2)
+
+    proxy.script(Rule(overwrite_and_cut, "get", times=1))
+    assert len(level(THINGS, store=store).loads) == 1
+    assert current_rows(warehouse) == [(4, "b"), (5, "b"), (6, "b")]
+    assert warehouse.execute(f"select count(*) from raw.{THINGS.table}") == [(3,)]
+
+
+def _other_etag(response: Response) -> Response:
+    headers = [(name, '"0123456789abcdef"' if name.lower() == "etag" else value) for name, value in response.headers]
+    return replace(response, headers=headers)
+
+
+def _shorter(response: Response) -> Response:
+    return replace(response, body=response.body[:-5])
+
+
+@pytest.mark.parametrize("lie", [_other_etag, _shorter])
+def test_an_answer_that_is_not_the_listed_object_is_never_loaded(level, bucket, store, proxy, warehouse, lie):
+    bucket.put(KEY, things(1, 2))
+    bucket.put("shop/things-2.csv", things(3))
+    proxy.script(Rule(changed(lie), "get", "things.csv"))
+    with pytest.raises(ObjectChangedError, match=f"in each of {ROUNDS} tries"):
+        level(THINGS, store=store)
+    assert len(proxy.seen("get", "things.csv")) == ROUNDS
+    assert current_rows(warehouse) == [(3, "a")]
+    proxy.script(Rule(changed(lie), "get", "things.csv", times=ROUNDS - 1))
+    assert len(level(THINGS, store=store).loads) == 1
+    assert current_rows(warehouse) == [(1, "a"), (2, "a"), (3, "a")]
+
+
+# ---------------------------------------------------------------- listings
+
+
+def _stale(proxy: FaultProxy, store: ObjectStore, folder: str = "shop/") -> Fault:
+    """The listing of this moment, to be given again later."""
+    kept: list[bytes] = []
+
+    def keep(response: Response) -> Response:
+        kept.append(response.body)
+        return response
+
+    proxy.script(Rule(changed(keep), "list", times=1))
+    store.list(folder)
+    proxy.script()
+    [body] = kept
+    return changed(lambda response: replace(response, body=body))
+
+
+def test_a_stale_listing_loads_nothing_that_is_gone_and_loses_nothing(level, bucket, store, proxy, warehouse):
+    for name in ("kept", "overwritten", "deleted"):
+        bucket.put(f"shop/things-{name}.csv", things(1, label=name))
+    level(THINGS, store=store)
+    before = current_rows(warehouse)
+    stale = _stale(proxy, store)
+    bucket.put("shop/things-overwritten.csv", things(1, label="anew"))
+    bucket.put("shop/things-new.csv", things(1, label="new"))
+    bucket.delete("shop/things-deleted.csv")
+    proxy.script(Rule(stale, "list"))
+    assert level(THINGS, store=store).loads == []
+    assert current_rows(warehouse) == before
+    proxy.script()
+    assert len(level(THINGS, store=store).loads) == 2
+    # After that the old one again: it has a version that is not there any more, and one loaded that it does not know.
+    proxy.script(Rule(stale, "list"))
+    with pytest.raises(ObjectChangedError, match=r"things-overwritten.csv changed"):
+        level(THINGS, store=store)
+    proxy.script(Rule(stale, "list", times=ROUNDS - 1))
+    assert level(THINGS, store=store).loads == []
+    rows = sorted((1, label) for label in ("kept", "anew", "deleted", "new"))
+    assert current_rows(warehouse) == rows
+    assert warehouse.execute(f"select count(*) from raw.{THINGS.table}") == [(5,)]
+
+
+def test_an_object_that_was_deleted_before_it_could_be_loaded_is_no_row(level, bucket, store, proxy, warehouse):
+    bucket.put(KEY, things(1))
+    bucket.put("shop/things-2.csv", things(2))
+    stale = _stale(proxy, store)
+    bucket.delete(KEY)
+    proxy.script(Rule(stale, "list"))
+    with pytest.raises(ObjectChangedError, match="was deleted after it had been listed"):
+        level(THINGS, store=store)
+    proxy.script()
+    assert level(THINGS, store=store).loads == []
+    assert current_rows(warehouse) == [(2, "a")]
+
+
+def test_a_listing_whose_second_page_fails_is_whole_or_an_error(level, bucket, proxy, s3_server, warehouse):
+    count = 1_005  # the server gives 1,000 a page, as S3 does
+    folder = s3_server.folder / bucket.name / "shop"
+    folder.mkdir()
+    for number in range(count):
+        (folder / f"things-{number:04}.csv").write_text(things(number))
+    deadline = time.monotonic() + 20
+    with opened(bucket, proxy, replace(QUICK, silence_s=30)) as store:
+        while len(objects_of(THINGS, store)) < count:  # the server looks at its folder once a second
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        for fault in (SLOW_DOWN, cut()):
+            proxy.script(Rule(fault, "list", times=2, is_first_page=False))
+            assert len(objects_of(THINGS, store)) == count
+            assert sum(request.has_failed for request in proxy.seen("list")) == 2
+            proxy.script(Rule(fault, "list", is_first_page=False))
+            with pytest.raises(BucketError, match=f"{TRIES} tries"):
+                level(THINGS, store=store)
+    assert current_rows(warehouse) == []  # a part of a listing is none
+
+
+# ---------------------------------------------------------------- a file that is still being copied
+
+
+@contextmanager
+def copied_slowly(path: Path, content: str, seconds: float, pieces: int = 10) -> Iterator[threading.Thread]:
+    """A file that grows in the folder of the local S3, as a copy over a slow line makes it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+
+    def copy() -> None:
+        step = -(-len(content) // pieces)
+        with path.open("w") as file:
+            for start in range(0, len(content), step):
+                file.write(content[start : start + step])
+                file.flush()
+                time.sleep(seconds / pieces)
+
+    thread = threading.Thread(target=copy)
+    thread.start()
+    try:
+        yield thread
+    finally:
+        thread.join()
+
+
+def test_a_file_that_is_still_being_copied_is_waited_for(level, bucket, store, s3_server, warehouse):
+    content = things(*range(2_000))
+    with copied_slowly(s3_server.folder / bucket.name / KEY, content, seconds=2.5) as copying:
+        deadline = time.monotonic() + 10
+        while not objects_of(THINGS, store):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert copying.is_alive()  # or there was nothing to wait for
+        report = level(THINGS, store=store, settle_seconds=1.5)
+        assert not copying.is_alive()
+    assert [load.rows_loaded for load in report.loads] == [2_000]
+    assert current_rows(warehouse) == [(number, "a") for number in range(2_000)]
+
+
+def test_runs_that_do_not_wait_end_with_the_whole_file_all_the_same(level, bucket, store, s3_server, warehouse):
+    content = things(*range(2_000))
+    with copied_slowly(s3_server.folder / bucket.name / KEY, content, seconds=2.5) as copying:
+        while copying.is_alive():
+            with suppress(ObjectChangedError):
+                level(THINGS, store=store)
+            time.sleep(0.2)
+    deadline = time.monotonic() + 10
+    while [listed.size for listed in objects_of(THINGS, store)] != [len(content)]:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    level(THINGS, store=store)
+    assert current_rows(warehouse) == [(number, "a") for number in range(2_000)]
+    assert level(THINGS, store=store).loads == []
+
+
+# ---------------------------------------------------------------- random scenarios
+
+DATASETS = (
+    make_dataset(make_column("thing_id", "integer"), make_column("label"), source="north"),
+    make_dataset(make_column("thing_id", "integer"), make_column("label"), source="south", mode="upsert",
+                 key=("thing_id",)),
+    make_dataset(make_column("thing_id", "integer"), make_column("label"), source="west"),
+)  # fmt: skip
+
+
+@dataclass
+class Planned:
+    """A random script: the rules, and what has to come of it."""
+
+    rules: list[Rule] = field(default_factory=list)
+    bounded: dict[tuple[str, str], int] = field(default_factory=dict)  # (kind, key) -> how often it fails
+    unread: set[str] = field(default_factory=set)
+    unlisted: set[str] = field(default_factory=set)
+
+
+class World:
+    """A bucket with objects of several datasets, what was put into it, and a warehouse that is brought level."""
+
+    def __init__(self, rng: random.Random, bucket: Bucket, client, proxy: FaultProxy, folder: Path) -> None:
+        self.rng = rng
+        self.bucket = bucket
+        self.client = client
+        self.proxy = proxy
+        self.folder = folder
+        self.live: dict[str, dict[str, list[tuple[int, str]]]] = {each.id: {} for each in DATASETS}
+        self.gone: dict[str, list[tuple[int, str]]] = {each.id: [] for each in DATASETS}
+        self.put_etags: set[tuple[str, str]] = set()
+        self.numbers = iter(range(10**9))
+
+    def put(self, dataset: Dataset, key: str) -> None:
+        version = next(self.numbers)
+        # Other numbers in each object and version, so that no row can stand for another.
+        rows = [(version * 1_000 + number, f"v{version}") for number in range(self.rng.choice((1, 3, 300)))]
+        body = "thing_id,label\n" + "".join(f"{number},{label}\n" for number, label in rows)
+        answer = self.client.put_object(Bucket=self.bucket.name, Key=key, Body=body.encode())
+        self.put_etags.add((key, answer["ETag"].strip('"')))
+        self.live[dataset.id][key] = rows
+
+    def fill(self) -> None:
+        for dataset in DATASETS:
+            for number in range(self.rng.randint(1, 4)):
+                self.put(dataset, f"{dataset.key_prefix}-{number}.csv")
+
+    def change(self, loaded: set[str]) -> None:
+        """Objects are overwritten, deleted (those that are loaded: their rows stay) and added."""
+        for dataset in DATASETS:
+            live = self.live[dataset.id]
+            for key in sorted(live):
+                fate = self.rng.random()
+                if fate < 0.3:
+                    self.put(dataset, key)
+                elif fate < 0.5 and key in loaded:
+                    self.client.delete_object(Bucket=self.bucket.name, Key=key)
+                    self.gone[dataset.id] += live.pop(key)
+            if self.rng.random() < 0.5:
+                self.put(dataset, f"{dataset.key_prefix}-new-{next(self.numbers)}.csv")
+
+    def script(self) -> Planned:
+        """Some calls fail, for a while or for ever; of the objects of a dataset too few to give up."""
+        planned = Planned()
+        for dataset in DATASETS:
+            self._plan(planned, "list", dataset.key_prefix.rpartition("/")[0] + "/", LIST_FAULTS, 0.3)
+            endless = 0
+            for key in self.live[dataset.id]:
+                self._plan(planned, "get", key, GET_FAULTS, 0.6, may_last=endless < UNREAD_IN_A_ROW - 1)
+                endless += key in planned.unread
+        return planned
+
+    def _plan(
+        self, planned: Planned, kind: str, key: str, faults: dict[str, Fault], share: float, may_last: bool = True
+    ) -> None:
+        if self.rng.random() > share:
+            return
+        names = [name for name in faults if "hang" not in name or self.rng.random() < 0.3]
+        if may_last and self.rng.random() < 0.3:
+            planned.rules.append(Rule(faults[self.rng.choice(names)], kind, f"^{key}$"))
+            (planned.unlisted if kind == "list" else planned.unread).add(key)
+            return
+        total = self.rng.randint(1, QUICK.count)
+        first = self.rng.randint(0, total)
+        for times in (first, total - first):
+            if times:
+                planned.rules.append(Rule(faults[self.rng.choice(names)], kind, f"^{key}$", times))
+        planned.bounded[kind, key] = total
+
+    def run(self, warehouse: DuckDBWarehouse) -> dict[str, LevelReport | Exception]:
+        """Every dataset once, as the steps of a run do it: each with the bucket opened anew."""
+        outcomes: dict[str, LevelReport | Exception] = {}
+        for dataset in DATASETS:
+            with opened(self.bucket, self.proxy, IMPATIENT) as store:
+                try:
+                    outcomes[dataset.id] = bring_level(dataset, store, warehouse, "run", work_folder=self.folder)
+                except (BucketError, ObjectChangedError) as failure:
+                    outcomes[dataset.id] = failure
+        return outcomes
+
+    def check(self, warehouse: DuckDBWarehouse, *, is_level: bool) -> set[str]:
+        """Whatever happened: no version twice, none that never was; and when level, exactly the rows that count."""
+        loads = [load.listed for dataset in DATASETS for load in warehouse.loads(dataset)]
+        versions = [(listed.key, listed.etag) for listed in loads]
+        assert len(versions) == len(set(versions))
+        assert set(versions) <= self.put_etags
+        for dataset in DATASETS:
+            rows = current_rows(warehouse, dataset)
+            assert len(rows) == len(set(rows))
+            if is_level:
+                expected = [row for each in self.live[dataset.id].values() for row in each] + self.gone[dataset.id]
+                assert rows == sorted(expected)
+        return {listed.key for listed in loads}
+
+
+def _check_outcomes(world: World, planned: Planned, outcomes: dict[str, LevelReport | Exception]) -> None:
+    """What can be mended by trying again is mended, with so many tries; what cannot is named, and only that."""
+    for dataset in DATASETS:
+        folder = dataset.key_prefix.rpartition("/")[0] + "/"
+        outcome = outcomes[dataset.id]
+        lists, gets = world.proxy.seen("list", f"^{folder}$"), world.proxy.seen("get", f"^{folder}")
+        if folder in planned.unlisted:
+            assert isinstance(outcome, BucketError), outcome
+            assert (len(lists), len(gets)) == (TRIES, 0)
+            continue
+        assert isinstance(outcome, LevelReport), outcome
+        live = set(world.live[dataset.id])
+        assert {listed.key for listed, _ in outcome.unread} == planned.unread & live
+        assert all(f"reading {listed.key}" in str(error) for listed, error in outcome.unread)
+        assert {load.listed.key for load in outcome.loads} == live - planned.unread
+        for key in live:
+            failures = QUICK.count if key in planned.unread else planned.bounded.get(("get", key), 0)
+            assert len([each for each in gets if each.key == key]) == failures + 1, key
+        # One listing, and one more for each object whose body ended early for good.
+        failures = planned.bounded.get(("list", folder), 0)
+        assert failures + 1 <= len(lists) <= failures + 1 + len(planned.unread & live)
+
+
+def test_random_faults_lose_nothing_and_load_nothing_twice(cases, s3_server, proxy, tmp_path):
+    client = s3_client(s3_server)
+    for case in range(cases(4)):
+        rng = random.Random(f"s3-faults-{case}")  # noqa: S311
+        bucket = Bucket(f"faults-{case}", s3_server.home, None, tmp_path / "upload")
+        client.create_bucket(Bucket=bucket.name)
+        folder = tmp_path / str(case)
+        folder.mkdir()
+        world = World(rng, bucket, client, proxy, folder)
+        with DuckDBWarehouse(folder / "warehouse.duckdb", wait_seconds=0) as warehouse:
+            try:
+                _scenario(world, warehouse)
+            except BaseException as failure:
+                failure.add_note(f"case {case}")
+                raise
+
+
+def _scenario(world: World, warehouse: DuckDBWarehouse) -> None:
+    world.fill()
+    planned = world.script()
+    world.proxy.script(*planned.rules)
+    _check_outcomes(world, planned, world.run(warehouse))
+    world.check(warehouse, is_level=False)
+    listings = _listings(world)
+    world.run(warehouse)
+    loaded = world.check(warehouse, is_level=True)
+    # Then the bucket changes, while it still shows some of what was before, and fails.
+    world.change(loaded)
+    stale = [Rule(fault, "list", f"^{folder}$", world.rng.choice((1, 2, FOREVER))) for folder, fault in listings]
+    chosen = [rule for rule in stale if world.rng.random() < 0.5]
+    world.proxy.script(*chosen, *world.script().rules)
+    world.run(warehouse)
+    world.check(warehouse, is_level=False)
+    world.proxy.script()
+    assert all(isinstance(each, LevelReport) for each in world.run(warehouse).values())
+    world.check(warehouse, is_level=True)
+    world.proxy.script()
+    world.run(warehouse)
+    assert world.proxy.seen("get") == []
+    world.check(warehouse, is_level=True)
+
+
+def _listings(world: World) -> Sequence[tuple[str, Fault]]:
+    """The listing of each dataset as it is now, to be given again later."""
+    found = []
+    with opened(world.bucket, world.proxy) as store:
+        for dataset in DATASETS:
+            folder = dataset.key_prefix.rpartition("/")[0] + "/"
+            found.append((folder, _stale(world.proxy, store, folder)))
+    return found
+
+
+# ---------------------------------------------------------------- the command
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One home for all commands, so that dbt is parsed once."""
+    return tmp_path_factory.mktemp("home")
+
+
+@dataclass(frozen=True)
+class Done:
+    code: int
+    output: str
+
+
+@pytest.fixture
+def command(monkeypatch, capsys, home, bucket, proxy):
+    """Run `netflix-assets` in this process (its imports cost 5 s), with the bucket at the proxy."""
+
+    def run(*arguments: str, **environment: str) -> Done:
+        monkeypatch.setenv("NETFLIX_HOME", str(home))
+        monkeypatch.setenv("NETFLIX_BUCKET", bucket.name)
+        monkeypatch.setenv("NETFLIX_S3_ENDPOINT", proxy.endpoint)
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "argv", ["netflix-assets", *arguments])
+        current_settings.cache_clear()
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        current_settings.cache_clear()
+        said = capsys.readouterr()
+        return Done(ended.value.code or 0, " ".join((said.out + said.err).split()))
+
+    return run
+
+
+RUN = ("run", "--select", "raw/movielens/tags")
+TAGS = "userId,movieId,tag,timestamp\n1,2,fine,1600000000\n"
+
+
+def test_the_command_tells_in_a_line_why_the_bucket_fails(command, home, bucket, proxy):
+    bucket.put("movielens/tags.csv", TAGS)
+    forbidden = error(403, "AccessDenied", "User is not authorized." + _TELLTALE)
+    for rules, environment, expected in (
+        ([], {"NETFLIX_S3_ENDPOINT": f"http://me:{CANARY}@127.0.0.1:9"}, "Connection refused. Is NETFLIX_S3_ENDPOINT"),
+        ([], {"NETFLIX_BUCKET": "no-such-bucket"}, "404 NoSuchBucket"),
+        ([Rule(forbidden, "list")], {}, "403 AccessDenied: User is not authorized. Are the credentials right"),
+        ([Rule(SLOW_DOWN, "list")], {}, f"listing movielens/tags* failed ({TRIES} tries in 0 s): 503 SlowDown"),
+        ([Rule(SLOW_DOWN, "get")], {}, f"reading movielens/tags.csv failed ({TRIES} tries in 0 s): 503 SlowDown"),
+    ):
+        proxy.script(*rules)
+        done = command(*RUN, **environment)
+        assert done.code == 1, done.output
+        assert expected in done.output
+        assert f"s3://{environment.get('NETFLIX_BUCKET', bucket.name)}/ at http://127.0.0.1:" in done.output
+        assert "Traceback" not in done.output
+        assert CANARY not in done.output
+    # Nor is it in what Dagster keeps: messages, stack traces and causes of every event.
+    kept = b"".join(path.read_bytes() for path in (home / "dagster").rglob("*") if path.is_file())
+    assert b"AccessDenied" in kept
+    assert CANARY.encode() not in kept
+    proxy.script()
+    assert command(*RUN).code == 0
+
+
+def test_the_command_without_credentials_or_with_a_wrong_profile_says_so(command, monkeypatch, bucket, proxy, tmp_path):
+    path = tmp_path / "tags.csv"
+    path.write_text(TAGS)
+    for arguments in (RUN, ("land", str(path))):
+        done = command(*arguments, NETFLIX_AWS_PROFILE="nobody")
+        assert (done.code, "Traceback" in done.output) == (1, False)
+        assert "profile (nobody) could not be found. Set NETFLIX_AWS_PROFILE" in done.output
+    monkeypatch.delenv("NETFLIX_AWS_PROFILE")
+    proxy.script(Rule(error(400, "ExpiredToken", "The provided token has expired."), "put"))
+    done = command("land", str(path))
+    assert (done.code, "Traceback" in done.output) == (1, False)
+    assert "uploading movielens/tags.csv failed: 400 ExpiredToken: The provided token has expired" in done.output
+
+
+def test_the_run_names_the_object_it_could_not_read_and_has_loaded_the_others(command, bucket, proxy):
+    for number in range(3):
+        bucket.put(f"movielens/tags-{number}.csv", TAGS.replace("1,2", f"{number + 1},2"))
+    proxy.script(Rule(cut(), "get", "tags-1"))
+    failed = command(*RUN)
+    assert failed.code == 1
+    assert "reading movielens/tags-1.csv" in failed.output
+    assert "the answer ended before its end" in failed.output
+    proxy.script()
+    assert command(*RUN).code == 0
+    assert [request.key for request in proxy.seen("get")] == ["movielens/tags-1.csv"]

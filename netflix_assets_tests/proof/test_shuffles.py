@@ -1,0 +1,364 @@
+"""Order does not matter: the same object versions, in any order and cut anywhere by builds, make the same tables.
+
+Every order ends with the same bucket. Its raw rows, every table and view of dbt and what is kept out must equal those
+of a warehouse that sees the final bucket only and is built once, from nothing. The same is proven of a full refresh and
+of a rebuild by the commands, of the histories in the snapshots, and of two processes that load at the same time.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from netflix_assets.contract import Dataset, all_datasets, dataset_by_id, load_sources
+from netflix_assets.ingest.level import bring_level
+from netflix_assets.ingest.objects import ObjectStore, objects_of
+from netflix_assets.resources import LandingBucket
+from netflix_assets.warehouse.duckdb import DuckDBWarehouse
+from netflix_assets_tests.proof.arrivals import CHAINS, TAGS, Put, Step, final_bucket, order, random, shuffled, strict
+from netflix_assets_tests.proof.quick_dbt import QuickDbt
+
+DATASETS = all_datasets(load_sources())
+TAGS_DATASET = dataset_by_id(load_sources(), "movielens/tags")
+RATINGS = dataset_by_id(load_sources(), "movielens/ratings")
+
+# Columns that are not compared, and why; so are models tagged run_dependent, which describe runs and loads.
+LEFT_OUT = {
+    "_load_id": "the load that brought the row: load ids follow the order of commits, which is what is shuffled",
+    "reason": "of a rejected record: it names the bounds of the contract of that time, which the orders widen",
+}
+
+Tables = dict[str, list[str]]
+
+
+@pytest.fixture(scope="module")
+def dbt(tmp_path_factory: pytest.TempPathFactory) -> QuickDbt:
+    return QuickDbt(tmp_path_factory.mktemp("quick_dbt"))
+
+
+@dataclass
+class Place:
+    """A bucket and a warehouse of their own, and what happens to them."""
+
+    store: ObjectStore
+    home: Path
+    dbt: QuickDbt
+    is_strict: bool = False
+
+    @contextmanager
+    def warehouse(self) -> Iterator[DuckDBWarehouse]:
+        with DuckDBWarehouse(self.home / "warehouse.duckdb", wait_seconds=0) as warehouse:
+            yield warehouse
+
+    def contract(self, dataset: Dataset) -> Dataset:
+        return strict(dataset) if self.is_strict else dataset
+
+    def put(self, put: Put) -> None:
+        upload = self.home / "upload"
+        upload.write_bytes(put.content)
+        self.store.put(put.key, upload)
+
+    def level(self, datasets: Sequence[Dataset] = DATASETS) -> None:
+        with self.warehouse() as warehouse:
+            for dataset in datasets:
+                bring_level(self.contract(dataset), self.store, warehouse, "run", work_folder=self.home / "work")
+
+    def replay(self) -> None:
+        """What the commands replay and rejects replay do, for every dataset."""
+        with self.warehouse() as warehouse:
+            for dataset in DATASETS:
+                warehouse.prepare(dataset)
+                warehouse.forget_refusals(dataset, objects_of(dataset, self.store))
+                (self.home / "replay").mkdir(exist_ok=True)
+                warehouse.replay_rejects(self.contract(dataset), "replay", self.home / "replay")
+
+    def rebuild(self, dataset: Dataset) -> None:
+        with self.warehouse() as warehouse:
+            warehouse.prepare(dataset)
+            warehouse.forget_dataset(dataset)
+        self.level([dataset])
+
+    def build(self, *arguments: str) -> None:
+        self.level()
+        self.dbt.build(self.home, *arguments)
+
+    def listing(self) -> list[tuple[str, str]]:
+        return [(listed.key, listed.etag) for dataset in DATASETS for listed in objects_of(dataset, self.store)]
+
+    def tables(self) -> Tables:
+        """All that must not depend on the order: name -> rows as text, sorted."""
+        relations = [*(f"raw.{dataset.table}_current" for dataset in DATASETS), *self.dbt.relations()]
+        with self.warehouse() as warehouse:
+            found = {name: _rows(warehouse, name) for name in relations}
+            kept_out = ("dataset", "object_key", "record_number", "line_number", "column_name", "raw_text")
+            found["open rejects"] = sorted(repr([row[name] for name in kept_out]) for row in warehouse.rejected_rows())
+            found["refused objects"] = sorted(
+                repr((each.listed.version[1:], each.outcome, each.reason))
+                for dataset in DATASETS
+                for each in warehouse.refused_objects(dataset)
+            )
+        return found
+
+    def load_ids(self, dataset: Dataset) -> list[int]:
+        with self.warehouse() as warehouse:
+            return [load.load_id for load in warehouse.loads(dataset)]
+
+    def ledger(self) -> list[tuple]:
+        with self.warehouse() as warehouse:
+            return warehouse.execute(
+                "select dataset, load_id, object_key, etag, parent_load_id from ops.loads order by all"
+            )
+
+
+def _rows(warehouse: DuckDBWarehouse, relation: str) -> list[str]:
+    columns = [row[0] for row in warehouse.execute(f"describe {relation}")]
+    kept = ", ".join(f'"{column}"' for column in columns if column not in LEFT_OUT)
+    return sorted(map(repr, warehouse.execute(f"select {kept} from {relation}")))
+
+
+def digest(tables: Tables) -> str:
+    return hashlib.sha256(repr(sorted(tables.items())).encode()).hexdigest()
+
+
+@contextmanager
+def place(bucket, folder: Path, name: str, dbt: QuickDbt) -> Iterator[Place]:
+    """A place under a prefix of the test's bucket; its folder is removed at the end."""
+    home = folder / name
+    home.mkdir()
+    with LandingBucket(bucket=bucket.name, prefix=f"{name}/", local_home=str(bucket.home)).open() as store:
+        yield Place(store, home, dbt)
+    shutil.rmtree(home)
+
+
+# ---------------------------------------------------------------- any order
+
+
+def go_through(steps: Sequence[Step], at: Place) -> None:
+    """Do what the steps say; after each build the facts must hold the winners of the rows there are."""
+    at.is_strict = True
+    for step in steps:
+        if isinstance(step, Put):
+            at.put(step)
+            continue
+        match step.name:
+            case "widen":
+                at.is_strict = False
+            case "level":
+                at.level()
+            case "replay":
+                at.replay()
+            case "rebuild":
+                at.rebuild(dataset_by_id(load_sources(), step.of))
+            case "build":
+                at.build()
+                _assert_winners(at)
+            case "build facts":
+                at.build("--select", *at.dbt.stateful())
+                _assert_winners(at)
+            case "full refresh":
+                at.build("--full-refresh")
+                _assert_winners(at)
+            case other:
+                raise AssertionError(other)
+
+
+def _assert_winners(at: Place) -> None:
+    """The facts are what plain Python takes from the raw rows: the last by its time, then by key, then by value."""
+    with at.warehouse() as warehouse:
+        ratings = warehouse.execute(
+            "select user_id, movie_id, rated_at_epoch_s, _object_key, rating from raw.movielens_ratings_current"
+        )
+        scores = warehouse.execute(
+            "select movie_id, tag_id, _object_key, relevance from raw.movielens_genome_scores_current"
+        )
+        fct_ratings = warehouse.execute("select user_id, movie_id, epoch(rated_at), rating from core.fct_ratings")
+        fct_scores = warehouse.execute("select movie_id, tag_id, relevance from core.fct_genome_scores")
+    expected = {row[:2]: (row[2], row[4]) for row in sorted(ratings, key=lambda row: row[2:])}
+    assert sorted(fct_ratings) == sorted((*key, *value) for key, value in expected.items())
+    assert sorted(fct_scores) == sorted({row[:2]: (*row[:2], row[3]) for row in sorted(scores)}.values())
+
+
+@pytest.fixture
+def reference(bucket, tmp_path, dbt) -> tuple[Tables, list[tuple[str, str]]]:
+    """The tables of a warehouse that has only seen the final bucket, and that bucket's listing."""
+    with place(bucket, tmp_path, "reference", dbt) as fresh:
+        for put in final_bucket():
+            fresh.put(put)
+        fresh.build("--full-refresh")
+        return fresh.tables(), fresh.listing()
+
+
+def test_every_order_of_arrival_gives_the_tables_of_a_full_refresh(bucket, tmp_path, dbt, reference, cases):
+    tables, listing = reference
+    assert {name for name, rows in tables.items() if not rows} == set(), "nothing to compare"
+    ledgers = set()
+    number = cases(2)
+    for case in range(number):
+        steps = order(random(f"order {case}"))
+        with place(bucket, tmp_path, f"order-{case}", dbt) as at:
+            try:
+                go_through(steps, at)
+                assert at.listing() == listing
+                _assert_alike(at.tables(), tables)
+            except BaseException:
+                print(f"order {case}:", *steps, sep="\n  ")
+                raise
+            ledgers.add(tuple(at.ledger()))
+    assert len(ledgers) == number, "two orders were alike"
+
+
+def _assert_alike(found: Tables, expected: Tables) -> None:
+    for name, rows in expected.items():
+        missing, surplus = Counter(rows) - Counter(found[name]), Counter(found[name]) - Counter(rows)
+        assert (missing, surplus) == (Counter(), Counter()), f"{name}: lacks {missing}, has {surplus}"
+    assert digest(found) == digest(expected)
+
+
+# ---------------------------------------------------------------- snapshots
+
+
+def test_the_history_of_tags_is_sound_in_every_order(bucket, tmp_path, dbt, cases):
+    for case in range(-(-cases(10) // 10)):
+        with place(bucket, tmp_path, f"history-{case}", dbt) as at:
+            histories: dict[tuple, list] = defaultdict(list)
+            standing: dict[tuple, object] = {}
+            for put in shuffled(TAGS, random(f"history {case}")):
+                at.put(put)
+                at.level()
+                at.dbt.build(at.home, "--select", "+snap_tags")
+                now = _tags(at)
+                for key, tagged_at in now.items():
+                    if standing.get(key) != tagged_at:
+                        histories[key].append(tagged_at)
+                standing = now
+                _assert_sound_history(at, histories, now)
+        assert any(len(versions) > 2 for versions in histories.values()), "nothing has a history"
+
+
+def _tags(at: Place) -> dict[tuple, object]:
+    with at.warehouse() as warehouse:
+        return {
+            row[:3]: row[3] for row in warehouse.execute("select user_id, movie_id, tag, tagged_at from core.fct_tags")
+        }
+
+
+def _assert_sound_history(at: Place, histories: dict[tuple, list], now: dict[tuple, object]) -> None:
+    """One version after another without overlap, with what the builds have seen; those that hold are the source."""
+    found = defaultdict(list)
+    with at.warehouse() as warehouse:
+        for row in warehouse.execute(
+            """
+            select user_id, movie_id, tag, tagged_at, dbt_valid_from, dbt_valid_to
+            from snapshots.snap_tags order by dbt_valid_from
+            """
+        ):
+            found[row[:3]].append(row[3:])
+    assert {key: [version[0] for version in versions] for key, versions in found.items()} == histories
+    for versions in found.values():
+        for (_, _, until), (_, since, _) in pairwise(versions):
+            assert until is not None
+            assert until <= since
+        assert versions[-1][2] is None or versions[-1][1] < versions[-1][2]
+    holding = {key: version[0] for key, versions in found.items() for version in versions if version[2] is None}
+    assert holding == now
+
+
+# ---------------------------------------------------------------- the commands
+
+BUILD = "build"  # not a command: dbt as it is run here, which saves its tests
+# `make test` goes the first of these ways, `--cases` as many as it says: a run with all of dbt's tests is slow.
+WAYS = (
+    ("rebuild movielens/ratings", "run --select raw/movielens/ratings", BUILD),
+    ("rebuild movielens/ratings", "run"),
+    ("run --full-refresh",),
+)
+COMMAND = Path(sys.executable).with_name("netflix-assets")
+
+
+def test_a_rebuild_and_a_full_refresh_by_the_commands_give_the_tables_that_stood_there(tmp_path, dbt, cases):
+    with LandingBucket(bucket="landing", local_home=str(tmp_path)).open() as store:
+        at = Place(store, tmp_path, dbt)
+        for puts in ([versions[0] for versions in CHAINS], final_bucket()):
+            for put in puts:
+                at.put(put)
+            at.build()
+        before = at.tables()
+        for way in WAYS[: cases(1)]:
+            ids = at.load_ids(RATINGS)
+            for command in way:
+                at.build() if command == BUILD else _run(command, at.home)
+            _assert_alike(at.tables(), before)
+            if way[0].startswith("rebuild"):
+                assert min(at.load_ids(RATINGS)) == max(ids) + 1, "the ratings were not loaded anew"
+
+
+def _run(command: str, home: Path) -> None:
+    done = subprocess.run(
+        [COMMAND, *command.split()],
+        env={**os.environ, "NETFLIX_HOME": str(home), "NETFLIX_SETTLE_SECONDS": "0"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    # One file of the final bucket is refused, and `run` says so.
+    assert done.returncode == (3 if command.startswith("run") else 0), done.stdout + done.stderr
+
+
+# ---------------------------------------------------------------- at the same time
+
+ROUNDS = 3
+
+
+def test_two_processes_at_the_same_time_load_every_version_once(bucket, tmp_path):
+    file, keys = tmp_path / "warehouse.duckdb", [f"movielens/ratings-{name}.csv" for name in "abcd"]
+    uploaded: dict[str, list[str]] = {key: [] for key in keys}
+    # Both see b and c; a and d are seen by one of them only.
+    with _loader(bucket, file, "first", keys[:3]) as first, _loader(bucket, file, "second", keys[1:]) as second:
+        for number in range(1, ROUNDS + 1):
+            for key in keys:
+                bucket.put(
+                    key, f"userId,movieId,rating,timestamp\n{number},1,4.0,{number}\n{number},2,4.0,{len(key)}\n"
+                )
+            for listed in objects_of(RATINGS, bucket.store):
+                uploaded[listed.key].append(listed.etag)
+            for loader in (first, second):
+                loader.stdin.write("\n")
+                loader.stdin.flush()
+            assert [loader.stdout.readline() for loader in (first, second)] == ["done\n"] * 2
+    with DuckDBWarehouse(file, wait_seconds=0) as warehouse:
+        loads = warehouse.loads(RATINGS)
+        runs = dict(warehouse.execute("select load_id, run_id from ops.loads"))
+        assert [load.load_id for load in loads] == list(range(1, 4 * ROUNDS + 1))
+        assert [load.loaded_at for load in loads] == sorted(load.loaded_at for load in loads)
+        for key in keys:
+            assert [load.listed.etag for load in loads if load.listed.key == key] == uploaded[key]
+        assert {runs[load.load_id] for load in loads if load.listed.key == keys[0]} == {"first"}
+        assert {runs[load.load_id] for load in loads if load.listed.key == keys[3]} == {"second"}
+        found = _rows(warehouse, "raw.movielens_ratings_current")
+    with DuckDBWarehouse(tmp_path / "serial.duckdb", wait_seconds=0) as serial:
+        bring_level(RATINGS, bucket.store, serial, "serial", work_folder=tmp_path / "work")
+        assert found == _rows(serial, "raw.movielens_ratings_current")
+    assert len(found) == 2 * len(keys)
+
+
+@contextmanager
+def _loader(bucket, file: Path, run_id: str, keys: Sequence[str]) -> Iterator[subprocess.Popen]:
+    command = [sys.executable, "-m", "netflix_assets_tests.proof.loader", bucket.home, bucket.name, file, run_id, *keys]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as loader:
+        try:
+            assert loader.stdout.readline() == "ready\n"
+            yield loader
+        except BaseException:
+            loader.kill()
+            raise
+        loader.stdin.close()
+        assert loader.wait(60) == 0
