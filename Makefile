@@ -6,7 +6,8 @@ INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo ui test bench lint format sources lock clean \
-	test-sequences test-crashes test-fuzz test-shuffles test-mutations test-s3-faults test-snowflake
+	test-snowflake smoke-snowflake test-corpus test-sequences test-crashes test-fuzz test-shuffles test-mutations \
+	test-s3-faults
 
 help:  ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## */\1\t/' | expand -t 18
@@ -30,8 +31,16 @@ demo: install  ## Sample files -> local S3 -> the whole graph -> a few answers
 ui: install  ## The Dagster UI with daemon, sensors and local S3 (port: UI_PORT, default 3000), until Ctrl-C
 	@$(BIN)/netflix-assets ui
 
-test: install  ## All tests
-	$(BIN)/python -m pytest
+test: install  ## All tests but those of Snowflake
+	$(BIN)/python -m pytest -m "not emulated and not live"
+
+# The suite of the ingestion is the contract of both warehouses, so it runs once more with the other one.
+test-snowflake: install  ## The Snowflake half against an emulator, with the suite of the ingestion
+	$(BIN)/python -m pytest -m emulated
+	$(BIN)/python -m pytest --warehouse snowflake netflix_assets_tests/ingest netflix_assets_tests/proof/test_corpus.py
+
+smoke-snowflake: install  ## The whole graph on a real Snowflake account, in a database of its own (docs/snowflake.md)
+	$(BIN)/python -m pytest --numprocesses 0 --timeout 0 -m live -rs
 
 # The long suites behind docs/reliability.md; `make test` runs a few cases of each.
 PROOF := $(BIN)/python -m pytest --numprocesses 0 --timeout 0 netflix_assets_tests/proof
@@ -45,6 +54,9 @@ test-crashes: install  ## kill -9 of the real process at 200 moments and at ever
 test-fuzz: install  ## 5,000 generated CSV files against Python's csv module
 	$(PROOF)/test_fuzz.py --cases 5000
 
+test-corpus: install  ## Nasty files, one outcome each, and every row of docs/files.md
+	$(PROOF)/test_corpus.py
+
 test-shuffles: install  ## 100 orders of arrival, one result, equal to a full refresh
 	$(PROOF)/test_shuffles.py --cases 100
 
@@ -53,9 +65,6 @@ test-mutations: install  ## Take a safeguard away: the suite must notice
 
 test-s3-faults: install  ## An S3 that fails in every way, many times over
 	$(PROOF)/test_s3_faults.py --cases 100
-
-test-snowflake: install  ## What there is of Snowflake without an account: the emulator, the loader and dbt on it
-	$(BIN)/python -m pytest $(wildcard netflix_assets_tests/warehouse/test_snowflake*.py) netflix_assets_tests/emulator
 
 bench: install  ## What the guarantees cost, as ratios (sample files; `python -m bench.ingest FILE` for your own)
 	$(BIN)/python -m bench.definitions

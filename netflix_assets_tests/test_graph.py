@@ -178,7 +178,8 @@ def test_bad_records_are_kept_and_the_good_ones_load(first: RunOutcome, project:
 
 
 def test_landing_the_same_again_changes_nothing(project: Project) -> None:
-    loads = project.query("select * from ops.loads order by dataset, load_id")
+    # The time alone follows: where the newest file is the whole table, it says which one that is.
+    loads = project.query("select * exclude (last_modified) from ops.loads order by dataset, load_id")
     with landing_bucket(project.settings).open() as store:
         for path in project.samples:
             store.put(f"movielens/{path.name}", path)
@@ -189,7 +190,7 @@ def test_landing_the_same_again_changes_nothing(project: Project) -> None:
     assert set(outcome.materialized) == {f"raw/movielens/{name}" for name in (
         "movies", "ratings", "tags", "links", "genome_tags", "genome_scores",
     )}  # fmt: skip
-    assert project.query("select * from ops.loads order by dataset, load_id") == loads
+    assert project.query("select * exclude (last_modified) from ops.loads order by dataset, load_id") == loads
     assert project.events("raw/movielens/ratings")[-1].metadata["rows_loaded"].value == 0
 
 

@@ -24,6 +24,8 @@ from netflix_assets.local_s3 import local_s3
 from netflix_assets_tests.conftest import s3_client
 from netflix_assets_tests.emulator import adaptations, fixtures
 
+pytestmark = pytest.mark.emulated
+
 LOADER_FORMAT = """
     type = csv compression = auto field_delimiter = ',' skip_header = 1 field_optionally_enclosed_by = '"' escape = none
     escape_unenclosed_field = none null_if = () empty_field_as_null = false trim_space = false skip_blank_lines = false

@@ -221,6 +221,13 @@ class Model:
         if was_refused or any(each not in left_out for each in overtaken):
             self.run()
 
+    @property
+    def is_touched(self) -> bool:
+        return self.replaces_all and any(
+            self.live.get(load.key, (None, None))[0] == load.content and self.live[load.key][1] != load.modified
+            for load in self.current
+        )
+
     def touch(self) -> None:
         """The same bytes were put again where the newest object counts: the load's object is as new as they are."""
         for load in self.current:
@@ -729,7 +736,8 @@ class Sequence(RuleBasedStateMachine):
             self.second_run(name)
 
         with self.step(name) as model:
-            self.bring(name, at=Trigger("begin", 1, overtake))
+            # Where the same bytes were put again, that is noted in a transaction before anything is read.
+            self.bring(name, at=Trigger("begin", 1 + model.is_touched, overtake))
             model.take_late(staged)
             self.check(model)
             self.complete(name)

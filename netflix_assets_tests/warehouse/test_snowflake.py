@@ -21,6 +21,8 @@ from netflix_assets.warehouse.snowflake import SnowflakeWarehouse, query_tag
 from netflix_assets_tests.conftest import make_column, make_dataset
 from netflix_assets_tests.ingest.test_level import HEADER, KEY, RATINGS, ratings, users
 
+pytestmark = pytest.mark.emulated
+
 DML = ("begin", "commit", "update", "insert", "select", "delete")
 
 
