@@ -22,6 +22,7 @@ alter user ${runner_user} set
     default_warehouse = ${load_warehouse}
     default_secondary_roles = ()
     timezone = 'UTC'
+    timestamp_type_mapping = 'TIMESTAMP_NTZ'
     query_tag = '{"project": "netflix_assets", "env": "${env}"}'
     comment = 'netflix_assets: the process that loads and builds';
 grant role ${loader_role} to user ${runner_user};
@@ -35,6 +36,7 @@ alter user ${bi_user} set
     default_warehouse = ${read_warehouse}
     default_secondary_roles = ()
     timezone = 'UTC'
+    timestamp_type_mapping = 'TIMESTAMP_NTZ'
     query_tag = '{"project": "netflix_assets", "env": "${env}", "asset": "bi"}'
     comment = 'netflix_assets: dashboards';
 grant role ${reader_role} to user ${bi_user};
