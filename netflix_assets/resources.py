@@ -195,7 +195,7 @@ def _snowflake(settings: Settings, role: Role, query_tag: str) -> "SnowflakeReso
                 "QUERY_TAG": query_tag,
                 "STATEMENT_TIMEOUT_IN_SECONDS": access.statement_timeout_seconds,
                 "TIMEZONE": "UTC",
-                "TIMESTAMP_TYPE_MAPPING": "TIMESTAMP_NTZ",  # what contracts mean by timestamp, whatever the account says
+                "TIMESTAMP_TYPE_MAPPING": "TIMESTAMP_NTZ",  # what contracts mean by timestamp
             },
         },
     )

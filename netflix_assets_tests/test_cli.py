@@ -46,6 +46,13 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture
+def fresh(home: Path, tmp_path: Path) -> Path:
+    """An empty home in which dbt's project is parsed already; that takes longer than all the rest of a small run."""
+    shutil.copytree(home / "dbt" / "target-local", tmp_path / "dbt" / "target-local")
+    return tmp_path
+
+
 def test_a_second_demo_loads_nothing_and_answers_the_same(home: Path) -> None:
     done = run(home, "demo", "--scale", "0.05")
     assert done.returncode == 0
@@ -98,10 +105,10 @@ def test_rejects_are_listed_shown_and_exported_and_mended(home: Path, tmp_path: 
     assert (states["movielens/ratings"]["objects"], states["movielens/ratings"]["rows"]) == (11, 3_001)
 
 
-def test_a_failed_run_exits_1_and_names_the_cause(tmp_path: Path) -> None:
-    (tmp_path / "s3" / "landing").mkdir(parents=True)
-    (tmp_path / "warehouse.duckdb").write_text("this is no database")
-    done = run(tmp_path, "run", "--select", "raw/movielens/tags")
+def test_a_failed_run_exits_1_and_names_the_cause(fresh: Path) -> None:
+    (fresh / "s3" / "landing").mkdir(parents=True)
+    (fresh / "warehouse.duckdb").write_text("this is no database")
+    done = run(fresh, "run", "--select", "raw/movielens/tags")
     assert done.returncode == 1, done.stdout + done.stderr
     assert "FAILED" in done.stdout
     assert "not a valid DuckDB database file" in " ".join(done.stderr.split())
@@ -144,18 +151,18 @@ def test_a_refused_file_exits_3_and_says_what_to_do(home: Path, tmp_path: Path) 
     assert message in run(home, "status").stdout.replace("\n", "")
 
 
-def test_a_refused_file_is_judged_again_after_replay(tmp_path: Path) -> None:
-    assert "nothing to replay" in run(tmp_path, "replay").stdout
+def test_a_refused_file_is_judged_again_after_replay(fresh: Path) -> None:
+    assert "nothing to replay" in run(fresh, "replay").stdout
     for name in ("tags-a.csv", "tags-b.csv"):
-        (tmp_path / name).write_bytes(b"")
-        assert run(tmp_path, "land", str(tmp_path / name)).returncode == 0
-    assert run(tmp_path, "run", "--select", "raw/movielens/tags").returncode == 3
+        (fresh / name).write_bytes(b"")
+        assert run(fresh, "land", str(fresh / name)).returncode == 0
+    assert run(fresh, "run", "--select", "raw/movielens/tags").returncode == 3
 
-    done = run(tmp_path, "replay", "movielens/ratings")
+    done = run(fresh, "replay", "movielens/ratings")
     assert (done.returncode, "nothing to replay" in done.stdout) == (0, True)
-    done = run(tmp_path, "replay", "--object", "movielens/tags-c.csv")
+    done = run(fresh, "replay", "--object", "movielens/tags-c.csv")
     assert (done.returncode, "no file movielens/tags-c.csv in the bucket is refused" in done.stderr) == (1, True)
-    done = run(tmp_path, "replay", "movielens/tags", "--object", "movielens/tags-a.csv")
+    done = run(fresh, "replay", "movielens/tags", "--object", "movielens/tags-a.csv")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
         "movielens/tags-a.csv was refused: the file is empty (0 bytes)",
@@ -163,42 +170,42 @@ def test_a_refused_file_is_judged_again_after_replay(tmp_path: Path) -> None:
     ]
     [tags] = [
         each
-        for each in json.loads(run(tmp_path, "status", "--json").stdout)["datasets"]
+        for each in json.loads(run(fresh, "status", "--json").stdout)["datasets"]
         if each["dataset"] == "movielens/tags"
     ]
     assert [each["object"] for each in tags["refused"]] == ["movielens/tags-b.csv"]
-    assert run(tmp_path, "run", "--select", "raw/movielens/tags").returncode == 3
-    assert "2 forgotten" in run(tmp_path, "replay").stdout
+    assert run(fresh, "run", "--select", "raw/movielens/tags").returncode == 3
+    assert "2 forgotten" in run(fresh, "replay").stdout
 
 
-def test_rejected_records_are_loaded_after_a_change_of_the_contract(tmp_path: Path) -> None:
-    contracts = tmp_path / "contracts"
+def test_rejected_records_are_loaded_after_a_change_of_the_contract(fresh: Path) -> None:
+    contracts = fresh / "contracts"
     shutil.copytree(CONTRACTS_DIR, contracts)
-    assert "0 rejected records" in run(tmp_path, "rejects", "replay", "movielens/ratings").stdout
-    (tmp_path / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,2,4.0,1\n1,3,7.5,2\nx,4,4.0,3\n")
-    assert run(tmp_path, "land", str(tmp_path / "ratings.csv")).returncode == 0
+    assert "0 rejected records" in run(fresh, "rejects", "replay", "movielens/ratings").stdout
+    (fresh / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,2,4.0,1\n1,3,7.5,2\nx,4,4.0,3\n")
+    assert run(fresh, "land", str(fresh / "ratings.csv")).returncode == 0
     here = {"NETFLIX_CONTRACTS": str(contracts)}
-    assert run(tmp_path, "run", "--select", "raw/movielens/ratings", **here).returncode == 0
+    assert run(fresh, "run", "--select", "raw/movielens/ratings", **here).returncode == 0
 
     file = contracts / "movielens.yaml"
     file.write_text(file.read_text().replace("max: 5.0", "max: 8.0"))
-    done = run(tmp_path, "rejects", "replay", "movielens/ratings", **here)
+    done = run(fresh, "rejects", "replay", "movielens/ratings", **here)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
         "movielens/ratings.csv: 1 records pass now and were loaded (load 2 replays load 1)",
         "1 rejected records of movielens/ratings are left; see `netflix-assets rejects list`",
         "to build what follows from them: netflix-assets run",
     ]
-    again = run(tmp_path, "rejects", "replay", "movielens/ratings", **here)
+    again = run(fresh, "rejects", "replay", "movielens/ratings", **here)
     assert again.stdout.splitlines() == [done.stdout.splitlines()[1]]
     [ratings] = [
         each
-        for each in json.loads(run(tmp_path, "status", "--json").stdout)["datasets"]
+        for each in json.loads(run(fresh, "status", "--json").stdout)["datasets"]
         if each["dataset"] == "movielens/ratings"
     ]
     assert [ratings[name] for name in ("objects", "versions", "rows", "rejected")] == [1, 1, 2, 1]
-    assert list((tmp_path / "tmp").iterdir()) == []
-    rerun = run(tmp_path, "run", "--select", "raw/movielens/ratings", **here)
+    assert list((fresh / "tmp").iterdir()) == []
+    rerun = run(fresh, "run", "--select", "raw/movielens/ratings", **here)
     assert (rerun.returncode, "0 failed" in rerun.stdout) == (0, True)
 
 
@@ -327,10 +334,10 @@ def test_reset_never_removes_a_source_folder(tmp_path: Path) -> None:
     assert (tmp_path / "dbt" / "dbt_project.yml").exists()
 
 
-def test_values_that_look_like_markup_are_printed_as_they_are(tmp_path: Path) -> None:
-    file = tmp_path / "tags-[red]x.csv"
+def test_values_that_look_like_markup_are_printed_as_they_are(fresh: Path) -> None:
+    file = fresh / "tags-[red]x.csv"
     file.write_text("userId,movieId,tag,timestamp\n1,2,good,1\n[/b],2,bad,1\n")
-    home = tmp_path / "home"
+    home = fresh / "home"
     assert "tags-[red]x.csv" in run(home, "land", str(file)).stdout
     assert run(home, "run", "--select", "raw/movielens/tags").returncode == 0
     assert "user_id '[/b]' is not an integer" in run(home, "rejects", "list").stdout

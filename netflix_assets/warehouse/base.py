@@ -160,13 +160,15 @@ class Warehouse(Ledger):
     def forget_dataset(self, dataset: Dataset) -> None:
         """Drop the dataset's raw table and its ledger, so that the next run loads everything anew from the bucket.
 
-        Load ids go on from where they were, so that incremental models see every row as new.
+        Load ids go on from where they were, so that incremental models see every row as new. The ledger goes first:
+        killed in between, rows without a ledger are left, which count for nothing and go with the next time.
         """
+        with self.transaction():
+            for table in OPS_TABLES:
+                if table != "load_locks":
+                    self.execute(f"delete from ops.{table} where dataset = ?", (dataset.id,))
         self.execute(f"drop view if exists raw.{dataset.table}_current")
         self.execute(f"drop table if exists raw.{dataset.table}")
-        for table in OPS_TABLES:
-            if table != "load_locks":
-                self.execute(f"delete from ops.{table} where dataset = ?", (dataset.id,))
 
     # ---------------------------------------------------------------- loading
 
