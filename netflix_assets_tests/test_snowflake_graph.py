@@ -99,7 +99,10 @@ def comparable(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, list | tuple):
         return json.dumps(list(value))
-    return json.dumps(json.loads(value)) if str(value).startswith("[") else str(value)
+    try:
+        return json.dumps(json.loads(value)) if str(value).startswith("[") else str(value)
+    except json.JSONDecodeError:  # the film "[REC]"
+        return str(value)
 
 
 def prepare_database(execute: Execute, database: str, stage_url: str, integration: str) -> None:
