@@ -245,6 +245,8 @@ def _exported(settings: Settings, run_id: str = "") -> Iterator[None]:
         "DBT_TARGET_PATH": str(_target_path(settings)),
         **_snowflake_names(settings),
     }
+    if settings.snowflake.private_key_path:  # dbt runs in its own folder, where a relative path leads elsewhere
+        wanted["NETFLIX_SNOWFLAKE_PRIVATE_KEY_PATH"] = str(settings.snowflake.private_key_path)
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
     try:

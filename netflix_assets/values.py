@@ -28,7 +28,7 @@ _FORMS = {
     "date": _DATE,
     "timestamp": f"{_DATE}[ T]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{{1,6}})?",
 }
-_INTEGER_BOUNDS = {"integer": 2**31, "bigint": 2**63}
+INTEGER_BOUNDS = {"integer": 2**31, "bigint": 2**63}
 _EXACT = Context(prec=100)  # enough for every quotient of two numbers of 38 digits
 _SHOWN = 60  # characters of a value that a reason quotes
 
@@ -84,8 +84,8 @@ def _type_problem(column: Column, text: str) -> str | None:
     expected = form(column)
     if expected is not None and not _matches(expected, text):
         return f"is not {_article(column.type)} like {_example(column)}"
-    if column.type in _INTEGER_BOUNDS:
-        bound = _INTEGER_BOUNDS[column.type]
+    if column.type in INTEGER_BOUNDS:
+        bound = INTEGER_BOUNDS[column.type]
         return None if -bound <= Decimal(text) < bound else f"does not fit {_article(column.type)}"
     digits = precision(column)
     if digits is not None:

@@ -145,7 +145,9 @@ def emulated(
         "NETFLIX_S3_ENDPOINT": s3_server.endpoint, "AWS_ACCESS_KEY_ID": s3_server.access_key_id,
         "AWS_SECRET_ACCESS_KEY": s3_server.secret_access_key, "NETFLIX_SNOWFLAKE_ACCOUNT": "org-account",
         "NETFLIX_SNOWFLAKE_USER": "NETFLIX_PRODUCTION_RUNNER",
-        "NETFLIX_SNOWFLAKE_PRIVATE_KEY_PATH": str(make_key(folder)), "NETFLIX_SNOWFLAKE_HOST": address["host"],
+        # As a person would give it, seen from where the command is started; dbt runs in another folder.
+        "NETFLIX_SNOWFLAKE_PRIVATE_KEY_PATH": os.path.relpath(make_key(folder)),
+        "NETFLIX_SNOWFLAKE_HOST": address["host"],
         "NETFLIX_SNOWFLAKE_PORT": str(address["port"]), "NETFLIX_SNOWFLAKE_PROTOCOL": "http",
     }  # fmt: skip
     with snowflake_server.new_database(database):

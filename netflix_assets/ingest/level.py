@@ -1,7 +1,7 @@
 """Bring one raw table level with the bucket: list, compare with the ledger, gate and load whatever is missing.
 
 Level-triggered: it never loads "the file that an event named". Lost events, failed runs, duplicate events and crashes
-all heal at the next call, and a call with nothing to do costs one listing and two small queries.
+all heal at the next call, and a call with nothing to do costs one listing and three small queries.
 """
 
 import time

@@ -205,22 +205,27 @@ class Warehouse(Ledger):
             loaded = {load.listed.version for load in current}
             standing = standing_loads(dataset, current)
             missing = [staged for staged in batch if staged.listed.version not in loaded]
-            wanted = [each for each in missing if standing.get(place_of(dataset, each.listed)) == each.replaces]
-            overtaken = [each.listed for each in missing if each not in wanted]
+            wanted: list[StagedObject] = []
+            overtaken: list[ObjectVersion] = []
+            for each in missing:
+                if standing.get(place_of(dataset, each.listed)) == each.replaces:
+                    wanted.append(each)
+                else:
+                    overtaken.append(each.listed)
             numbered = dict(enumerate(wanted, start=last_id + 1))
             counts = self.insert_records(dataset, numbered) if numbered else {}
             now, seconds = datetime.now(UTC), (time.monotonic() - started) / max(len(numbered), 1)
             for load_id, staged in numbered.items():
                 rows_in, rows_loaded = staged.file.record_count, counts.get(load_id, 0)
                 try:
-                    rejected = self._keep_rejects(dataset, staged, load_id, rows_loaded)
+                    rejected = self._keep_rejects(dataset, staged, load_id, rows_loaded, current)
                     loads.append(
                         Load(dataset.id, load_id, staged.listed, rows_in, rows_loaded, rejected, True, now, seconds)
                     )
                 except RefusedError as error:
                     self._discard(dataset, load_id)
                     refused.append(self._park(dataset, staged.listed, error, run_id))
-            self._supersede(dataset, loads)
+            self._supersede(dataset, loads, current)
             headers = {load_id: header_record(staged.file.header, dataset) for load_id, staged in numbered.items()}
             self._record(dataset, [(load, headers[load.load_id]) for load in loads], run_id)
             self._profile(dataset, loads)
@@ -317,7 +322,9 @@ class Warehouse(Ledger):
                 self._forget(dataset, each.listed)
         return forgotten
 
-    def _keep_rejects(self, dataset: Dataset, staged: StagedObject, load_id: int, rows_loaded: int) -> int:
+    def _keep_rejects(
+        self, dataset: Dataset, staged: StagedObject, load_id: int, rows_loaded: int, current: Sequence[Load]
+    ) -> int:
         """Keep the records that were not loaded. Raises: RefusedError when they are too many, or not what is missing.
 
         Only as many are read as are needed to know: the object is refused whole at the first one too many.
@@ -329,7 +336,7 @@ class Warehouse(Ledger):
         rejects = find_rejects(staged.file, dataset)
         if dataset.mode == "overwrite":
             rejects = _of_a_whole_file(rejects)
-        if rows_loaded == 0 and self._would_replace(dataset, staged.listed):
+        if rows_loaded == 0 and _would_replace(dataset, staged.listed, current):
             _refuse_if_none_passes(rejects, rows_in)
         if missing > dataset.tolerance.rejects_allowed(rows_in):
             kept = count_within_tolerance(rejects, dataset, rows_in)
@@ -352,17 +359,16 @@ class Warehouse(Ledger):
             if step > 1:
                 self.execute(profile_insert(dataset, [load_id], step, self.dialect))
 
-    def _would_replace(self, dataset: Dataset, listed: ObjectVersion) -> bool:
-        """Whether loading the object would supersede a load that has rows."""
-        return any(
-            load.rows_loaded and (dataset.mode == "overwrite" or load.listed.key == listed.key)
-            for load in self.current_loads(dataset)
-        )
-
     def _discard(self, dataset: Dataset, load_id: int) -> None:
         # Rows of a load that was given up within this transaction: nobody has seen them.
         self.execute(f"delete from raw.{dataset.table} where _load_id = ?", (load_id,))
         self.execute("delete from ops.rejected_rows where dataset = ? and load_id = ?", (dataset.id, load_id))
+
+
+def _would_replace(dataset: Dataset, listed: ObjectVersion, current: Iterable[Load]) -> bool:
+    """Whether loading the object would supersede a load that has rows."""
+    place = place_of(dataset, listed)
+    return any(load.rows_loaded and place_of(dataset, load.listed) == place for load in current)
 
 
 def _of_a_whole_file(rejects: Iterable[RejectedRecord]) -> Iterator[RejectedRecord]:

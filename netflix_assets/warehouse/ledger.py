@@ -307,8 +307,8 @@ class Ledger(ABC):
             ),
         )
 
-    def _supersede(self, dataset: Dataset, loads: Sequence[Load]) -> None:
-        """End the earlier loads (and their replays) whose rows these loads take the place of."""
+    def _supersede(self, dataset: Dataset, loads: Sequence[Load], current: Iterable[Load]) -> None:
+        """End those of the current loads (and their replays) whose rows these loads take the place of."""
         if dataset.mode == "overwrite":
             for load in loads:
                 self.execute(
@@ -316,8 +316,8 @@ class Ledger(ABC):
                     (load.load_id, dataset.id),
                 )
             return
-        current = {load.listed.key for load in self.current_loads(dataset)}
-        replaced = [(load.listed.key, load.load_id) for load in loads if load.listed.key in current]
+        standing = {load.listed.key for load in current}
+        replaced = [(load.listed.key, load.load_id) for load in loads if load.listed.key in standing]
         for chunk in in_chunks(replaced, ROWS_PER_INSERT):
             keys = [key for key, _ in chunk]
             self.execute(

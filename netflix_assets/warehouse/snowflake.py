@@ -10,6 +10,7 @@ import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import filterfalse
 from typing import Any
 
 from snowflake.connector import SnowflakeConnection
@@ -17,7 +18,9 @@ from snowflake.connector.errors import DatabaseError, Error
 
 from netflix_assets.contract import Dataset
 from netflix_assets.ingest.objects import ObjectChangedError
+from netflix_assets.values import INTEGER_BOUNDS
 from netflix_assets.warehouse.base import Committed, StagedObject, Warehouse, WarehouseError
+from netflix_assets.warehouse.ledger import in_chunks
 from netflix_assets.warehouse.relations import is_wider
 from netflix_assets.warehouse.typing import Dialect, literal, typed_select
 
@@ -28,7 +31,7 @@ DIALECT = Dialect(
     approx_distinct="approx_count_distinct({value})",
     approx_quantile="approx_percentile({value}, {share})",
     every_nth_row="mod(hash(*), {step}) = 0",
-    ranges={"integer": (-(2**31), 2**31 - 1), "bigint": (-(2**63), 2**63 - 1)},  # each is a NUMBER(38, 0)
+    bounds=INTEGER_BOUNDS,  # each is a NUMBER(38, 0)
     literal=lambda text: literal(text.replace("\\", "\\\\")),  # a backslash escapes, unlike in DuckDB
 )
 
@@ -176,10 +179,9 @@ class SnowflakeWarehouse(Warehouse):
         self._landed.clear()
         for positions, width in sorted({(each.file.positions, len(each.file.header)) for each in batch}):
             alike = [each for each in batch if (each.file.positions, len(each.file.header)) == (positions, width)]
-            verbatim = [each for each in alike if _is_verbatim(each)]
-            for chunk in _chunks(verbatim, COPY_FILES):
+            for chunk in in_chunks(filter(_is_verbatim, alike), COPY_FILES):
                 self._copy(dataset, f"@{_EXTERNAL_STAGE}", {each: each.listed.key for each in chunk})
-            for chunk in _chunks([each for each in alike if each not in verbatim], COPY_FILES):
+            for chunk in in_chunks(filterfalse(_is_verbatim, alike), COPY_FILES):
                 self._copy_by_internal_stage(dataset, chunk)
         self._check_landed(dataset)
 
@@ -294,10 +296,6 @@ def _is_verbatim(staged: StagedObject) -> bool:
     is_packed = staged.listed.key.endswith(".gz")
     has_its_size = file.path.stat().st_size == staged.listed.size  # not unpacked, no mark taken off, not decoded
     return has_its_size != is_packed
-
-
-def _chunks(items: Sequence[StagedObject], size: int) -> Iterator[Sequence[StagedObject]]:
-    return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def _told(error: Exception) -> str:

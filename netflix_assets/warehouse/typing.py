@@ -28,7 +28,7 @@ class Dialect:
     approx_quantile: str  # estimate of the {share} quantile of {value}
     every_nth_row: str  # whether a row of a table is one of each {step}
     literal: Callable[[str], str] = literal
-    ranges: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # of types that hold more than they should
+    bounds: Mapping[str, int] = field(default_factory=dict)  # of types that hold more here: -bound <= value < bound
 
 
 def typed_select(dataset: Dataset, source: str, dialect: Dialect, *, numeric: bool, carried: Sequence[str] = ()) -> str:
@@ -66,9 +66,9 @@ def _cast(column: Column, text: str) -> str:
 
 def _is_valid(column: Column, text: str, dialect: Dialect, *, numeric: bool) -> str:
     tests = [f"{column.name} is not null", *_form_tests(column, text, dialect, numeric=numeric)]
-    if column.type in dialect.ranges:
-        smallest, largest = dialect.ranges[column.type]
-        tests.append(f"{column.name} between {smallest:d} and {largest:d}")
+    if column.type in dialect.bounds:
+        bound = dialect.bounds[column.type]
+        tests.append(f"{column.name} between {-bound:d} and {bound - 1:d}")
     if column.values:
         tests.append(f"{text} in ({', '.join(map(dialect.literal, column.values))})")
     if column.pattern is not None:

@@ -5,8 +5,8 @@ The product runs dbt as a program (``netflix_assets/dbt.py``); the suites that n
 
 import contextlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner
@@ -47,7 +47,8 @@ class QuickDbt:
         ]
 
     def _invoke(self, runner: dbtRunner, command: str, home: Path, *arguments: str):
-        with _said({"NETFLIX_HOME": str(home), "NETFLIX_ENV": "local"}), contextlib.chdir(Path.cwd()):
+        said = {"NETFLIX_HOME": str(home), "NETFLIX_ENV": "local"}
+        with mock.patch.dict(os.environ, said), contextlib.chdir(Path.cwd()):
             try:
                 done = runner.invoke([command, *self._options, *arguments])
             finally:
@@ -65,17 +66,3 @@ def _let_go() -> None:
     if environment is not None:
         environment.close()
         DuckDBConnectionManager.close_all_connections()
-
-
-@contextlib.contextmanager
-def _said(variables: dict[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

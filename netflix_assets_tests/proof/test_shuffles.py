@@ -209,7 +209,7 @@ def test_every_order_of_arrival_gives_the_tables_of_a_full_refresh(bucket, tmp_p
                 go_through(steps, at)
                 assert at.listing() == listing
                 _assert_alike(at.tables(), tables)
-            except BaseException:
+            except BaseException:  # whatever it is, also an interrupt: the order is what reproduces it
                 print(f"order {case}:", *steps, sep="\n  ")
                 raise
             ledgers.add(tuple(at.ledger()))
@@ -357,7 +357,7 @@ def _loader(bucket, file: Path, run_id: str, keys: Sequence[str]) -> Iterator[su
         try:
             assert loader.stdout.readline() == "ready\n"
             yield loader
-        except BaseException:
+        except BaseException:  # an interrupt or a time limit too must not leave the process behind
             loader.kill()
             raise
         loader.stdin.close()

@@ -19,7 +19,7 @@ from netflix_assets.warehouse.base import WarehouseError
 from netflix_assets.warehouse.ledger import Counts
 from netflix_assets.warehouse.snowflake import SnowflakeWarehouse, query_tag
 from netflix_assets_tests.conftest import make_column, make_dataset
-from netflix_assets_tests.ingest.test_level import HEADER, KEY, RATINGS, ratings, users
+from netflix_assets_tests.ingest.test_level import HEADER, KEY, MOVIES, RATINGS, movies, ratings, users
 
 pytestmark = pytest.mark.emulated
 
@@ -73,11 +73,12 @@ def test_copy_names_every_file_and_leaves_nothing_to_defaults(level, bucket, war
     assert users(warehouse) == [1]
 
 
-def test_an_idle_look_is_three_statements(level, bucket, warehouse, snowflake_database):
-    bucket.put(KEY, ratings(1))
-    level(RATINGS)
+@pytest.mark.parametrize(("dataset", "content"), [(RATINGS, ratings(1)), (MOVIES, movies(1))])
+def test_an_idle_look_is_three_statements(level, bucket, warehouse, snowflake_database, dataset, content):
+    bucket.put(f"{dataset.key_prefix}.csv", content)
+    level(dataset)
     before = len(snowflake_database.statements())
-    assert level(RATINGS).loads == []
+    assert level(dataset).loads == []
     assert len(snowflake_database.statements()) - before == 3
 
 
