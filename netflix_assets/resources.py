@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from obstore.auth.boto3 import Boto3CredentialProvider
 
 
-Role = Literal["loader", "reader"]
+# Whose rights a session has: the loader owns raw and the ledger, the builder what dbt makes and what is said of its builds.
+Role = Literal["loader", "builder", "reader"]
 
 
 class LandingBucket(dg.ConfigurableResource):  # type: ignore[type-arg]

@@ -287,7 +287,7 @@ class Ledger(ABC):
 
     def _record(self, dataset: Dataset, loads: Sequence[tuple[Load, str]], run_id: str) -> None:
         """Write loads down, each with the header record of its object."""
-        self._insert_many(
+        self.insert_rows(
             "loads",
             (
                 {
@@ -352,7 +352,7 @@ class Ledger(ABC):
 
     def _keep(self, dataset: Dataset, listed: ObjectVersion, load_id: int, rejects: Iterable[RejectedRecord]) -> int:
         """Keep rejected records of a load. Returns how many there were."""
-        return self._insert_many("rejected_rows", (_reject_columns(dataset, listed, load_id, each) for each in rejects))
+        return self.insert_rows("rejected_rows", (_reject_columns(dataset, listed, load_id, each) for each in rejects))
 
     def _mark_replayed(self, dataset: Dataset, parent: Load, record_numbers: Sequence[int], load_id: int) -> None:
         """Mark rejected records of a load as loaded by a replay."""
@@ -368,7 +368,7 @@ class Ledger(ABC):
     def _park(self, dataset: Dataset, listed: ObjectVersion, error: RefusedError, run_id: str) -> RefusedObject:
         outcome = "ignored" if error.ignored else "refused"
         self._forget(dataset, listed)
-        self._insert_many(
+        self.insert_rows(
             "refused_objects",
             [
                 {
@@ -388,8 +388,8 @@ class Ledger(ABC):
             (dataset.id, *listed.version),
         )
 
-    def _insert_many(self, table: str, rows: Iterable[Mapping[str, object]]) -> int:
-        """Insert rows of the same columns, many with one statement. Returns how many there were."""
+    def insert_rows(self, table: str, rows: Iterable[Mapping[str, object]]) -> int:
+        """Insert rows of the same columns into a table of ``ops``, many with one statement. Returns how many there were."""
         count = 0
         for chunk in in_chunks(rows, ROWS_PER_INSERT):
             values = ", ".join(f"({', '.join('?' for _ in row)})" for row in chunk)

@@ -1,0 +1,206 @@
+"""What dbt's builds have come to: a durable marker per build, and a row per node and test, in ``ops``.
+
+These tables belong to whoever builds (on Snowflake the transformer), as the ledger belongs to the loader. The marker is
+begun by dbt itself, before its first node (``dbt/macros/build_marker.sql``), and ended here: a build that is killed, or that
+nobody recorded, leaves a marker without an end, and what stands in the tables then is not known to have passed.
+
+Does not belong here: how dbt's results are read (``dbt_results.py``), what is done with a servable build (``publish.py``).
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from netflix_assets.warehouse.ledger import Ledger
+from netflix_assets.warehouse.relations import ddl
+
+Part = Literal["models", "observations"]
+
+BUILD_TABLES: Mapping[str, Mapping[str, str]] = {
+    "builds": {
+        "invocation_id": "varchar", "run_id": "varchar", "schema_prefix": "varchar", "started_at": "timestamp",
+        "part": "varchar", "finished_at": "timestamp", "is_whole": "boolean", "has_passed": "boolean",
+        "node_count": "integer", "test_count": "integer", "failed_count": "integer", "problem": "varchar",
+        "inputs": "varchar",
+    },
+    "node_runs": {
+        "invocation_id": "varchar", "run_id": "varchar", "node_id": "varchar", "resource_type": "varchar",
+        "layer": "varchar", "name": "varchar", "materialization": "varchar", "status": "varchar",
+        "started_at": "timestamp", "seconds": "double", "row_count": "bigint", "message": "varchar",
+    },
+    "test_results": {
+        "invocation_id": "varchar", "run_id": "varchar", "test_id": "varchar", "test_name": "varchar",
+        "node_id": "varchar", "layer": "varchar", "name": "varchar", "kind": "varchar", "status": "varchar",
+        "failures": "bigint", "started_at": "timestamp", "seconds": "double", "message": "varchar",
+    },
+    "failing_rows": {
+        "invocation_id": "varchar", "run_id": "varchar", "test_id": "varchar", "row_number": "integer",
+        "row_text": "varchar",
+    },
+}  # fmt: skip
+
+
+class NotServableError(RuntimeError):
+    """What stands in the built tables must not be served; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Build:
+    """One invocation of dbt. Times are UTC; ``part`` and ``finished_at`` are None until it has ended and was recorded.
+
+    ``is_whole``: every node and test of its part had a result. ``problem``: the first failure, in one line. ``inputs``:
+    dataset -> the last load there was when it began.
+    """
+
+    invocation_id: str
+    run_id: str
+    schema_prefix: str
+    started_at: datetime
+    part: Part | None = None
+    finished_at: datetime | None = None
+    is_whole: bool = False
+    has_passed: bool = False
+    node_count: int = 0
+    test_count: int = 0
+    failed_count: int = 0
+    problem: str | None = None
+    inputs: Mapping[str, int] | None = None
+
+
+@dataclass(frozen=True)
+class NodeRun:
+    """What became of a model, seed or snapshot in a build. ``seconds`` is its time in the warehouse."""
+
+    node_id: str
+    resource_type: str
+    layer: str
+    name: str
+    materialization: str
+    status: str
+    started_at: datetime | None
+    seconds: float
+    message: str | None
+    row_count: int | None = None
+
+
+@dataclass(frozen=True)
+class TestResult:
+    """What became of a test. ``kind``: generic, singular, unit, or reconciliation, whose ``failures`` are rows of difference.
+
+    ``layer`` and ``name`` are those of the node that it tests.
+    """
+
+    test_id: str
+    test_name: str
+    node_id: str
+    layer: str
+    name: str
+    kind: str
+    status: str
+    failures: int
+    started_at: datetime | None
+    seconds: float
+    message: str | None
+
+
+class Builds:
+    """The builds that a warehouse knows of, on a connection of it."""
+
+    def __init__(self, warehouse: Ledger, schema_prefix: str = "") -> None:
+        self._warehouse = warehouse
+        self._schema_prefix = schema_prefix
+
+    def prepare(self) -> None:
+        """Create the tables where they are missing."""
+        for table, columns in BUILD_TABLES.items():
+            self._warehouse.execute(ddl(f"ops.{table}", columns))
+
+    def finish(
+        self,
+        build: Build,
+        nodes: Sequence[NodeRun],
+        tests: Sequence[TestResult],
+        failing_rows: Mapping[str, Sequence[Mapping[str, object]]],
+    ) -> None:
+        """Record how a build ended, all of it or nothing. ``failing_rows``: test id -> a sample of what it found."""
+        of_build = {"invocation_id": build.invocation_id, "run_id": build.run_id}
+        samples = [
+            {**of_build, "test_id": test_id, "row_number": number, "row_text": json.dumps(row, default=str)}
+            for test_id, rows in failing_rows.items()
+            for number, row in enumerate(rows, start=1)
+        ]
+        with self._warehouse.transaction():
+            self._warehouse.insert_rows("node_runs", [{**of_build, **_columns(node)} for node in nodes])
+            self._warehouse.insert_rows("test_results", [{**of_build, **_columns(test)} for test in tests])
+            self._warehouse.insert_rows("failing_rows", samples)
+            self._warehouse.execute("delete from ops.builds where invocation_id = ?", (build.invocation_id,))
+            self._warehouse.insert_rows("builds", [{**_columns(build), "inputs": json.dumps(build.inputs)}])
+
+    def all(self) -> list[Build]:
+        """Every build into these schemas, oldest first."""
+        columns = list(BUILD_TABLES["builds"])
+        rows = self._warehouse.execute(
+            f"select {', '.join(columns)} from ops.builds where schema_prefix = ? order by started_at, invocation_id",
+            (self._schema_prefix,),
+        )
+        return [_build(dict(zip(columns, row, strict=True))) for row in rows]
+
+    def servable(self) -> Build:
+        """The build of all models that stands in the tables and has passed whole, observations included.
+
+        Raises: NotServableError when the last build is not such a one, whoever started it.
+        """
+        builds = self.all()
+        last = next((at for at in reversed(range(len(builds))) if builds[at].part == "models"), None)
+        if last is None:
+            raise NotServableError(f"no build has been recorded yet. {_ADVICE}")
+        for build in builds[last:]:
+            fault = _fault(build)
+            if fault:
+                raise NotServableError(f"{fault}. {_ADVICE}")
+        if not any(build.part == "observations" for build in builds[last:]):
+            raise NotServableError(
+                f"what describes the run was not built after build {_named(builds[last])}. {_ADVICE}"
+            )
+        return builds[last]
+
+
+_ADVICE = "What was published before stays; `netflix-assets run` builds everything and publishes it when it has passed"
+
+
+def _fault(build: Build) -> str | None:
+    if build.finished_at is None and not build.run_id:
+        return f"dbt was run by hand at {build.started_at:%Y-%m-%d %H:%M} UTC, and nobody recorded what came of it"
+    if build.finished_at is None:
+        return f"build {_named(build)} has not ended: it goes on or was killed"
+    if not build.has_passed:
+        return f"build {_named(build)} failed: {build.problem}"
+    if not build.is_whole:
+        return f"build {_named(build)} covered {build.node_count} nodes and {build.test_count} tests, not all"
+    return None
+
+
+def _named(build: Build) -> str:
+    return f"of run {build.run_id[:8]} at {build.started_at:%Y-%m-%d %H:%M} UTC"
+
+
+def _columns(row: Build | NodeRun | TestResult) -> dict[str, object]:
+    return {name: _naive(value) if isinstance(value, datetime) else value for name, value in asdict(row).items()}
+
+
+def _naive(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def _build(row: dict[str, object]) -> Build:
+    times = {name: _utc(row[name]) for name in ("started_at", "finished_at")}
+    counts = {name: row[name] or 0 for name in ("node_count", "test_count", "failed_count")}
+    truths = {name: bool(row[name]) for name in ("is_whole", "has_passed")}
+    inputs = json.loads(str(row["inputs"])) if row["inputs"] else None
+    return Build(**{**row, **times, **counts, **truths, "inputs": inputs})  # type: ignore[arg-type]
+
+
+def _utc(moment: object) -> datetime | None:
+    return moment.replace(tzinfo=UTC) if isinstance(moment, datetime) else None
