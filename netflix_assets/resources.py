@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from obstore.auth.boto3 import Boto3CredentialProvider
 
 
-# Whose rights a session has: the loader owns raw and the ledger, the builder what dbt makes and what is said of its builds.
+# Whose rights a session has: the loader owns raw and the ledger, the builder what dbt makes and the record of it.
 Role = Literal["loader", "builder", "reader"]
 
 
