@@ -1,10 +1,11 @@
 """What dbt's builds have come to: a durable marker per build, and a row per node and test, in ``ops``.
 
 These tables belong to whoever builds (on Snowflake the transformer), as the ledger belongs to the loader. The marker is
-begun by dbt itself, before its first node (``dbt/macros/build_marker.sql``), and ended here: a build that is killed, or that
-nobody recorded, leaves a marker without an end, and what stands in the tables then is not known to have passed.
+begun by dbt itself, before its first node (``dbt/macros/build_marker.sql``), and ended here: a build that is killed, or
+that nobody recorded, leaves a marker without an end, and what stands in the tables then is not known to have passed.
 
-Does not belong here: how dbt's results are read (``dbt_results.py``), what is done with a servable build (``publish.py``).
+Does not belong here: how dbt's results are read (``dbt_results.py``), what is done with a servable build
+(``publish.py``).
 """
 
 import json
@@ -87,9 +88,9 @@ class NodeRun:
 
 @dataclass(frozen=True)
 class TestResult:
-    """What became of a test. ``kind``: generic, singular, unit, or reconciliation, whose ``failures`` are rows of difference.
+    """What became of a test. ``layer`` and ``name`` are those of the node that it tests.
 
-    ``layer`` and ``name`` are those of the node that it tests.
+    ``kind``: generic, singular, unit, or reconciliation, whose ``failures`` are rows of difference.
     """
 
     test_id: str
@@ -162,7 +163,7 @@ class Builds:
                 raise NotServableError(f"{fault}. {_ADVICE}")
         if not any(build.part == "observations" for build in builds[last:]):
             raise NotServableError(
-                f"what describes the run was not built after build {_named(builds[last])}. {_ADVICE}"
+                f"build {_named(builds[last])} did not get to the models of the run itself. {_ADVICE}"
             )
         return builds[last]
 

@@ -389,7 +389,7 @@ class Ledger(ABC):
         )
 
     def insert_rows(self, table: str, rows: Iterable[Mapping[str, object]]) -> int:
-        """Insert rows of the same columns into a table of ``ops``, many with one statement. Returns how many there were."""
+        """Insert rows of the same columns into a table of ``ops``, many with one statement. Returns their number."""
         count = 0
         for chunk in in_chunks(rows, ROWS_PER_INSERT):
             values = ", ".join(f"({', '.join('?' for _ in row)})" for row in chunk)
