@@ -27,7 +27,7 @@ def _words(text: str) -> frozenset[str]:
 # In use, and documented by Snowflake with the meaning that DuckDB gives them.
 FUNCTIONS = _words("""
     abs avg cast coalesce convert_timezone count current_timestamp date_trunc dateadd datediff dayofweekiso dense_rank
-    extract flatten floor lead listagg lower max md5 median min nullif percent_rank rank regexp_replace regexp_substr
+    extract flatten floor lead listagg lower max md5 median min nullif percent_rank percentile_cont rank regexp_replace regexp_substr
     row_number split sqrt sum to_timestamp_ntz trim
     """)
 

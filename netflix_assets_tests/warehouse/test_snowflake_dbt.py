@@ -329,11 +329,18 @@ class Both:
 
     def _copy_sources(self) -> None:
         with self._warehouse() as local, self.server.connect(DATABASE) as snowflake, snowflake.cursor() as cursor:
+            tables = local.execute("select schema_name || '.' || table_name from duckdb_tables()").fetchall()
+            views = local.execute("select schema_name || '.' || view_name from duckdb_views()").fetchall()
+            standing = {name for (name,) in [*tables, *views]}
             for source in self.snowflake.manifest.sources.values():
                 name = f"{source.schema}.{source.identifier}"
+                cursor.execute(f"create schema if not exists {source.schema}")
+                if name not in standing:  # dbt makes it, or only Snowflake has it
+                    columns = ", ".join(f"{column.name} {column.data_type}" for column in source.columns.values())
+                    cursor.execute(f"create table if not exists {name} ({columns})")
+                    continue
                 rows = local.execute(f"select * from {name}")
                 columns = ", ".join(f"{column[0]} {source.columns[column[0]].data_type}" for column in rows.description)
-                cursor.execute(f"create schema if not exists {source.schema}")
                 cursor.execute(f"create or replace table {name} ({columns})")
                 while some := rows.fetchmany(500):
                     cursor.execute(f"insert into {name} values {', '.join(map(_literals, some))}")
