@@ -5,7 +5,7 @@
 
 {#- The square of the distance of two rows: whole numbers in, a whole number out. -#}
 {% macro squared_distance(one, other) -%}
-    {%- for number in range(1, var('segment_max_genres') + 1) -%}
+    {%- for number in range(1, (var('segment_max_genres') | int) + 1) -%}
     {{ '+ ' if not loop.first }}({{ one }}.genre_{{ number }} - {{ other }}.genre_{{ number }})
         * ({{ one }}.genre_{{ number }} - {{ other }}.genre_{{ number }})
         {% endfor %}
@@ -14,7 +14,7 @@
 
 {#- The columns of a centre: means, rounded to whole numbers. -#}
 {% macro centre_of(rows) -%}
-    {%- for number in range(1, var('segment_max_genres') + 1) -%}
+    {%- for number in range(1, (var('segment_max_genres') | int) + 1) -%}
     cast(floor(cast(sum({{ rows }}.genre_{{ number }}) as double) / count(*) + 0.5) as bigint) as genre_{{ number }}
         {{- ',\n        ' if not loop.last }}
     {%- endfor %}

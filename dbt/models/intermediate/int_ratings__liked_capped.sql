@@ -29,8 +29,7 @@ movies as (
     from liked
     group by movie_id
     having count(*) >= {{ var('liked_min_likes') }}
-    qualify
-        row_number() over (order by count(*) desc nulls last, movie_id asc nulls last) <= {{ var('liked_max_movies') }}
+    qualify movie_number <= {{ var('liked_max_movies') }}
 
 ),
 
@@ -45,7 +44,8 @@ shuffled as (
         movies.movie_number,
         liked.rating,
         liked.rated_at,
-        (cast(liked.movie_id as bigint) * 2654435761 + cast(liked.user_id as bigint) * 40503) % 4294967296 as place
+        (cast(liked.movie_id as bigint) * 2654435761 + cast(liked.user_id as bigint) * 40503)
+        % 4294967296 as place
     from liked
     inner join movies
         on liked.movie_id = movies.movie_id

@@ -1,4 +1,4 @@
-{%- set genres = range(1, var('segment_max_genres') + 1) %}
+{%- set genres = range(1, (var('segment_max_genres') | int) + 1) %}
 
 with
 

@@ -5,10 +5,10 @@
 
     Each step reads the one before once: a chain, whose text and cost grow with the steps and not with powers of two.
 -#}
-{%- set n_genres = var('segment_max_genres') %}
+{%- set n_genres = var('segment_max_genres') | int %}
 {%- set genres = range(1, n_genres + 1) %}
-{%- set n_clusters = var('segment_n_clusters') %}
-{%- set n_steps = var('segment_n_steps') %}
+{%- set n_clusters = var('segment_n_clusters') | int %}
+{%- set n_steps = var('segment_n_steps') | int %}
 {%- set merging_step = n_steps // 2 %}
 
 with
@@ -24,9 +24,9 @@ spread as (
 
     select
         cast(sum(
-            {%- for number in genres %}
+            {% for number in genres -%}
             {{ '+ ' if not loop.first }}genre_{{ number }} * genre_{{ number }}
-            {%- endfor %}
+            {% endfor %}
         ) as double) / count(*) as mean_squared_distance
     from vectors
 
@@ -38,13 +38,13 @@ favourites as (
     select
         *,
         case greatest(
-            {%- for number in genres %}
+            {% for number in genres -%}
             genre_{{ number }}{{ ',' if not loop.last }}
-            {%- endfor %}
+            {% endfor %}
         )
-            {%- for number in genres %}
+            {% for number in genres -%}
             when genre_{{ number }} then {{ number }}
-            {%- endfor %}
+            {% endfor %}
         end as favourite
     from vectors
 
@@ -53,11 +53,11 @@ favourites as (
 by_favourite as (
 
     select
-        users.favourite,
+        favourites.favourite,
         count(*) as n_users,
-        {{ centre_of('users') }}
-    from favourites as users
-    group by users.favourite
+        {{ centre_of('favourites') }}
+    from favourites
+    group by favourites.favourite
 
 ),
 
@@ -73,10 +73,11 @@ distances as (
 
     select
         candidates.favourite,
-        others.favourite as other,
-        {{ squared_distance('candidates', 'others') }} as distance
+        origins.favourite as origin_favourite,
+        {{ squared_distance('candidates', 'origins') }}
+        as squared_distance
     from candidates
-    cross join candidates as others
+    cross join candidates as origins
 
 ),
 
@@ -87,7 +88,7 @@ seeds_0 as (
         favourite,
         n_users,
         cast(null as integer) as cluster_id,
-        cast({{ n_genres }} as bigint) * 400000000 as distance
+        cast({{ n_genres }} as bigint) * 400000000 as squared_distance
     from candidates
 
 ),
@@ -99,7 +100,9 @@ picked_{{ step }} as (
         *,
         first_value(favourite) over (
             order by
-                case when cluster_id is null then distance * sqrt(cast(n_users as double)) end desc nulls last,
+                case
+                    when cluster_id is null then squared_distance * sqrt(cast(n_users as double))
+                end desc nulls last,
                 favourite asc nulls last
         ) as picked
     from seeds_{{ step - 1 }}
@@ -115,12 +118,12 @@ seeds_{{ step }} as (
             when seeds.cluster_id is null and seeds.favourite = seeds.picked then {{ step }}
             else seeds.cluster_id
         end as cluster_id,
-        case when distances.distance < seeds.distance then distances.distance else seeds.distance end as distance
+        least(distances.squared_distance, seeds.squared_distance) as squared_distance
     from picked_{{ step }} as seeds
     inner join distances
         on
             seeds.favourite = distances.favourite
-            and seeds.picked = distances.other
+            and seeds.picked = distances.origin_favourite
 
 ),
 
@@ -129,10 +132,10 @@ seeds_{{ step }} as (
 centres_0 as (
 
     select
-        seeds.cluster_id,
-        {%- for number in genres %}
-        candidates.genre_{{ number }}{{ ',' if not loop.last }}
-        {%- endfor %}
+        {% for number in genres -%}
+        candidates.genre_{{ number }},
+        {% endfor -%}
+        seeds.cluster_id
     from seeds_{{ n_clusters }} as seeds
     inner join candidates
         on seeds.favourite = candidates.favourite
@@ -153,31 +156,39 @@ centres_{{ step }} as (
     select
         nearest.packed % 1000 as cluster_id,
         count(*) as n_users,
-        {{ centre_of('users') }}
-    from vectors as users
+        {{ centre_of('vectors') }}
+    from vectors
     inner join nearest_{{ step }} as nearest
-        on users.user_id = nearest.user_id
+        on vectors.user_id = nearest.user_id
     group by nearest.packed % 1000
 
 ),
 
 {% if step == merging_step -%}
 -- Half-way, a cluster that has come close to a bigger one goes: one taste that was found twice is one cluster.
+absorbed as (
+
+    select distinct centres.cluster_id
+    from centres_{{ step }} as centres
+    cross join centres_{{ step }} as bigger
+    cross join spread
+    where
+        (
+            bigger.n_users > centres.n_users
+            or (bigger.n_users = centres.n_users and bigger.cluster_id < centres.cluster_id)
+        )
+        and ({{ squared_distance('centres', 'bigger') }})
+        < {{ var('segment_min_distance') }} * spread.mean_squared_distance
+
+),
+
 merged as (
 
     select centres.*
     from centres_{{ step }} as centres
-    cross join spread
-    left join centres_{{ step }} as bigger
-        on
-            (
-                bigger.n_users > centres.n_users
-                or (bigger.n_users = centres.n_users and bigger.cluster_id < centres.cluster_id)
-            )
-            and (
-        {{ squared_distance('centres', 'bigger') -}}
-            ) < {{ var('segment_min_distance') }} * spread.mean_squared_distance
-    where bigger.cluster_id is null
+    left join absorbed
+        on centres.cluster_id = absorbed.cluster_id
+    where absorbed.cluster_id is null
 
 ),
 

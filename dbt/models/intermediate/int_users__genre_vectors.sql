@@ -1,6 +1,6 @@
 {#- Fixed point: what is averaged over users are whole numbers of this part of one, so that the order of rows changes nothing. -#}
 {%- set unit = 10000 %}
-{%- set prior = var('segment_prior_ratings') * 1000000 %}
+{%- set prior = (var('segment_prior_ratings') | int) * 1000000 %}
 
 with
 
@@ -86,22 +86,29 @@ by_genre_mean as (
 
 ),
 
-final as (
+centred as (
 
     select
         measured.user_id,
-        {%- for number in range(1, var('segment_max_genres') + 1) %}
-        cast(coalesce(max(
-            case
-                when measured.genre_number = {{ number }}
-                    then measured.watched + measured.liked - by_genre_mean.mean_value
-            end
-        ), 0) as bigint) as genre_{{ number }}{{ ',' if not loop.last }}
-        {%- endfor %}
+        measured.genre_number,
+        measured.watched + measured.liked - by_genre_mean.mean_value as above_average
     from measured
     inner join by_genre_mean
         on measured.genre_number = by_genre_mean.genre_number
-    group by measured.user_id
+
+),
+
+final as (
+
+    select
+        {% for number in range(1, (var('segment_max_genres') | int) + 1) -%}
+        cast(
+            sum(case when genre_number = {{ number }} then above_average else 0 end) as bigint
+        ) as genre_{{ number }},
+        {% endfor -%}
+        user_id
+    from centred
+    group by user_id
 
 )
 

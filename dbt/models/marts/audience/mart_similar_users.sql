@@ -38,7 +38,7 @@ meetings as (
         movie_number,
         user_id % case
             {%- for power in range(20) %}
-            when n_likers <= {{ var('similar_users_max_group') * 2 ** power }} then {{ 2 ** power }}
+            when n_likers <= {{ (var('similar_users_max_group') | int) * 2 ** power }} then {{ 2 ** power }}
             {%- endfor %}
             else {{ 2 ** 20 }}
         end as group_number
@@ -170,7 +170,10 @@ ranked as (
         *,
         row_number() over (
             partition by user_id
-            order by similarity desc nulls last, n_common_likes desc nulls last, similar_user_id asc nulls last
+            order by
+                similarity desc nulls last,
+                n_common_likes desc nulls last,
+                similar_user_id asc nulls last
         ) as similarity_rank
     from scored
     qualify similarity_rank <= {{ var('similar_users_n_per_user') }}

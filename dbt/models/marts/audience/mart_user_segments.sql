@@ -36,18 +36,23 @@ genres_of_user as (
 
 ),
 
+today as (
+
+    select {{ as_of_date('cast(last_rated_at as date)', 'assignments') }} as as_of_date
+
+),
+
 placed as (
 
     select
-        *,
-        percent_rank() over (order by n_ratings asc nulls first) as activity_percentile,
+        assignments.*,
+        percent_rank() over (order by assignments.n_ratings asc nulls first) as activity_percentile,
         datediff(
-            'day', cast(first_rated_at as date), {{ as_of_date('cast(last_rated_at as date)', 'assignments') }}
+            'day', cast(assignments.first_rated_at as date), today.as_of_date
         ) as days_since_first_rating,
-        datediff(
-            'day', cast(last_rated_at as date), {{ as_of_date('cast(last_rated_at as date)', 'assignments') }}
-        ) as days_since_last_rating
+        datediff('day', cast(assignments.last_rated_at as date), today.as_of_date) as days_since_last_rating
     from assignments
+    cross join today
 
 ),
 

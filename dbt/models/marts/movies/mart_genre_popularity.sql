@@ -20,7 +20,7 @@ shares as (
 
     select
         stats.*,
-        cast(stats.weighted_ratings_micro as double) / totals.weighted_ratings_micro as share
+        cast(stats.weighted_ratings_micro as double) / totals.weighted_ratings_micro as share -- noqa: RF04
     from stats
     inner join totals
         on stats.segment_name = totals.segment_name

@@ -1,6 +1,6 @@
 {#- One more than the highest movie_number: a pair packs into first * base + second. Grouping on one integer takes half of
     the time and memory of grouping on two. -#}
-{%- set base = var('liked_max_movies') + 1 %}
+{%- set base = (var('liked_max_movies') | int) + 1 %}
 
 with
 
@@ -70,7 +70,10 @@ scored as (
         unpacked.n_co_likes,
         cast(unpacked.n_co_likes as double)
         / sqrt(cast(first_movies.n_likes * second_movies.n_likes as double))
-        * (cast(unpacked.n_co_likes as double) / (unpacked.n_co_likes + {{ var('co_rating_shrinkage') }})) as score,
+        * (
+            cast(unpacked.n_co_likes as double)
+            / (unpacked.n_co_likes + {{ var('co_rating_shrinkage') }})
+        ) as score,
         cast(unpacked.n_co_likes * n_users.n_users as double)
         / (first_movies.n_likes * second_movies.n_likes) as lift
     from unpacked
