@@ -27,7 +27,7 @@ spread as (
             {% for number in genres -%}
             {{ '+ ' if not loop.first }}genre_{{ number }} * genre_{{ number }}
             {% endfor %}
-        ) as double) / count(*) as mean_squared_distance
+        ) as double) / nullif(count(*), 0) as mean_squared_distance
     from vectors
 
 ),
