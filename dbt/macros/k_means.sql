@@ -8,7 +8,8 @@
     {%- for number in range(1, (var('segment_max_genres') | int) + 1) -%}
     {{ '+ ' if not loop.first }}({{ one }}.genre_{{ number }} - {{ other }}.genre_{{ number }})
         * ({{ one }}.genre_{{ number }} - {{ other }}.genre_{{ number }})
-        {% endfor %}
+        {{- '\n        ' if not loop.last }}
+    {%- endfor %}
 {%- endmacro %}
 
 

@@ -74,8 +74,7 @@ distances as (
     select
         candidates.favourite,
         origins.favourite as origin_favourite,
-        {{ squared_distance('candidates', 'origins') }}
-        as squared_distance
+        {{ squared_distance('candidates', 'origins') }} as squared_distance -- noqa: LT05
     from candidates
     cross join candidates as origins
 
