@@ -17,8 +17,8 @@ from netflix_assets.settings import REPO
 
 
 class QuickDbt:
-    """The dbt project, ready to build into any home; ``folder`` takes what dbt writes beside the warehouse, ``variables``
-    take the place of those of dbt_project.yml.
+    """The dbt project, ready to build into any home; ``folder`` takes what dbt writes beside the warehouse,
+    ``variables`` take the place of those of dbt_project.yml.
     """
 
     def __init__(
