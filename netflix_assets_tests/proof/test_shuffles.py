@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -172,7 +172,10 @@ def go_through(steps: Sequence[Step], at: Place) -> None:
 
 
 def _assert_winners(at: Place) -> None:
-    """The facts are what plain Python takes from the raw rows: the last by its time, then by key, then by value."""
+    """The facts are what plain Python takes from the raw rows: the last by its time, then by key, then by value.
+
+    The versions of a rating are the last row of each second, by key and then by value; each ends when the next begins.
+    """
     with at.warehouse() as warehouse:
         ratings = warehouse.execute(
             "select user_id, movie_id, rated_at_epoch_s, _object_key, rating from raw.movielens_ratings_current"
@@ -181,10 +184,31 @@ def _assert_winners(at: Place) -> None:
             "select movie_id, tag_id, _object_key, relevance from raw.movielens_genome_scores_current"
         )
         fct_ratings = warehouse.execute("select user_id, movie_id, epoch(rated_at), rating from core.fct_ratings")
+        versions = warehouse.execute(
+            """
+            select user_id, movie_id, version_number, epoch(valid_from), epoch(valid_to), rating, is_current
+            from core.fct_rating_versions
+            """
+        )
         fct_scores = warehouse.execute("select movie_id, tag_id, relevance from core.fct_genome_scores")
     expected = {row[:2]: (row[2], row[4]) for row in sorted(ratings, key=lambda row: row[2:])}
     assert sorted(fct_ratings) == sorted((*key, *value) for key, value in expected.items())
+    assert sorted(versions, key=lambda row: row[:3]) == list(_versions(ratings))
     assert sorted(fct_scores) == sorted({row[:2]: (*row[:2], row[3]) for row in sorted(scores)}.values())
+
+
+def _versions(rows: Iterable[tuple]) -> Iterator[tuple]:
+    """The rows that fct_rating_versions must have, in the order of key and number.
+
+    ``rows``: user, film, second, object key, stars; all current rows of raw.
+    """
+    by_key: dict[tuple, dict[int, object]] = defaultdict(dict)
+    for row in sorted(rows):
+        by_key[row[:2]][row[2]] = row[4]  # the last of a second stays
+    for key, stars in sorted(by_key.items()):
+        seconds = [*stars, None]
+        for number, (since, until) in enumerate(pairwise(seconds), start=1):
+            yield (*key, number, since, until, stars[since], until is None)
 
 
 @pytest.fixture

@@ -274,7 +274,7 @@ def test_what_both_have_is_not(sql: str) -> None:
 # Columns that name the moment of a build; of a version's end it is compared whether there is one.
 MOMENTS = ("dbt_scd_id", "dbt_updated_at", "dbt_valid_from", "dbt_valid_to")
 
-INCREMENTAL = ("core.fct_ratings", "core.fct_genome_scores", "snapshots.snap_tags")
+INCREMENTAL = ("core.fct_ratings", "core.fct_rating_versions", "core.fct_genome_scores", "snapshots.snap_tags")
 
 
 @dataclass
@@ -514,7 +514,11 @@ def test_emulated_tables_are_kept_as_configured(built: Built) -> None:
     assert permanent == {("snapshots", "snap_tags")}
     assert ("core", "dim_movies") in {_target_of(line) for line in created}
     clustered = {_target(each): each.line for each in built.first if " cluster by (" in each.line}
-    assert set(clustered) == {("core", "fct_ratings"), ("core", "fct_genome_scores")}
+    assert set(clustered) == {
+        ("core", "fct_ratings"),
+        ("core", "fct_rating_versions"),
+        ("core", "fct_genome_scores"),
+    }
     assert "cluster by (date_trunc('month', rated_on), movie_id)" in clustered["core", "fct_ratings"]
 
 
