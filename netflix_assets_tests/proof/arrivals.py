@@ -148,7 +148,7 @@ _FILMS = [
     _film(3, "Heat (1995)", "Action|Crime"),
 ]
 
-_MOVIES = (
+MOVIES = (
     _versions("movies-5.csv", a=[_film(1, "Toy Storey (1995)"), _film(1, "Toy Story"), _film(8, "Elsewhere")]),
     _versions("movies-1.csv", a=_FILMS[:2]),
     _versions(
@@ -162,7 +162,7 @@ _MOVIES = (
         ],
     ),
 )
-_LAST_MOVIES = _MOVIES[-1][-1]
+_LAST_MOVIES = MOVIES[-1][-1]
 
 _LINKED = [(1, "0114709", 862), (2, "0113497", ""), (3, "0113277", 949)]
 
@@ -177,7 +177,7 @@ _GENOME = (
     _versions("genome-scores-copy.csv", a=_SCORES[4:7]),
 )
 
-CHAINS = (*_RATINGS, *TAGS, *_MOVIES, *_LINKS, *_GENOME)
+CHAINS = (*_RATINGS, *TAGS, *MOVIES, *_LINKS, *_GENOME)
 
 # ---------------------------------------------------------------- orders
 
