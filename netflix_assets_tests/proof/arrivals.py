@@ -153,7 +153,7 @@ _FILMS = [
     _film(3, "Heat (1995)", "Action|Crime"),
 ]
 
-_MOVIES = (
+MOVIES = (
     _versions("movies-5.csv", a=[_film(1, "Toy Storey (1995)"), _film(1, "Toy Story"), _film(8, "Elsewhere")]),
     _versions("movies-1.csv", a=_FILMS[:2]),
     _versions(
@@ -167,7 +167,7 @@ _MOVIES = (
         ],
     ),
 )
-_LAST_MOVIES = _MOVIES[-1][-1]
+_LAST_MOVIES = MOVIES[-1][-1]
 
 _LINKED = [(1, "0114709", 862), (2, "0113497", ""), (3, "0113277", 949)]
 
@@ -208,7 +208,7 @@ _CATALOGUE = (
     _versions("credits.csv", a=_CREDITED, b=_CREDITED[:4], only_header=[], a_again=[*_CREDITED, _CREDITED[0]]),
 )
 
-CHAINS = (*_RATINGS, *TAGS, *_MOVIES, *_LINKS, *_GENOME, *_CATALOGUE)
+CHAINS = (*_RATINGS, *TAGS, *MOVIES, *_LINKS, *_GENOME, *_CATALOGUE)
 
 # ---------------------------------------------------------------- orders
 

@@ -211,6 +211,13 @@ def test_only_models_go_into_a_branchs_schemas(dbt: SnowflakeDbt) -> None:
     assert {node.database for node in nodes} == {DATABASE}
 
 
+def test_every_kind_of_model_has_its_place(dbt: SnowflakeDbt) -> None:
+    models = [node for node in dbt.manifest.nodes.values() if node.resource_type == "model"]
+    kinds = {node.config.materialized for node in models}
+    assert kinds == {"view", "table", "incremental", "ephemeral", "dynamic_table"}
+    assert [node.name for node in models if node.config.materialized == "dynamic_table"] == ["mart_activity_by_hour"]
+
+
 @pytest.mark.parametrize("state", ["first build", "tables there"])
 def test_every_query_is_one_of_snowflakes(dbt: SnowflakeDbt, state: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Models, snapshots, analyses and tests, as they are when nothing is there and when there are tables to add to."""
@@ -283,7 +290,13 @@ def test_what_both_have_is_not(sql: str) -> None:
 # Columns that name the moment of a build; of a version's end it is compared whether there is one.
 MOMENTS = ("dbt_scd_id", "dbt_updated_at", "dbt_valid_from", "dbt_valid_to")
 
-INCREMENTAL = ("core.fct_ratings", "core.fct_genome_scores", "snapshots.snap_tags")
+INCREMENTAL = (
+    "core.fct_ratings",
+    "core.fct_rating_versions",
+    "core.fct_genome_scores",
+    "snapshots.snap_movies",
+    "snapshots.snap_tags",
+)
 
 
 @dataclass
@@ -310,7 +323,7 @@ class Both:
             (node.schema.removeprefix(PREFIX), node.alias)
             for node in self.snowflake.manifest.nodes.values()
             if node.resource_type in ("model", "seed", "snapshot")
-            and node.config.materialized not in ("ephemeral", "dynamic_table")
+            and node.config.materialized != "ephemeral"
             and "run_dependent" not in node.tags
         ]
 
@@ -527,7 +540,7 @@ def test_emulated_statements_say_on_whose_behalf(built: Built) -> None:
                 seen.add(tag["asset"])
     assert seen >= assets
     tested = {json.loads(each.query_tag).get("asset") for each in built.first if "dbt_internal_test" in each.text}
-    assert tested >= assets - {"snapshots/snap_tags"}
+    assert tested >= assets - {"snapshots/snap_movies", "snapshots/snap_tags"}
 
 
 def test_emulated_statements_are_few(built: Built) -> None:
@@ -541,10 +554,21 @@ def test_emulated_statements_are_few(built: Built) -> None:
 def test_emulated_tables_are_kept_as_configured(built: Built) -> None:
     created = [each.line for each in built.first if re.match(r"create (or replace )?(transient )?table ", each.line)]
     permanent = {_target_of(line) for line in created if " transient " not in line.split(".")[0]}
-    assert permanent == {("snapshots", "snap_tags")}
+    assert permanent == {("snapshots", "snap_movies"), ("snapshots", "snap_tags")}
     assert ("core", "dim_movies") in {_target_of(line) for line in created}
+    for statements in (built.first, built.second):  # made anew by the second build too, in one statement
+        [dynamic] = [each for each in statements if " dynamic table " in each.line]
+        assert _target(dynamic) == ("marts", "mart_activity_by_hour")
+        settings = " ".join(dynamic.text.split()).split(" as (")[0]
+        warehouse = NAMES["NETFLIX_SNOWFLAKE_WAREHOUSE"]
+        assert f"target_lag = '1 hour' warehouse = {warehouse} refresh_mode = FULL" in settings
+    assert dynamic.line.startswith("create or replace transient dynamic table")
     clustered = {_target(each): each.line for each in built.first if " cluster by (" in each.line}
-    assert set(clustered) == {("core", "fct_ratings"), ("core", "fct_genome_scores")}
+    assert set(clustered) == {
+        ("core", "fct_ratings"),
+        ("core", "fct_rating_versions"),
+        ("core", "fct_genome_scores"),
+    }
     assert "cluster by (date_trunc('month', rated_on), movie_id)" in clustered["core", "fct_ratings"]
 
 
@@ -563,7 +587,8 @@ def test_emulated_statements_are_sound(built: Built) -> None:
 
 
 _TARGET = re.compile(
-    r"(?:create (?:or replace )?(?:transient |temporary )?(?:table|view)|alter table|merge into|insert overwrite into)"
+    r"(?:create (?:or replace )?(?:transient |temporary )?(?:(?:dynamic )?table|view)"
+    r"|alter table|merge into|insert overwrite into)"
     rf"\s+{DATABASE.lower()}\.{PREFIX}(\w+)\.(\w+?)(?:__dbt_tmp)?\b"
 )
 
