@@ -124,7 +124,7 @@ def dbt_models(settings: Settings, project: DbtProject) -> dg.AssetsDefinition:
         arguments = ["build", *(["--full-refresh"] if config.full_refresh else [])]
         target_path = settings.home / "dbt" / "runs" / context.run.run_id
         events, failure = [], None
-        with _one_at_a_time(settings):
+        with one_build_at_a_time(settings):
             _prepare_sources(settings, warehouse, context.run.run_id)
             with _exported(settings, context.run.run_id):
                 invocation = dbt.cli(arguments, context=context, target_path=target_path)
@@ -162,7 +162,7 @@ def _every_node_selected() -> Iterator[None]:
 
 
 @contextmanager
-def _one_at_a_time(settings: Settings) -> Iterator[None]:
+def one_build_at_a_time(settings: Settings) -> Iterator[None]:
     """Let one dbt build of this home go on at a time: DuckDB has one writer, and dbt does not wait for it."""
     from filelock import FileLock
 

@@ -6,6 +6,7 @@ from netflix_assets.contract import all_datasets
 from netflix_assets.dbt import LEDGER_KEY, dbt_models, dbt_project, dbt_resource
 from netflix_assets.jobs import JOBS
 from netflix_assets.landing import bucket_checks, landing_assets
+from netflix_assets.publish import published_marts
 from netflix_assets.raw import raw_assets, raw_key
 from netflix_assets.resources import landing_bucket, warehouse
 from netflix_assets.sensors import landing_sensors
@@ -17,6 +18,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
     sources = settings.sources()
     project = dbt_project(settings)
     raw_keys = {dataset.id: raw_key(dataset) for dataset in all_datasets(sources)}
+    models = dbt_models(settings, project)
     ledger = dg.AssetSpec(
         LEDGER_KEY,
         deps=list(raw_keys.values()),
@@ -29,7 +31,8 @@ def build_defs(settings: Settings) -> dg.Definitions:
             *landing_assets(sources),
             *raw_assets(sources, settings),
             ledger,
-            dbt_models(settings, project),
+            models,
+            published_marts(settings, [models]),
         ],
         asset_checks=[bucket_checks(sources, raw_keys)],
         jobs=JOBS,
