@@ -52,7 +52,7 @@ def publication_status(
     """
     problem = branch_reason(schema_prefix) if schema_prefix else problem_of(warehouse, shown)
     return {
-        **({name: None for name in _SHOWN} if shown is None else {name: shown.as_json()[name] for name in _SHOWN}),
+        **(dict.fromkeys(_SHOWN) if shown is None else {name: shown.as_json()[name] for name in _SHOWN}),
         "place": place,
         "is_latest": problem is None,
         "problem": problem,

@@ -1,7 +1,11 @@
 """Publishing from the embedded warehouse: a folder for each version, and a link to the one that counts.
 
     published/current -> versions/<version>
-    published/versions/<version>/marts.duckdb, parquet/<schema>/<table>.parquet, manifest.json
+    published/versions/<version>/netflix.duckdb, parquet/<schema>/<table>.parquet, manifest.json
+    published/versions/<version>/marts.duckdb -> netflix.duckdb
+
+DuckDB calls a database by its file's name, and where a schema has that name too it takes ``marts.mart_movies`` for
+ambiguous: 2.0 looks where the link leads, earlier ones do not and must be given ``netflix.duckdb``.
 
 Consumers never open the warehouse, so no writer's lock is in their way, and what they have open stays as it is when the
 link moves on. A version is made under a name that begins with a dot, is never changed once it has its own, and the link
@@ -82,6 +86,7 @@ class DuckDBPublisher(Publisher):
             except BaseException:  # a full disk, say, which this would keep full
                 shutil.rmtree(draft, ignore_errors=True)
                 raise
+        (draft / "marts.duckdb").symlink_to("netflix.duckdb")
         _write_manifest(draft / "manifest.json", publication, objects)
         _make_durable(draft)
         version = draft.rename(draft.with_name(publication.version))
@@ -131,7 +136,7 @@ def _copy(warehouse: DuckDBWarehouse, marts: Sequence[Mart], publication: Public
     """Copy the tables into a database file and into Parquet files, and count that nothing is missing."""
     for setting in (*_COPY_SETTINGS, f"set temp_directory = {literal(str(draft / 'spilled'))}"):
         warehouse.execute(setting)
-    target = literal(str(draft / "marts.duckdb"))
+    target = literal(str(draft / "netflix.duckdb"))
     warehouse.execute(f"attach {target} as published (storage_version {literal(STORAGE_VERSION)})")
     for schema in SCHEMAS:
         (draft / "parquet" / schema).mkdir(parents=True)
@@ -174,4 +179,4 @@ def _sync(path: Path) -> None:
 
 
 def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
