@@ -37,7 +37,8 @@ test: install  ## All tests but those of Snowflake
 # The suite of the ingestion is the contract of both warehouses, so it runs once more with the other one.
 test-snowflake: install  ## The Snowflake half against an emulator, with the suite of the ingestion
 	$(BIN)/python -m pytest -m emulated
-	$(BIN)/python -m pytest --warehouse snowflake netflix_assets_tests/ingest netflix_assets_tests/proof/test_corpus.py
+	$(BIN)/python -m pytest --warehouse snowflake netflix_assets_tests/ingest netflix_assets_tests/proof/test_corpus.py \
+		netflix_assets_tests/warehouse/test_builds.py
 
 smoke-snowflake: install  ## The whole graph on a real Snowflake account, in a database of its own (docs/snowflake.md)
 	$(BIN)/python -m pytest --numprocesses 0 --timeout 0 -m live -rs

@@ -294,6 +294,13 @@ def all_datasets(sources: Iterable[Source]) -> list[Dataset]:
     return [dataset for source in sources for dataset in source.datasets]
 
 
+def hidden_columns(sources: Iterable[Source]) -> frozenset[str]:
+    """Names of columns whose values no contract lets be shown, whatever table they have got into."""
+    return frozenset(
+        column.name for dataset in all_datasets(sources) for column in dataset.columns if not column.showable
+    )
+
+
 def dataset_by_id(sources: Sequence[Source], dataset_id: str) -> Dataset:
     """The dataset with this id (``movielens/ratings``).
 

@@ -1,20 +1,21 @@
 """The dbt project as Dagster assets: every node is an asset, every test an asset check, in the one lineage graph.
 
-Asset keys are ``<layer>/<model>``, the same in every environment; sources are the raw assets. Does not belong here: SQL
-(``dbt/``) and what is loaded before (``raw.py``).
+Asset keys are ``<layer>/<model>``, the same in every environment; sources are the raw assets and the tables of ``ops``.
+Two invocations build the project: one all models, a small second one those that describe the first (tagged
+``observation``), after its results have been recorded. Does not belong here: SQL (``dbt/``), what is loaded before
+(``raw.py``), how dbt is called (``dbt_project.py``).
 """
 
-import hashlib
-import os
-import sysconfig
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib.metadata import version
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import dagster as dg
-import dagster_dbt.utils as dagster_dbt_utils
+import dagster_dbt.asset_utils
 from dagster_dbt import (
     DagsterDbtTranslator,
     DagsterDbtTranslatorSettings,
@@ -23,21 +24,40 @@ from dagster_dbt import (
     dbt_assets,
 )
 from dagster_dbt.errors import DagsterDbtCliRuntimeError
-from packaging.version import Version
 
-from netflix_assets.contract import all_datasets
+from netflix_assets.contract import all_datasets, hidden_columns
+from netflix_assets.dbt_project import exported, one_build_at_a_time
+from netflix_assets.dbt_results import OBSERVATION, Finding, Manifest, Results, layer_of, part_of, read_results
 from netflix_assets.resources import WarehouseResource
 from netflix_assets.settings import Settings
+from netflix_assets.warehouse.base import Warehouse
+from netflix_assets.warehouse.builds import BUILD_TABLES, Build, Builds, Part
+from netflix_assets.warehouse.ledger import OPS_TABLES
 from netflix_assets.warehouse.relations import Relation
 
-# The raw tables as dbt reads them are the raw assets; the ledger is what all of them write.
-LEDGER_KEY = dg.AssetKey(["ops", "loads"])
+# dbt's arguments --select and --exclude.
+_SELECTED: Mapping[Part, tuple[str, str | None]] = {
+    "models": ("fqn:*", f"tag:{OBSERVATION}"),
+    "observations": (f"tag:{OBSERVATION}", None),
+}
+_OPS_DESCRIPTIONS = {
+    "loads": "The ledger: every load of every object, with its row counts.",
+    "rejected_rows": "Every record that was kept out of a raw table, with its file, line and reason.",
+    "refused_objects": "Every object version that was not loaded at all, with the reason.",
+    "profiles": "What the values of each load and column look like.",
+    "cost_of_assets": "What the statements of each asset have cost, by Snowflake's query history; not on DuckDB.",
+    "builds": "Every build of the dbt project: whether it was whole, and whether it passed.",
+    "node_runs": "What became of each model, seed and snapshot in each build.",
+    "test_results": "What became of each test in each build.",
+}
+_ROWS_SHOWN = 20  # of what a test found
+_CHARACTERS_SHOWN = 200  # of a value
 
-_FOLDER_OF = {"seed": "seeds", "snapshot": "snapshots"}
+Rows = Sequence[Mapping[str, str | int | float | None]]
 
 
 class DbtConfig(dg.Config):
-    """Run configuration of the dbt step."""
+    """Run configuration of a dbt step."""
 
     full_refresh: bool = False
 
@@ -53,131 +73,192 @@ class Translator(DagsterDbtTranslator):
         spec = super().get_asset_spec(manifest, unique_id, project)
         node = self.get_resource_props(manifest, unique_id)
         if node["resource_type"] == "source":
-            schema = "raw" if node["source_name"] != "ops" else None
-            parts = [part for part in (schema, node["source_name"], node["name"]) if part]
-            return spec.replace_attributes(key=dg.AssetKey(parts))
-        layer = _FOLDER_OF.get(node["resource_type"], node["fqn"][1])
+            path = ["ops"] if node["schema"] == "ops" else ["raw", node["source_name"]]
+            return spec.replace_attributes(key=dg.AssetKey([*path, node["name"]]))
+        layer = layer_of(node)
         owner = node.get("meta", {}).get("owner")
         return spec.replace_attributes(
             key=dg.AssetKey([layer, node["name"]]), group_name=layer, owners=[owner] if owner else []
         )
 
 
-def dbt_project(settings: Settings) -> DbtProject:
-    """The dbt project with a manifest that is up to date with its files.
-
-    The manifest is parsed again only when a file of the project has changed (no network, no warehouse).
-    """
-    project = DbtProject(project_dir=settings.dbt_project, target_path=_target_path(settings))
-    state = _state(settings)
-    if not _is_parsed(project, settings, state):
-        _parse(project, settings, state)
-    return project
-
-
-def _is_parsed(project: DbtProject, settings: Settings, state: str) -> bool:
-    stamp = _stamp(settings)
-    return stamp.exists() and stamp.read_text() == state and project.manifest_path.exists()
-
-
-def _parse(project: DbtProject, settings: Settings, state: str) -> None:
-    from filelock import FileLock
-
-    settings.home.mkdir(parents=True, exist_ok=True)
-    with FileLock(settings.home / "dbt.lock"), _exported(settings):
-        if not _is_parsed(project, settings, state):  # another process may have done it meanwhile
-            dbt_resource(settings, project).cli(["parse", "--quiet"], target_path=_target_path(settings)).wait()
-            _stamp(settings).write_text(state)
+def ops_tables(raw_keys: Iterable[dg.AssetKey], models: dg.AssetsDefinition, kind: str) -> list[dg.AssetSpec]:
+    """The tables of ``ops`` that dbt reads: what loads are recorded in, and what builds are recorded in."""
+    marts = [key for key in models.keys if key.path[0] == "marts"]
+    written_by = {
+        **{table: list(raw_keys) for table in OPS_TABLES},
+        "cost_of_assets": [],
+        **dict.fromkeys(BUILD_TABLES, marts),
+    }
+    return [
+        dg.AssetSpec(
+            dg.AssetKey(["ops", table]), deps=written_by[table], group_name="ops", kinds={kind}, description=description
+        )
+        for table, description in _OPS_DESCRIPTIONS.items()
+    ]
 
 
-class Dbt(DbtCliResource):
-    """dagster-dbt's resource without the two things that it does before each call and that nothing here needs.
-
-    It asks ``dbt --version``, which imports every adapter (4 s with Snowflake's), and sets up an adapter in this
-    process (2 s) for row counts and column lineage (see ``_with_figures``).
-    """
-
-    @property
-    def _cli_version(self) -> Version:
-        return Version(version("dbt-core"))
-
-    def _initialize_dbt_core_adapter(self, args: Sequence[str]) -> Any:
-        return None
+def dbt_builds(settings: Settings, project: DbtProject) -> dict[Part, dg.AssetsDefinition]:
+    """All nodes of the project, in the two parts that a run builds one after the other."""
+    manifest = json.loads(project.manifest_path.read_text(encoding="utf-8"))
+    return {part: _dbt_build(part, manifest, settings, project) for part in _SELECTED}
 
 
-def dbt_resource(settings: Settings, project: DbtProject) -> Dbt:
-    """dbt as this environment runs it: the program that stands beside this Python."""
-    return Dbt(
-        project_dir=str(project.project_dir),
-        profiles_dir=str(settings.dbt_project),
-        target=_target(settings),
-        dbt_executable=str(Path(sysconfig.get_path("scripts")) / "dbt"),
-    )
-
-
-def dbt_models(settings: Settings, project: DbtProject) -> dg.AssetsDefinition:
-    """All nodes of the project, built by one dbt invocation a run."""
+def _dbt_build(part: Part, manifest: Manifest, settings: Settings, project: DbtProject) -> dg.AssetsDefinition:
+    """The nodes of one part, built by one dbt invocation."""
 
     def build(
         context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: WarehouseResource, config: DbtConfig
     ) -> Iterator[Any]:
-        arguments = ["build", *(["--full-refresh"] if config.full_refresh else [])]
-        target_path = settings.home / "dbt" / "runs" / context.run.run_id
-        events, failure = [], None
+        run_id = context.run.run_id
+        target_path = settings.home / "dbt" / "runs" / run_id / part
         with one_build_at_a_time(settings):
-            _prepare_sources(settings, warehouse, context.run.run_id)
-            with _exported(settings, context.run.run_id):
-                invocation = dbt.cli(arguments, context=context, target_path=target_path)
-            try:
-                for event in invocation.stream():
-                    events.append(event)
-                    if isinstance(event, _BUILT):
-                        context.log.info(f"built {_asset_key(event, context).to_user_string()}")
-            except DagsterDbtCliRuntimeError as error:
-                failure = error
-        yield from _with_figures(events, context, warehouse, settings.schema_prefix)
+            inputs = _prepare_tables(settings, warehouse, run_id)
+            events, failure = _invoke(context, dbt, config, settings, target_path)
+            relations = {_relation(_asset_key(event, context), settings) for event in events if _is_built(event)}
+            with warehouse.open("builder", run_id=run_id, asset="dbt") as connection:
+                seen = _record(read_results(target_path, part), part, run_id, inputs, relations, connection, settings)
+        for event in events:
+            yield _with_figures(event, context, seen, settings)
         if failure is not None:
             raise failure
 
-    with _every_node_selected():
+    select, exclude = _SELECTED[part]
+    with _selected(part, manifest):
         return dbt_assets(
-            manifest=project.manifest_path, project=project, dagster_dbt_translator=Translator(), name="dbt_models"
+            manifest=manifest,
+            select=select,
+            exclude=exclude,
+            project=project,
+            dagster_dbt_translator=Translator(),
+            name=f"dbt_{part}",
         )(build)
 
 
 @contextmanager
-def _every_node_selected() -> Iterator[None]:
-    """Let dagster-dbt take every node from the manifest, as it does where dbt-core is not installed.
+def _selected(part: Part, manifest: Manifest) -> Iterator[None]:
+    """Tell dagster-dbt which nodes a part has, for as long as its assets are made.
 
-    Otherwise each start of Dagster imports dbt's selection engine (0.3 s, a tenth of the whole) to find that everything
-    is selected. Selections at run time go their ordinary way.
+    Otherwise each start of Dagster imports dbt's selection engine (0.3 s, a tenth of the whole) to ask it twice.
+    Selections at run time go their ordinary way.
     """
-    module = vars(dagster_dbt_utils)
-    installed = module["DBT_PYTHON_VERSION"]
-    module["DBT_PYTHON_VERSION"] = None
+    module = vars(dagster_dbt.asset_utils)
+    theirs = module["select_unique_ids"]
+    module["select_unique_ids"] = lambda *_, **__: {
+        unique_id for unique_id in manifest["nodes"] if part_of(unique_id, manifest) == part
+    }
     try:
         yield
     finally:
-        module["DBT_PYTHON_VERSION"] = installed
+        module["select_unique_ids"] = theirs
 
 
-@contextmanager
-def one_build_at_a_time(settings: Settings) -> Iterator[None]:
-    """Let one dbt build of this home go on at a time: DuckDB has one writer, and dbt does not wait for it."""
-    from filelock import FileLock
-
-    with FileLock(settings.home / "dbt-build.lock"):
-        yield
+# ---------------------------------------------------------------- one invocation
 
 
-def _prepare_sources(settings: Settings, warehouse: WarehouseResource, run_id: str) -> None:
-    """Make every raw table that dbt reads, also of datasets never loaded; waits for whoever holds the file."""
+def _prepare_tables(settings: Settings, warehouse: WarehouseResource, run_id: str) -> dict[str, int]:
+    """Make every table that dbt reads, also of datasets never loaded; waits for whoever holds the file.
+
+    Returns the last load of each dataset that has one.
+    """
     with warehouse.open(run_id=run_id, asset="dbt") as connection:
         for dataset in all_datasets(settings.sources()):
             connection.prepare(dataset)
+        inputs = connection.last_loads()
+    with warehouse.open("builder", run_id=run_id, asset="dbt") as connection:
+        Builds(connection).prepare()
+    return inputs
 
 
-_BUILT = (dg.Output, dg.AssetMaterialization)
+def _invoke(
+    context: dg.AssetExecutionContext, dbt: DbtCliResource, config: DbtConfig, settings: Settings, target_path: Path
+) -> tuple[list[Any], DagsterDbtCliRuntimeError | None]:
+    """Call dbt. Returns what dagster-dbt makes of its results, and the error if there was one."""
+    arguments = ["build", *(["--full-refresh"] if config.full_refresh else [])]
+    events: list[Any] = []
+    with exported(settings, context.run.run_id):
+        invocation = dbt.cli(arguments, context=context, target_path=target_path)
+    try:
+        for event in invocation.stream():
+            events.append(event)
+            if _is_built(event):
+                context.log.info(f"built {_asset_key(event, context).to_user_string()}")
+    except DagsterDbtCliRuntimeError as error:
+        return events, error
+    return events, None
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What stands in the warehouse after a build: tables by (schema, name), and what tests have found, by test."""
+
+    relations: Mapping[tuple[str, str], Relation]
+    findings: Mapping[str, Rows]
+
+
+def _record(
+    results: Results | None,
+    part: Part,
+    run_id: str,
+    inputs: Mapping[str, int],
+    relations: Collection[tuple[str, str]],
+    connection: Warehouse,
+    settings: Settings,
+) -> _Seen:
+    """Look at what was built and end the build's marker; without results (dbt was killed) it stays open.
+
+    dagster-dbt's fetch_row_counts keeps DuckDB's file open until the process ends; here it is read once, when dbt has
+    let go of it, and given back.
+    """
+    seen = connection.describe(list(relations))
+    if results is None:
+        return _Seen(seen, {})
+    hidden = hidden_columns(settings.sources())
+    findings = {finding.test_id: _sample(finding, hidden, connection) for finding in results.findings}
+    build = Build(
+        invocation_id=results.invocation_id,
+        run_id=run_id,
+        schema_prefix=settings.schema_prefix,
+        started_at=results.started_at,
+        part=part,
+        finished_at=datetime.now(UTC),
+        is_whole=not results.missing,
+        has_passed=not results.failed,
+        node_count=len(results.nodes),
+        test_count=len(results.tests),
+        failed_count=len(results.failed),
+        problem=results.problem,
+        inputs=inputs,
+    )
+    counted = [
+        replace(node, row_count=found.row_count)
+        if (found := seen.get((settings.schema_prefix + node.layer, node.name)))
+        else node
+        for node in results.nodes
+    ]
+    Builds(connection, settings.schema_prefix).finish(build, counted, results.tests, findings)
+    return _Seen(seen, findings)
+
+
+def _sample(finding: Finding, hidden: Collection[str], connection: Warehouse) -> Rows:
+    """Some of the rows that a test has found, without what the contracts do not let be shown."""
+    names, rows = connection.query(f"select * from (\n{finding.query}\n) as found limit {_ROWS_SHOWN}")  # noqa: S608
+    kept = {name for name in names if name in hidden or finding.column in hidden}
+    return [
+        {name: "(not shown)" if name in kept else _short(value) for name, value in zip(names, row, strict=True)}
+        for row in rows
+    ]
+
+
+def _short(value: object) -> str | int | float | None:
+    return value if value is None or isinstance(value, int | float) else str(value)[:_CHARACTERS_SHOWN]
+
+
+# ---------------------------------------------------------------- what Dagster is told
+
+
+def _is_built(event: Any) -> TypeGuard[dg.Output[Any] | dg.AssetMaterialization]:
+    return isinstance(event, dg.Output | dg.AssetMaterialization)
 
 
 def _asset_key(event: dg.Output[Any] | dg.AssetMaterialization, context: dg.AssetExecutionContext) -> dg.AssetKey:
@@ -188,27 +269,23 @@ def _asset_key(event: dg.Output[Any] | dg.AssetMaterialization, context: dg.Asse
     )
 
 
-def _with_figures(
-    events: Iterable[Any], context: dg.AssetExecutionContext, warehouse: WarehouseResource, schema_prefix: str
-) -> Iterator[Any]:
-    """The events, those of built nodes with row count and columns as they stand in the warehouse.
-
-    dagster-dbt's fetch_row_counts keeps DuckDB's file open until the process ends; here it is read once, when dbt has
-    let go of it, and given back.
-    """
-    built = {
-        id(event): _relation(_asset_key(event, context), schema_prefix) for event in events if isinstance(event, _BUILT)
-    }
-    with warehouse.open("reader", run_id=context.run.run_id, asset="dbt") as connection:
-        figures = connection.describe(list(built.values()))
-    for event in events:
-        found = figures.get(built.get(id(event), ("", "")))
-        yield event.with_metadata({**event.metadata, **_figures(found)}) if found else event
-
-
-def _relation(key: dg.AssetKey, schema_prefix: str) -> tuple[str, str]:
+def _relation(key: dg.AssetKey, settings: Settings) -> tuple[str, str]:
     """(schema, name) of a node: its asset key, because each layer is a schema, with a branch's prefix."""
-    return schema_prefix + key.path[0], key.path[-1]
+    return settings.schema_prefix + key.path[0], key.path[-1]
+
+
+def _with_figures(event: Any, context: dg.AssetExecutionContext, seen: _Seen, settings: Settings) -> Any:
+    """The event; of a built node with its rows and columns, of a test with what it has found."""
+    if _is_built(event):
+        relation = seen.relations.get(_relation(_asset_key(event, context), settings))
+        return event.with_metadata({**event.metadata, **_figures(relation)}) if relation else event
+    found = seen.findings.get(_test_of(event)) if isinstance(event, dg.AssetCheckResult) else None
+    return event.with_metadata({**event.metadata, "failing_rows": _table(found)}) if found else event
+
+
+def _test_of(check: dg.AssetCheckResult) -> str:
+    unique_id = (check.metadata or {}).get("unique_id")
+    return str(unique_id.value) if isinstance(unique_id, dg.MetadataValue) else str(unique_id)
 
 
 def _figures(relation: Relation) -> Mapping[str, Any]:
@@ -220,65 +297,5 @@ def _figures(relation: Relation) -> Mapping[str, Any]:
     }
 
 
-def _target_path(settings: Settings) -> Path:
-    return settings.home / "dbt" / f"target-{_target(settings)}"
-
-
-def _target(settings: Settings) -> str:
-    """dbt's target: the name of an output in profiles.yml."""
-    return "local" if settings.names is None else "snowflake"
-
-
-def _stamp(settings: Settings) -> Path:
-    return _target_path(settings) / "sources.sha256"
-
-
-@contextmanager
-def _exported(settings: Settings, run_id: str = "") -> Iterator[None]:
-    """What profiles.yml and dbt read from the environment, said for the length of a dbt call.
-
-    dagster-dbt hands its own environment on to dbt and copies dbt's parse cache from $DBT_TARGET_PATH.
-    """
-    wanted = {
-        "NETFLIX_HOME": str(settings.home),
-        "NETFLIX_RUN_ID": run_id,
-        "DBT_TARGET_PATH": str(_target_path(settings)),
-        **_snowflake_names(settings),
-    }
-    if settings.snowflake.private_key_path:  # dbt runs in its own folder, where a relative path leads elsewhere
-        wanted["NETFLIX_SNOWFLAKE_PRIVATE_KEY_PATH"] = str(settings.snowflake.private_key_path)
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
-def _snowflake_names(settings: Settings) -> Mapping[str, str]:
-    """Where dbt builds on Snowflake and as whom; credentials it reads from the environment itself."""
-    if settings.names is None:
-        return {}
-    return {
-        "NETFLIX_SNOWFLAKE_DATABASE": settings.snowflake.database or settings.names.database,
-        "NETFLIX_SNOWFLAKE_WAREHOUSE": settings.names.transform_warehouse,
-        "NETFLIX_SNOWFLAKE_ROLE": settings.names.transformer_role,
-        "NETFLIX_SCHEMA_PREFIX": settings.schema_prefix,
-    }
-
-
-def _state(settings: Settings) -> str:
-    """A digest of all that the manifest follows from: every file that dbt parses, dbt's version, where it builds."""
-    project = settings.dbt_project
-    digest = hashlib.sha256(f"{version('dbt-core')} {_snowflake_names(settings)}".encode())
-    for folder, folders, names in os.walk(project):
-        folders[:] = sorted(set(folders) - {"target", "logs", "dbt_packages"})
-        for name in sorted(names):
-            path = Path(folder) / name
-            digest.update(f"\0{path.relative_to(project)}\0".encode())
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
+def _table(rows: Rows) -> dg.TableMetadataValue:
+    return dg.MetadataValue.table([dg.TableRecord({name: str(value) for name, value in row.items()}) for row in rows])

@@ -3,7 +3,8 @@
 import dagster as dg
 
 from netflix_assets.contract import all_datasets
-from netflix_assets.dbt import LEDGER_KEY, dbt_models, dbt_project, dbt_resource
+from netflix_assets.dbt import dbt_builds, ops_tables
+from netflix_assets.dbt_project import dbt_project, dbt_resource
 from netflix_assets.jobs import JOBS
 from netflix_assets.landing import bucket_checks, landing_assets
 from netflix_assets.publish import published_marts
@@ -18,21 +19,14 @@ def build_defs(settings: Settings) -> dg.Definitions:
     sources = settings.sources()
     project = dbt_project(settings)
     raw_keys = {dataset.id: raw_key(dataset) for dataset in all_datasets(sources)}
-    models = dbt_models(settings, project)
-    ledger = dg.AssetSpec(
-        LEDGER_KEY,
-        deps=list(raw_keys.values()),
-        group_name="raw",
-        kinds={settings.warehouse_kind},
-        description="The ledger: every load of every object, with its row counts.",
-    )
+    builds = dbt_builds(settings, project)
     return dg.Definitions(
         assets=[
             *landing_assets(sources),
             *raw_assets(sources, settings),
-            ledger,
-            models,
-            published_marts(settings, [models]),
+            *ops_tables(raw_keys.values(), builds["models"], settings.warehouse_kind),
+            *builds.values(),
+            published_marts(settings, builds.values()),
         ],
         asset_checks=[bucket_checks(sources, raw_keys)],
         jobs=JOBS,

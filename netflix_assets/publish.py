@@ -11,7 +11,7 @@ from typing import Any
 
 import dagster as dg
 
-from netflix_assets.dbt import one_build_at_a_time
+from netflix_assets.dbt_project import one_build_at_a_time
 from netflix_assets.resources import WarehouseResource
 from netflix_assets.settings import Settings
 from netflix_assets.warehouse.builds import NotServableError

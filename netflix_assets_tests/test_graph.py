@@ -5,6 +5,7 @@ with bad records, the same again, a correction that takes ratings away, a full r
 """
 
 import csv
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,15 @@ class Project:
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         with duckdb.connect(str(self.settings.warehouse_file), read_only=True) as connection:
             return connection.execute(sql).fetchall()
+
+    def tables(self, *layers: str) -> list[tuple[str, str]]:
+        """The models of these layers, but for those that describe the runs themselves."""
+        manifest = json.loads(next((self.settings.home / "dbt").glob("target-*/manifest.json")).read_text())
+        return sorted(
+            (node["fqn"][1], node["name"])
+            for node in manifest["nodes"].values()
+            if node["resource_type"] == "model" and node["fqn"][1] in layers and "run_dependent" not in node["tags"]
+        )
 
     def one(self, sql: str) -> Any:
         return self.query(sql)[0][0]
@@ -137,12 +147,40 @@ def test_materializations_carry_figures(first: RunOutcome, project: Project) -> 
     assert raw["rows_per_second"].value > 0
     graph = project.defs.resolve_asset_graph()
     for key in graph.executable_asset_keys:
-        if key.path[0] != "raw":
+        if key.path[0] != "raw" and not key.path[1].startswith("stg_dbt__"):  # these have gained rows since
             schema, name = key.path
             metadata = project.events(key.to_user_string())[-1].metadata
             assert metadata["dagster/row_count"].value == project.one(f"select count(*) from {schema}.{name}"), key
             columns = [column.name for column in metadata["dagster/column_schema"].value.columns]
             assert columns == [row[0] for row in project.query(f"describe {schema}.{name}")], key
+
+
+def test_after_one_run_its_own_figures_are_there(first: RunOutcome, project: Project) -> None:
+    assert project.query("select part, run_id, is_whole, has_passed, failed_count from ops.builds order by part") == [
+        ("models", first.run_id, True, True, 0),
+        ("observations", first.run_id, True, True, 0),
+    ]
+    runtimes = {row[0]: row[1:] for row in project.query("select asset, n_rows, n_runs from marts.mart_model_runtime")}
+    for schema, name in project.tables("core", "marts"):
+        assert runtimes[f"{schema}/{name}"] == (project.one(f"select count(*) from {schema}.{name}"), 1), name
+    ratings = project.one("select count(*) from raw.movielens_ratings_current")
+    assert runtimes["raw/movielens/ratings"] == (ratings, 1)
+    assert round(project.one("select sum(share_of_total) from marts.mart_model_runtime"), 9) == 1
+    quality = {
+        row[0]: row[1:]
+        for row in project.query(
+            "select layer, test_coverage, pass_rate, n_rows_rejected, reconciliation_difference"
+            " from marts.mart_data_quality"
+        )
+    }
+    assert quality["raw"] == (None, None, FAULTY_RECORDS, 0)
+    assert quality["staging"] == (1, 1, None, 0)
+    assert quality["core"][:2] == quality["marts"][:2] == (1, 1)
+    assert project.query("select run_id, n_objects_loaded, has_passed from marts.mart_pipeline_runs") == [
+        (first.run_id, len(project.samples), True)
+    ]
+    assert project.one("select count(*) from marts.mart_load_receipts") == len(project.samples)
+    assert project.one("select max(missing_pct) from marts.mart_data_completeness where column_name = 'tmdb_id'") > 0
 
 
 def test_bad_records_are_kept_and_the_good_ones_load(first: RunOutcome, project: Project) -> None:
@@ -219,12 +257,7 @@ def test_a_correction_replaces_that_files_rows_only_also_downstream(project: Pro
 
 
 def test_a_full_refresh_gives_the_same_tables(project: Project) -> None:
-    tables = project.query(
-        """
-        select table_schema, table_name from information_schema.tables
-        where table_schema in ('core', 'marts') order by all
-        """
-    )
+    tables = project.tables("core", "marts")
     assert len(tables) == 14
     before = {table: project.query(f"select * from {table[0]}.{table[1]} order by all") for table in tables}
 
@@ -259,6 +292,29 @@ def test_rows_that_the_ledger_does_not_know_block_what_follows(project: Project)
     assert not outcome.success
     assert "raw/movielens/links: rows_match_ledger" in outcome.failed_checks
     assert not any(key.startswith(("staging/", "core/", "marts/")) for key in outcome.materialized)
+
+
+def test_what_a_failed_test_has_found_is_kept_and_shown(project: Project) -> None:
+    links = project.one("select count(*) from raw.movielens_links_current")
+
+    outcome = project.run(select="staging/stg_movielens__links")
+
+    assert not outcome.success
+    (failed,) = outcome.failed_checks
+    assert failed.startswith("staging/stg_movielens__links: reconciles_with_ledger_stg_movielens__links")
+    assert project.query(f"select row_text from ops.failing_rows where run_id = '{outcome.run_id}'") == [
+        (f'{{"n_expected": {links + 1}, "n_found": {links}}}',)
+    ]
+    assert project.query("select kind, failures from ops.test_results where status = 'fail'") == [("reconciliation", 1)]
+    assert project.query(
+        "select part, is_whole, has_passed, problem[:29] from ops.builds order by started_at desc limit 1"
+    ) == [("models", False, False, "test reconciles_with_ledger_s")]
+    with open_instance(project.settings) as instance:
+        (check,) = instance.event_log_storage.get_asset_check_execution_history(
+            dg.AssetCheckKey(dg.AssetKey(["staging", "stg_movielens__links"]), failed.split(": ")[1]), limit=1
+        )
+    shown = check.event.dagster_event.event_specific_data.metadata["failing_rows"].value
+    assert [record.data for record in shown.records] == [{"n_expected": str(links + 1), "n_found": str(links)}]
 
 
 def test_a_selection_of_nothing_is_an_error_not_a_success(project: Project) -> None:

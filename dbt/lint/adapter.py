@@ -13,3 +13,7 @@ from jinja2.runtime import Context
 def dispatch(context: Context, macro_name: str, macro_namespace: str | None = None) -> Callable[..., str]:
     """Return the macro that dbt-duckdb would call for `macro_name`."""
     return context.resolve(f"default__{macro_name}")
+
+
+def get_relation(*_: object) -> None:
+    """No relation is there: nothing is asked while linting."""

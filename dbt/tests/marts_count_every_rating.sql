@@ -1,6 +1,12 @@
 -- Accounting from fact to marts: both marts count every rating that they look at, exactly once.
 -- It reads three models; `dagster` names the one that shows it as an asset check.
-{{ config(meta={'dagster': {'ref': {'name': 'mart_movie_ratings'}}}) }}
+{{
+    config(
+        meta={'dagster': {'ref': {'name': 'mart_movie_ratings'}}},
+        tags=['reconciliation'],
+        fail_calc='coalesce(sum(abs(n_in_facts - n_by_movie) + abs(n_in_facts - n_by_day)), 0)',
+    )
+}}
 
 with
 

@@ -27,6 +27,9 @@ grant select on future tables in schema ${database}.OPS to role ${transformer_ro
 grant select on all views in schema ${database}.OPS to role ${transformer_role};
 grant select on future views in schema ${database}.OPS to role ${transformer_role};
 
+-- ... keeps its own record of what it has built beside theirs ...
+grant create table on schema ${database}.OPS to role ${transformer_role};
+
 -- ... builds the other schemas, and owns what it has built there ...
 grant usage, create table, create view, create dynamic table on schema ${database}.STAGING to role ${transformer_role};
 grant usage, create table, create view, create dynamic table on schema ${database}.INTERMEDIATE to role ${transformer_role};

@@ -110,7 +110,7 @@ class Warehouse(Ledger):
         for schema in ("raw", "ops"):
             if not any(existing == schema for existing, _ in found):
                 self.make_schema(schema)
-        for statement in ops_ddl({table: columns for (schema, table), columns in found.items() if schema == "ops"}):
+        for statement in ops_ddl(found):
             self.execute(statement)
         wanted = raw_columns(dataset)
         if ("raw", dataset.table) not in found:

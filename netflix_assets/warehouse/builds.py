@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from netflix_assets.warehouse.ledger import Ledger
-from netflix_assets.warehouse.relations import ddl
+from netflix_assets.warehouse.base import Warehouse
+from netflix_assets.warehouse.relations import ops_ddl
 
 Part = Literal["models", "observations"]
 
@@ -27,18 +27,20 @@ BUILD_TABLES: Mapping[str, Mapping[str, str]] = {
         "inputs": "varchar",
     },
     "node_runs": {
-        "invocation_id": "varchar", "run_id": "varchar", "node_id": "varchar", "resource_type": "varchar",
-        "layer": "varchar", "name": "varchar", "materialization": "varchar", "status": "varchar",
-        "started_at": "timestamp", "seconds": "double", "row_count": "bigint", "message": "varchar",
+        "invocation_id": "varchar", "run_id": "varchar", "schema_prefix": "varchar", "node_id": "varchar",
+        "resource_type": "varchar", "layer": "varchar", "name": "varchar", "materialization": "varchar",
+        "status": "varchar", "started_at": "timestamp", "seconds": "double", "row_count": "bigint",
+        "message": "varchar",
     },
     "test_results": {
-        "invocation_id": "varchar", "run_id": "varchar", "test_id": "varchar", "test_name": "varchar",
-        "node_id": "varchar", "layer": "varchar", "name": "varchar", "kind": "varchar", "status": "varchar",
-        "failures": "bigint", "started_at": "timestamp", "seconds": "double", "message": "varchar",
+        "invocation_id": "varchar", "run_id": "varchar", "schema_prefix": "varchar", "test_id": "varchar",
+        "test_name": "varchar", "node_id": "varchar", "layer": "varchar", "name": "varchar", "kind": "varchar",
+        "status": "varchar", "failures": "bigint", "started_at": "timestamp", "seconds": "double",
+        "message": "varchar",
     },
     "failing_rows": {
-        "invocation_id": "varchar", "run_id": "varchar", "test_id": "varchar", "row_number": "integer",
-        "row_text": "varchar",
+        "invocation_id": "varchar", "run_id": "varchar", "schema_prefix": "varchar", "test_id": "varchar",
+        "row_number": "integer", "row_text": "varchar",
     },
 }  # fmt: skip
 
@@ -87,7 +89,7 @@ class NodeRun:
 
 
 @dataclass(frozen=True)
-class TestResult:
+class CheckRun:
     """What became of a test. ``layer`` and ``name`` are those of the node that it tests.
 
     ``kind``: generic, singular, unit, or reconciliation, whose ``failures`` are rows of difference.
@@ -109,26 +111,35 @@ class TestResult:
 class Builds:
     """The builds that a warehouse knows of, on a connection of it."""
 
-    def __init__(self, warehouse: Ledger, schema_prefix: str = "") -> None:
+    def __init__(self, warehouse: Warehouse, schema_prefix: str = "") -> None:
         self._warehouse = warehouse
         self._schema_prefix = schema_prefix
 
     def prepare(self) -> None:
-        """Create the tables where they are missing."""
-        for table, columns in BUILD_TABLES.items():
-            self._warehouse.execute(ddl(f"ops.{table}", columns))
+        """Create the tables where they are missing; where nothing is to be done it is one statement."""
+        for statement in ops_ddl(self._warehouse.columns(("ops",)), BUILD_TABLES):
+            self._warehouse.execute(statement)
 
     def finish(
         self,
         build: Build,
         nodes: Sequence[NodeRun],
-        tests: Sequence[TestResult],
+        tests: Sequence[CheckRun],
         failing_rows: Mapping[str, Sequence[Mapping[str, object]]],
     ) -> None:
         """Record how a build ended, all of it or nothing. ``failing_rows``: test id -> a sample of what it found."""
-        of_build = {"invocation_id": build.invocation_id, "run_id": build.run_id}
+        of_build = {
+            "invocation_id": build.invocation_id,
+            "run_id": build.run_id,
+            "schema_prefix": build.schema_prefix,
+        }
         samples = [
-            {**of_build, "test_id": test_id, "row_number": number, "row_text": json.dumps(row, default=str)}
+            {
+                **of_build,
+                "test_id": test_id,
+                "row_number": number,
+                "row_text": json.dumps(row, ensure_ascii=False, default=str),
+            }
             for test_id, rows in failing_rows.items()
             for number, row in enumerate(rows, start=1)
         ]
@@ -187,7 +198,7 @@ def _named(build: Build) -> str:
     return f"of run {build.run_id[:8]} at {build.started_at:%Y-%m-%d %H:%M} UTC"
 
 
-def _columns(row: Build | NodeRun | TestResult) -> dict[str, object]:
+def _columns(row: Build | NodeRun | CheckRun) -> dict[str, object]:
     return {name: _naive(value) if isinstance(value, datetime) else value for name, value in asdict(row).items()}
 
 

@@ -53,6 +53,11 @@ class DuckDBWarehouse(Warehouse):
         """Run one statement and return its rows."""
         return self._connection.execute(statement, list(parameters)).fetchall()
 
+    def query(self, statement: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Run a query. Returns the names of its columns, in lower case, and its rows."""
+        result = self._connection.execute(statement)
+        return [column[0].lower() for column in result.description or ()], result.fetchall()
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """One transaction: committed when the block ends, rolled back when it raises."""

@@ -129,6 +129,10 @@ class Ledger(ABC):
         """Run one statement and return its rows."""
 
     @abstractmethod
+    def query(self, statement: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Run a query. Returns the names of its columns, in lower case, and its rows."""
+
+    @abstractmethod
     def transaction(self) -> AbstractContextManager[None]:
         """One transaction: committed when the block ends, rolled back when it raises."""
 
@@ -159,6 +163,10 @@ class Ledger(ABC):
             )
             for row in rows
         ]
+
+    def last_loads(self) -> dict[str, int]:
+        """The last load of each dataset that has one."""
+        return dict(self.execute("select dataset, max(load_id) from ops.loads group by dataset"))
 
     def current_loads(self, dataset: Dataset) -> list[Load]:
         """The loads whose rows make up the dataset now."""

@@ -24,13 +24,15 @@ def ddl(table: str, columns: Mapping[str, str]) -> str:
     return f"create table if not exists {table} ({', '.join(f'{name} {kind}' for name, kind in columns.items())})"
 
 
-def ops_ddl(found: Mapping[str, Collection[str]]) -> Iterator[str]:
-    """The statements that add what the ops tables lack; ``found``: table -> columns, as they stand."""
-    for table, columns in OPS_TABLES.items():
-        if table not in found:
+def ops_ddl(
+    found: Mapping[tuple[str, str], Collection[str]], wanted: Mapping[str, Mapping[str, str]] = OPS_TABLES
+) -> Iterator[str]:
+    """The statements that add what tables of ``ops`` lack; ``found``: (schema, table) -> columns, as they stand."""
+    for table, columns in wanted.items():
+        if ("ops", table) not in found:
             yield ddl(f"ops.{table}", columns)
         else:
-            for name in [name for name in columns if name not in found[table]]:
+            for name in [name for name in columns if name not in found["ops", table]]:
                 yield f"alter table ops.{table} add column if not exists {name} {columns[name]}"
 
 

@@ -95,6 +95,12 @@ class SnowflakeWarehouse(Warehouse):
             cursor.execute(statement, tuple(parameters) or None)
             return [tuple(row) for row in cursor.fetchall()]
 
+    def query(self, statement: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Run a query. Returns the names of its columns, in lower case, and its rows."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(statement)
+            return [column.name.lower() for column in cursor.description], [tuple(row) for row in cursor.fetchall()]
+
     def _reconnect(self) -> None:
         self._has_landing = False
         self._connection.close(retry=False)

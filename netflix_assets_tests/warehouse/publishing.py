@@ -4,7 +4,6 @@ python -m netflix_assets_tests.warehouse.publishing HOME POINT NTH
 """
 
 import os
-import shutil
 import signal
 import sys
 import uuid
@@ -17,6 +16,7 @@ from netflix_assets.warehouse.base import Warehouse
 from netflix_assets.warehouse.builds import Build, Builds, Part
 from netflix_assets.warehouse.duckdb import DuckDBWarehouse
 from netflix_assets.warehouse.duckdb_publisher import DuckDBPublisher
+from netflix_assets.warehouse.ledger import OPS_TABLES
 from netflix_assets.warehouse.publishing import Mart
 from netflix_assets.warehouse.relations import ddl, ops_ddl
 
@@ -28,7 +28,7 @@ def make_tables(warehouse: Warehouse, content: int) -> None:
     """The tables as a build leaves them; each says the same number, so that a mixture of two builds can be told."""
     for schema in ("ops", "core", "marts"):
         warehouse.make_schema(schema)
-    for statement in ops_ddl({}):
+    for statement in ops_ddl(warehouse.columns(("ops",)), OPS_TABLES):
         warehouse.execute(statement)
     Builds(warehouse).prepare()
     numbers = ", ".join(f"({number}, {content})" for number in range(10 * content))
@@ -111,7 +111,7 @@ POINTS: dict[str, Callable[[_Light], None]] = {
     "the version named": _after(Path, "rename"),
     "a link made": _after(Path, "symlink_to"),
     "the link switched": _after(Path, "replace"),
-    "an old version removed": _after(shutil, "rmtree"),
+    "a file of an old version removed": _after(os, "unlink"),
 }
 
 

@@ -1,0 +1,26 @@
+{{ config(materialized='ephemeral') }}
+
+with
+
+builds as (
+
+    select * from {{ ref('stg_dbt__builds') }}
+    where
+        run_id != ''
+        and finished_at is not null
+
+)
+
+select
+    run_id,
+    min(started_at) as started_at,
+    max(finished_at) as finished_at,
+    min(case when is_whole then 1 else 0 end) = 1 as is_whole,
+    min(case when has_passed then 1 else 0 end) = 1 as has_passed,
+    cast(sum(node_count) as bigint) as n_nodes,
+    cast(sum(test_count) as bigint) as n_tests,
+    cast(sum(failed_count) as bigint) as n_failed,
+    min(problem) as problem,
+    cast(sum(datediff('second', started_at, finished_at)) as double) as build_s
+from builds
+group by run_id

@@ -1,0 +1,31 @@
+with
+
+source as (
+
+    select * from {{ source('ops', 'rejected_rows') }}
+
+),
+
+renamed as (
+
+    select
+        ---------- ids
+        dataset,
+        load_id,
+        record_number,
+
+        ---------- place
+        object_key,
+        line_number,
+
+        ---------- fault
+        column_name,
+        reason,
+
+        ---------- state
+        replayed_by
+    from source
+
+)
+
+select * from renamed

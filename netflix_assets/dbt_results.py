@@ -1,0 +1,166 @@
+"""What dbt says of a build, read from the artifacts it leaves (manifest.json, run_results.json).
+
+Pure functions over files and dictionaries. Does not belong here: how dbt is run (``dbt.py``), where results are kept
+(``warehouse/builds.py``).
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from netflix_assets.warehouse.builds import CheckRun, NodeRun, Part
+
+# The tag of models that describe the build itself: they are built by a second invocation, when it has been recorded.
+OBSERVATION = "observation"
+
+_FOLDERS = {"seed": "seeds", "snapshot": "snapshots"}
+_BUILT = ("model", "seed", "snapshot")
+_FAILED = frozenset({"error", "fail", "runtime error", "partial success"})
+_MESSAGE_CHARACTERS = 500
+
+Manifest = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Results:
+    """The results of one invocation, begun at ``started_at`` (UTC). ``missing``: what of its part has none."""
+
+    invocation_id: str
+    started_at: datetime
+    nodes: list[NodeRun]
+    tests: list[CheckRun]
+    missing: frozenset[str]
+    findings: list["Finding"]
+
+    @property
+    def failed(self) -> list[NodeRun | CheckRun]:
+        """What failed or was skipped because of it, failures first."""
+        every: list[NodeRun | CheckRun] = [*self.nodes, *self.tests]
+        failures = [each for each in every if each.status in _FAILED]
+        return failures + [each for each in every if each.status == "skipped"]
+
+    @property
+    def problem(self) -> str | None:
+        """The first failure in one line."""
+        if not self.failed:
+            return None
+        first = self.failed[0]
+        what = f"test {first.test_name}" if isinstance(first, CheckRun) else f"{first.layer}/{first.name}"
+        said = " ".join((first.message or first.status).split())
+        return f"{what}: {said}"[:_MESSAGE_CHARACTERS]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A test that found rows, by what query; ``column``: whose values they are, whatever the query calls them."""
+
+    test_id: str
+    query: str
+    column: str | None
+
+
+def layer_of(node: Mapping[str, Any]) -> str:
+    """The layer of a model, seed or snapshot: the folder that it stands in."""
+    return str(_FOLDERS.get(node["resource_type"], node["fqn"][1]))
+
+
+def part_of(unique_id: str, manifest: Manifest) -> Part:
+    """The invocation that builds a node, or runs a test: the second one for what reads an observation."""
+    node = manifest["nodes"].get(unique_id) or manifest["unit_tests"][unique_id]
+    if node["resource_type"] in ("test", "unit_test"):
+        parents = [parent for parent in node["depends_on"]["nodes"] if parent in manifest["nodes"]]
+        return "observations" if any(part_of(parent, manifest) == "observations" for parent in parents) else "models"
+    return "observations" if OBSERVATION in node.get("tags", ()) else "models"
+
+
+def nodes_of(part: Part, manifest: Manifest) -> frozenset[str]:
+    """Every node, test and unit test of a part that leaves a result when all of it is built."""
+    wanted = [
+        unique_id
+        for unique_id, node in manifest["nodes"].items()
+        if node["resource_type"] in (*_BUILT, "test") and node["config"]["materialized"] != "ephemeral"
+    ]
+    return frozenset(each for each in [*wanted, *manifest["unit_tests"]] if part_of(each, manifest) == part)
+
+
+def read_results(folder: Path, part: Part) -> Results | None:
+    """What dbt has left in its target folder; None when it ended before it wrote results."""
+    file = folder / "run_results.json"
+    if not file.exists():
+        return None
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    content = json.loads(file.read_text(encoding="utf-8"))
+    results = {result["unique_id"]: result for result in content["results"]}
+    return Results(
+        invocation_id=content["metadata"]["invocation_id"],
+        started_at=datetime.fromisoformat(content["metadata"]["invocation_started_at"]),
+        nodes=list(_node_runs(results, manifest)),
+        tests=list(_test_results(results, manifest)),
+        missing=nodes_of(part, manifest) - results.keys(),
+        findings=[
+            Finding(unique_id, result["compiled_code"], manifest["nodes"][unique_id]["column_name"])
+            for unique_id, result in results.items()
+            if result["failures"] and result["compiled_code"] and unique_id in manifest["nodes"]
+        ],
+    )
+
+
+def _node_runs(results: Mapping[str, Any], manifest: Manifest) -> Iterator[NodeRun]:
+    for unique_id, result in results.items():
+        node = manifest["nodes"].get(unique_id)
+        if node is not None and node["resource_type"] in _BUILT:
+            yield NodeRun(
+                node_id=unique_id,
+                resource_type=node["resource_type"],
+                layer=layer_of(node),
+                name=node["name"],
+                materialization=node["config"]["materialized"],
+                **_outcome(result),
+            )
+
+
+def _test_results(results: Mapping[str, Any], manifest: Manifest) -> Iterator[CheckRun]:
+    for unique_id, result in results.items():
+        test = manifest["nodes"].get(unique_id) or manifest["unit_tests"].get(unique_id)
+        if test is not None and test["resource_type"] in ("test", "unit_test"):
+            tested = _tested(test, manifest)
+            yield CheckRun(
+                test_id=unique_id,
+                test_name=test["name"],
+                node_id=tested["unique_id"],
+                layer=layer_of(tested),
+                name=tested["name"],
+                kind=_kind(test),
+                failures=int(result["failures"] or 0),
+                **_outcome(result),
+            )
+
+
+def _outcome(result: Mapping[str, Any]) -> dict[str, Any]:
+    begun = [timing["started_at"] for timing in result["timing"]]
+    return {
+        "status": result["status"],
+        "started_at": datetime.fromisoformat(begun[0]) if begun else None,
+        "seconds": result["execution_time"],
+        "message": (result["message"] or "")[:_MESSAGE_CHARACTERS] or None,
+    }
+
+
+def _kind(test: Mapping[str, Any]) -> str:
+    if test["resource_type"] == "unit_test":
+        return "unit"
+    if "reconciliation" in test["tags"]:
+        return "reconciliation"
+    return "generic" if test.get("test_metadata") else "singular"
+
+
+def _tested(test: Mapping[str, Any], manifest: Manifest) -> Mapping[str, Any]:
+    """The node that a test is shown with: the one that it is attached to, that it names, or the first that it reads."""
+    named = test["config"].get("meta", {}).get("dagster", {}).get("ref", {}).get("name")
+    nodes: Mapping[str, Mapping[str, Any]] = manifest["nodes"]
+    parents = [nodes[each] for each in test["depends_on"]["nodes"] if each in nodes]
+    attached = nodes.get(test.get("attached_node") or "")
+    return attached or next((parent for parent in parents if parent["name"] == named), parents[0])

@@ -1,0 +1,140 @@
+"""The record of builds: what may be served, whatever was built, killed or run by hand since."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from netflix_assets.warehouse.base import Warehouse
+from netflix_assets.warehouse.builds import Build, Builds, CheckRun, NodeRun, NotServableError
+
+NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+MODELS = Build(
+    "models-1", "run-1-of-the-day", "", NOON, "models", NOON + timedelta(seconds=9), is_whole=True, has_passed=True,
+    node_count=20, test_count=90, inputs={"movielens/ratings": 3},
+)  # fmt: skip
+OBSERVATIONS = replace(
+    MODELS, invocation_id="obs-1", part="observations", started_at=NOON + timedelta(seconds=10), node_count=5
+)
+
+
+def later(build: Build, **changes: object) -> Build:
+    """The build a day later."""
+    return replace(
+        build,
+        **{
+            "invocation_id": f"{build.invocation_id}-later",
+            "run_id": "run-2-of-the-day",
+            "started_at": build.started_at + timedelta(days=1),
+            **changes,
+        },
+    )
+
+
+@pytest.fixture
+def builds(warehouse: Warehouse) -> Builds:
+    warehouse.make_schema("ops")
+    builds = Builds(warehouse)
+    builds.prepare()
+    return builds
+
+
+def finish(builds: Builds, *some: Build) -> None:
+    for build in some:
+        builds.finish(build, [], [], {})
+
+
+def begin(warehouse: Warehouse, build: Build) -> None:
+    """What dbt's hook writes."""
+    warehouse.execute(
+        "insert into ops.builds (invocation_id, run_id, schema_prefix, started_at) values (?, ?, ?, ?)",
+        (build.invocation_id, build.run_id, build.schema_prefix, build.started_at.replace(tzinfo=None)),
+    )
+
+
+def test_a_whole_build_that_has_passed_is_servable_and_comes_back_as_it_was(builds: Builds) -> None:
+    finish(builds, MODELS, OBSERVATIONS)
+    assert builds.servable() == MODELS
+    assert builds.all() == [MODELS, OBSERVATIONS]
+    finish(builds, later(MODELS), later(OBSERVATIONS))
+    assert builds.servable() == later(MODELS)
+
+
+def test_the_end_of_a_build_takes_the_place_of_its_beginning(builds: Builds, warehouse: Warehouse) -> None:
+    begin(warehouse, MODELS)
+    finish(builds, MODELS)
+    assert builds.all() == [MODELS]
+
+
+@pytest.mark.parametrize(
+    ("after", "reason"),
+    [
+        ([], "no build has been recorded yet"),
+        ([MODELS], "did not get to the models of the run itself"),
+        (
+            [MODELS, OBSERVATIONS, later(MODELS, has_passed=False, problem="test relevance_score_test: Got 2 results")],
+            "of run run-2-of at 2026-05-02 12:00 UTC failed: test relevance_score_test: Got 2 results",
+        ),
+        (
+            [MODELS, OBSERVATIONS, later(MODELS, is_whole=False, node_count=3, test_count=7)],
+            "covered 3 nodes and 7 tests, not all",
+        ),
+        ([MODELS, later(OBSERVATIONS, has_passed=False, problem="marts/x: broken")], "failed: marts/x: broken"),
+        ([MODELS, OBSERVATIONS, later(OBSERVATIONS, is_whole=False)], "not all"),
+        ([OBSERVATIONS], "no build has been recorded yet"),
+    ],
+)
+def test_what_has_not_passed_whole_is_not_servable(builds: Builds, after: list[Build], reason: str) -> None:
+    finish(builds, *after)
+    with pytest.raises(NotServableError, match=reason) as refused:
+        builds.servable()
+    assert "netflix-assets run" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("begun", "reason"),
+    [
+        (later(MODELS), "of run run-2-of at 2026-05-02 12:00 UTC has not ended: it goes on or was killed"),
+        (later(MODELS, run_id=""), "dbt was run by hand at 2026-05-02 12:00 UTC"),
+    ],
+)
+def test_a_build_that_nobody_ended_makes_the_tables_unservable_until_the_next(
+    builds: Builds, warehouse: Warehouse, begun: Build, reason: str
+) -> None:
+    finish(builds, MODELS, OBSERVATIONS)
+    begin(warehouse, begun)
+    with pytest.raises(NotServableError, match=reason):
+        builds.servable()
+    day_after = [later(later(MODELS)), later(later(OBSERVATIONS))]
+    finish(builds, *day_after)
+    assert builds.servable() == day_after[0]
+
+
+def test_a_branch_has_builds_of_its_own(builds: Builds, warehouse: Warehouse) -> None:
+    finish(builds, MODELS, OBSERVATIONS, later(MODELS, schema_prefix="branch_7_", has_passed=False))
+    assert builds.servable() == MODELS
+    with pytest.raises(NotServableError):
+        Builds(warehouse, "branch_7_").servable()
+
+
+def test_results_are_kept_with_a_sample_of_what_was_found(builds: Builds, warehouse: Warehouse) -> None:
+    node = NodeRun("model.x.fct", "model", "core", "fct", "table", "success", NOON, 1.5, "OK", 7)
+    test = CheckRun("test.x.t", "t", "model.x.fct", "core", "fct", "generic", "fail", 2, NOON, 0.5, "Got 2")
+    builds.finish(MODELS, [node], [test], {"test.x.t": [{"title": "Amélie", "n": 1}, {"title": None, "n": 2}]})
+    assert warehouse.execute("select node_id, seconds, row_count, started_at from ops.node_runs") == [
+        ("model.x.fct", 1.5, 7, NOON.replace(tzinfo=None))
+    ]
+    assert warehouse.execute("select test_id, status, failures, run_id from ops.test_results") == [
+        ("test.x.t", "fail", 2, MODELS.run_id)
+    ]
+    assert [row[0] for row in warehouse.execute("select row_text from ops.failing_rows order by row_number")] == [
+        '{"title": "Amélie", "n": 1}',
+        '{"title": null, "n": 2}',
+    ]
+
+
+def test_a_column_that_is_missing_is_added(builds: Builds, warehouse: Warehouse) -> None:
+    finish(builds, MODELS)
+    warehouse.execute("alter table ops.builds drop column inputs")
+    builds.prepare()
+    assert builds.all() == [replace(MODELS, inputs=None)]
