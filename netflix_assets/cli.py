@@ -29,6 +29,8 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_REFUSED = 3
 
+PUBLISHED = "published/marts"  # the asset whose materialization shows consumers what was built
+
 _PIPE_WIDTH = 200  # characters a line where the output is no terminal: nothing is folded at 80
 
 # No markup: what is printed are file names and values that may look like it.
@@ -132,14 +134,16 @@ def run(context: click.Context, select: str | None, full_refresh: bool) -> None:
 @cli.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def status(as_json: bool) -> None:
-    """Show the ledger: for every dataset its objects, versions, rows, rejects and refused files."""
-    from netflix_assets.ledger_report import dataset_status
+    """Show the ledger (for every dataset its objects, versions, rows, rejects, refused files) and what is published."""
+    from netflix_assets.ledger_report import dataset_status, publication_lines
 
     settings = current_settings()
     with _ledger(settings) as warehouse:
         states = [dataset_status(dataset, warehouse) for dataset in all_datasets(settings.sources())]
+        published = _published(settings, warehouse)
     if as_json:
-        click.echo(json.dumps({"home": str(settings.home), "env": settings.env, "datasets": states}, indent=2))
+        report = {"home": str(settings.home), "env": settings.env, "datasets": states, "published": published}
+        click.echo(json.dumps(report, indent=2))
         return
     table = _table("dataset", "state", "objects", "versions", "rows", "rejected", "refused", "last loaded (UTC)")
     for state in states:
@@ -152,6 +156,8 @@ def status(as_json: bool) -> None:
     for state in states:
         for each in state["refused"]:
             out.print(f"{each['object']} {each['outcome']}: {each['reason']}")
+    for line in publication_lines(published):
+        out.print(line)
 
 
 @cli.group()
@@ -438,11 +444,30 @@ def _run(settings: Settings, select: str | None, full_refresh: bool) -> int:
         f"{len(set(outcome.materialized))} assets built, {outcome.passed_checks} checks passed, "
         f"{len(outcome.warned_checks)} warned, {len(outcome.failed_checks)} failed"
     )
+    if select is None or PUBLISHED in outcome.materialized:
+        _print_published(settings)
     if not outcome.success:
         return EXIT_FAILED
     for dataset, reason in outcome.refused:
         err.print(f"{dataset}: {reason}", style="yellow")
     return EXIT_REFUSED if outcome.refused else 0
+
+
+def _print_published(settings: Settings) -> None:
+    from netflix_assets.ledger_report import publication_lines
+
+    with _ledger(settings) as warehouse:
+        for line in publication_lines(_published(settings, warehouse)):
+            out.print(line, soft_wrap=True)
+
+
+def _published(settings: Settings, warehouse: Warehouse | None) -> dict[str, Any]:
+    """What consumers see, and why it is not what was built last."""
+    from netflix_assets.ledger_report import publication_status
+    from netflix_assets.resources import warehouse as warehouse_of
+
+    with warehouse_of(settings).publisher() as publisher:
+        return publication_status(publisher.published(), warehouse, publisher.place, settings.schema_prefix)
 
 
 def _one_line(text: str) -> str:

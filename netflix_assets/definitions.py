@@ -7,6 +7,7 @@ from netflix_assets.dbt import dbt_builds, ops_tables
 from netflix_assets.dbt_project import dbt_project, dbt_resource
 from netflix_assets.jobs import JOBS
 from netflix_assets.landing import bucket_checks, landing_assets
+from netflix_assets.publish import published_marts
 from netflix_assets.raw import raw_assets, raw_key
 from netflix_assets.resources import landing_bucket, warehouse
 from netflix_assets.sensors import landing_sensors
@@ -25,6 +26,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
             *raw_assets(sources, settings),
             *ops_tables(raw_keys.values(), builds["models"], settings.warehouse_kind),
             *builds.values(),
+            published_marts(settings, builds.values()),
         ],
         asset_checks=[bucket_checks(sources, raw_keys)],
         jobs=JOBS,

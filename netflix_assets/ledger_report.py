@@ -1,4 +1,4 @@
-"""What the ledger says, for people and for ``--json``: the state of every dataset, and rejects as a CSV to mend.
+"""What the warehouse knows, for people and for ``--json``: every dataset, what is published, rejects as a CSV to mend.
 
 Belongs here: pure functions over the warehouse's answers. Does not belong here: printing (``cli.py``).
 """
@@ -11,6 +11,7 @@ from typing import Any
 
 from netflix_assets.contract import Dataset
 from netflix_assets.warehouse.base import Warehouse
+from netflix_assets.warehouse.publishing import Publication, branch_reason, problem_of
 
 
 def dataset_status(dataset: Dataset, warehouse: Warehouse | None) -> dict[str, Any]:
@@ -40,6 +41,35 @@ def dataset_status(dataset: Dataset, warehouse: Warehouse | None) -> dict[str, A
             for each in refused
         ],
     }
+
+
+def publication_status(
+    shown: Publication | None, warehouse: Warehouse | None, place: str, schema_prefix: str
+) -> dict[str, Any]:
+    """What consumers see (None where nothing was ever published), where, and why it is not what was built last.
+
+    ``warehouse`` is None where nothing has ever been loaded.
+    """
+    problem = branch_reason(schema_prefix) if schema_prefix else problem_of(warehouse, shown)
+    return {
+        **(dict.fromkeys(_SHOWN) if shown is None else {name: shown.as_json()[name] for name in _SHOWN}),
+        "place": place,
+        "is_latest": problem is None,
+        "problem": problem,
+    }
+
+
+_SHOWN = ("version", "run_id", "built_at", "published_at")
+
+
+def publication_lines(status: Mapping[str, Any]) -> Iterator[str]:
+    """The same for people."""
+    if status["version"]:
+        built_at = status["built_at"][:16].replace("T", " ")
+        yield f"published: {status['place']}, built by run {status['run_id'][:8]} at {built_at} UTC"
+    if status["problem"]:
+        since = f" since {status['published_at'][:16].replace('T', ' ')} UTC" if status["version"] else ""
+        yield f"not published{since}: {status['problem']}"
 
 
 def write_rejects(dataset: Dataset, rejects: Sequence[Mapping[str, Any]], file: Path) -> int:

@@ -17,11 +17,14 @@ from netflix_assets.ingest.objects import ObjectStore, S3ObjectStore
 from netflix_assets.ingest.retries import RETRIES, BucketError
 from netflix_assets.settings import Settings, current_settings
 from netflix_assets.warehouse.base import Warehouse, WarehouseError
+from netflix_assets.warehouse.publishing import Publisher
 
 if TYPE_CHECKING:
     from dagster_aws.s3 import S3Resource
     from dagster_snowflake import SnowflakeResource
     from obstore.auth.boto3 import Boto3CredentialProvider
+
+    from netflix_assets.warehouse.snowflake import SnowflakeWarehouse
 
 
 # Whose rights a session has: the loader owns raw and the ledger, the builder what dbt makes and the record of it.
@@ -118,6 +121,10 @@ class WarehouseResource(dg.ConfigurableResource, ABC):  # type: ignore[type-arg]
         """A connection with the rights of a role; ``run_id`` and ``asset`` say on whose behalf, where that is kept."""
 
     @abstractmethod
+    def publisher(self, *, run_id: str = "", asset: str = "") -> AbstractContextManager[Publisher]:
+        """What publishes the tables of this warehouse, and knows what is published."""
+
+    @abstractmethod
     def exists(self) -> bool:
         """Whether there is anything to open for reading."""
 
@@ -126,6 +133,7 @@ class EmbeddedWarehouse(WarehouseResource):
     """One DuckDB file. A step gives it back, so that dbt finds it free."""
 
     file: str
+    published: str  # the folder to publish into
     wait_seconds: float
 
     @contextmanager
@@ -135,6 +143,13 @@ class EmbeddedWarehouse(WarehouseResource):
 
         with DuckDBWarehouse(Path(self.file), self.wait_seconds, read_only=role == "reader") as warehouse:
             yield warehouse
+
+    @contextmanager
+    def publisher(self, *, run_id: str = "", asset: str = "") -> Iterator[Publisher]:
+        """A publisher into a folder; it opens the file when it publishes."""
+        from netflix_assets.warehouse.duckdb_publisher import DuckDBPublisher
+
+        yield DuckDBPublisher(Path(self.file), Path(self.published), self.wait_seconds)
 
     def exists(self) -> bool:
         """Whether the file is there."""
@@ -149,6 +164,19 @@ class SnowflakeAccount(WarehouseResource):
     @contextmanager
     def open(self, role: Role = "loader", *, run_id: str = "", asset: str = "") -> Iterator[Warehouse]:
         """A session. Raises: WarehouseError when settings are missing or it cannot be opened."""
+        with self._session(role, run_id, asset) as warehouse:
+            yield warehouse
+
+    @contextmanager
+    def publisher(self, *, run_id: str = "", asset: str = "") -> Iterator[Publisher]:
+        """A publisher into the serving database, with a session of the transformer."""
+        from netflix_assets.warehouse.snowflake_publisher import SnowflakePublisher
+
+        with self._session("builder", run_id, asset) as warehouse:
+            yield SnowflakePublisher(warehouse, str(current_settings().serving_database))
+
+    @contextmanager
+    def _session(self, role: Role, run_id: str, asset: str) -> Iterator["SnowflakeWarehouse"]:
         from netflix_assets.warehouse.snowflake import SnowflakeWarehouse, query_tag  # costs seconds
 
         settings = current_settings()
@@ -221,5 +249,9 @@ def landing_bucket(settings: Settings) -> LandingBucket:
 def warehouse(settings: Settings) -> WarehouseResource:
     """The warehouse of this environment."""
     if settings.names is None:
-        return EmbeddedWarehouse(file=str(settings.warehouse_file), wait_seconds=settings.warehouse_wait_seconds)
+        return EmbeddedWarehouse(
+            file=str(settings.warehouse_file),
+            published=str(settings.published_folder),
+            wait_seconds=settings.warehouse_wait_seconds,
+        )
     return SnowflakeAccount(env=settings.env)

@@ -137,6 +137,19 @@ class Settings(BaseSettings):
         return self.home / "warehouse.duckdb"
 
     @property
+    def published_folder(self) -> Path:
+        """What is published from the embedded warehouse; ``current`` in it is the link that consumers follow."""
+        return self.home / "published"
+
+    @property
+    def serving_database(self) -> str | None:
+        """The database on Snowflake that consumers read; beside another database than the environment's, its own."""
+        if self.names is None:
+            return None
+        own = self.snowflake.database
+        return f"{own}_SERVING" if own else self.names.serving_database
+
+    @property
     def dagster_home(self) -> Path:
         """Dagster's own storage ($DAGSTER_HOME)."""
         return self.home / "dagster"

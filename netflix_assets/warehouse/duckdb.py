@@ -7,10 +7,10 @@ then the holder is named.
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 from filelock import FileLock
@@ -19,6 +19,8 @@ from netflix_assets.contract import Dataset
 from netflix_assets.warehouse.base import StagedObject, Warehouse, WarehouseError
 from netflix_assets.warehouse.relations import is_wider
 from netflix_assets.warehouse.typing import Dialect, literal, typed_select
+
+T = TypeVar("T")
 
 DIALECT = Dialect(
     matches="regexp_full_match({text}, {pattern})",
@@ -45,7 +47,7 @@ class DuckDBWarehouse(Warehouse):
         file.parent.mkdir(parents=True, exist_ok=True)
         if not read_only and not file.exists():
             _create(file)
-        self._connection = _connect(file, wait_seconds, read_only=read_only)
+        self._connection = retry_while_held(file, wait_seconds, lambda: duckdb.connect(str(file), read_only=read_only))
 
     def execute(self, statement: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Run one statement and return its rows."""
@@ -147,11 +149,15 @@ def _create(file: Path) -> None:
             draft.replace(file)
 
 
-def _connect(file: Path, wait_seconds: float, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+def retry_while_held(file: Path, wait_seconds: float, attempt: Callable[[], T]) -> T:
+    """What ``attempt`` to open the file gives; again and again while another process holds it.
+
+    Raises: WarehouseError naming that process when the time is over.
+    """
     deadline = time.monotonic() + wait_seconds
     while True:
         try:
-            return duckdb.connect(str(file), read_only=read_only)
+            return attempt()
         except duckdb.IOException as error:
             holder = _HOLDER.search(str(error))
             if holder is None:

@@ -1,0 +1,216 @@
+"""What it means to publish: the tables of ``core`` and ``marts``, as a build that passed whole left them, all at once.
+
+Belongs here: which build may be published, what is recorded of it, the protocol of both publishers. Does not belong
+here: how a set becomes visible (``duckdb_publisher.py``, ``snowflake_publisher.py``), when (``publish.py``).
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import Any, Self
+
+from netflix_assets.warehouse.base import Warehouse, WarehouseError
+from netflix_assets.warehouse.builds import Build, Builds, NotServableError
+
+# The layers that consumers see. Each is a schema, of the same name in the warehouse and in what is published.
+SCHEMAS = ("core", "marts")
+
+
+class PublishingError(WarehouseError):
+    """The set could not be published, and what was published before stands; the message says why."""
+
+
+@dataclass(frozen=True, order=True)
+class Mart:
+    """A table that is to be published. ``is_stored``: it holds its rows itself, unlike a view or a dynamic table."""
+
+    schema: str
+    name: str
+    is_stored: bool = True
+
+    @property
+    def full_name(self) -> str:
+        """``schema.name``, as a query names it."""
+        return f"{self.schema}.{self.name}"
+
+
+@dataclass(frozen=True)
+class SourceObject:
+    """An object version that the published tables were made from. ``rows`` are those that its load brought."""
+
+    dataset: str
+    key: str
+    etag: str
+    size: int
+    load_id: int
+    rows: int
+
+
+@dataclass(frozen=True)
+class Publication:
+    """A published set. Times are UTC; ``tables``: ``schema.name`` -> rows.
+
+    ``run_id`` and ``invocation_id`` are those of the build of all models, ``last_invocation_id`` that of the last build
+    of any part of them. ``is_cut_off``: the switch to it, or away from it, was interrupted between the two schemas.
+    """
+
+    version: str
+    run_id: str
+    invocation_id: str
+    last_invocation_id: str
+    built_at: datetime
+    published_at: datetime
+    tables: Mapping[str, int]
+    is_cut_off: bool = False
+
+    def is_of(self, candidate: "Candidate") -> bool:
+        """Whether it shows what stands in the tables now."""
+        found = (self.invocation_id, self.last_invocation_id)
+        return not self.is_cut_off and found == (candidate.build.invocation_id, candidate.last_invocation_id)
+
+    def as_json(self) -> dict[str, Any]:
+        """The record as JSON has it."""
+        return {
+            "version": self.version,
+            "run_id": self.run_id,
+            "invocation_id": self.invocation_id,
+            "last_invocation_id": self.last_invocation_id,
+            "built_at": self.built_at.isoformat(),
+            "published_at": self.published_at.isoformat(),
+            "tables": dict(self.tables),
+        }
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Self:
+        """The publication that a record tells of; what else stands in it is passed over."""
+        return cls(
+            version=record["version"],
+            run_id=record["run_id"],
+            invocation_id=record["invocation_id"],
+            last_invocation_id=record["last_invocation_id"],
+            built_at=datetime.fromisoformat(record["built_at"]),
+            published_at=datetime.fromisoformat(record["published_at"]),
+            tables=record["tables"],
+        )
+
+
+@dataclass(frozen=True)
+class Published:
+    """What came of publishing. ``is_new``: something has changed. ``size``: bytes, where they are known."""
+
+    publication: Publication
+    objects: Sequence[SourceObject]
+    is_new: bool
+    size: int | None = None
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """The build that stands in the tables and may be published."""
+
+    build: Build
+    last_invocation_id: str
+
+    def publication(self, tables: Mapping[str, int]) -> Publication:
+        """The record of publishing it now."""
+        now = datetime.now(UTC)
+        return Publication(
+            version=f"{now:%Y%m%dT%H%M%S%fZ}-{self.build.run_id[:8]}",
+            run_id=self.build.run_id,
+            invocation_id=self.build.invocation_id,
+            last_invocation_id=self.last_invocation_id,
+            built_at=self.build.finished_at or self.build.started_at,
+            published_at=now,
+            tables=dict(tables),
+        )
+
+
+class Publisher(ABC):
+    """Publishes tables of a warehouse, for consumers who look at ``place``."""
+
+    place: str
+
+    @abstractmethod
+    def published(self) -> Publication | None:
+        """What consumers see now; None where nothing has ever been published."""
+
+    @abstractmethod
+    def publish(self, marts: Sequence[Mart]) -> Published:
+        """Show these tables, as they stand, and nothing else; all of them at once.
+
+        What is published already stays as it is. The caller sees to it that one process of this home publishes at a
+        time, and none builds meanwhile. Raises: NotServableError, PublishingError; nothing has changed then.
+        """
+
+
+def candidate_of(warehouse: Warehouse) -> Candidate:
+    """The build that may be published. Raises: NotServableError when what stands in the tables has not passed whole."""
+    if ("ops", "builds") not in warehouse.columns(("ops",)):
+        raise NotServableError("nothing has been built yet; `netflix-assets run` builds everything and publishes it")
+    builds = Builds(warehouse)
+    build = builds.servable()
+    return Candidate(build, builds.all()[-1].invocation_id)
+
+
+def branch_reason(schema_prefix: str) -> str:
+    """Why what is built under a schema prefix is not published."""
+    return f"NETFLIX_SCHEMA_PREFIX={schema_prefix} builds a branch, and a branch does not publish"
+
+
+def problem_of(warehouse: Warehouse | None, shown: Publication | None) -> str | None:
+    """Why consumers do not see what stands in the tables; None when they do. Without a warehouse nothing was loaded."""
+    if warehouse is None:
+        return "nothing has been loaded yet; `netflix-assets run` loads, builds and publishes"
+    try:
+        candidate = candidate_of(warehouse)
+    except NotServableError as error:
+        return str(error)
+    if shown is not None and shown.is_of(candidate):
+        return None
+    advice = "`netflix-assets run --select published/marts`"
+    if shown is not None and shown.is_cut_off:
+        return f"the last switch was cut off between core and marts; {advice} finishes it"
+    return f"the build of run {candidate.build.run_id[:8]} has passed, but was not published; {advice} does"
+
+
+def objects_query(build: Build) -> tuple[str, list[object]]:
+    """The query, with its values, of the object versions that a build was made from, by dataset and load.
+
+    Those that were current when it began: no later load has superseded them before, and nobody has removed them.
+    """
+    inputs = build.inputs or {}
+    condition = "dataset = ? and load_id <= ? and (is_current or superseded_by > ? or removed_at >= ?)"
+    started_at = build.started_at.astimezone(UTC).replace(tzinfo=None)
+    values: list[object] = [value for dataset, last in inputs.items() for value in (dataset, last, last, started_at)]
+    return (
+        f"""
+        select dataset, object_key, etag, size_bytes, load_id, rows_loaded from ops.loads
+        where {" or ".join(f"({condition})" for _ in inputs) or "1 = 0"}
+        order by dataset, load_id
+        """,
+        values,
+    )
+
+
+def objects_of(build: Build, warehouse: Warehouse) -> list[SourceObject]:
+    """The object versions that a build was made from, by dataset and load."""
+    rows = warehouse.execute(*objects_query(build))
+    return [SourceObject(row[0], row[1], row[2], *map(int, row[3:])) for row in rows]
+
+
+def by_dataset(objects: Iterable[SourceObject]) -> dict[str, list[SourceObject]]:
+    """The objects of each dataset; ``objects`` are in the order of datasets."""
+    return {dataset: list(each) for dataset, each in groupby(objects, key=lambda one: one.dataset)}
+
+
+def row_counts(warehouse: Warehouse, marts: Sequence[Mart]) -> dict[str, int]:
+    """Rows of each table, by ``schema.name``. Raises: PublishingError naming the tables that are not there."""
+    found = warehouse.describe([(mart.schema, mart.name) for mart in marts])
+    missing = [mart.full_name for mart in marts if (mart.schema, mart.name) not in found]
+    if missing:
+        raise PublishingError(
+            f"{', '.join(missing)}: not built yet; `netflix-assets run` builds everything and publishes it"
+        )
+    return {mart.full_name: found[mart.schema, mart.name].row_count for mart in sorted(marts)}
