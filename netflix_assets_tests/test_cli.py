@@ -43,7 +43,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "31 assets built" in done.stdout
     assert "Which films are rated most" in done.stdout
-    assert "How much of the catalogue are series" in done.stdout
+    assert "What share are series" in done.stdout
     return folder
 
 
