@@ -101,7 +101,7 @@ def test_every_asset_says_what_it_is_and_whose(graph: Any) -> None:
     for key in graph.get_all_asset_keys():
         node = graph.get(key)
         assert node.description, key
-        assert node.group_name in {key.path[0], "landing", "raw"}, key
+        assert node.group_name in {key.path[0], "landing", "raw", "core", "operations"}, key
         assert node.kinds, key
         if key.path[0] != "ops":
             assert node.owners, key
