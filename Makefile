@@ -50,7 +50,7 @@ test-sequences: install  ## 500 random sequences of what can happen to a bucket:
 	$(PROOF)/test_sequences.py --cases 500
 
 test-crashes: install  ## kill -9 of the real process at 200 moments and at every named point
-	$(PROOF)/test_crashes.py --cases 200
+	$(PROOF)/test_crashes.py netflix_assets_tests/proof/test_snapshot_crashes.py --cases 200
 
 test-fuzz: install  ## 5,000 generated CSV files against Python's csv module
 	$(PROOF)/test_fuzz.py --cases 5000

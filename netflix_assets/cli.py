@@ -83,7 +83,7 @@ def cli() -> None:
 
 
 @cli.command()
-@click.option("--scale", default=1.0, show_default=True, help="Size of the sample; 1 is 60,000 ratings.")
+@click.option("--scale", default=1.0, show_default=True, help="Size of the sample; 1 is 60,000 ratings, 6,000 titles.")
 @click.pass_context
 def demo(context: click.Context, scale: float) -> None:
     """Generate sample files, land them, run everything and show a few answers."""
@@ -113,7 +113,8 @@ def demo(context: click.Context, scale: float) -> None:
 def land(paths: tuple[Path, ...], dataset_id: str | None) -> None:
     """Put files into the bucket, under the key that the contract gives them.
 
-    A file belongs to the dataset that its name begins with: ratings.csv and ratings-07.csv.gz to movielens/ratings.
+    A file belongs to the dataset that its name begins with: ratings.csv and ratings-07.csv.gz to movielens/ratings,
+    titles.csv to netflix/titles.
     """
     settings = current_settings()
     _land(settings, paths, _dataset(settings.sources(), dataset_id) if dataset_id else None)
@@ -305,10 +306,10 @@ _STATE = (
 
 @cli.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--scale", default=1.0, show_default=True, help="1 is 600 users and 60,000 ratings.")
+@click.option("--scale", default=1.0, show_default=True, help="1 is 60,000 ratings and a catalogue of 6,000 titles.")
 @click.option("--seed", default=1, show_default=True, help="The same seed and scale give the same bytes.")
 def generate(folder: Path, scale: float, seed: int) -> None:
-    """Write MovieLens-shaped sample files into FOLDER."""
+    """Write sample files of every source into FOLDER: ratings like MovieLens', a catalogue like Netflix'."""
     with err.status("generating"):
         paths = _generated(folder, scale, seed)
     for path in paths:
@@ -554,7 +555,19 @@ def _print_answers(settings: Settings) -> None:
 
 def _table(*names: str, title: str | None = None) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-    numeric = {"objects", "versions", "rows", "rejected", "refused", "load", "record", "line", "ratings", "average"}
+    numeric = {
+        "objects",
+        "versions",
+        "rows",
+        "rejected",
+        "refused",
+        "load",
+        "record",
+        "line",
+        "ratings",
+        "average",
+        "titles",
+    }
     for name in names:
         table.add_column(name, justify="right" if name in numeric else "left", overflow="fold")
     return table

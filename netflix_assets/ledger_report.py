@@ -129,4 +129,14 @@ _QUESTIONS: tuple[tuple[str, list[str], str], ...] = (
         where is_anomalous order by abs(robust_z) desc, date_day limit 5
         """,
     ),
+    (
+        "How much of the catalogue are series, by year of release?",
+        ["year", "titles", "series"],
+        """
+        select cast(release_year as varchar), sum(n_titles),
+            concat(cast(round(max(case when production_type = 'SHOW' then share_of_year end) * 100) as varchar), ' %')
+        from marts.mart_content_by_year
+        group by release_year order by release_year desc limit 5
+        """,
+    ),
 )

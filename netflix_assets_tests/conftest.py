@@ -8,7 +8,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from netflix_assets.contract import Column, Dataset, Freshness
+from netflix_assets.contract import Column, Dataset, Freshness, load_sources
 from netflix_assets.ingest.level import LevelReport, bring_level
 from netflix_assets.ingest.objects import ObjectStore
 from netflix_assets.local_s3 import LocalS3, lease, local_s3
@@ -104,6 +104,12 @@ def level(bucket: Bucket, warehouse: Warehouse, tmp_path: Path) -> Callable[...,
         return bring_level(dataset, store, into, "run-1", work_folder=tmp_path / "work", **options)
 
     return bring
+
+
+def landing_key(path: Path) -> str:
+    """The key under which `netflix-assets land` puts a file: that of the dataset that its name begins with."""
+    (key,) = (f"{each.source}/{path.name}" for each in load_sources() if each.dataset_of(f"{each.source}/{path.name}"))
+    return key
 
 
 def make_dataset(*columns: Column, name: str = "things", **changes: object) -> Dataset:

@@ -43,6 +43,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "31 assets built" in done.stdout
     assert "Which films are rated most" in done.stdout
+    assert "How much of the catalogue are series" in done.stdout
     return folder
 
 
@@ -65,8 +66,11 @@ def test_status_tells_the_ledger(home: Path) -> None:
     assert done.returncode == 0, done.stderr
     states = {each["dataset"]: each for each in json.loads(done.stdout)["datasets"]}
     assert set(states) == {
-        f"movielens/{name}" for name in ("movies", "ratings", "tags", "links", "genome_tags", "genome_scores")
+        *(f"movielens/{name}" for name in ("movies", "ratings", "tags", "links", "genome_tags", "genome_scores")),
+        *(f"netflix/{name}" for name in ("titles", "credits")),
     }
+    titles = states["netflix/titles"]
+    assert (titles["state"], titles["rows"], titles["rejected"]) == ("loaded", 1_342, 0)
     ratings = states["movielens/ratings"]
     assert (ratings["state"], ratings["objects"], ratings["versions"], ratings["rejected"]) == ("loaded", 10, 10, 5)
     assert ratings["rows"] == 3_000
@@ -78,7 +82,7 @@ def test_status_tells_the_ledger(home: Path) -> None:
 def test_status_of_a_new_home_says_awaited(tmp_path: Path) -> None:
     done = run(tmp_path, "status")
     assert done.returncode == 0
-    assert done.stdout.count("awaited") == 6
+    assert done.stdout.count("awaited") == 8
     assert done.stdout.count("awaited (optional)") == 2
 
 
@@ -240,7 +244,7 @@ def test_generate_writes_the_same_bytes_twice(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         assert run(tmp_path, "generate", str(tmp_path / folder), "--scale", "0.02").returncode == 0
     files = sorted(path.name for path in (tmp_path / "a").iterdir())
-    assert "ratings-2024.csv" in files
+    assert {"ratings-2024.csv", "titles.csv", "credits.csv"} <= set(files)
     assert all((tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes() for name in files)
 
 
@@ -299,7 +303,9 @@ def test_the_ui_serves_the_graph_and_stops_cleanly(home: Path) -> None:
         output, _ = process.communicate(timeout=60)
     assert len(answer["assetNodes"]) == 38, output  # type: ignore[arg-type]
     assert answer["sensorsOrError"] == {
-        "results": [{"name": "movielens_landing", "sensorState": {"status": "RUNNING"}}]
+        "results": [
+            {"name": f"{source}_landing", "sensorState": {"status": "RUNNING"}} for source in ("movielens", "netflix")
+        ]
     }
     assert process.returncode == 0, output
     assert f"http://127.0.0.1:{port}" in output

@@ -98,7 +98,8 @@ def test_every_kind_of_node_has_its_place(home: Path) -> None:
     nodes = manifest["nodes"].values()
     materialized = {node["config"]["materialized"] for node in nodes if node["resource_type"] == "model"}
     assert materialized == {"view", "table", "incremental", "ephemeral"}
-    assert {node["resource_type"] for node in nodes} == {"model", "seed", "snapshot", "analysis", "test"}
+    kinds = {"model", "seed", "snapshot", "analysis", "test", "operation"}
+    assert {node["resource_type"] for node in nodes} == kinds
     for node in nodes:
         if node["resource_type"] == "model" and node["fqn"][1] in ("core", "marts"):
             assert node["config"]["contract"]["enforced"], node["name"]

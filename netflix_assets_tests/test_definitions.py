@@ -22,6 +22,8 @@ from netflix_assets.warehouse.builds import BUILD_TABLES
 from netflix_assets.warehouse.ledger import OPS_TABLES
 
 MOVIELENS = ("movies", "ratings", "tags", "links", "genome_tags", "genome_scores")
+NETFLIX = ("titles", "credits")
+DATASETS = [*(f"movielens/{name}" for name in MOVIELENS), *(f"netflix/{name}" for name in NETFLIX)]
 OPS = (
     "loads", "rejected_rows", "refused_objects", "profiles", "cost_of_assets", "builds", "node_runs", "test_results",
 )  # fmt: skip
@@ -30,10 +32,11 @@ OPERATIONS = (
 )  # fmt: skip
 
 KEYS = {
-    *(f"s3/movielens/{name}" for name in MOVIELENS),
-    *(f"raw/movielens/{name}" for name in MOVIELENS),
+    *(f"s3/{name}" for name in DATASETS),
+    *(f"raw/{name}" for name in DATASETS),
     *(f"ops/{name}" for name in OPS),
     *(f"staging/stg_movielens__{name}" for name in MOVIELENS),
+    *(f"staging/stg_netflix__{name}" for name in NETFLIX),
     *(f"staging/stg_ops__{name}" for name in ("loads", "rejected_rows", "refused_objects", "profiles", "asset_costs")),
     *(f"staging/stg_dbt__{name}" for name in ("builds", "node_runs", "test_results")),
     "intermediate/int_objects__receipts",
@@ -42,6 +45,10 @@ KEYS = {
     "intermediate/int_movies__rating_stats",
     *(f"core/dim_{name}" for name in ("movies", "users", "genres", "dates", "genome_tags", "tags", "movies_with_tags")),
     "core/bridge_movie_genres",
+    "intermediate/int_titles__parsed",
+    "core/dim_netflix_titles",
+    *(f"core/bridge_title_{name}" for name in ("genres", "countries", "credits")),
+    *(f"marts/mart_{name}" for name in ("content_mix", "content_by_year", "top_actors")),
     *(f"core/fct_{name}" for name in ("ratings", "tags", "genome_scores")),
     *(f"marts/mart_{name}" for name in ("movie_releases", "movie_ratings", "rating_trends")),
     "seeds/seed_movie_release_dates",
@@ -64,7 +71,7 @@ def test_the_graph_holds_exactly_these_assets(graph: Any) -> None:
 
 
 def test_the_graph_is_connected_from_the_bucket_to_the_marts(graph: Any) -> None:
-    landing = {dg.AssetKey(["s3", "movielens", name]) for name in MOVIELENS}
+    landing = {dg.AssetKey(["s3", *name.split("/")]) for name in DATASETS}
     reached, frontier = set(landing), set(landing)
     while frontier:
         frontier = {child for key in frontier for child in graph.get(key).child_keys} - reached
@@ -92,10 +99,10 @@ def test_every_asset_says_what_it_is_and_whose(graph: Any) -> None:
 
 
 def test_the_blocking_checks_block(graph: Any) -> None:
-    for name in MOVIELENS:
+    for name in DATASETS:
         checks = {
             check.name: graph.get_check_spec(check).blocking
-            for check in graph.get_check_keys_for_assets({dg.AssetKey(["raw", "movielens", name])})
+            for check in graph.get_check_keys_for_assets({dg.AssetKey(["raw", *name.split("/")])})
         }
         assert checks == {
             "records_accounted": True,
@@ -117,7 +124,7 @@ def test_every_job_covers_something_and_the_main_job_everything(home: Path) -> N
     }
     external = {key for key in KEYS if key.startswith(("s3/", "ops/"))}
     assert selected["everything"] == KEYS - external
-    assert selected["ingestion"] == {f"raw/movielens/{name}" for name in MOVIELENS}
+    assert selected["ingestion"] == {f"raw/{name}" for name in DATASETS}
     assert selected["transformation"] == KEYS - external - selected["ingestion"]
 
 
@@ -212,7 +219,7 @@ def test_one_contract_entry_adds_a_dataset_to_every_layer(tmp_path: Path, home: 
         assert graph.get(key).freshness_policy_or_from_metadata == dg.FreshnessPolicy.time_window(
             fail_window=timedelta(days=2), warn_window=timedelta(days=1)
         )
-    (source,) = settings.sources()
+    source = settings.sources()[0]
     assert "movielens_reviews_current" in render(source)
     dbt_file = sources_file(settings.dbt_project, source).read_text()
     assert list(differences(source, dbt_file)) == ["movielens/reviews: in the contract, not among dbt's sources"]
@@ -238,7 +245,7 @@ def test_the_ops_sources_of_dbt_are_the_ops_tables() -> None:
 
 
 def test_a_drift_names_dataset_and_column() -> None:
-    (source,) = read_settings().sources()
+    source = read_settings().sources()[0]
     drifted = render(source).replace("data_type: decimal(2,1)", "data_type: double")
     (difference,) = differences(source, drifted)
     assert difference.startswith("movielens/ratings, column rating: the contract says ")

@@ -6,6 +6,7 @@ with bad records, the same again, a correction that takes ratings away, a full r
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +19,10 @@ import pytest
 from netflix_assets.definitions import build_defs
 from netflix_assets.instance import RunOutcome, SelectionError, open_instance, run_graph
 from netflix_assets.resources import landing_bucket
-from netflix_assets.samples import FAULTY_RECORDS, generate
+from netflix_assets.samples import generate
+from netflix_assets.samples.movielens import FAULTY_RECORDS
 from netflix_assets.settings import Settings, read_settings
+from netflix_assets_tests.conftest import landing_key
 
 RATINGS_HEADER = "userId,movieId,rating,timestamp\n"
 NEW_USER = 990_001  # no user of the samples
@@ -78,8 +81,15 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
 def first(project: Project) -> RunOutcome:
     with landing_bucket(project.settings).open() as store:
         for path in project.samples:
-            store.put(f"movielens/{path.name}", path)
+            store.put(landing_key(path), path)
     return project.run()
+
+
+def read_csv(paths: list[Path], stem: str) -> list[dict[str, str]]:
+    """The records of one of the sample files, read with the csv module alone."""
+    (path,) = (path for path in paths if path.stem == stem)
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
 def good_records(paths: list[Path], stem: str) -> list[dict[str, str]]:
@@ -122,6 +132,15 @@ def test_the_fact_is_what_the_files_say(first: RunOutcome, project: Project) -> 
     assert project.one("select count(*) from ops.rejected_rows") == FAULTY_RECORDS
     assert project.one("select count(*) from core.dim_movies") == project.one(
         "select count(*) from marts.mart_movie_releases"
+    )
+    titles = read_csv(project.samples, "titles")
+    assert project.one("select count(*) from core.dim_netflix_titles") == len(titles)
+    assert project.one("select sum(n_titles) from marts.mart_content_by_year") == len(titles)
+    assert dict(
+        project.query("select production_type, n_titles from marts.mart_content_mix where genre = 'all'")
+    ) == Counter(row["type"] for row in titles)
+    assert project.one("select sum(n_credits) from core.bridge_title_credits") == len(
+        read_csv(project.samples, "credits")
     )
     assert project.one("select sum(n_ratings) from marts.mart_movie_ratings") == len(expected)
     assert project.one("select sum(n_ratings) from marts.mart_rating_trends") == len(expected)
@@ -220,13 +239,14 @@ def test_landing_the_same_again_changes_nothing(project: Project) -> None:
     loads = project.query("select * exclude (last_modified) from ops.loads order by dataset, load_id")
     with landing_bucket(project.settings).open() as store:
         for path in project.samples:
-            store.put(f"movielens/{path.name}", path)
+            store.put(landing_key(path), path)
 
     outcome = project.run(select="group:raw")
 
     assert outcome.success
-    assert set(outcome.materialized) == {f"raw/movielens/{name}" for name in (
-        "movies", "ratings", "tags", "links", "genome_tags", "genome_scores",
+    assert set(outcome.materialized) == {f"raw/{name}" for name in (
+        "movielens/movies", "movielens/ratings", "movielens/tags", "movielens/links", "movielens/genome_tags",
+        "movielens/genome_scores", "netflix/titles", "netflix/credits",
     )}  # fmt: skip
     assert project.query("select * exclude (last_modified) from ops.loads order by dataset, load_id") == loads
     assert project.events("raw/movielens/ratings")[-1].metadata["rows_loaded"].value == 0

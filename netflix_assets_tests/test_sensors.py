@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -12,6 +13,7 @@ from netflix_assets.instance import open_instance, run_graph
 from netflix_assets.resources import landing_bucket
 from netflix_assets.samples import generate
 from netflix_assets.settings import Settings, read_settings
+from netflix_assets_tests.conftest import landing_key
 
 
 @dataclass
@@ -22,13 +24,14 @@ class Watched:
     defs: dg.Definitions
     instance: dg.DagsterInstance
     cursor: str | None = None
+    sensor: str = "movielens_landing"
 
     def tick(self) -> dg.RunRequest | str:
         """What the next tick asks for, or why it asks for nothing."""
         context = dg.build_sensor_context(
             instance=self.instance, cursor=self.cursor, resources={"bucket": landing_bucket(self.settings)}
         )
-        result = self.defs.resolve_sensor_def("movielens_landing").evaluate_tick(context)
+        result = self.defs.resolve_sensor_def(self.sensor).evaluate_tick(context)
         self.cursor = result.cursor
         if result.run_requests:
             (request,) = result.run_requests
@@ -60,16 +63,24 @@ def run_key(asked: dg.RunRequest | str) -> Any:
     return asked.run_key
 
 
+def movielens_files(folder: Path) -> list[tuple[str, Path]]:
+    """Sample files of one source, with their keys."""
+    keys = [(landing_key(path), path) for path in generate(folder, scale=0.01)]
+    return [(key, path) for key, path in keys if key.startswith("movielens/")]
+
+
 def test_an_empty_bucket_is_waited_for(watched: Watched) -> None:
     assert watched.tick() == (
         "waiting for the first file of movielens/movies, movielens/ratings, movielens/tags, movielens/links"
     )
+    other = Watched(watched.settings, watched.defs, watched.instance, sensor="netflix_landing")
+    assert other.tick() == "waiting for the first file of netflix/titles, netflix/credits"
 
 
 def test_new_files_are_asked_for_in_one_run(watched: Watched) -> None:
-    for path in generate(watched.settings.home / "samples", scale=0.01):
+    for key, path in movielens_files(watched.settings.home / "samples"):
         with landing_bucket(watched.settings).open() as store:
-            store.put(f"movielens/{path.name}", path)
+            store.put(key, path)
     asked = watched.tick()
     assert run_key(asked) == "movielens-1"
     assert asked.tags["netflix/attempt"] == "1"  # type: ignore[union-attr]
@@ -85,6 +96,18 @@ def test_a_state_whose_runs_fail_is_asked_for_again_and_then_given_up(watched: W
 def test_nothing_is_asked_for_when_the_tables_are_level(watched: Watched) -> None:
     watched.load()
     assert watched.tick() == "the raw tables are level with the bucket"
+
+
+def test_a_source_that_has_no_file_yet_asks_for_nothing_and_one_file_is_enough(watched: Watched) -> None:
+    other = Watched(watched.settings, watched.defs, watched.instance, sensor="netflix_landing")
+    assert other.tick() == "the raw tables are level with the bucket"
+    other.put("netflix/credits.csv", "person_id,id,name,character,role\n1,tm1,Ada Belabra,Nurse,ACTOR\n")
+    assert watched.tick() == "the raw tables are level with the bucket"
+    asked = other.tick()
+    assert run_key(asked) == "netflix-1"
+    assert asked.tags["netflix/behind"] == "netflix/credits"  # type: ignore[union-attr]
+    watched.load()
+    assert other.tick() == watched.tick() == "the raw tables are level with the bucket"
 
 
 def test_content_that_returns_to_an_earlier_state_is_asked_for_again(watched: Watched) -> None:

@@ -22,6 +22,9 @@ Adaptation = Callable[[exp.Expression], exp.Expression]
 # Temporary tables of a session live in a schema of this name and the session's number.
 TEMPORARY_SCHEMA = "_TEMPORARY_"
 
+# A table with a comment that begins so is a dynamic table; the statement that made it follows.
+DYNAMIC_TABLE = "dynamic table: "
+
 _NUMBER = r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*"
 _NOT_FINITE = r"\s*[+-]?(?i:nan|inf|infinity)\s*"
 _WHOLE = r"[+-]?\d+"
@@ -210,6 +213,7 @@ def install() -> None:
     _keep_sums_exact()
     _show_snowflake_types()
     _hide_temporary_tables()
+    _show_dynamic_tables()
     _merge_natively()
     _list_views()
     _read_epochs_as_utc()
@@ -280,6 +284,17 @@ def _show_snowflake_types() -> None:
     view = view[:start] + f"{_TYPES} as DATA_TYPE,\n" + view[end:]
     start, end = view.index("case when columns.data_type='BIGINT' then 38"), view.index("COLLATION_NAME, IS_IDENTITY")
     info_schema.SQL_CREATE_GLOBAL_INFORMATION_SCHEMA_COLUMNS_VIEW = view[:start] + numeric + view[end:]
+
+
+def _show_dynamic_tables() -> None:
+    # fakesnow takes a dynamic table for a table. dbt has to see what it is, or it drops it and makes another one.
+    is_dynamic = f"""case when exists (
+        select 1 from duckdb_tables() as made
+        where made.database_name = tables.table_catalog and made.schema_name = tables.table_schema
+            and made.table_name = tables.table_name and starts_with(made.comment, '{DYNAMIC_TABLE}')
+    ) then 'Y' else 'N' end as is_dynamic"""
+    for name in ("SQL_CREATE_VIEW_SHOW_OBJECTS", "SQL_CREATE_VIEW_SHOW_TABLES"):
+        setattr(show, name, getattr(show, name).replace("'N' as is_dynamic", is_dynamic))
 
 
 def _hide_temporary_tables() -> None:

@@ -24,7 +24,7 @@ from fakesnow.conn import FakeSnowflakeConnection
 from fakesnow.cursor import FakeSnowflakeCursor
 from sqlglot import exp
 
-from netflix_assets_tests.emulator.adaptations import TEMPORARY_SCHEMA, adapt, quoted_word
+from netflix_assets_tests.emulator.adaptations import DYNAMIC_TABLE, TEMPORARY_SCHEMA, adapt, quoted_word
 from netflix_assets_tests.emulator.copy_into import parse_copy, read_files
 from netflix_assets_tests.emulator.errors import SQLError, compilation_error, unsupported
 from netflix_assets_tests.emulator.results import Answer, rows_answer, status_answer
@@ -54,6 +54,7 @@ _WITHOUT_EFFECT = re.compile(
     r"|alter\s+(table|view)\s+(if\s+exists\s+)?\S+\s+(set\s|unset\s|(alter|modify)\s+(column\s+)?\S+\s+comment\b)",
     re.IGNORECASE,
 )
+_REFRESH = re.compile(r"alter\s+dynamic\s+table\s+(?:if\s+exists\s+)?(\S+)\s+refresh\b", re.IGNORECASE)
 _USE = re.compile(r"use\s+(role|warehouse)\s+(\S+)", re.IGNORECASE)
 _SWAP = re.compile(r"alter\s+schema\s+([\w.\"]+)\s+swap\s+with\s+([\w.\"]+)$", re.IGNORECASE)
 _SCHEMA = re.compile(r"create\s+(or\s+replace\s+)?schema\s+(if\s+not\s+exists\s+)?[\w.\"]+", re.IGNORECASE)
@@ -354,6 +355,34 @@ class Session:
 
     # ---------------------------------------------------------------- what fakesnow translates
 
+    def _create_dynamic_table(self, text: str) -> Answer:
+        """A table that keeps its statement, in DuckDB's comment: nothing here refreshes it but who asks for it."""
+        statement = self._parsed(text)
+        given = {each.name.upper() for each in statement.args["properties"].expressions if type(each) is exp.Property}
+        if "WAREHOUSE" not in given or not given & {"TARGET_LAG", "SCHEDULER"}:
+            raise compilation_error("a dynamic table needs a warehouse, and a target_lag or a scheduler")
+        with self._changing(text):
+            answer = self._translated(text, [])
+            comment = (DYNAMIC_TABLE + text).replace("'", "''")
+            self._duck.execute(f"comment on table {self._physical(self._parts(statement.this))} is '{comment}'")
+        return answer
+
+    def _refresh_dynamic_table(self, text: str) -> Answer:
+        parts = self._parts(self._parsed(f"select * from {_REFRESH.match(text)[1]}").find(exp.Table))
+        found = self._duck.execute(
+            "select comment from duckdb_tables() where database_name = ? and schema_name = ? and table_name = ?", parts
+        ).fetchone()
+        if found is None or not str(found[0]).startswith(DYNAMIC_TABLE):
+            raise compilation_error(f"dynamic table '{'.'.join(parts)}' does not exist or not authorized.")
+        definition = found[0].removeprefix(DYNAMIC_TABLE)
+        self._create_dynamic_table(
+            re.sub(r"^create\s+(or\s+replace\s+)?", "create or replace ", definition, flags=re.I)
+        )
+        return status_answer()
+
+    def _drop_dynamic_table(self, text: str) -> Answer:
+        return self.run(re.sub(r"\bdynamic\s+", "", text, count=1, flags=re.IGNORECASE), [])
+
     def _translated(self, text: str, bindings: list[Any]) -> Answer:
         if (values := _VALUES.match(text)) and bindings:
             return self._insert_values(values, bindings)
@@ -555,6 +584,9 @@ _STATEMENTS: tuple[tuple[re.Pattern[str], _Run], ...] = (
     _statement(r"show\s+stages\b", Session._show_stages),
     _statement(r"show\s+user\s+functions\b", Session._show_user_functions),
     _statement(r"copy\s+into\b", Session._copy),
+    _statement(r"create\s+(or\s+replace\s+)?(transient\s+)?dynamic\s+table\b", Session._create_dynamic_table),
+    _statement(r"drop\s+dynamic\s+table\b", Session._drop_dynamic_table),
+    (_REFRESH, Session._refresh_dynamic_table),
     _statement(r"create\s+(or\s+replace\s+)?(transient\s+)?database\s", Session._create_database),
     (_SCHEMA, Session._create_schema),
     _statement(r"drop\s+database\s", Session._drop_database),

@@ -612,6 +612,23 @@ def test_views_and_dynamic_tables(ask):
     ask("comment on column v.a is 'x'")
 
 
+def test_a_dynamic_table_is_shown_as_one_and_refreshed(ask):
+    ask("create table t as select 1 as a")
+    ask("create transient dynamic table d target_lag = '1 hour' warehouse = w as (select a from t)")
+    ask("insert into t values (2)")
+    assert ask("select a from d") == [(1,)]
+    ask("alter dynamic table d set target_lag = '2 hours'")
+    ask("alter dynamic table d refresh")
+    assert ask("select a from d order by a") == [(1,), (2,)]
+    kinds = {row[1]: row[13] for row in ask("show objects")}
+    assert (kinds["T"], kinds["D"]) == ("N", "Y")
+    ask("drop dynamic table d")
+    with pytest.raises(ProgrammingError, match="does not exist"):
+        ask("alter dynamic table t refresh")
+    with pytest.raises(ProgrammingError, match="needs a warehouse"):
+        ask("create dynamic table d target_lag = '1 hour' as select a from t")
+
+
 def test_big_answers_and_pandas(cursor):
     cursor.execute("select seq4() as n, 'text' as s from table(generator(rowcount => 30000))")
     frame = cursor.fetch_pandas_all()

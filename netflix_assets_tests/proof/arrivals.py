@@ -50,18 +50,23 @@ _HEADERS = {
     "links": "movieId,imdbId,tmdbId",
     "genome-tags": "tagId,tag",
     "genome-scores": "movieId,tagId,relevance",
+    "titles": (
+        "id,title,type,description,release_year,age_certification,runtime,genres,production_countries,seasons,imdb_id,"
+        "imdb_score,imdb_votes,tmdb_popularity,tmdb_score"
+    ),
+    "credits": "person_id,id,name,character,role",
 }
+_NETFLIX = ("titles", "credits")
 
 
 def _versions(key: str, **contents: Sequence[object]) -> tuple[Put, ...]:
     """The versions of one object in their sequence; ``contents``: name of a version -> its records, or its bytes."""
     stem = next(name for name in _HEADERS if key.startswith(name))
+    source = "netflix" if stem in _NETFLIX else "movielens"
     puts = []
     for version, records in contents.items():
         content = records if isinstance(records, bytes) else _csv(stem, records)
-        puts.append(
-            Put(f"movielens/{key}", version, gzip.compress(content, mtime=0) if key.endswith("gz") else content)
-        )
+        puts.append(Put(f"{source}/{key}", version, gzip.compress(content, mtime=0) if key.endswith("gz") else content))
     return tuple(puts)
 
 
@@ -148,7 +153,7 @@ _FILMS = [
     _film(3, "Heat (1995)", "Action|Crime"),
 ]
 
-_MOVIES = (
+MOVIES = (
     _versions("movies-5.csv", a=[_film(1, "Toy Storey (1995)"), _film(1, "Toy Story"), _film(8, "Elsewhere")]),
     _versions("movies-1.csv", a=_FILMS[:2]),
     _versions(
@@ -162,7 +167,7 @@ _MOVIES = (
         ],
     ),
 )
-_LAST_MOVIES = _MOVIES[-1][-1]
+_LAST_MOVIES = MOVIES[-1][-1]
 
 _LINKED = [(1, "0114709", 862), (2, "0113497", ""), (3, "0113277", 949)]
 
@@ -177,7 +182,33 @@ _GENOME = (
     _versions("genome-scores-copy.csv", a=_SCORES[4:7]),
 )
 
-CHAINS = (*_RATINGS, *TAGS, *_MOVIES, *_LINKS, *_GENOME)
+# Lists with apostrophes and none, a description of two lines, numbers with a point, and what may be missing.
+_TITLED = [
+    "tm1,Heat,MOVIE,Cops and robbers.,1995,R,170,\"['crime', 'drama']\",['US'],,tt0113277,8.3,700000.0,40.5,7.9",
+    'tm2,Été,MOVIE,"Two\nlines, ""quoted"".",1995,,95,"[\'drama\', ""l\'été""]","[\'FR\', \'US\']",,,,,,',
+    "ts3,Again,SHOW,,1997,TV-MA,0,['comedy'],[],3.0,tt9999991,6.1,,0.6,",
+    "tm4,,MOVIE,,1997,,11,[],[],,,,5.0,0.00001,6.5",
+    'ts5,More,SHOW,x,1997,TV-G,30,"[""kids\' quiz""]",[\'KR\'],1.0,tt0000005,7.0,10.0,1.0,10.0',
+    "ts5,More,SHOW,x,1997,TV-G,30,['sport'],['KR'],1.0,tt0000005,7.0,11.0,1.0,10.0",
+]
+_CREDITED = [
+    (1, "tm1", "Ann Lee", "Eady", "ACTOR"),
+    (1, "tm2", "Ann Lee", "Zoé", "ACTOR"),
+    (1, "tm2", "Ann Lee ", "Amy", "ACTOR"),
+    (1, "ts3", "Ann Lee", "", "ACTOR"),
+    (1, "ts5", "Ann Lee", "Self", "ACTOR"),
+    (2, "tm1", "Ann Lee", "", "DIRECTOR"),
+    '3,tm2,"Bo, Jr.","The ""Kid""",ACTOR',
+    *((3, title, "Bo", "Self", "ACTOR") for title in ("tm1", "ts3", "tm4")),
+    (4, "tm9", "Di", "Lost", "ACTOR"),
+]
+
+_CATALOGUE = (
+    _versions("titles.csv", a=_TITLED[:3], b=[*_TITLED[1:4], _TITLED[0].replace("8.3", "8.2")], empty=b"", c=_TITLED),
+    _versions("credits.csv", a=_CREDITED, b=_CREDITED[:4], only_header=[], a_again=[*_CREDITED, _CREDITED[0]]),
+)
+
+CHAINS = (*_RATINGS, *TAGS, *MOVIES, *_LINKS, *_GENOME, *_CATALOGUE)
 
 # ---------------------------------------------------------------- orders
 

@@ -4,7 +4,9 @@ The product runs dbt as a program (``netflix_assets/dbt.py``); the suites that n
 """
 
 import contextlib
+import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from unittest import mock
 
@@ -15,13 +17,18 @@ from netflix_assets.settings import REPO
 
 
 class QuickDbt:
-    """The dbt project, ready to build into any home; ``folder`` takes what dbt writes beside the warehouse."""
+    """The dbt project, ready to build into any home; ``folder`` takes what dbt writes beside the warehouse,
+    ``variables`` take the place of those of dbt_project.yml.
+    """
 
-    def __init__(self, folder: Path, project: Path = REPO / "dbt") -> None:
+    def __init__(
+        self, folder: Path, project: Path = REPO / "dbt", variables: Mapping[str, float | str] | None = None
+    ) -> None:
         self._options = [
             *("--project-dir", str(project), "--profiles-dir", str(project)),
             *("--target-path", str(folder / "target"), "--log-path", str(folder / "logs")),
             *("--quiet", "--no-partial-parse", "--no-write-json", "--log-level-file", "none"),
+            *("--vars", json.dumps(dict(variables or {}))),
         ]
         self.manifest = self._invoke(dbtRunner(), "parse", folder).result
 

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -24,7 +24,18 @@ from netflix_assets.ingest.level import bring_level
 from netflix_assets.ingest.objects import ObjectStore, objects_of
 from netflix_assets.resources import LandingBucket
 from netflix_assets.warehouse.duckdb import DuckDBWarehouse
-from netflix_assets_tests.proof.arrivals import CHAINS, TAGS, Put, Step, final_bucket, order, random, shuffled, strict
+from netflix_assets_tests.proof.arrivals import (
+    CHAINS,
+    MOVIES,
+    TAGS,
+    Put,
+    Step,
+    final_bucket,
+    order,
+    random,
+    shuffled,
+    strict,
+)
 from netflix_assets_tests.proof.quick_dbt import QuickDbt
 
 DATASETS = all_datasets(load_sources())
@@ -172,7 +183,10 @@ def go_through(steps: Sequence[Step], at: Place) -> None:
 
 
 def _assert_winners(at: Place) -> None:
-    """The facts are what plain Python takes from the raw rows: the last by its time, then by key, then by value."""
+    """The facts are what plain Python takes from the raw rows: the last by its time, then by key, then by value.
+
+    The versions of a rating are the last row of each second, by key and then by value; each ends when the next begins.
+    """
     with at.warehouse() as warehouse:
         ratings = warehouse.execute(
             "select user_id, movie_id, rated_at_epoch_s, _object_key, rating from raw.movielens_ratings_current"
@@ -181,10 +195,31 @@ def _assert_winners(at: Place) -> None:
             "select movie_id, tag_id, _object_key, relevance from raw.movielens_genome_scores_current"
         )
         fct_ratings = warehouse.execute("select user_id, movie_id, epoch(rated_at), rating from core.fct_ratings")
+        versions = warehouse.execute(
+            """
+            select user_id, movie_id, version_number, epoch(valid_from), epoch(valid_to), rating, is_current
+            from core.fct_rating_versions
+            """
+        )
         fct_scores = warehouse.execute("select movie_id, tag_id, relevance from core.fct_genome_scores")
     expected = {row[:2]: (row[2], row[4]) for row in sorted(ratings, key=lambda row: row[2:])}
     assert sorted(fct_ratings) == sorted((*key, *value) for key, value in expected.items())
+    assert sorted(versions, key=lambda row: row[:3]) == list(_versions(ratings))
     assert sorted(fct_scores) == sorted({row[:2]: (*row[:2], row[3]) for row in sorted(scores)}.values())
+
+
+def _versions(rows: Iterable[tuple]) -> Iterator[tuple]:
+    """The rows that fct_rating_versions must have, in the order of key and number.
+
+    ``rows``: user, film, second, object key, stars; all current rows of raw.
+    """
+    by_key: dict[tuple, dict[int, object]] = defaultdict(dict)
+    for row in sorted(rows):
+        by_key[row[:2]][row[2]] = row[4]  # the last of a second stays
+    for key, stars in sorted(by_key.items()):
+        seconds = [*stars, None]
+        for number, (since, until) in enumerate(pairwise(seconds), start=1):
+            yield (*key, number, since, until, stars[since], until is None)
 
 
 @pytest.fixture
@@ -226,43 +261,68 @@ def _assert_alike(found: Tables, expected: Tables) -> None:
 # ---------------------------------------------------------------- snapshots
 
 
-def test_the_history_of_tags_is_sound_in_every_order(bucket, tmp_path, dbt, cases):
+@dataclass(frozen=True)
+class History:
+    """A snapshot, what it is taken of, its key and the columns whose change makes a version."""
+
+    name: str
+    source: str
+    key: tuple[str, ...]
+    values: tuple[str, ...]
+
+    def now(self, at: Place) -> dict[tuple, tuple]:
+        """Key -> values, as they stand in what the snapshot is taken of."""
+        with at.warehouse() as warehouse:
+            rows = warehouse.execute(f"select {', '.join((*self.key, *self.values))} from {self.source}")
+        return {row[: len(self.key)]: row[len(self.key) :] for row in rows}
+
+    def versions(self, at: Place) -> dict[tuple, list[tuple]]:
+        """Key -> its versions in the snapshot, in time: values, since, until."""
+        found = defaultdict(list)
+        columns = ", ".join((*self.key, *self.values))
+        with at.warehouse() as warehouse:
+            for row in warehouse.execute(
+                f"select {columns}, dbt_valid_from, dbt_valid_to from snapshots.{self.name} order by dbt_valid_from"
+            ):
+                found[row[: len(self.key)]].append((row[len(self.key) : -2], *row[-2:]))
+        return found
+
+
+HISTORIES = (
+    History("snap_tags", "core.fct_tags", ("user_id", "movie_id", "tag"), ("tagged_at",)),
+    History("snap_movies", "core.dim_movies", ("movie_id",), ("original_title", "genres")),
+)
+
+
+def test_the_histories_are_sound_in_every_order(bucket, tmp_path, dbt, cases):
+    names = [history.name for history in HISTORIES]
     for case in range(-(-cases(10) // 10)):
         with place(bucket, tmp_path, f"history-{case}", dbt) as at:
-            histories: dict[tuple, list] = defaultdict(list)
-            standing: dict[tuple, object] = {}
-            for put in shuffled(TAGS, random(f"history {case}")):
+            seen: dict[str, dict[tuple, list]] = {name: defaultdict(list) for name in names}
+            standing: dict[str, dict[tuple, tuple]] = {name: {} for name in names}
+            for put in shuffled((*TAGS, *MOVIES), random(f"history {case}")):
                 at.put(put)
                 at.level()
-                at.dbt.build(at.home, "--select", "+snap_tags")
-                now = _tags(at)
-                for key, tagged_at in now.items():
-                    if standing.get(key) != tagged_at:
-                        histories[key].append(tagged_at)
-                standing = now
-                _assert_sound_history(at, histories, now)
-        assert any(len(versions) > 2 for versions in histories.values()), "nothing has a history"
+                at.dbt.build(at.home, "--select", *(f"+{name}" for name in names))
+                for history in HISTORIES:
+                    now = history.now(at)
+                    for key, values in now.items():
+                        if standing[history.name].get(key) != values:
+                            seen[history.name][key].append(values)
+                    standing[history.name] = now
+                    _assert_sound_history(history.versions(at), seen[history.name], now)
+            taken = [history.versions(at) for history in HISTORIES]
+            at.dbt.build(at.home, "--select", *names)
+            assert [history.versions(at) for history in HISTORIES] == taken, (
+                "a second snapshot of the same is no version"
+            )
+        for name in names:
+            assert any(len(versions) > 2 for versions in seen[name].values()), f"nothing has a history in {name}"
 
 
-def _tags(at: Place) -> dict[tuple, object]:
-    with at.warehouse() as warehouse:
-        return {
-            row[:3]: row[3] for row in warehouse.execute("select user_id, movie_id, tag, tagged_at from core.fct_tags")
-        }
-
-
-def _assert_sound_history(at: Place, histories: dict[tuple, list], now: dict[tuple, object]) -> None:
+def _assert_sound_history(found: dict[tuple, list], seen: dict[tuple, list], now: dict[tuple, tuple]) -> None:
     """One version after another without overlap, with what the builds have seen; those that hold are the source."""
-    found = defaultdict(list)
-    with at.warehouse() as warehouse:
-        for row in warehouse.execute(
-            """
-            select user_id, movie_id, tag, tagged_at, dbt_valid_from, dbt_valid_to
-            from snapshots.snap_tags order by dbt_valid_from
-            """
-        ):
-            found[row[:3]].append(row[3:])
-    assert {key: [version[0] for version in versions] for key, versions in found.items()} == histories
+    assert {key: [version[0] for version in versions] for key, versions in found.items()} == seen
     for versions in found.values():
         for (_, _, until), (_, since, _) in pairwise(versions):
             assert until is not None

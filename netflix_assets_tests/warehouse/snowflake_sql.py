@@ -26,9 +26,10 @@ def _words(text: str) -> frozenset[str]:
 
 # In use, and documented by Snowflake with the meaning that DuckDB gives them.
 FUNCTIONS = _words("""
-    abs avg cast coalesce convert_timezone count current_timestamp date_trunc dateadd datediff dayofweekiso dense_rank
-    extract flatten floor lead listagg lower max md5 median min nullif percent_rank rank regexp_replace regexp_substr
-    row_number split sqrt sum to_timestamp_ntz trim
+    abs avg cast coalesce convert_timezone count current_timestamp date_trunc dateadd datediff dayofweekiso
+    dense_rank extract first_value flatten floor greatest lag lead least length listagg ln lower max md5 median
+    min nullif percent_rank percentile_cont power rank regexp_replace regexp_substr replace row_number split
+    sqrt substr sum to_timestamp_ntz trim
     """)
 
 # DuckDB's own, each with what to write instead. They would be refused anyway; this says why.

@@ -42,7 +42,7 @@ from netflix_assets.resources import LandingBucket
 from netflix_assets.samples import generate
 from netflix_assets.settings import REPO
 from netflix_assets.warehouse.duckdb import DuckDBWarehouse
-from netflix_assets_tests.conftest import s3_client
+from netflix_assets_tests.conftest import landing_key, s3_client
 from netflix_assets_tests.emulator.fixtures import SnowflakeEmulator, Statement, running_emulator
 from netflix_assets_tests.proof.arrivals import CHAINS, Put
 from netflix_assets_tests.proof.quick_dbt import QuickDbt
@@ -54,6 +54,14 @@ PROJECT = REPO / "dbt"
 DATABASE = "NETFLIX_DEV_7"
 PREFIX = "branch_7_"
 RUN_ID = "3f1c9a52-run"
+
+# Six users and 600 ratings reach none of the usual thresholds, and two empty tables are always the same.
+THRESHOLDS = {
+    "liked_min_likes": 1,
+    "co_rating_min_co_likes": 1,
+    "segment_n_clusters": 2,
+    "similar_users_min_common": 1,
+}
 
 NAMES = {
     "NETFLIX_ENV": "dev",
@@ -150,6 +158,7 @@ class SnowflakeDbt:
         self._options = [
             *("--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--target-path", str(folder / "target")),
             *("--log-path", str(folder / "logs"), "--quiet", "--log-level-file", "none", "--no-partial-parse"),
+            *("--vars", json.dumps(THRESHOLDS)),
         ]
         self.manifest: Manifest = self._run(dbtRunner(), "parse").result
 
@@ -200,6 +209,13 @@ def test_only_models_go_into_a_branchs_schemas(dbt: SnowflakeDbt) -> None:
     assert {node.schema for node in nodes} == {PREFIX + layer for layer in layers}
     assert {source.schema for source in dbt.manifest.sources.values()} == {"raw", "ops"}
     assert {node.database for node in nodes} == {DATABASE}
+
+
+def test_every_kind_of_model_has_its_place(dbt: SnowflakeDbt) -> None:
+    models = [node for node in dbt.manifest.nodes.values() if node.resource_type == "model"]
+    kinds = {node.config.materialized for node in models}
+    assert kinds == {"view", "table", "incremental", "ephemeral", "dynamic_table"}
+    assert [node.name for node in models if node.config.materialized == "dynamic_table"] == ["mart_activity_by_hour"]
 
 
 @pytest.mark.parametrize("state", ["first build", "tables there"])
@@ -274,7 +290,13 @@ def test_what_both_have_is_not(sql: str) -> None:
 # Columns that name the moment of a build; of a version's end it is compared whether there is one.
 MOMENTS = ("dbt_scd_id", "dbt_updated_at", "dbt_valid_from", "dbt_valid_to")
 
-INCREMENTAL = ("core.fct_ratings", "core.fct_genome_scores", "snapshots.snap_tags")
+INCREMENTAL = (
+    "core.fct_ratings",
+    "core.fct_rating_versions",
+    "core.fct_genome_scores",
+    "snapshots.snap_movies",
+    "snapshots.snap_tags",
+)
 
 
 @dataclass
@@ -301,7 +323,7 @@ class Both:
             (node.schema.removeprefix(PREFIX), node.alias)
             for node in self.snowflake.manifest.nodes.values()
             if node.resource_type in ("model", "seed", "snapshot")
-            and node.config.materialized not in ("ephemeral", "dynamic_table")
+            and node.config.materialized != "ephemeral"
             and "run_dependent" not in node.tags
         ]
 
@@ -322,6 +344,15 @@ class Both:
         with self._warehouse() as local:
             return {name: local.execute(f"select * from {name} order by all").fetchall() for name in INCREMENTAL}
 
+    def empty(self) -> list[str]:
+        """The models without a row, of which the comparison says nothing."""
+        with self._warehouse() as local:
+            return [
+                f"{layer}.{name}"
+                for layer, name in self.relations()
+                if local.execute(f"select 1 from {layer}.{name} limit 1").fetchone() is None
+            ]
+
     @contextmanager
     def _warehouse(self) -> Iterator[duckdb.DuckDBPyConnection]:
         with duckdb.connect(str(self.home / "warehouse.duckdb"), read_only=True) as connection:
@@ -329,11 +360,18 @@ class Both:
 
     def _copy_sources(self) -> None:
         with self._warehouse() as local, self.server.connect(DATABASE) as snowflake, snowflake.cursor() as cursor:
+            tables = local.execute("select schema_name || '.' || table_name from duckdb_tables()").fetchall()
+            views = local.execute("select schema_name || '.' || view_name from duckdb_views()").fetchall()
+            standing = {name for (name,) in [*tables, *views]}
             for source in self.snowflake.manifest.sources.values():
                 name = f"{source.schema}.{source.identifier}"
+                cursor.execute(f"create schema if not exists {source.schema}")
+                if name not in standing:  # dbt makes it, or only Snowflake has it
+                    columns = ", ".join(f"{column.name} {column.data_type}" for column in source.columns.values())
+                    cursor.execute(f"create table if not exists {name} ({columns})")
+                    continue
                 rows = local.execute(f"select * from {name}")
                 columns = ", ".join(f"{column[0]} {source.columns[column[0]].data_type}" for column in rows.description)
-                cursor.execute(f"create schema if not exists {source.schema}")
                 cursor.execute(f"create or replace table {name} ({columns})")
                 while some := rows.fetchmany(500):
                     cursor.execute(f"insert into {name} values {', '.join(map(_literals, some))}")
@@ -371,7 +409,7 @@ def _value(column: str, value: Any) -> Any:
         return value is None
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else value.normalize()
-    if isinstance(value, str) and value.startswith("["):
+    if isinstance(value, str) and value.startswith("[") and column.endswith("_list"):
         return tuple(json.loads(value))  # an array, which Snowflake's driver gives as JSON
     return tuple(value) if isinstance(value, list) else value
 
@@ -408,6 +446,7 @@ class Built:
     both: Both
     first: list[Statement]
     second: list[Statement]
+    empty: list[str]  # tables without a row after the first
     differences: tuple[list[str], list[str]]
     incremental: tuple[dict[str, list[Any]], dict[str, list[Any]]]
 
@@ -418,18 +457,20 @@ def built(dbt: SnowflakeDbt, s3_server: Any, tmp_path_factory: pytest.TempPathFa
     folder = tmp_path_factory.mktemp("both")
     s3_client(s3_server).create_bucket(Bucket="both-warehouses")
     samples = generate(folder / "samples", scale=0.01)
-    films = [versions[-1] for versions in CHAINS if versions[0].key.startswith("movielens/movies")]
-    others = [versions for versions in CHAINS if not versions[0].key.startswith("movielens/movies")]
+    # Files that would take the samples' place: they do so in the second build.
+    whole = ("movielens/movies", "netflix/")
+    replacing = [versions[-1] for versions in CHAINS if versions[0].key.startswith(whole)]
+    others = [versions for versions in CHAINS if not versions[0].key.startswith(whole)]
     with (
         running_emulator(s3_server.folder) as server,
         server.new_database(DATABASE),
         LandingBucket(bucket="both-warehouses", local_home=str(s3_server.home)).open() as store,
     ):
-        both = Both(folder, QuickDbt(folder / "local"), dbt, server, _address(server, folder))
+        both = Both(folder, QuickDbt(folder / "local", variables=THRESHOLDS), dbt, server, _address(server, folder))
 
         def level(files: Sequence[Path], puts: Sequence[Put]) -> None:
             for path in files:
-                store.put(f"movielens/{path.name}", path)
+                store.put(landing_key(path), path)
             for put in puts:
                 upload = folder / "upload"
                 upload.write_bytes(put.content)
@@ -440,9 +481,10 @@ def built(dbt: SnowflakeDbt, s3_server: Any, tmp_path_factory: pytest.TempPathFa
 
         level(samples, [versions[0] for versions in others])
         first, different, rows = both.build(), both.differences(), both.incremental()
-        level([], [*films, *(versions[1] for versions in others if len(versions) > 1)])
+        empty = both.empty()
+        level([], [*replacing, *(versions[1] for versions in others if len(versions) > 1)])
         second = both.build("--exclude-resource-type", "test", "unit_test")  # a third of the time, and they ran above
-        yield Built(both, first, second, (different, both.differences()), (rows, both.incremental()))
+        yield Built(both, first, second, empty, (different, both.differences()), (rows, both.incremental()))
 
 
 def _address(server: SnowflakeEmulator, folder: Path) -> dict[str, str]:
@@ -469,6 +511,7 @@ def _address(server: SnowflakeEmulator, folder: Path) -> dict[str, str]:
 def test_emulated_tables_are_those_of_duckdb(built: Built) -> None:
     assert len(built.both.relations()) > 20
     assert all(built.incremental[0].values())
+    assert built.empty == []
     assert built.differences[0] == []
 
 
@@ -497,7 +540,7 @@ def test_emulated_statements_say_on_whose_behalf(built: Built) -> None:
                 seen.add(tag["asset"])
     assert seen >= assets
     tested = {json.loads(each.query_tag).get("asset") for each in built.first if "dbt_internal_test" in each.text}
-    assert tested >= assets - {"snapshots/snap_tags"}
+    assert tested >= assets - {"snapshots/snap_movies", "snapshots/snap_tags"}
 
 
 def test_emulated_statements_are_few(built: Built) -> None:
@@ -511,10 +554,21 @@ def test_emulated_statements_are_few(built: Built) -> None:
 def test_emulated_tables_are_kept_as_configured(built: Built) -> None:
     created = [each.line for each in built.first if re.match(r"create (or replace )?(transient )?table ", each.line)]
     permanent = {_target_of(line) for line in created if " transient " not in line.split(".")[0]}
-    assert permanent == {("snapshots", "snap_tags")}
+    assert permanent == {("snapshots", "snap_movies"), ("snapshots", "snap_tags")}
     assert ("core", "dim_movies") in {_target_of(line) for line in created}
+    for statements in (built.first, built.second):  # made anew by the second build too, in one statement
+        [dynamic] = [each for each in statements if " dynamic table " in each.line]
+        assert _target(dynamic) == ("marts", "mart_activity_by_hour")
+        settings = " ".join(dynamic.text.split()).split(" as (")[0]
+        warehouse = NAMES["NETFLIX_SNOWFLAKE_WAREHOUSE"]
+        assert f"target_lag = '1 hour' warehouse = {warehouse} refresh_mode = FULL" in settings
+    assert dynamic.line.startswith("create or replace transient dynamic table")
     clustered = {_target(each): each.line for each in built.first if " cluster by (" in each.line}
-    assert set(clustered) == {("core", "fct_ratings"), ("core", "fct_genome_scores")}
+    assert set(clustered) == {
+        ("core", "fct_ratings"),
+        ("core", "fct_rating_versions"),
+        ("core", "fct_genome_scores"),
+    }
     assert "cluster by (date_trunc('month', rated_on), movie_id)" in clustered["core", "fct_ratings"]
 
 
@@ -533,7 +587,8 @@ def test_emulated_statements_are_sound(built: Built) -> None:
 
 
 _TARGET = re.compile(
-    r"(?:create (?:or replace )?(?:transient |temporary )?(?:table|view)|alter table|merge into|insert overwrite into)"
+    r"(?:create (?:or replace )?(?:transient |temporary )?(?:(?:dynamic )?table|view)"
+    r"|alter table|merge into|insert overwrite into)"
     rf"\s+{DATABASE.lower()}\.{PREFIX}(\w+)\.(\w+?)(?:__dbt_tmp)?\b"
 )
 

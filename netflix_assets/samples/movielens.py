@@ -1,7 +1,7 @@
 """Sample data in MovieLens' shape: invented films, users, ratings, tags and tag genome, written as CSV files.
 
-Belongs here: what the sample files hold and how they are made. Does not belong here: where they are put
-(``cli.py``) and what they are checked against (``contracts/movielens.yaml``).
+Belongs here: what these files hold and how they are made. Does not belong here: what they are checked against
+(``contracts/movielens.yaml``).
 
 The files are there so that everything can be seen at work without a download, and so that every question that
 the marts answer has an answer worth looking at. What is hidden in the data, for a reader of the dashboards to
@@ -20,27 +20,31 @@ find:
 * Awkward text: titles with commas, quotes, other scripts, a second title, a range of years or none; films
   without genres; tags in several spellings; identifiers with leading zeros or missing.
 * ``FAULTY_RECORDS`` faulty records in the last year's ratings, so that rejects have something to show.
-
-The same scale and seed give the same bytes on every machine. Two choices serve that: random numbers are taken
-from PCG64's raw 64-bit stream, which numpy guarantees (it reserves the right to change the distributions made
-from it), and the arithmetic on them uses only operations that IEEE 754 defines to the last bit (+ - * / and
-square root) or integers.
 """
 
 import csv
 import io
 import math
-import tempfile
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import NamedTuple, TextIO
 
 import numpy as np
-import numpy.typing as npt
+
+from netflix_assets.samples.making import (
+    ADJECTIVES,
+    NOUNS,
+    Dice,
+    Floats,
+    Ints,
+    invented_name,
+    running_total,
+    write_rows,
+)
 
 FIRST_DAY = date(2015, 1, 1)
 LAST_DAY = date(2024, 12, 31)
@@ -51,7 +55,6 @@ USERS = 600
 RATINGS = 60_000
 TAGS = 3_000
 GENOME_FILMS = 400
-SCALES = (0.01, 25.0)  # the smallest and the largest scale
 FAULTY_RECORDS = 5  # in the last year's ratings file, on top of the ratings
 RE_RATED_SHARE = 0.01  # of the ratings; the corrections are part of their number
 
@@ -142,27 +145,6 @@ _GENRE_OF_TAG = {tag: genre for genre, tags in _GENRE_TAGS.items() for tag in ta
 _GENRE_OF_TAG |= dict.fromkeys(_ANY_TAGS, "")
 GENOME_TAGS = tuple(sorted(_GENRE_OF_TAG))
 
-# Every title holds a name that is put together from these, so that none is the title of a real film.
-_NAME_STARTS = (
-    "Bel", "Bren", "Cal", "Dro", "Eld", "Fen", "Gal", "Hol", "Ist", "Jor", "Kel", "Lum", "Mor", "Nev", "Ost",
-    "Pel", "Quin", "Ral", "Sel", "Tarn", "Ul", "Vel", "Wyn", "Zan",
-)  # fmt: skip
-_NAME_MIDDLES = ("a", "e", "i", "o", "u", "an", "is", "or", "en", "ar")
-_NAME_ENDS = (
-    "bra", "dell", "dova", "gast", "lith", "mora", "nwick", "quay", "ria", "skar", "thal", "vane", "wen",
-    "zor",
-)  # fmt: skip
-_NOUNS = (
-    "Archivist", "Bridge", "Cartographer", "Clockmaker", "Comet", "Courier", "Daughter", "Diver", "Echo",
-    "Ferry", "Garden", "Glacier", "Harbour", "Inheritance", "Judge", "Kiosk", "Lantern", "Lighthouse",
-    "Machine", "Messenger", "Nightingale", "Orchard", "Passenger", "Pianist", "Quarry", "Recipe", "Saboteur",
-    "Signal", "Station", "Tailor", "Tide", "Umbrella", "Verdict", "Violinist", "Watchtower", "Winter",
-)  # fmt: skip
-_ADJECTIVES = (
-    "Borrowed", "Brass", "Crooked", "Distant", "Electric", "Forgotten", "Frozen", "Hollow", "Invisible",
-    "Last", "Little", "Midnight", "Paper", "Patient", "Quiet", "Restless", "Scarlet", "Second", "Silver",
-    "Sleepless",
-)  # fmt: skip
 # {n} is the invented name, {a} and {b} nouns, {j} an adjective. Articles stand where MovieLens puts them: at
 # the end.
 _TITLE_FORMS = (
@@ -196,85 +178,27 @@ _BLOCK_USERS = 500  # users that are made at a time: bounds the memory, whatever
 _RATINGS_PER_SESSION = 3
 _STARS = [f"{half / 2:.1f}" for half in range(11)]
 
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-
-
-class _Dice:
-    """Uniform random numbers of one part of the data; parts are independent, so that one can change without
-    the others.
-    """
-
-    def __init__(self, seed: int, *part: int) -> None:
-        self._bits = np.random.PCG64(np.random.SeedSequence((seed, *part)))
-
-    def uniform(self, size: int) -> Floats:
-        """Numbers in [0, 1) with 53 random bits."""
-        return (self._bits.random_raw(size) >> np.uint64(11)).astype(np.float64) * 2.0**-53
-
-    def below(self, bounds: Ints) -> Ints:
-        """Whole numbers, one in [0, bound) for each bound."""
-        return (self.uniform(len(bounds)) * bounds).astype(np.int64)
-
-    def bell(self, size: int) -> Floats:
-        """Numbers around 0 with standard deviation 1: sums of four uniform ones, which need no logarithm;
-        within 3.5.
-        """
-        parts = self.uniform(4 * size).reshape(4, size)
-        bell: Floats = (parts[0] + parts[1] + parts[2] + parts[3] - 2.0) * math.sqrt(3.0)
-        return bell
-
-    def pick(self, weights: Sequence[int]) -> int:
-        """The index of one weight, as likely as it is heavy."""
-        target = int(self.uniform(1)[0] * sum(weights))
-        for index, weight in enumerate(weights):
-            target -= weight
-            if target < 0:
-                return index
-        raise AssertionError("unreachable: the target is below the sum of the weights")
-
-    def choose(self, options: Sequence[str]) -> str:
-        """One of the texts."""
-        return options[int(self.uniform(1)[0] * len(options))]
-
-    def shuffled(self, size: int) -> Ints:
-        """The numbers from 0 to size - 1 in random order."""
-        return np.argsort(self.uniform(size), kind="stable")
-
-
-# The parts of the data, for _Dice.
+# The parts of the data, for Dice.
 _FILMS, _TITLES, _USERS, _RATINGS, _TAGS, _GENOME = range(6)
 
 
-def generate(folder: Path, scale: float = 1.0, seed: int = 1) -> list[Path]:
-    """Write the sample files into a folder (made if missing) and return their paths: movies.csv, links.csv,
-    one ratings-<year>.csv per year from 2015 to 2024, tags.csv, genome-tags.csv, genome-scores.csv.
-
-    Files of these names are replaced, one rename each, after all of them are complete; other files stay.
+def write(folder: Path, scale: float, seed: int) -> list[str]:
+    """Write the files into an existing folder and return their names: movies.csv, links.csv, one ratings-<year>.csv
+    per year from 2015 to 2024, tags.csv, genome-tags.csv, genome-scores.csv.
 
     Scale 1 means 1,200 films (numbered with gaps, as MovieLens does), 600 users, 60,000 ratings, 3,000 tags
     and a genome of 120 tags x 400 films. Users, ratings and tags grow with the scale; films and genome with
     its square root, because a bigger audience does not make as many more films; there are never fewer than
-    400 films. The last year's ratings hold ``FAULTY_RECORDS`` more records, which are faulty. UTF-8, LF line
-    ends, ratings ordered by user, film and time.
-
-    Raises: ValueError when the scale is outside ``SCALES`` or the seed is negative.
+    400 films. The last year's ratings hold ``FAULTY_RECORDS`` more records, which are faulty. Ratings are ordered
+    by user, film and time.
     """
-    if not SCALES[0] <= scale <= SCALES[1]:
-        raise ValueError(f"scale {scale} is not between {SCALES[0]:g} and {SCALES[1]:g}")
-    if seed < 0:
-        raise ValueError(f"seed {seed} is negative")
     films = _make_films(max(MIN_FILMS, round(FILMS * math.sqrt(scale))), seed)
     users = _make_users(round(USERS * scale), round(RATINGS * scale), len(films.ids), seed)
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".samples-") as work:
-        unfinished = Path(work)
-        names = [
-            *_write_films(unfinished, films, seed),
-            *_write_ratings_and_tags(unfinished, films, users, round(TAGS * scale), seed),
-            *_write_genome(unfinished, films, round(GENOME_FILMS * math.sqrt(scale)), seed),
-        ]
-        return [(unfinished / name).replace(folder / name) for name in names]
+    return [
+        *_write_films(folder, films, seed),
+        *_write_ratings_and_tags(folder, films, users, round(TAGS * scale), seed),
+        *_write_genome(folder, films, round(GENOME_FILMS * math.sqrt(scale)), seed),
+    ]
 
 
 @dataclass(frozen=True)
@@ -314,13 +238,8 @@ class _Users:
     spread: Floats
 
 
-def _running_total(weights: Ints) -> Ints:
-    """What stands before each weight, and behind the last: one more than there are weights."""
-    return np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(weights, dtype=np.int64)))
-
-
 def _make_films(count: int, seed: int) -> _Films:
-    dice = _Dice(seed, _FILMS)
+    dice = Dice(seed, _FILMS)
     old = round(count * 0.72)
     past = dice.uniform(old)
     available = np.concatenate(
@@ -370,7 +289,7 @@ def _demand(genres: set[str]) -> float:
     return 0.6 if genres & {"Film-Noir", "Musical", "Romance", "Western"} else 1.0
 
 
-def _film_genres(dice: _Dice) -> list[str]:
+def _film_genres(dice: Dice) -> list[str]:
     """One to four genres in alphabetical order, mostly of one taste; none for one film in seventy."""
     u = dice.uniform(3)
     if u[0] < 1 / 70:
@@ -382,7 +301,7 @@ def _film_genres(dice: _Dice) -> list[str]:
     return sorted(genres)
 
 
-def _film_tags(dice: _Dice, genres: Sequence[str]) -> list[int]:
+def _film_tags(dice: Dice, genres: Sequence[str]) -> list[int]:
     tags = [dice.choose(_GENRE_TAGS[dice.choose(genres)] if genres else _ANY_TAGS) for _ in range(4)]
     tags += [dice.choose(_ANY_TAGS) for _ in range(2)]
     return [GENOME_TAGS.index(tag) for tag in tags]
@@ -404,10 +323,10 @@ def _day_weights() -> Ints:
 
 
 def _make_users(count: int, ratings: int, films: int, seed: int) -> _Users:
-    dice = _Dice(seed, _USERS)
+    dice = Dice(seed, _USERS)
     # Nobody joins in the last two weeks: who does would have to do all their rating in the days that are
     # left.
-    before = _running_total(_day_weights()[:-14])
+    before = running_total(_day_weights()[:-14])
     joined = np.searchsorted(before, dice.below(np.full(count, before[-1])), side="right") - 1
     activity = 1.0 / np.maximum(dice.uniform(count), 0.025)
     # Who rates more stays longer, so that no single user makes a season.
@@ -445,19 +364,11 @@ def _make_users(count: int, ratings: int, films: int, seed: int) -> _Users:
     return _Users(taste, counts, joined, left, mood, spread)
 
 
-def _write_rows(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
-    return path.name
-
-
 def _write_films(folder: Path, films: _Films, seed: int) -> list[str]:
     ids = films.ids.tolist()
     genres = ["|".join(film) or NO_GENRES for film in films.genres]
     titles = _make_titles(films.years, seed)
-    dice = _Dice(seed, _TITLES, 1)
+    dice = Dice(seed, _TITLES, 1)
     # Seven digits, eight for newer films; the numbers only look like those of IMDb and TMDB.
     steps = np.cumsum(1 + dice.below(np.full(len(ids), 800))).tolist()
     imdb = [
@@ -469,14 +380,14 @@ def _write_films(folder: Path, films: _Films, seed: int) -> list[str]:
     movies = zip(ids, titles, genres, strict=True)
     links = zip(ids, imdb, tmdb, strict=True)
     return [
-        _write_rows(folder / "movies.csv", ("movieId", "title", "genres"), movies),
-        _write_rows(folder / "links.csv", ("movieId", "imdbId", "tmdbId"), links),
+        write_rows(folder / "movies.csv", ("movieId", "title", "genres"), movies),
+        write_rows(folder / "links.csv", ("movieId", "imdbId", "tmdbId"), links),
     ]
 
 
 def _make_titles(years: Sequence[int], seed: int) -> list[str]:
     """One title per film, all different, each with its year in one of MovieLens' forms or without any."""
-    dice = _Dice(seed, _TITLES, 0)
+    dice = Dice(seed, _TITLES, 0)
     titles: dict[str, None] = {}
     for year in years:
         while (title := f"{_make_name(dice)}{_year_suffix(dice, year)}") in titles:
@@ -485,14 +396,14 @@ def _make_titles(years: Sequence[int], seed: int) -> list[str]:
     return list(titles)
 
 
-def _make_name(dice: _Dice) -> str:
+def _make_name(dice: Dice) -> str:
     forms = (_TITLE_FORMS, _FOREIGN_FORMS, _AKA_FORMS)[dice.pick((88, 8, 4))]
-    name = dice.choose(_NAME_STARTS) + dice.choose(_NAME_MIDDLES) + dice.choose(_NAME_ENDS)
-    words = {"n": name, "a": dice.choose(_NOUNS), "b": dice.choose(_NOUNS), "j": dice.choose(_ADJECTIVES)}
+    name = invented_name(dice)
+    words = {"n": name, "a": dice.choose(NOUNS), "b": dice.choose(NOUNS), "j": dice.choose(ADJECTIVES)}
     return dice.choose(forms).format(**words)
 
 
-def _year_suffix(dice: _Dice, year: int) -> str:
+def _year_suffix(dice: Dice, year: int) -> str:
     form = dice.pick((960, 12, 8, 8, 6))
     if form == 0 or (form > 1 and year >= FIRST_DAY.year):
         return f" ({year})"
@@ -505,7 +416,7 @@ def _write_ratings_and_tags(folder: Path, films: _Films, users: _Users, tags: in
     """
     names = [f"ratings-{year}.csv" for year in YEARS]
     year_starts = [int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) for year in (*YEARS, LAST_DAY.year + 1)]
-    done = _running_total(users.ratings)
+    done = running_total(users.ratings)
     with ExitStack() as files:
 
         def start(name: str, header: str) -> TextIO:
@@ -526,7 +437,7 @@ def _write_ratings_and_tags(folder: Path, films: _Films, users: _Users, tags: in
                     of_year = _with_faulty_records(of_year)
                 file.write("".join(of_year))
             tags_before, tags_after = (tags * int(done[user]) // int(done[-1]) for user in (first, after))
-            tag_file.write(_tag_lines(films, block, tags_after - tags_before, _Dice(seed, _TAGS, first)))
+            tag_file.write(_tag_lines(films, block, tags_after - tags_before, Dice(seed, _TAGS, first)))
     return [*names, "tags.csv"]
 
 
@@ -543,10 +454,10 @@ class _Block:
 
 
 def _make_block(films: _Films, users: _Users, first: int, after: int, seed: int) -> _Block:
-    dice = _Dice(seed, _RATINGS, first)
+    dice = Dice(seed, _RATINGS, first)
     counts = users.ratings[first:after]
     user = np.repeat(np.arange(first, after), counts)
-    starts = np.repeat(_running_total(counts)[:-1], counts)  # where the user's ratings begin
+    starts = np.repeat(running_total(counts)[:-1], counts)  # where the user's ratings begin
     place = np.arange(len(user)) - starts  # 0 for the user's first rating
     day, time = _make_times(users, user, place, counts[user - first], dice)
     film = _make_choices(films, users.taste[user], user, day, dice)
@@ -565,7 +476,7 @@ def _make_block(films: _Films, users: _Users, first: int, after: int, seed: int)
     return _Block(user[order], film[order], half_stars[order], time[order])
 
 
-def _make_times(users: _Users, user: Ints, place: Ints, count: Ints, dice: _Dice) -> tuple[Ints, Ints]:
+def _make_times(users: _Users, user: Ints, place: Ints, count: Ints, dice: Dice) -> tuple[Ints, Ints]:
     """The day (since FIRST_DAY) and the time (seconds since 1970) of each rating, ascending within a user.
 
     A user rates in sessions of about three films. The sessions are spread over the user's stay by quantiles
@@ -578,7 +489,7 @@ def _make_times(users: _Users, user: Ints, place: Ints, count: Ints, dice: _Dice
     row = np.cumsum(is_start) - 1  # of the session, among the block's sessions
     owner, number, of = user[is_start], session[is_start], sessions[is_start]
 
-    before = _running_total(_day_weights())
+    before = running_total(_day_weights())
     low, high = before[users.joined[owner]], before[users.left[owner] + 1]
     quantile = (number + dice.uniform(len(owner))) / of
     day = np.searchsorted(before, low + (quantile * (high - low)).astype(np.int64), side="right") - 1
@@ -612,12 +523,12 @@ def _hour_totals() -> Ints:
     return totals
 
 
-def _make_choices(films: _Films, taste: Ints, user: Ints, day: Ints, dice: _Dice) -> Ints:
+def _make_choices(films: _Films, taste: Ints, user: Ints, day: Ints, dice: Dice) -> Ints:
     """The film of each rating: available on that day, chosen by the user's taste, no film twice for a user.
 
     One choice in five is among the films of the last twelve months: what is new is watched more.
     """
-    before = np.stack([_running_total(weights) for weights in films.weights])
+    before = np.stack([running_total(weights) for weights in films.weights])
     upto = np.searchsorted(films.available, day, side="right")
     since = np.searchsorted(films.available, day - 365, side="right")
     film = np.full(len(user), -1, dtype=np.int64)
@@ -641,7 +552,7 @@ def _make_choices(films: _Films, taste: Ints, user: Ints, day: Ints, dice: _Dice
     return film
 
 
-def _make_stars(films: _Films, users: _Users, user: Ints, film: Ints, day: Ints, dice: _Dice) -> Ints:
+def _make_stars(films: _Films, users: _Users, user: Ints, film: Ints, day: Ints, dice: Dice) -> Ints:
     """The half stars of each rating: the film's quality, the user's taste, mood and spread, the week; whole
     stars are more usual than half ones, as people are.
     """
@@ -686,7 +597,7 @@ def _with_faulty_records(lines: list[str]) -> list[str]:
     return lines
 
 
-def _tag_lines(films: _Films, block: _Block, count: int, dice: _Dice) -> str:
+def _tag_lines(films: _Films, block: _Block, count: int, dice: Dice) -> str:
     """Tags that some of the block's users gave to films they had rated, shortly after; as typed, so in
     several spellings.
 
@@ -715,7 +626,7 @@ def _write_genome(folder: Path, films: _Films, count: int, seed: int) -> list[st
     """Write the genome of the most popular films: high relevance for their own tags, middling for tags of
     their genres.
     """
-    dice = _Dice(seed, _GENOME)
+    dice = Dice(seed, _GENOME)
     tag_genres = [_GENRE_OF_TAG[tag] for tag in GENOME_TAGS]
     # Steps of 0.00025, as GroupLens' own.
     relevance_texts = [repr(step * 25 / 100_000) for step in range(4_001)]
@@ -731,6 +642,6 @@ def _write_genome(folder: Path, films: _Films, count: int, seed: int) -> list[st
                 yield int(films.ids[film]), tag_id, relevance_texts[step]
 
     return [
-        _write_rows(folder / "genome-tags.csv", ("tagId", "tag"), enumerate(GENOME_TAGS, start=1)),
-        _write_rows(folder / "genome-scores.csv", ("movieId", "tagId", "relevance"), rows()),
+        write_rows(folder / "genome-tags.csv", ("tagId", "tag"), enumerate(GENOME_TAGS, start=1)),
+        write_rows(folder / "genome-scores.csv", ("movieId", "tagId", "relevance"), rows()),
     ]

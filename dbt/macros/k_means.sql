@@ -1,0 +1,36 @@
+{#-
+    The parts of a step of k-means, for rows with the columns genre_1, genre_2, ... up to var segment_max_genres.
+    int_users__clusters puts them together.
+-#}
+
+{#- The square of the distance of two rows: whole numbers in, a whole number out. -#}
+{% macro squared_distance(one, other) -%}
+    {%- for number in range(1, (var('segment_max_genres') | int) + 1) -%}
+    {{ '+ ' if not loop.first }}({{ one }}.genre_{{ number }} - {{ other }}.genre_{{ number }})
+        * ({{ one }}.genre_{{ number }} - {{ other }}.genre_{{ number }})
+        {{- '\n        ' if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}
+
+
+{#- The columns of a centre: means, rounded to whole numbers. -#}
+{% macro centre_of(rows) -%}
+    {%- for number in range(1, (var('segment_max_genres') | int) + 1) -%}
+    cast(floor(cast(sum({{ rows }}.genre_{{ number }}) as double) / count(*) + 0.5) as bigint) as genre_{{ number }}
+        {{- ',\n        ' if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}
+
+
+{#- A query with the nearest centre of each row: distance and cluster_id packed into one number, so that its minimum is
+    the nearest and, among equally near ones, the lower cluster_id (which is below 1,000). -#}
+{% macro nearest_centre(rows, centres) -%}
+    select
+        points.user_id,
+        min((
+            {{ squared_distance('points', 'centres') -}}
+        ) * 1000 + centres.cluster_id) as packed
+    from {{ rows }} as points
+    cross join {{ centres }} as centres
+    group by points.user_id
+{%- endmacro %}

@@ -1,0 +1,201 @@
+with
+
+likes as (
+
+    select * from {{ ref('int_ratings__liked_capped') }}
+
+),
+
+assignments as (
+
+    select * from {{ ref('int_users__cluster_assignments') }}
+
+),
+
+likes_of_clusters as (
+
+    select
+        assignments.cluster_id,
+        likes.user_id,
+        likes.movie_number,
+        count(*) over (partition by assignments.cluster_id, likes.movie_number) as n_likers
+    from likes
+    inner join assignments
+        on likes.user_id = assignments.user_id
+    where assignments.cluster_id is not null
+
+),
+
+-- What users meet at: the least known films that they share with someone. Those that more users of the cluster like
+-- than var similar_users_max_group are known to everybody; their admirers meet in groups of at most about that size, cut by the
+-- number of the user. The numbers of groups are powers of two, so that who is in one group for a film is also in one
+-- group for every less known film.
+meetings as (
+
+    select
+        cluster_id,
+        user_id,
+        movie_number,
+        user_id % case
+            {%- for power in range(20) %}
+            when n_likers <= {{ (var('similar_users_max_group') | int) * 2 ** power }} then {{ 2 ** power }}
+            {%- endfor %}
+            else {{ 2 ** 20 }}
+        end as group_number
+    from likes_of_clusters
+    where n_likers > 1
+    qualify
+        row_number() over (
+            partition by user_id
+            order by n_likers asc nulls last, movie_number asc nulls last
+        ) <= {{ var('similar_users_max_films') }}
+
+),
+
+-- A pair of users packs into one integer. Who met once only met by chance.
+pairs as (
+
+    select
+        cast(one.user_id as bigint) * 2147483648 + other.user_id as packed,
+        count(*) as n_meetings
+    from meetings as one
+    inner join meetings as other
+        on
+            one.cluster_id = other.cluster_id
+            and one.movie_number = other.movie_number
+            and one.group_number = other.group_number
+            and one.user_id < other.user_id
+    group by cast(one.user_id as bigint) * 2147483648 + other.user_id
+    having count(*) >= {{ var('similar_users_min_common') }}
+
+),
+
+unpacked as (
+
+    select
+        cast(floor(cast(packed as double) / 2147483648) as bigint) as first_user_id,
+        packed % 2147483648 as second_user_id,
+        n_meetings
+    from pairs
+
+),
+
+candidates as (
+
+    select
+        first_user_id,
+        second_user_id
+    from unpacked
+    qualify
+        row_number() over (
+            partition by first_user_id
+            order by n_meetings desc nulls last, second_user_id asc nulls last
+        ) <= {{ var('similar_users_max_candidates') }}
+        or row_number() over (
+            partition by second_user_id
+            order by n_meetings desc nulls last, first_user_id asc nulls last
+        ) <= {{ var('similar_users_max_candidates') }}
+
+),
+
+-- All likes of the candidates, not only those at which they met.
+compared as (
+
+    select
+        candidates.first_user_id,
+        candidates.second_user_id,
+        count(*) as n_common_likes
+    from candidates
+    inner join likes as first_likes
+        on candidates.first_user_id = first_likes.user_id
+    inner join likes as second_likes
+        on
+            candidates.second_user_id = second_likes.user_id
+            and first_likes.movie_number = second_likes.movie_number
+    group by candidates.first_user_id, candidates.second_user_id
+
+),
+
+mirrored as (
+
+    select
+        first_user_id as user_id,
+        second_user_id as similar_user_id,
+        n_common_likes
+    from compared
+    union all
+    select
+        second_user_id as user_id,
+        first_user_id as similar_user_id,
+        n_common_likes
+    from compared
+
+),
+
+n_likes as (
+
+    select
+        user_id,
+        count(*) as n_likes
+    from likes
+    group by user_id
+
+),
+
+scored as (
+
+    select
+        mirrored.user_id,
+        mirrored.similar_user_id,
+        mirrored.n_common_likes,
+        ours.n_likes,
+        theirs.n_likes as similar_n_likes,
+        cast(mirrored.n_common_likes as double)
+        / sqrt(cast(ours.n_likes * theirs.n_likes as double))
+        * (
+            cast(mirrored.n_common_likes as double)
+            / (mirrored.n_common_likes + {{ var('similar_users_shrinkage') }})
+        ) as similarity
+    from mirrored
+    inner join n_likes as ours
+        on mirrored.user_id = ours.user_id
+    inner join n_likes as theirs
+        on mirrored.similar_user_id = theirs.user_id
+
+),
+
+ranked as (
+
+    select
+        *,
+        row_number() over (
+            partition by user_id
+            order by
+                similarity desc nulls last,
+                n_common_likes desc nulls last,
+                similar_user_id asc nulls last
+        ) as similarity_rank
+    from scored
+    qualify similarity_rank <= {{ var('similar_users_n_per_user') }}
+
+),
+
+final as (
+
+    select
+        cast(ranked.user_id as integer) as user_id,
+        cast(ranked.similarity_rank as integer) as similarity_rank,
+        cast(ranked.similar_user_id as integer) as similar_user_id,
+        assignments.segment_name,
+        assignments.cluster_id,
+        ranked.n_common_likes,
+        ranked.n_likes,
+        ranked.similar_n_likes,
+        ranked.similarity
+    from ranked
+    inner join assignments
+        on ranked.user_id = assignments.user_id
+
+)
+
+select * from final

@@ -1,0 +1,141 @@
+with
+
+ratings as (
+
+    select * from {{ ref('fct_ratings') }}
+    where {{ up_to_as_of_date('rated_on') }}
+
+),
+
+tags as (
+
+    select * from {{ ref('fct_tags') }}
+    where {{ up_to_as_of_date('tagged_on') }}
+
+),
+
+-- One pass over each fact; users are active on few days, so what follows is small.
+ratings_by_day as (
+
+    select
+        user_id,
+        rated_on as active_on,
+        count(*) as n_ratings,
+        sum(cast(rating * 2 as integer)) as sum_half_stars,
+        min(rated_at) as first_at,
+        max(rated_at) as last_at
+    from ratings
+    group by user_id, rated_on
+
+),
+
+tags_by_day as (
+
+    select
+        user_id,
+        tagged_on as active_on,
+        count(*) as n_tags,
+        min(tagged_at) as first_at,
+        max(tagged_at) as last_at
+    from tags
+    group by user_id, tagged_on
+
+),
+
+by_kind as (
+
+    select
+        user_id,
+        active_on,
+        n_ratings,
+        sum_half_stars,
+        0 as n_tags,
+        first_at,
+        last_at
+    from ratings_by_day
+    union all
+    select
+        user_id,
+        active_on,
+        0 as n_ratings,
+        0 as sum_half_stars,
+        n_tags,
+        first_at,
+        last_at
+    from tags_by_day
+
+),
+
+by_user as (
+
+    select
+        user_id,
+        cast(sum(n_ratings) as bigint) as n_ratings,
+        cast(sum(sum_half_stars) as bigint) as sum_half_stars,
+        cast(sum(n_tags) as bigint) as n_tags,
+        count(distinct active_on) as n_active_days,
+        min(first_at) as first_active_at,
+        max(last_at) as last_active_at
+    from by_kind
+    group by user_id
+
+),
+
+present as (
+
+    select {{ as_of_date('cast(last_active_at as date)', 'by_user') }} as as_of_date
+
+),
+
+ranked as (
+
+    select
+        *,
+        row_number() over (
+            order by n_ratings desc nulls last, n_tags desc nulls last, user_id asc nulls last
+        ) as activity_rank,
+        count(*) over () as n_users,
+        sum(n_ratings) over () as n_all_ratings
+    from by_user
+
+),
+
+cumulated as (
+
+    select
+        *,
+        sum(n_ratings) over (
+            order by activity_rank asc nulls last rows between unbounded preceding and current row
+        ) as n_up_to_here
+    from ranked
+
+),
+
+final as (
+
+    select
+        cumulated.user_id,
+        cumulated.activity_rank,
+        cumulated.n_ratings,
+        cumulated.n_tags,
+        cumulated.n_active_days,
+        cast(cumulated.n_ratings as double) / cumulated.n_active_days as ratings_per_active_day,
+        cast(cumulated.sum_half_stars as double) / 2 / nullif(cumulated.n_ratings, 0) as avg_rating,
+        cumulated.first_active_at,
+        cumulated.last_active_at,
+        cast(
+            datediff('day', cast(cumulated.last_active_at as date), present.as_of_date) as integer
+        ) as days_since_active,
+        cast(cumulated.activity_rank as double) / cumulated.n_users as cumulative_share_of_users,
+        coalesce(
+            cast(cumulated.n_ratings as double) / nullif(cumulated.n_all_ratings, 0), 0
+        ) as share_of_ratings,
+        coalesce(
+            cast(cumulated.n_up_to_here as double) / nullif(cumulated.n_all_ratings, 0), 0
+        ) as cumulative_share
+    from cumulated
+    cross join present
+
+)
+
+select * from final

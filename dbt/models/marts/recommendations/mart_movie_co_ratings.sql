@@ -1,0 +1,148 @@
+{#- One more than the highest movie_number: a pair packs into first * base + second. Grouping on one integer takes half of
+    the time and memory of grouping on two. -#}
+{%- set base = (var('liked_max_movies') | int) + 1 %}
+
+with
+
+liked as (
+
+    select * from {{ ref('int_ratings__liked_capped') }}
+
+),
+
+movies as (
+
+    select * from {{ ref('dim_movies') }}
+
+),
+
+by_movie as (
+
+    select
+        movie_number,
+        movie_id,
+        count(*) as n_likes
+    from liked
+    group by movie_number, movie_id
+
+),
+
+n_users as (
+
+    select count(distinct user_id) as n_users
+    from liked
+
+),
+
+-- Each pair once. A user has at most as many likes as the cap allows, which bounds the pairs that this makes.
+pairs as (
+
+    select
+        cast(first_liked.movie_number as bigint) * {{ base }} + second_liked.movie_number as packed,
+        count(*) as n_co_likes
+    from liked as first_liked
+    inner join liked as second_liked
+        on
+            first_liked.user_id = second_liked.user_id
+            and first_liked.movie_number < second_liked.movie_number
+    group by cast(first_liked.movie_number as bigint) * {{ base }} + second_liked.movie_number
+    having count(*) >= {{ var('co_rating_min_co_likes') }}
+
+),
+
+unpacked as (
+
+    select
+        cast(floor(cast(packed as double) / {{ base }}) as bigint) as first_number,
+        packed % {{ base }} as second_number,
+        n_co_likes
+    from pairs
+
+),
+
+scored as (
+
+    select
+        first_movies.movie_id as first_movie_id,
+        second_movies.movie_id as second_movie_id,
+        first_movies.n_likes as first_n_likes,
+        second_movies.n_likes as second_n_likes,
+        unpacked.n_co_likes,
+        cast(unpacked.n_co_likes as double)
+        / sqrt(cast(first_movies.n_likes * second_movies.n_likes as double))
+        * (
+            cast(unpacked.n_co_likes as double)
+            / (unpacked.n_co_likes + {{ var('co_rating_shrinkage') }})
+        ) as score,
+        cast(unpacked.n_co_likes * n_users.n_users as double)
+        / (first_movies.n_likes * second_movies.n_likes) as lift
+    from unpacked
+    inner join by_movie as first_movies
+        on unpacked.first_number = first_movies.movie_number
+    inner join by_movie as second_movies
+        on unpacked.second_number = second_movies.movie_number
+    cross join n_users
+
+),
+
+mirrored as (
+
+    select
+        first_movie_id as movie_id,
+        second_movie_id as liked_movie_id,
+        first_n_likes as n_likes,
+        second_n_likes as liked_n_likes,
+        n_co_likes,
+        score,
+        lift
+    from scored
+    union all
+    select
+        second_movie_id as movie_id,
+        first_movie_id as liked_movie_id,
+        second_n_likes as n_likes,
+        first_n_likes as liked_n_likes,
+        n_co_likes,
+        score,
+        lift
+    from scored
+
+),
+
+ranked as (
+
+    select
+        *,
+        row_number() over (
+            partition by movie_id
+            order by score desc nulls last, n_co_likes desc nulls last, liked_movie_id asc nulls last
+        ) as rank_for_movie
+    from mirrored
+    qualify rank_for_movie <= {{ var('co_rating_n_per_movie') }}
+
+),
+
+final as (
+
+    select
+        ranked.movie_id,
+        movies.title,
+        cast(ranked.rank_for_movie as integer) as rank_for_movie,
+        ranked.liked_movie_id,
+        liked_movies.title as liked_title,
+        liked_movies.release_year as liked_release_year,
+        liked_movies.genres as liked_genres,
+        ranked.n_co_likes,
+        ranked.n_likes,
+        ranked.liked_n_likes,
+        ranked.score,
+        ranked.lift
+    from ranked
+    left join movies
+        on ranked.movie_id = movies.movie_id
+    left join movies as liked_movies
+        on ranked.liked_movie_id = liked_movies.movie_id
+
+)
+
+select * from final

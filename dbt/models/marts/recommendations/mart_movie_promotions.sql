@@ -1,0 +1,130 @@
+with
+
+ratings as (
+
+    select * from {{ ref('fct_ratings') }}
+    where {{ up_to_as_of_date('rated_on') }}
+
+),
+
+movies as (
+
+    select * from {{ ref('dim_movies') }}
+
+),
+
+stats as (
+
+    select * from {{ ref('int_movies__rating_stats') }}
+
+),
+
+present as (
+
+    select {{ as_of_date('rated_on', 'ratings') }} as as_of_date
+
+),
+
+ages as (
+
+    select
+        ratings.movie_id,
+        cast(sum(datediff('day', ratings.rated_on, present.as_of_date)) as bigint) as sum_age_days,
+        count(
+            case
+                when datediff('day', ratings.rated_on, present.as_of_date) < {{ var('growth_window_days') }}
+                    then 1
+            end
+        ) as n_recent_ratings
+    from ratings
+    cross join present
+    group by ratings.movie_id
+
+),
+
+overall as (
+
+    select
+        cast(sum(sum_half_stars) as double) / 2 / sum(n_ratings) as avg_rating,
+        max(n_ratings) as max_ratings
+    from stats
+    having count(*) > 0
+
+),
+
+parts as (
+
+    select
+        stats.movie_id,
+        stats.n_ratings,
+        ages.n_recent_ratings,
+        stats.avg_rating,
+        overall.avg_rating as overall_avg_rating,
+        (cast(stats.sum_half_stars as double) / 2 + {{ var('promotion_prior_ratings') }} * overall.avg_rating)
+        / (stats.n_ratings + {{ var('promotion_prior_ratings') }}) as bayesian_mean,
+        ln(cast(1 + stats.n_ratings as double)) / ln(cast(1 + overall.max_ratings as double)) as log_support,
+        cast(ages.sum_age_days as double) / stats.n_ratings as avg_rating_age_days,
+        stats.last_rated_at
+    from stats
+    inner join ages
+        on stats.movie_id = ages.movie_id
+    cross join overall
+
+),
+
+with_recency as (
+
+    select
+        *,
+        power(cast(0.5 as double), avg_rating_age_days / {{ var('promotion_half_life_days') }}) as recency
+    from parts
+
+),
+
+scored as (
+
+    select
+        *,
+        bayesian_mean - overall_avg_rating as surplus,
+        bayesian_mean * log_support * recency as promotion_score
+    from with_recency
+
+),
+
+final as (
+
+    select
+        scored.movie_id,
+        row_number() over (
+            order by
+                scored.promotion_score desc nulls last,
+                scored.n_ratings desc nulls last,
+                scored.movie_id asc nulls last
+        ) as promotion_rank,
+        movies.title,
+        movies.release_year,
+        movies.genres,
+        scored.n_ratings,
+        scored.n_recent_ratings,
+        scored.avg_rating,
+        scored.bayesian_mean,
+        scored.log_support,
+        scored.avg_rating_age_days,
+        scored.recency,
+        scored.promotion_score,
+        case
+            when scored.surplus >= {{ var('promotion_min_surplus') }} and scored.log_support >= 0.5
+                then 'favourite'
+            when scored.surplus >= {{ var('promotion_min_surplus') }} then 'hidden gem'
+            when scored.log_support >= 0.5 then 'widely seen'
+            else 'marginal'
+        end as quadrant,
+        scored.last_rated_at
+    from scored
+    -- A film that movies.csv does not name cannot be promoted.
+    inner join movies
+        on scored.movie_id = movies.movie_id
+
+)
+
+select * from final

@@ -1,0 +1,149 @@
+with
+
+ratings as (
+
+    select * from {{ ref('fct_ratings') }}
+    where {{ up_to_as_of_date('rated_on') }}
+
+),
+
+dates as (
+
+    select * from {{ ref('dim_dates') }}
+
+),
+
+by_day as (
+
+    select
+        rated_on as date_day,
+        count(*) as n_ratings,
+        cast(sum(cast(rating * 2 as integer)) as bigint) as sum_half_stars
+    from ratings
+    group by rated_on
+
+),
+
+span as (
+
+    select
+        min(date_day) as first_day,
+        {{ as_of_date('date_day', 'by_day') }} as last_day
+    from by_day
+    having count(*) > 0
+
+),
+
+by_month as (
+
+    select
+        dates.month_start,
+        dates.month_number,
+        count(*) as n_days,
+        cast(coalesce(sum(by_day.n_ratings), 0) as bigint) as n_ratings,
+        cast(coalesce(sum(by_day.sum_half_stars), 0) as bigint) as sum_half_stars,
+        min(dates.date_day) >= span.first_day and max(dates.date_day) <= span.last_day as is_complete
+    from dates
+    cross join span
+    left join by_day
+        on dates.date_day = by_day.date_day
+    group by dates.month_start, dates.month_number, span.first_day, span.last_day
+
+),
+
+-- The year around a month: half of the month six months before, the eleven between, half of the month six months after. Each
+-- month of the year has the same part in it, and growth, which lifts one half as much as it lowers the other, cancels out. All
+-- counts are doubled, so that halves are whole numbers.
+complete_months as (
+
+    select
+        *,
+        sum(n_ratings) over (
+            order by month_start asc nulls last rows between 6 preceding and 6 following
+        ) + sum(n_ratings) over (
+            order by month_start asc nulls last rows between 5 preceding and 5 following
+        ) as doubled_ratings_of_year,
+        sum(n_days) over (
+            order by month_start asc nulls last rows between 6 preceding and 6 following
+        ) + sum(n_days) over (
+            order by month_start asc nulls last rows between 5 preceding and 5 following
+        ) as doubled_days_of_year,
+        count(*) over (
+            order by month_start asc nulls last rows between 6 preceding and 6 following
+        ) as n_months_around
+    from by_month
+    where is_complete
+
+),
+
+ratios as (
+
+    select
+        month_number,
+        cast(n_ratings as double) / n_days
+        / (cast(doubled_ratings_of_year as double) / doubled_days_of_year) as ratio
+    from complete_months
+    where
+        n_months_around = 13
+        and doubled_ratings_of_year >= 2 * {{ var('seasonality_min_ratings') }}
+        and doubled_ratings_of_year > 0
+
+),
+
+-- The median: one week of a single unusual year must not make a season. In millionths, whose sum is the same in any order.
+by_ratio as (
+
+    select
+        month_number,
+        count(*) as n_years,
+        cast(floor(median(ratio) * 1000000 + 0.5) as bigint) as index_in_millionths,
+        min(ratio) as least_index,
+        max(ratio) as greatest_index
+    from ratios
+    group by month_number
+
+),
+
+-- The twelve indices have the mean 1, as those of a single year have; not before all twelve are known.
+whole_year as (
+
+    select
+        case
+            when count(*) = 12 and sum(index_in_millionths) > 0
+                then cast(sum(index_in_millionths) as double) / 12
+            else cast(1000000 as double)
+        end as mean_in_millionths
+    from by_ratio
+
+),
+
+by_month_of_year as (
+
+    select
+        month_number,
+        cast(sum(n_ratings) as bigint) as n_ratings,
+        cast(sum(sum_half_stars) as bigint) as sum_half_stars
+    from by_month
+    group by month_number
+
+),
+
+final as (
+
+    select
+        by_month_of_year.month_number,
+        by_month_of_year.n_ratings,
+        cast(by_month_of_year.sum_half_stars as double) / 2
+        / nullif(by_month_of_year.n_ratings, 0) as avg_rating,
+        cast(coalesce(by_ratio.n_years, 0) as integer) as n_years,
+        by_ratio.index_in_millionths / whole_year.mean_in_millionths as seasonal_index,
+        by_ratio.least_index,
+        by_ratio.greatest_index
+    from by_month_of_year
+    cross join whole_year
+    left join by_ratio
+        on by_month_of_year.month_number = by_ratio.month_number
+
+)
+
+select * from final

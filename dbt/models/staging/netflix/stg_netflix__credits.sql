@@ -1,0 +1,30 @@
+-- The ledger decides which rows the source has, so it stands upstream (reconciles_with_ledger needs that too).
+-- depends_on: {{ ref('stg_ops__loads') }}
+with
+
+source as (
+
+    select * from {{ source('netflix', 'credits') }}
+
+),
+
+renamed as (
+
+    select
+        ---------- ids
+        title_id,
+        person_id,
+
+        ---------- text
+        role,
+        person_name,
+        character_name,
+
+        ---------- load
+        _load_id,
+        _object_key
+    from source
+
+)
+
+select * from renamed
