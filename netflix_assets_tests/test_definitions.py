@@ -53,6 +53,7 @@ KEYS = {
     *(f"marts/mart_{name}" for name in ("movie_releases", "movie_ratings", "rating_trends")),
     "seeds/seed_movie_release_dates",
     "snapshots/snap_tags",
+    "published/marts",
 }
 
 
