@@ -174,6 +174,7 @@ def test_a_failed_test_leaves_what_is_published_and_status_says_why(first: RunOu
     outcome = project.run()
 
     assert not outcome.success
+    assert any("genres_are_never_right" in check for check in outcome.failed_checks), outcome.errors
     assert "published/marts" not in outcome.materialized
     assert project.contents() == before
     status = project.status()
