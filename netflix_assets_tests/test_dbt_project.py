@@ -49,7 +49,7 @@ def test_each_command_works_by_itself(home: Path) -> None:
     assert "All checks passed!" in dbt(home, "debug")
     assert "Completed successfully" in dbt(home, "seed")
     assert "Completed successfully" in dbt(home, "run")
-    assert "8 of 8 OK" in dbt(home, "run", "--select", "stg_movielens__movies+")
+    assert "21 of 21 OK" in dbt(home, "run", "--select", "stg_movielens__movies+")
     assert "Completed successfully" in dbt(home, "snapshot")
     assert "PASS=" in dbt(home, "test")
     dbt(home, "source", "freshness")
@@ -73,7 +73,7 @@ def test_every_model_and_column_is_described_and_every_model_tested(home: Path) 
     built = {
         name: node for name, node in manifest["nodes"].items() if node["resource_type"] in ("model", "snapshot", "seed")
     }
-    assert len(built) == 26
+    assert len(built) > 70
     for name, node in built.items():
         assert node["description"], name
         assert name in tested, name

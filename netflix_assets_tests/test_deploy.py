@@ -455,8 +455,8 @@ def test_the_loader_has_raw_and_ops_and_nothing_else(env: str, setups) -> None:
 def test_the_transformer_reads_what_is_loaded_and_builds_every_schema_of_dbt(env: str, setups) -> None:
     of = f"NETFLIX_{env.upper()}"
     held = privileges_of(setups[env], f"{of}_TRANSFORMER")
-    for schema, more in (("RAW", set()), ("OPS", {"create table"})):
-        assert held.pop(("schema", f"{of}.{schema}")) == {"usage"} | more
+    for schema, also in {"RAW": set(), "OPS": {"create table"}}.items():
+        assert held.pop(("schema", f"{of}.{schema}")) == {"usage"} | also
         for kind in ("all tables", "future tables", "all views", "future views"):
             assert held.pop((kind, f"{of}.{schema}")) == {"select"}
     for schema in dbt_schemas():

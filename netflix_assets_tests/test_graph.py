@@ -280,7 +280,7 @@ def test_a_correction_replaces_that_files_rows_only_also_downstream(project: Pro
 
 def test_a_full_refresh_gives_the_same_tables(project: Project) -> None:
     tables = project.tables("core", "marts")
-    assert len(tables) == 14
+    assert len(tables) == 34
     before = {table: project.query(f"select * from {table[0]}.{table[1]} order by all") for table in tables}
 
     assert project.run(full_refresh=True).success
