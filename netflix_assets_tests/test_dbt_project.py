@@ -76,9 +76,9 @@ def test_every_model_and_column_is_described_and_every_model_tested(home: Path) 
     assert len(built) > 70
     for name, node in built.items():
         assert node["description"], name
-        assert name in tested, name
         if node["config"]["materialized"] == "ephemeral":
-            continue
+            continue  # tested as part of what it becomes a part of
+        assert name in tested, name
         described = {column for column, entry in node["columns"].items() if entry["description"]}
         in_warehouse = {column.lower() for column in catalog["nodes"][name]["columns"]}
         assert in_warehouse - described - {"dbt_scd_id", "dbt_updated_at", "dbt_valid_from", "dbt_valid_to"} == set(), (

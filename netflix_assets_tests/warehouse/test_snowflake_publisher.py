@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pytest
 from snowflake.connector.errors import DatabaseError
 
+from netflix_assets.settings import SnowflakeSettings, read_settings
 from netflix_assets.warehouse.builds import NotServableError
 from netflix_assets.warehouse.publishing import Publication, Published, PublishingError, problem_of
 from netflix_assets.warehouse.snowflake import SnowflakeWarehouse
@@ -220,3 +221,15 @@ def test_the_first_set_cut_off_between_the_renames_is_finished_even_after_a_fail
         account.publish()
     assert account.seen() == {1}
     assert not account.publisher.published().is_cut_off
+
+
+@pytest.mark.parametrize(
+    ("options", "serving"),
+    [
+        ({"env": "local"}, None),
+        ({"env": "staging"}, "NETFLIX_STAGING_SERVING"),
+        ({"env": "dev", "snowflake": SnowflakeSettings(database="MY_OWN")}, "MY_OWN_SERVING"),
+    ],
+)
+def test_a_database_is_published_beside_itself(options: dict[str, object], serving: str | None) -> None:
+    assert read_settings(**options).serving_database == serving
