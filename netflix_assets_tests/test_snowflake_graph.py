@@ -201,7 +201,7 @@ def test_emulated_second_run_loads_nothing_with_so_many_statements(
     # Of eight datasets: what is there, loaded and refused, the reconciliation, the bucket check; before and after dbt,
     # and the record of two builds.
     assert len(by_us) <= 100, f"{len(by_us)} statements of ours"
-    assert len(sent) <= 600, f"{len(sent)} statements in all"
+    assert len(sent) <= 1_600, f"{len(sent)} statements in all"  # most are tests of dbt: one each
     assert {json.loads(each.query_tag)["project"] for each in sent if each.query_tag} == {"netflix_assets"}
 
 
