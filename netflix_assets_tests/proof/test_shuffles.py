@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -269,6 +270,49 @@ def _assert_alike(found: Tables, expected: Tables) -> None:
         missing, surplus = Counter(rows) - Counter(found[name]), Counter(found[name]) - Counter(rows)
         assert (missing, surplus) == (Counter(), Counter()), f"{name}: lacks {missing}, has {surplus}"
     assert digest(found) == digest(expected)
+
+
+# ---------------------------------------------------------------- real files
+
+PIECES = 6
+
+
+@pytest.mark.skipif("REAL_DATA" not in os.environ, reason="needs $REAL_DATA, a folder with the files of MovieLens")
+def test_real_ratings_in_pieces_and_any_order_give_the_tables_of_a_full_refresh(bucket, tmp_path, dbt):
+    """The real ratings cut into pieces that overlap, some of them first in a version that is corrected later."""
+    folder, chance = Path(os.environ["REAL_DATA"]), random("real files")
+    header, *lines = (folder / "ratings.csv").read_text().splitlines(keepends=True)
+    whole = [
+        Put(f"movielens/{name}.csv", "a", (folder / f"{name}.csv").read_bytes()) for name in ("movies", "tags", "links")
+    ]
+    pieces = [lines[number::PIECES] + chance.sample(lines, 500) for number in range(PIECES)]
+    last = [
+        Put(f"movielens/ratings-{at}.csv", "b", (header + "".join(piece)).encode()) for at, piece in enumerate(pieces)
+    ]
+    worse = [_worsened(piece, chance) for piece in pieces[:3]]
+    first = [Put(each.key, "a", (header + "".join(piece)).encode()) for each, piece in zip(last, worse, strict=False)]
+    with place(bucket, tmp_path, "real-reference", dbt) as fresh:
+        for put in [*whole, *last]:
+            fresh.put(put)
+        fresh.build("--full-refresh")
+        expected = fresh.tables()
+    with place(bucket, tmp_path, "real", dbt) as at:
+        for round_of in (first, chance.sample([*whole, *last], 6), [*last, *whole]):
+            for put in chance.sample(round_of, len(round_of)):
+                at.put(put)
+            at.build()
+        _assert_alike(at.tables(), expected)
+    assert len(expected["core.fct_ratings"]) == len({tuple(line.split(",")[:2]) for line in lines})
+
+
+def _worsened(piece: Sequence[str], chance: Random) -> list[str]:
+    """The piece with other stars at the same second, later times, less of it, and what is no film's."""
+    changed = []
+    for line in chance.sample(piece, len(piece) - 200):
+        user, movie, rating, at = line.rstrip().split(",")
+        stars = chance.choice([rating, rating, rating, "0.5", "5.0"])
+        changed.append(f"{user},{movie},{stars},{int(at) + chance.choice([0, 0, 0, 86_400])}\n")
+    return [*changed, "1,999999,3.0,1000000000\n"]
 
 
 # ---------------------------------------------------------------- snapshots
