@@ -30,8 +30,8 @@ _INTRODUCTION = """\
 <!-- Written by `make questions` from dbt/analyses/questions and a warehouse: change those, not this. -->
 
 Each question is answered by one query of one mart; paste it into any client of the published marts
-(`$NETFLIX_HOME/published/current/marts.duckdb`, on Snowflake the database `..._SERVING`). The query's source is the file in
-`dbt/analyses/questions` that is named beside it.
+(`$NETFLIX_HOME/published/current/marts.duckdb`, on Snowflake the database `..._SERVING`). The query's source is the
+file in `dbt/analyses/questions` that is named beside it.
 
 The answers below are the first rows on [MovieLens' ml-latest-small](https://grouplens.org/datasets/movielens/latest/)
 (100,836 ratings, 9,742 films, 610 users, 1996 to 2018) and a catalogue of Netflix with 5,850 titles and 77,801 credits.
