@@ -103,6 +103,7 @@ def demo(context: click.Context, scale: float) -> None:
         _print_answers(settings)
         out.print(f"\nThe files are in   {settings.s3_folder / settings.bucket}")
         out.print(f"The tables are in  {settings.warehouse_file}")
+        out.print(f"For your tools     {settings.published_folder / 'current' / 'netflix.duckdb'}")
         out.print("Watch the graph    make ui    (http://127.0.0.1:3000)")
     context.exit(outcome)
 

@@ -40,6 +40,9 @@ _SELECTED: Mapping[Part, tuple[str, str | None]] = {
     "models": ("fqn:*", f"tag:{OBSERVATION}"),
     "observations": (f"tag:{OBSERVATION}", None),
 }
+# The group of what describes the runs. Groups are layers, but for two that would make the graph of groups run in
+# circles: this one, and intermediate models that dimensions are made of (`meta: {group: core}`).
+_OPERATIONS = "operations"
 _OPS_DESCRIPTIONS = {
     "loads": "The ledger: every load of every object, with its row counts.",
     "rejected_rows": "Every record that was kept out of a raw table, with its file, line and reason.",
@@ -75,10 +78,11 @@ class Translator(DagsterDbtTranslator):
         if node["resource_type"] == "source":
             path = ["ops"] if node["schema"] == "ops" else ["raw", node["source_name"]]
             return spec.replace_attributes(key=dg.AssetKey([*path, node["name"]]))
-        layer = layer_of(node)
-        owner = node.get("meta", {}).get("owner")
+        layer, meta = layer_of(node), node.get("meta", {})
         return spec.replace_attributes(
-            key=dg.AssetKey([layer, node["name"]]), group_name=layer, owners=[owner] if owner else []
+            key=dg.AssetKey([layer, node["name"]]),
+            group_name=_OPERATIONS if OBSERVATION in node["tags"] else meta.get("group", layer),
+            owners=[meta["owner"]] if "owner" in meta else [],
         )
 
 
@@ -92,7 +96,11 @@ def ops_tables(raw_keys: Iterable[dg.AssetKey], models: dg.AssetsDefinition, kin
     }
     return [
         dg.AssetSpec(
-            dg.AssetKey(["ops", table]), deps=written_by[table], group_name="ops", kinds={kind}, description=description
+            dg.AssetKey(["ops", table]),
+            deps=written_by[table],
+            group_name="raw" if table in OPS_TABLES else _OPERATIONS,
+            kinds={kind},
+            description=description,
         )
         for table, description in _OPS_DESCRIPTIONS.items()
     ]

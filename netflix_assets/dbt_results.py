@@ -101,7 +101,7 @@ def read_results(folder: Path, part: Part) -> Results | None:
         tests=list(_test_results(results, manifest)),
         missing=nodes_of(part, manifest) - results.keys(),
         findings=[
-            Finding(unique_id, result["compiled_code"], manifest["nodes"][unique_id]["column_name"])
+            Finding(unique_id, result["compiled_code"], manifest["nodes"][unique_id].get("column_name"))
             for unique_id, result in results.items()
             if result["failures"] and result["compiled_code"] and unique_id in manifest["nodes"]
         ],

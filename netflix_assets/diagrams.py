@@ -157,10 +157,14 @@ def _place(drawn: Sequence[Table], related: Sequence[Relationship]) -> tuple[int
         neighbours[each.child].append(each.parent)
         neighbours[each.parent].append(each.child)
     columns: list[list[Table]] = [[], [], []]
-    # The most tied dimensions first, each to the side that is shorter, so that both are about as high as the middle.
+    # The most tied dimensions first, each to the side that is shorter, so that both are about as high as the middle; but
+    # a dimension that refers to another one stands on its side, or the line would pass behind the middle.
+    sides: dict[str, int] = {}
     for table in sorted(drawn, key=lambda table: (-len(neighbours[table.name]), table.name)):
-        side = 0 if sum(each.height for each in columns[0]) <= sum(each.height for each in columns[2]) else 2
-        columns[side if table.name.startswith("dim_") else 1].append(table)
+        if table.name.startswith("dim_"):
+            shorter = 0 if sum(each.height for each in columns[0]) <= sum(each.height for each in columns[2]) else 2
+            sides[table.name] = next((sides[name] for name in neighbours[table.name] if name in sides), shorter)
+        columns[sides.get(table.name, 1)].append(table)
     for column in columns:
         _stack(column)
     middles = {table.name: table.y + table.height / 2 for table in drawn}
@@ -195,11 +199,15 @@ def _table(table: Table, foreign: set[tuple[str, str]]) -> Iterator[str]:
     yield f'<line class="rule" x1="{table.x}" x2="{table.x + _TABLE}" y1="{table.y + _HEAD}" y2="{table.y + _HEAD}"/>'
     for name, kind in table.columns.items():
         y = table.row(name) + 4
-        mark = "PK" if name in table.key else "FK" if (table.name, name) in foreign else ""
+        mark = " ".join(_marks(table, name, foreign))
         yield f'<text class="mark" x="{table.x + 8}" y="{y}">{mark}</text>'
-        yield f'<text x="{table.x + 32}" y="{y}">{html.escape(name)}</text>'
+        yield f'<text x="{table.x + 42}" y="{y}">{html.escape(name)}</text>'
         yield f'<text class="kind" x="{table.x + _TABLE - 8}" y="{y}">{html.escape(kind)}</text>'
     yield "</g>"
+
+
+def _marks(table: Table, column: str, foreign: set[tuple[str, str]]) -> list[str]:
+    return ["PK"] * (column in table.key) + ["FK"] * ((table.name, column) in foreign)
 
 
 def _edge(child: Table, parent: Table, each: Relationship) -> str:

@@ -68,11 +68,11 @@ def page(manifest: Mapping[str, Any]) -> str:
             f"<style>{_STYLE}</style></head><body><header><h1>Models of netflix_assets</h1>",
             '<nav><a href="#tables">Tables and keys</a> <a href="#lineage">Lineage</a> ',
             *(f'<a href="#{layer}">{layer.capitalize()}</a> ' for layer in _LAYERS),
-            '<a href="#metrics">Metrics</a> <a href="dbt.html">Every query, in dbt\'s own site</a></nav></header><main>',
+            '<a href="#metrics">Metrics</a> <a href="dbt.html">Every query (dbt docs)</a></nav></header><main>',
             "<h2 id='tables'>Tables and keys</h2><p>The tables of core; a line is a tested foreign key.</p>",
             f'<div class="wide" tabindex="0">{diagrams.er_svg(manifest)}</div>',
-            "<h2 id='lineage'>Lineage</h2><p>From files to dashboards. Point at a table, or choose it with the tab key, to "
-            "see what it is made of and what is made of it.</p>",
+            "<h2 id='lineage'>Lineage</h2><p>From files to dashboards. Point at a table, or reach it with the tab key, to see "
+            "what it is made of and what is made of it.</p>",
             f'<div class="wide" id="graph" tabindex="0">{diagrams.lineage_svg(manifest)}</div>',
             *(line for layer, said in _LAYERS.items() for line in _layer(manifest, layer, said)),
             *_metrics(manifest),

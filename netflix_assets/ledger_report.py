@@ -130,11 +130,13 @@ _QUESTIONS: tuple[tuple[str, list[str], str], ...] = (
         """,
     ),
     (
-        "How much of the catalogue are series, by year of release?",
-        ["year", "titles", "series"],
+        "What share are series?",
+        ["released in", "titles", "series"],
         """
         select cast(release_year as varchar), sum(n_titles),
-            concat(cast(round(max(case when production_type = 'SHOW' then share_of_year end) * 100) as varchar), ' %')
+            cast(
+                cast(round(max(case when production_type = 'SHOW' then share_of_year end) * 100) as integer) as varchar
+            ) || ' %'
         from marts.mart_content_by_year
         group by release_year order by release_year desc limit 5
         """,

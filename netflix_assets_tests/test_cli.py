@@ -41,9 +41,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cli")
     done = run(folder, "demo", "--scale", "0.05")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "31 assets built" in done.stdout
+    assert "78 assets built" in done.stdout
     assert "Which films are rated most" in done.stdout
-    assert "How much of the catalogue are series" in done.stdout
+    assert "What share are series" in done.stdout
     return folder
 
 
@@ -301,7 +301,7 @@ def test_the_ui_serves_the_graph_and_stops_cleanly(home: Path) -> None:
     finally:
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=60)
-    assert len(answer["assetNodes"]) == 38, output  # type: ignore[arg-type]
+    assert len(answer["assetNodes"]) == 94, output  # type: ignore[arg-type]
     assert answer["sensorsOrError"] == {
         "results": [
             {"name": f"{source}_landing", "sensorState": {"status": "RUNNING"}} for source in ("movielens", "netflix")

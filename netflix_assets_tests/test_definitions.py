@@ -27,32 +27,41 @@ DATASETS = [*(f"movielens/{name}" for name in MOVIELENS), *(f"netflix/{name}" fo
 OPS = (
     "loads", "rejected_rows", "refused_objects", "profiles", "cost_of_assets", "builds", "node_runs", "test_results",
 )  # fmt: skip
-OPERATIONS = (
-    "model_runtime", "data_quality", "data_completeness", "load_receipts", "pipeline_runs", "dataset_freshness",
-)  # fmt: skip
+DBT = {
+    "staging": [
+        *(f"stg_movielens__{name}" for name in MOVIELENS),
+        *(f"stg_netflix__{name}" for name in NETFLIX),
+        *(f"stg_ops__{name}" for name in ("loads", "rejected_rows", "refused_objects", "profiles", "asset_costs")),
+        *(f"stg_dbt__{name}" for name in ("builds", "node_runs", "test_results")),
+    ],
+    "intermediate": [
+        "int_movies__parsed", "int_movies__rating_stats", "int_ratings__liked_capped", "int_users__genre_stats",
+        "int_users__genre_vectors", "int_users__clusters", "int_users__cluster_assignments",
+        "int_genres__segment_stats", "int_titles__parsed", "int_objects__receipts",
+    ],
+    "core": [
+        "dim_movies", "dim_users", "dim_genres", "dim_dates", "dim_genome_tags", "dim_tags", "dim_movies_with_tags",
+        "dim_netflix_titles", "bridge_movie_genres", "bridge_title_genres", "bridge_title_countries",
+        "bridge_title_credits", "fct_ratings", "fct_rating_versions", "fct_tags", "fct_genome_scores",
+    ],
+    "marts": [
+        "mart_user_activity", "mart_activity_by_hour", "mart_rating_consistency", "mart_user_segments",
+        "mart_similar_users", "mart_movie_releases", "mart_movie_ratings", "mart_ratings_by_genre_year",
+        "mart_genre_popularity", "mart_rating_trends", "mart_rating_seasonality", "mart_movie_co_ratings",
+        "mart_movie_promotions", "mart_growth_candidates", "mart_content_gaps", "mart_content_mix",
+        "mart_content_by_year", "mart_top_actors", "mart_model_runtime", "mart_data_quality",
+        "mart_data_completeness", "mart_load_receipts", "mart_pipeline_runs", "mart_dataset_freshness",
+    ],
+    "seeds": ["seed_movie_release_dates"],
+    "snapshots": ["snap_movies", "snap_tags"],
+}  # fmt: skip
 
 KEYS = {
     *(f"s3/{name}" for name in DATASETS),
     *(f"raw/{name}" for name in DATASETS),
     *(f"ops/{name}" for name in OPS),
-    *(f"staging/stg_movielens__{name}" for name in MOVIELENS),
-    *(f"staging/stg_netflix__{name}" for name in NETFLIX),
-    *(f"staging/stg_ops__{name}" for name in ("loads", "rejected_rows", "refused_objects", "profiles", "asset_costs")),
-    *(f"staging/stg_dbt__{name}" for name in ("builds", "node_runs", "test_results")),
-    "intermediate/int_objects__receipts",
-    *(f"marts/mart_{name}" for name in OPERATIONS),
-    "intermediate/int_movies__parsed",
-    "intermediate/int_movies__rating_stats",
-    *(f"core/dim_{name}" for name in ("movies", "users", "genres", "dates", "genome_tags", "tags", "movies_with_tags")),
-    "core/bridge_movie_genres",
-    "intermediate/int_titles__parsed",
-    "core/dim_netflix_titles",
-    *(f"core/bridge_title_{name}" for name in ("genres", "countries", "credits")),
-    *(f"marts/mart_{name}" for name in ("content_mix", "content_by_year", "top_actors")),
-    *(f"core/fct_{name}" for name in ("ratings", "tags", "genome_scores")),
-    *(f"marts/mart_{name}" for name in ("movie_releases", "movie_ratings", "rating_trends")),
-    "seeds/seed_movie_release_dates",
-    "snapshots/snap_tags",
+    *(f"{layer}/{name}" for layer, names in DBT.items() for name in names),
+    "published/marts",
 }
 
 
@@ -92,7 +101,7 @@ def test_every_asset_says_what_it_is_and_whose(graph: Any) -> None:
     for key in graph.get_all_asset_keys():
         node = graph.get(key)
         assert node.description, key
-        assert node.group_name in {key.path[0], "landing", "raw"}, key
+        assert node.group_name in {key.path[0], "landing", "raw", "core", "operations"}, key
         assert node.kinds, key
         if key.path[0] != "ops":
             assert node.owners, key

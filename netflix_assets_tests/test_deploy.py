@@ -113,7 +113,7 @@ def statements(sql: str) -> list[str]:
 
 # ------------------------------------------------------------------------------------------------ form
 
-NAME = r"NETFLIX_[A-Z]+(_[A-Z0-9]+)?(\.[A-Z]+){0,2}"
+NAME = r"NETFLIX_[A-Z]+(_[A-Z0-9]+)?(\.[A-Z_]+){0,2}"
 TEXT = r"'[^'\\]*'"
 
 # What sqlglot takes unread, as a Command: the whole statement, by Snowflake's documentation.
@@ -123,6 +123,7 @@ COMMANDS = {
     "create schema": rf"create schema if not exists {NAME} with managed access",
     "create resource": rf"create resource monitor if not exists {NAME} with credit_quota = \d+ frequency = monthly "
     r"start_timestamp = immediately triggers( on \d+ percent do (notify|suspend|suspend_immediate))+",
+    "grant ownership": rf"grant ownership on schema {NAME} to role {NAME} copy current grants",
     "grant role": rf"grant role {NAME} to (role sysadmin|user {NAME})",
     "grant select": rf"grant select on (all|future) (tables|views) in schema {NAME} to role {NAME}",
     "alter user": rf"alter user {NAME} set( (type = service|rsa_public_key = {TEXT}|default_role = {NAME}|"
@@ -195,6 +196,7 @@ def test_the_command_prints_the_sql_and_nothing_else(keys: Path) -> None:
 
 # ------------------------------------------------------------------------------------------------ names
 
+SERVING_SCHEMAS = ("CORE", "MARTS", "CORE_NEXT", "MARTS_NEXT")
 CREATED = re.compile(r"create (?:or replace )?(?P<kind>[a-z ]+?) (?:if not exists )?(?P<name>NETFLIX_\S+)")
 DROPPED = re.compile(r"drop (?P<kind>[a-z ]+?) if exists (?P<name>NETFLIX_\S+)")
 
@@ -213,7 +215,7 @@ def test_everything_has_the_names_that_the_product_uses(env: str, of: str, setup
     layers = ("RAW", "OPS", "STAGING", "INTERMEDIATE", "CORE", "MARTS", "SNAPSHOTS", "SEEDS")
     assert objects(setups[env], CREATED) == {
         "database": {of, f"{of}_SERVING"},
-        "schema": {*(f"{of}.{layer}" for layer in layers), f"{of}_SERVING.CORE", f"{of}_SERVING.MARTS"},
+        "schema": {*(f"{of}.{layer}" for layer in layers), *(f"{of}_SERVING.{schema}" for schema in SERVING_SCHEMAS)},
         "warehouse": {f"{of}_LOAD", f"{of}_TRANSFORM", f"{of}_READ"},
         "role": {f"{of}_LOADER", f"{of}_TRANSFORMER", f"{of}_READER"},
         "user": {f"{of}_RUNNER", f"{of}_BI"},
@@ -395,7 +397,7 @@ class Grant:
 
 GRANT = re.compile(
     r"grant (?P<privileges>[a-z, ]+) on (?P<kind>(?:all|future) [a-z]+ in schema|[a-z ]+?) (?P<name>NETFLIX_\S+) "
-    r"to role (?P<role>\S+)"
+    r"to role (?P<role>\S+)(?: copy current grants)?"
 )
 
 
@@ -453,8 +455,8 @@ def test_the_loader_has_raw_and_ops_and_nothing_else(env: str, setups) -> None:
 def test_the_transformer_reads_what_is_loaded_and_builds_every_schema_of_dbt(env: str, setups) -> None:
     of = f"NETFLIX_{env.upper()}"
     held = privileges_of(setups[env], f"{of}_TRANSFORMER")
-    for schema in ("RAW", "OPS"):
-        assert held.pop(("schema", f"{of}.{schema}")) == {"usage"}
+    for schema, also in {"RAW": set(), "OPS": {"create table"}}.items():
+        assert held.pop(("schema", f"{of}.{schema}")) == {"usage"} | also
         for kind in ("all tables", "future tables", "all views", "future views"):
             assert held.pop((kind, f"{of}.{schema}")) == {"select"}
     for schema in dbt_schemas():
@@ -469,8 +471,8 @@ def test_the_transformer_reads_what_is_loaded_and_builds_every_schema_of_dbt(env
                 "create dynamic table",
             }
         )
-    for schema in ("CORE", "MARTS"):
-        assert held.pop(("schema", f"{of}_SERVING.{schema}")) == {"usage", "create table", "create view"}
+    for schema in SERVING_SCHEMAS:  # a swap needs the ownership of both schemas
+        assert held.pop(("schema", f"{of}_SERVING.{schema}")) == {"ownership"}
     assert held.pop(("database", of)) == {"usage"} | ({"create schema"} if env == "dev" else set())
     assert held.pop(("database", f"{of}_SERVING")) == {"usage"}
     assert held.pop(("warehouse", f"{of}_TRANSFORM")) == {"usage"}
@@ -483,7 +485,7 @@ def test_the_reader_sees_what_is_published_and_nothing_behind_it(env: str, setup
     held = privileges_of(setups[env], f"{of}_READER")
     assert held.pop(("warehouse", f"{of}_READ")) == {"usage"}
     assert held.pop(("database", f"{of}_SERVING")) == {"usage"}
-    for schema in (f"{of}_SERVING.CORE", f"{of}_SERVING.MARTS"):
+    for schema in (f"{of}_SERVING.{each}" for each in SERVING_SCHEMAS):  # a swap takes a schema's grants along
         assert held.pop(("schema", schema)) == {"usage"}
         for kind in ("all tables", "future tables", "all views", "future views"):
             assert held.pop((kind, schema)) == {"select"}
@@ -494,8 +496,10 @@ def test_the_reader_sees_what_is_published_and_nothing_behind_it(env: str, setup
 def test_nobody_gets_more_than_a_role_of_the_environment(env: str, setups) -> None:
     of = f"NETFLIX_{env.upper()}"
     script = "\n".join(setups[env])
+    owned = re.findall(r"^grant ownership on schema (\S+) to role (\S+) ", script, re.MULTILINE)
+    assert sorted(owned) == sorted((f"{of}_SERVING.{schema}", f"{of}_TRANSFORMER") for schema in SERVING_SCHEMAS)
     assert not re.search(
-        r"ownership|all privileges|grant all\b|manage grants|grant option|to role public", script, re.I
+        r"ownership on (?!schema)|all privileges|grant all\b|manage grants|grant option|to role public", script, re.I
     )
     pairs = set(re.findall(r"^grant role (\S+) to (role|user) (\S+)$", script, re.MULTILINE))
     roles = (f"{of}_LOADER", f"{of}_TRANSFORMER", f"{of}_READER")

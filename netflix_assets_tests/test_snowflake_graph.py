@@ -23,7 +23,7 @@ import pytest
 
 from netflix_assets.environments import ENVIRONMENTS
 from netflix_assets.local_s3 import LocalS3
-from netflix_assets_tests.conftest import s3_client
+from netflix_assets_tests.conftest import landing_key, s3_client
 from netflix_assets_tests.emulator.fixtures import SnowflakeEmulator
 from netflix_assets_tests.warehouse.test_snowflake import make_key
 
@@ -72,10 +72,11 @@ class Twins:
             and "run_dependent" not in node["tags"]
         ]
 
-    def differences(self, execute: Execute) -> list[str]:
+    def differences(self, execute: Execute, relations: Sequence[tuple[str, str]] | None = None) -> list[str]:
+        """What differs between the warehouses, of all models or of these relations."""
         found = []
         with duckdb.connect(str(self.local / "warehouse.duckdb"), read_only=True) as connection:
-            for schema, name in self.models():
+            for schema, name in relations or self.models():
                 ours = connection.execute(f"select * from {schema}.{name}").fetchall()
                 theirs = execute(f"select * from {schema}.{name}")
                 if multiset(ours) != multiset(theirs):
@@ -113,6 +114,11 @@ def prepare_database(execute: Execute, database: str, stage_url: str, integratio
     by = f"storage_integration = {integration}" if integration else ""
     execute(f"create stage {database}.raw.landing url = '{stage_url}' {by}")
     execute(f"create stage {database}.raw.normalised")
+    execute(f"create database {database}_SERVING")
+    execute(f"grant usage on database {database}_SERVING to role {names.transformer_role}")
+    for schema in ("core", "marts", "core_next", "marts_next"):
+        execute(f"create schema {database}_SERVING.{schema} with managed access")
+        execute(f"grant ownership on schema {database}_SERVING.{schema} to role {names.transformer_role}")
     for role in (names.loader_role, names.transformer_role):
         execute(f"grant all privileges on database {database} to role {role}")
         execute(f"grant all privileges on all schemas in database {database} to role {role}")
@@ -155,6 +161,7 @@ def emulated(
         twins = Twins(environment, folder / "local", sample)
         twins.land_and_run()
         yield twins
+        snowflake_server.execute(f"drop database {database}_SERVING")
 
 
 @pytest.mark.emulated
@@ -162,6 +169,20 @@ def test_emulated_production_builds_what_duckdb_builds(emulated: Twins, snowflak
     assert len(emulated.models()) > 20
     execute = lambda statement: snowflake_server.execute(statement, database="NETFLIX_PRODUCTION")  # noqa: E731
     assert emulated.differences(execute) == []
+
+
+@pytest.mark.emulated
+def test_emulated_consumers_see_what_was_built(emulated: Twins, snowflake_server: SnowflakeEmulator) -> None:
+    execute = lambda statement: snowflake_server.execute(statement, database="NETFLIX_PRODUCTION_SERVING")  # noqa: E731
+    served = [each for each in emulated.models() if each[0] in ("core", "marts")]
+    assert len(served) > 15
+    assert emulated.differences(execute, served) == []
+    status = json.loads(run(emulated.environment, "status", "--json"))["published"]
+    assert (status["is_latest"], status["problem"]) == (True, None)
+    assert status["place"] == "NETFLIX_PRODUCTION_SERVING.CORE and NETFLIX_PRODUCTION_SERVING.MARTS"
+    assert execute("select version from marts.publication") == [(status["version"],)]
+    keys = {key for (key,) in execute("select object_key from marts.publication_objects")}
+    assert keys == {landing_key(Path(file)) for file in emulated.files}
 
 
 @pytest.mark.emulated
@@ -173,10 +194,14 @@ def test_emulated_second_run_loads_nothing_with_so_many_statements(
     sent = snowflake_server.statements(before)
     assert [each.line for each in sent if each.line.lower().startswith(("copy", "put", "insert into raw"))] == []
     tags = [json.loads(each.query_tag or "{}") for each in sent]
-    by_us = [each for each, tag in zip(sent, tags, strict=True) if tag.get("asset") and "node" not in tag]
-    # Of six datasets: what is there, loaded and refused, the reconciliation, the bucket check; before and after dbt.
-    assert len(by_us) <= 75, f"{len(by_us)} statements of ours"
-    assert len(sent) <= 600, f"{len(sent)} statements in all"
+    publishing = [tag for tag in tags if tag.get("asset") == "published/marts"]
+    # One for each table, and to look at markers, counts and records.
+    assert len(publishing) <= len([each for each in emulated.models() if each[0] in ("core", "marts")]) + 40
+    by_us = [tag for tag in tags if tag.get("asset") and "node" not in tag and tag["asset"] != "published/marts"]
+    # Of eight datasets: what is there, loaded and refused, the reconciliation, the bucket check; before and after dbt,
+    # and the record of two builds.
+    assert len(by_us) <= 100, f"{len(by_us)} statements of ours"
+    assert len(sent) <= 1_600, f"{len(sent)} statements in all"  # most are tests of dbt: one each
     assert {json.loads(each.query_tag)["project"] for each in sent if each.query_tag} == {"netflix_assets"}
 
 
@@ -262,6 +287,7 @@ def own_database() -> Iterator[tuple[str, str, Execute]]:
             execute(f"use database {database}")
             yield database, prefix, execute
         finally:
+            execute(f"drop database if exists {database}_SERVING")
             execute(f"drop database {database}")
 
 
@@ -281,6 +307,10 @@ def test_live_snowflake_builds_what_duckdb_builds(sample: list[str], tmp_path: P
         try:
             twins.land_and_run()
             assert twins.differences(execute) == []
+            served = [each for each in twins.models() if each[0] in ("core", "marts")]
+            execute(f"use database {database}_SERVING")
+            assert twins.differences(execute, served) == []
+            execute(f"use database {database}")
             run(environment, "run")
             assert execute("select count(*) from ops.loads where not is_current") == [(0,)]
         finally:

@@ -31,5 +31,8 @@ alter database ${serving_database} set
     data_retention_time_in_days = ${retention_days}
     comment = 'netflix_assets ${env}: what passed its tests and is published';
 
+-- Two pairs: the next set is made in CORE_NEXT and MARTS_NEXT, which then change names with CORE and MARTS.
 create schema if not exists ${serving_database}.CORE with managed access;
 create schema if not exists ${serving_database}.MARTS with managed access;
+create schema if not exists ${serving_database}.CORE_NEXT with managed access;
+create schema if not exists ${serving_database}.MARTS_NEXT with managed access;

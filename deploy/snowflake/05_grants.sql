@@ -38,16 +38,14 @@ grant usage, create table, create view, create dynamic table on schema ${databas
 grant usage, create table, create view on schema ${database}.SNAPSHOTS to role ${transformer_role};
 grant usage, create table, create view on schema ${database}.SEEDS to role ${transformer_role};
 
--- ... and publishes what has passed.
-grant usage on database ${serving_database} to role ${transformer_role};
-grant usage, create table, create view on schema ${serving_database}.CORE to role ${transformer_role};
-grant usage, create table, create view on schema ${serving_database}.MARTS to role ${transformer_role};
-
--- The reader sees what is published, and the database behind it not at all.
+-- The reader sees what is published, and the database behind it not at all. The schemas that are swapped in have the same
+-- grants, because in a swap the grants go with the schema.
 grant usage on warehouse ${read_warehouse} to role ${reader_role};
 grant usage on database ${serving_database} to role ${reader_role};
 grant usage on schema ${serving_database}.CORE to role ${reader_role};
 grant usage on schema ${serving_database}.MARTS to role ${reader_role};
+grant usage on schema ${serving_database}.CORE_NEXT to role ${reader_role};
+grant usage on schema ${serving_database}.MARTS_NEXT to role ${reader_role};
 grant select on all tables in schema ${serving_database}.CORE to role ${reader_role};
 grant select on future tables in schema ${serving_database}.CORE to role ${reader_role};
 grant select on all views in schema ${serving_database}.CORE to role ${reader_role};
@@ -56,3 +54,19 @@ grant select on all tables in schema ${serving_database}.MARTS to role ${reader_
 grant select on future tables in schema ${serving_database}.MARTS to role ${reader_role};
 grant select on all views in schema ${serving_database}.MARTS to role ${reader_role};
 grant select on future views in schema ${serving_database}.MARTS to role ${reader_role};
+grant select on all tables in schema ${serving_database}.CORE_NEXT to role ${reader_role};
+grant select on future tables in schema ${serving_database}.CORE_NEXT to role ${reader_role};
+grant select on all views in schema ${serving_database}.CORE_NEXT to role ${reader_role};
+grant select on future views in schema ${serving_database}.CORE_NEXT to role ${reader_role};
+grant select on all tables in schema ${serving_database}.MARTS_NEXT to role ${reader_role};
+grant select on future tables in schema ${serving_database}.MARTS_NEXT to role ${reader_role};
+grant select on all views in schema ${serving_database}.MARTS_NEXT to role ${reader_role};
+grant select on future views in schema ${serving_database}.MARTS_NEXT to role ${reader_role};
+
+-- The transformer publishes what has passed. Only who owns both schemas may swap them, so these four are its own: it may
+-- do with them what it likes, show them to others too, but it can make no schema and drop no database here.
+grant usage on database ${serving_database} to role ${transformer_role};
+grant ownership on schema ${serving_database}.CORE to role ${transformer_role} copy current grants;
+grant ownership on schema ${serving_database}.MARTS to role ${transformer_role} copy current grants;
+grant ownership on schema ${serving_database}.CORE_NEXT to role ${transformer_role} copy current grants;
+grant ownership on schema ${serving_database}.MARTS_NEXT to role ${transformer_role} copy current grants;

@@ -9,7 +9,7 @@ What is hidden in the data, for a reader of the dashboards to find:
 * The mix moves from films to series, and from the first of the ``INDUSTRIES`` to others.
 * Genres and types differ in quality and length, and new titles are judged more severely than old ones.
 * Most people are in one title. A few (``STAR_SHARE``) are in dozens, and titles that they act in draw more votes.
-* A handful of titles has most of the votes, so that a mean by title and one by vote differ.
+* A handful of titles has most of the votes, the better ones more, so that a mean by vote is above one by title.
 * Awkward records: names with commas, quotes, apostrophes and other scripts, different people of the same name,
   descriptions of several lines, lists in brackets, none in them or with an apostrophe, seasons written as ``1.0``,
   scores, votes, certifications and identifiers that are missing, a title without a name, titles without credits,
@@ -294,7 +294,9 @@ def _title_rows(titles: _Titles, cast: _Cast, seed: int) -> Iterator[Sequence[ob
         level = 6.35 + (0.65 if is_show else 0.0) + quality + min(max((2012 - year) * 0.03, -0.35), 0.5)
         tenths = min(max(int((level + noise[index] * 0.95) * 10.0 + 0.5), 15), 96)
         odds = (1.0 - u[1]) / (u[1] + 0.008)
-        votes = 5 + int(2_000.0 * odds * math.sqrt(odds) * (1.0 + min(int(cast.stars[index]), 2)))
+        # Stars and quality draw votes.
+        drawn = (1.0 + min(int(cast.stars[index]), 2)) * (1.0 + 2.5 * max(0.0, noise[index]))
+        votes = 5 + int(1_000.0 * odds * math.sqrt(odds) * drawn)
         scored = bool(imdb_id) and u[2] >= 0.015
         tmdb = min(max(int((level + 0.1 + noise[index] * 0.7 + (u[3] - 0.5)) * 1_000.0), 500), 10_000)
         tmdb = tmdb if u[4] < 0.5 else tmdb // 100 * 100  # few votes make a short number

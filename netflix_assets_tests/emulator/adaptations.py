@@ -171,9 +171,19 @@ _KEYS = (
     exp.PrimaryKey, exp.PrimaryKeyColumnConstraint, exp.UniqueColumnConstraint, exp.ForeignKey, exp.Reference,
 )  # fmt: skip
 
+
+def clone_of_a_table(node: exp.Expression) -> exp.Expression:
+    """A copy of the rows; fakesnow's forgets OR REPLACE."""
+    clone = node.args.get("clone") if isinstance(node, exp.Create) else None
+    if clone is not None and str(node.args.get("kind")).upper() == "TABLE":
+        node.set("clone", None)
+        node.set("expression", exp.select("*").from_(clone.this.copy()))
+    return node
+
+
 ADAPTATIONS: tuple[Adaptation, ...] = (
     strict_try_cast, native_merge, hash_of_row, division_by_zero, unenforced_keys, words_of_duckdb,
-    order_by_all,
+    order_by_all, clone_of_a_table,
 )  # fmt: skip
 
 

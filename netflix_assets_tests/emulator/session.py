@@ -56,6 +56,7 @@ _WITHOUT_EFFECT = re.compile(
 )
 _REFRESH = re.compile(r"alter\s+dynamic\s+table\s+(?:if\s+exists\s+)?(\S+)\s+refresh\b", re.IGNORECASE)
 _USE = re.compile(r"use\s+(role|warehouse)\s+(\S+)", re.IGNORECASE)
+_SWAP = re.compile(r"alter\s+schema\s+([\w.\"]+)\s+swap\s+with\s+([\w.\"]+)$", re.IGNORECASE)
 _SCHEMA = re.compile(r"create\s+(or\s+replace\s+)?schema\s+(if\s+not\s+exists\s+)?[\w.\"]+", re.IGNORECASE)
 _VALUES = re.compile(
     r"insert\s+into\s+(?P<table>[\w.]+)\s*(?P<columns>\([\w\s,]+\))?\s*values\s*(?P<rows>(\(\s*\?(\s*,\s*\?)*\s*\)\s*,?\s*)+)$",
@@ -259,6 +260,41 @@ class Session:
     def _create_schema(self, text: str) -> Answer:
         # What stands after the name (managed access, retention, comment) has no counterpart.
         return self._translated(_SCHEMA.match(text)[0], [])
+
+    def _swap_schemas(self, text: str) -> Answer:
+        """Two schemas change names: at once, though DuckDB can only write their tables anew."""
+        names = [name.replace('"', "").upper().split(".") for name in _SWAP.match(text).groups()]
+        (database, first), (other_database, second) = [[self.database, *name][-2:] for name in names]
+        if database != other_database:
+            raise unsupported("swapping schemas of two databases")
+        self.locks.acquire(database, self, LOCK_TIMEOUT_S)
+        self._duck.begin()
+        try:
+            tables = {schema: self._taken_out(database, schema) for schema in (first, second)}
+            for schema, found in ((first, tables[second]), (second, tables[first])):
+                for name, rows in found.items():
+                    self._duck.register("_swapped", rows)
+                    self._duck.execute(f'create table "{database}"."{schema}"."{name}" as select * from _swapped')
+                    self._duck.unregister("_swapped")
+            self._duck.commit()
+        except BaseException:
+            self._duck.rollback()
+            raise
+        finally:
+            self.locks.release(self)
+        return status_answer()
+
+    def _taken_out(self, database: str, schema: str) -> dict[str, Any]:
+        """The tables of a schema, which is then empty."""
+        in_schema = "where database_name = ? and schema_name = ?"
+        if not self._duck.execute(f"select 1 from duckdb_schemas() {in_schema}", [database, schema]).fetchall():
+            raise SQLError(f"Schema '{database}.{schema}' does not exist or not authorized.", 2003, "02000")
+        names = self._duck.execute(f"select table_name from duckdb_tables() {in_schema}", [database, schema]).fetchall()
+        found = {}
+        for (name,) in names:
+            found[name] = self._duck.execute(f'select * from "{database}"."{schema}"."{name}"').to_arrow_table()
+            self._duck.execute(f'drop table "{database}"."{schema}"."{name}"')
+        return found
 
     def _use_database(self, text: str) -> Answer:
         # The session's schema is then PUBLIC, where there is one; fakesnow's is DuckDB's `main`.
@@ -555,5 +591,6 @@ _STATEMENTS: tuple[tuple[re.Pattern[str], _Run], ...] = (
     (_SCHEMA, Session._create_schema),
     _statement(r"drop\s+database\s", Session._drop_database),
     _statement(r"use\s+database\s", Session._use_database),
+    (_SWAP, Session._swap_schemas),
     (_WITHOUT_EFFECT, Session._without_effect),
 )

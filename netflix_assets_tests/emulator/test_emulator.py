@@ -635,6 +635,38 @@ def test_big_answers_and_pandas(cursor):
     assert (len(frame), int(frame["N"].sum()), list(frame.columns)) == (30000, 449985000, ["N", "S"])
 
 
+# ------------------------------------------------------------------------------------------- clones and swaps
+
+
+def test_a_clone_is_a_copy_that_takes_the_place_of_what_was_there(snowflake_database) -> None:
+    rows = snowflake_database.execute(
+        "create schema a",
+        "create schema b",
+        "create table a.t as select 1 as n",
+        "create transient table b.t as select 2 as n",
+        "create or replace transient table b.t clone a.t",
+        "insert into a.t values (3)",
+        "select n from b.t",
+    )
+    assert rows == [(1,)]
+
+
+def test_swapped_schemas_have_each_others_tables(snowflake_database) -> None:
+    db = snowflake_database.name
+    snowflake_database.execute(
+        "create schema a",
+        "create schema b",
+        "create table a.t as select 1::number(9, 2) as n, 'x' as s",
+        "create table b.u as select 2 as n",
+        f"alter schema {db}.a swap with {db}.b",
+    )
+    assert snowflake_database.execute("select n, s from b.t") == [(Decimal("1.00"), "x")]
+    assert snowflake_database.execute("select n from a.u") == [(2,)]
+    with pytest.raises(ProgrammingError, match="does not exist"):
+        snowflake_database.execute(f"alter schema {db}.a swap with {db}.nowhere")
+    assert snowflake_database.execute("select n from a.u") == [(2,)]
+
+
 # ------------------------------------------------------------------------------------------- the process
 
 _PARENT = """

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -54,6 +55,19 @@ Tables = dict[str, list[str]]
 @pytest.fixture(scope="module")
 def dbt(tmp_path_factory: pytest.TempPathFactory) -> QuickDbt:
     return QuickDbt(tmp_path_factory.mktemp("quick_dbt"))
+
+
+@pytest.fixture(scope="module")
+def low_dbt(tmp_path_factory: pytest.TempPathFactory) -> QuickDbt:
+    """With thresholds that the few ratings here reach: two empty tables are always the same."""
+    thresholds = {
+        "liked_min_likes": 1,
+        "co_rating_min_co_likes": 1,
+        "segment_min_ratings": 1,
+        "segment_n_clusters": 1,
+        "similar_users_min_common": 1,
+    }
+    return QuickDbt(tmp_path_factory.mktemp("low_dbt"), variables=thresholds)
 
 
 @dataclass
@@ -223,23 +237,23 @@ def _versions(rows: Iterable[tuple]) -> Iterator[tuple]:
 
 
 @pytest.fixture
-def reference(bucket, tmp_path, dbt) -> tuple[Tables, list[tuple[str, str]]]:
+def reference(bucket, tmp_path, low_dbt) -> tuple[Tables, list[tuple[str, str]]]:
     """The tables of a warehouse that has only seen the final bucket, and that bucket's listing."""
-    with place(bucket, tmp_path, "reference", dbt) as fresh:
+    with place(bucket, tmp_path, "reference", low_dbt) as fresh:
         for put in final_bucket():
             fresh.put(put)
         fresh.build("--full-refresh")
         return fresh.tables(), fresh.listing()
 
 
-def test_every_order_of_arrival_gives_the_tables_of_a_full_refresh(bucket, tmp_path, dbt, reference, cases):
+def test_every_order_of_arrival_gives_the_tables_of_a_full_refresh(bucket, tmp_path, low_dbt, reference, cases):
     tables, listing = reference
     assert {name for name, rows in tables.items() if not rows} == set(), "nothing to compare"
     ledgers = set()
     number = cases(2)
     for case in range(number):
         steps = order(random(f"order {case}"))
-        with place(bucket, tmp_path, f"order-{case}", dbt) as at:
+        with place(bucket, tmp_path, f"order-{case}", low_dbt) as at:
             try:
                 go_through(steps, at)
                 assert at.listing() == listing
@@ -256,6 +270,49 @@ def _assert_alike(found: Tables, expected: Tables) -> None:
         missing, surplus = Counter(rows) - Counter(found[name]), Counter(found[name]) - Counter(rows)
         assert (missing, surplus) == (Counter(), Counter()), f"{name}: lacks {missing}, has {surplus}"
     assert digest(found) == digest(expected)
+
+
+# ---------------------------------------------------------------- real files
+
+PIECES = 6
+
+
+@pytest.mark.skipif("REAL_DATA" not in os.environ, reason="needs $REAL_DATA, a folder with the files of MovieLens")
+def test_real_ratings_in_pieces_and_any_order_give_the_tables_of_a_full_refresh(bucket, tmp_path, dbt):
+    """The real ratings cut into pieces that overlap, some of them first in a version that is corrected later."""
+    folder, chance = Path(os.environ["REAL_DATA"]), random("real files")
+    header, *lines = (folder / "ratings.csv").read_text().splitlines(keepends=True)
+    whole = [
+        Put(f"movielens/{name}.csv", "a", (folder / f"{name}.csv").read_bytes()) for name in ("movies", "tags", "links")
+    ]
+    pieces = [lines[number::PIECES] + chance.sample(lines, 500) for number in range(PIECES)]
+    last = [
+        Put(f"movielens/ratings-{at}.csv", "b", (header + "".join(piece)).encode()) for at, piece in enumerate(pieces)
+    ]
+    worse = [_worsened(piece, chance) for piece in pieces[:3]]
+    first = [Put(each.key, "a", (header + "".join(piece)).encode()) for each, piece in zip(last, worse, strict=False)]
+    with place(bucket, tmp_path, "real-reference", dbt) as fresh:
+        for put in [*whole, *last]:
+            fresh.put(put)
+        fresh.build("--full-refresh")
+        expected = fresh.tables()
+    with place(bucket, tmp_path, "real", dbt) as at:
+        for round_of in (first, chance.sample([*whole, *last], 6), [*last, *whole]):
+            for put in chance.sample(round_of, len(round_of)):
+                at.put(put)
+            at.build()
+        _assert_alike(at.tables(), expected)
+    assert len(expected["core.fct_ratings"]) == len({tuple(line.split(",")[:2]) for line in lines})
+
+
+def _worsened(piece: Sequence[str], chance: Random) -> list[str]:
+    """The piece with other stars at the same second, later times, less of it, and what is no film's."""
+    changed = []
+    for line in chance.sample(piece, len(piece) - 200):
+        user, movie, rating, at = line.rstrip().split(",")
+        stars = chance.choice([rating, rating, rating, "0.5", "5.0"])
+        changed.append(f"{user},{movie},{stars},{int(at) + chance.choice([0, 0, 0, 86_400])}\n")
+    return [*changed, "1,999999,3.0,1000000000\n"]
 
 
 # ---------------------------------------------------------------- snapshots

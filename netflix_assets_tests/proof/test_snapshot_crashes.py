@@ -125,7 +125,7 @@ def test_a_killed_snapshot_is_whole_and_the_next_one_mends_it(bucket, tmp_path, 
             assert {name: len(after[name]) - len(before[name]) for name in KEYS} == {"snap_movies": 6, "snap_tags": 4}
     with place(bucket, tmp_path, "killed", dbt) as at:
         arrive(at, BEFORE)
-        for name in KEYS:
+        for name in KEYS if cases(0) else ["snap_tags"]:  # the first snapshot makes the table
             assert killed(at, name, "staged") == KILLED
             assert history(at, name) == []
         dbt.build(at.home, "--select", *KEYS)
