@@ -157,8 +157,8 @@ def _place(drawn: Sequence[Table], related: Sequence[Relationship]) -> tuple[int
         neighbours[each.child].append(each.parent)
         neighbours[each.parent].append(each.child)
     columns: list[list[Table]] = [[], [], []]
-    # The most tied dimensions first, each to the side that is shorter, so that both are about as high as the middle; but
-    # a dimension that refers to another one stands on its side, or the line would pass behind the middle.
+    # The most tied dimensions first, each to the side that is shorter, so that both are about as high as the middle. A
+    # dimension that refers to another one stands on its side, or the line would pass behind the middle.
     sides: dict[str, int] = {}
     for table in sorted(drawn, key=lambda table: (-len(neighbours[table.name]), table.name)):
         if table.name.startswith("dim_"):
@@ -250,10 +250,14 @@ def lineage_mermaid(manifest: Manifest) -> str:
         members = sorted(found.names[node] for node, its in found.layers.items() if its == layer)
         if members:
             lines += [f"    subgraph {layer}s" if layer in ("source", "exposure") else f"    subgraph {layer}"]
-            lines += [f"        {name}" for name in members] + ["    end"]
+            lines += [f'        {_id(name)}["{name}"]' for name in members] + ["    end"]
     for node in sorted(found.parents, key=found.names.__getitem__):
-        lines += [f"    {found.names[parent]} --> {found.names[node]}" for parent in found.parents[node]]
+        lines += [f"    {_id(found.names[parent])} --> {_id(found.names[node])}" for parent in found.parents[node]]
     return "\n".join(lines) + "\n"
+
+
+def _id(name: str) -> str:
+    return name.replace(".", "_")
 
 
 def lineage_svg(manifest: Manifest) -> str:
@@ -300,7 +304,7 @@ def _columns(found: Lineage) -> list[list[str]]:
     for node, layer in found.layers.items():
         if layer in ("marts", "exposure"):
             depth[node] = last if layer == "marts" else last + 1
-    columns = [sorted(node for node in depth if depth[node] == number) for number in range(max(depth.values()) + 1)]
+    columns = [sorted(node for node in depth if depth[node] == number) for number in sorted(set(depth.values()))]
     children: dict[str, list[str]] = defaultdict(list)
     for node, parents in found.parents.items():
         for parent in parents:

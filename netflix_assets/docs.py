@@ -1,8 +1,9 @@
 """The documentation site: ``python -m netflix_assets.docs`` writes it to $NETFLIX_HOME/docs.
 
 ``index.html`` has every model with its columns, the tables and their keys, and what is made from what; ``dbt.html`` is
-dbt's own site with every query. Both are one file each, need no network and open from file://. The diagrams lie beside
-them, as SVG and as Mermaid. Belongs here: the pages. Does not belong here: the diagrams (``diagrams.py``).
+dbt's own site with every query. Both are one file each, need no network and open from file://. Beside them lie the
+diagrams, as SVG and as Mermaid, and dbt's manifest and catalog, which data catalogs read. Belongs here: the pages. Does
+not belong here: the diagrams (``diagrams.py``).
 """
 
 import html
@@ -13,8 +14,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from dagster_dbt import DbtProject
+
 from netflix_assets import diagrams
-from netflix_assets.dbt_project import dbt_project, dbt_resource, exported, one_build_at_a_time
+from netflix_assets.dbt_project import dbt_resource, exported, one_build_at_a_time
 from netflix_assets.settings import Settings, current_settings
 
 _LAYERS = {
@@ -41,12 +44,14 @@ def build(settings: Settings) -> Path:
         is_built = settings.names is not None or settings.warehouse_file.exists()
         place = settings if is_built else settings.model_copy(update={"home": Path(scratch)})
         target = Path(scratch) / "target"
-        project = dbt_project(settings)
+        project = DbtProject(project_dir=settings.dbt_project)
         with one_build_at_a_time(settings), exported(place):
             arguments = ["docs", "generate", "--static", "--quiet"]
             dbt_resource(settings, project).cli(arguments, target_path=target).wait()
         manifest = json.loads((target / "manifest.json").read_text(encoding="utf-8"))
         shutil.copy(target / "static_index.html", folder / "dbt.html")
+        for name in ("manifest.json", "catalog.json"):
+            shutil.copy(target / name, folder / name)
     drawn = {
         "tables.svg": diagrams.er_svg(manifest),
         "tables.mmd": diagrams.er_mermaid(manifest),
@@ -71,8 +76,8 @@ def page(manifest: Mapping[str, Any]) -> str:
             '<a href="#metrics">Metrics</a> <a href="dbt.html">Every query (dbt docs)</a></nav></header><main>',
             "<h2 id='tables'>Tables and keys</h2><p>The tables of core; a line is a tested foreign key.</p>",
             f'<div class="wide" tabindex="0">{diagrams.er_svg(manifest)}</div>',
-            "<h2 id='lineage'>Lineage</h2><p>From files to dashboards. Point at a table, or reach it with the tab key, to see "
-            "what it is made of and what is made of it.</p>",
+            "<h2 id='lineage'>Lineage</h2><p>From files to dashboards. Point at a table, or reach it with the tab key, "
+            "to see what it is made of and what is made of it.</p>",
             f'<div class="wide" id="graph" tabindex="0">{diagrams.lineage_svg(manifest)}</div>',
             *(line for layer, said in _LAYERS.items() for line in _layer(manifest, layer, said)),
             *_metrics(manifest),

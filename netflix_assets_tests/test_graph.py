@@ -242,7 +242,7 @@ def test_every_question_is_answered(first: RunOutcome, project: Project) -> None
             assert answer.fetchall(), each.name
 
 
-# Metrics, by what, and the same from a mart (or, where no mart shows it, from the facts): equal to the last bit, because
+# Metrics, by what, and the same from a mart, or, where no mart shows it, from the facts. Equal to the last bit, because
 # both divide once what they have summed exactly.
 METRICS = [
     (
