@@ -163,6 +163,16 @@ def layers_read_only_what_they_may(project: Project) -> Iterator[Fault]:
                 yield node["name"], f"stands in {layer(node)} and reads {parent['name']} of {layer(parent)}"
 
 
+def what_reads_an_observation_is_one(project: Project) -> Iterator[Fault]:
+    """Observations are built by a run's second invocation: in the first one they would be those of the run before."""
+    for node in project.built():
+        if "observation" in node["tags"] and "run_dependent" not in node["tags"]:
+            yield node["name"], "is an observation and not tagged run_dependent"
+        for parent in project.parents(node):
+            if "observation" in parent["tags"] and "observation" not in node["tags"]:
+                yield node["name"], f"reads the observation {parent['name']} and is not tagged as one"
+
+
 def names_say_the_layer(project: Project) -> Iterator[Fault]:
     for name, prefixes in PREFIXES.items():
         for node in project.models(name):
@@ -256,6 +266,7 @@ RULES: tuple[Rule, ...] = (
     every_model_has_a_tested_key,
     single_keys_are_not_null,
     layers_read_only_what_they_may,
+    what_reads_an_observation_is_one,
     names_say_the_layer,
     foreign_keys_have_relationships,
     core_and_marts_have_contracts,

@@ -114,6 +114,10 @@ BREAKS: dict[Rule, tuple[Callable[[Project], None], Fault]] = {
         ),
         ("mart_user_activity", "stands in marts and reads mart_user_segments of marts"),
     ),
+    rules.what_reads_an_observation_is_one: (
+        lambda project: edit(project, "mart_load_receipts").update(tags=["run_dependent"]),
+        ("mart_load_receipts", "reads the observation int_objects__receipts and is not tagged as one"),
+    ),
     rules.names_say_the_layer: (
         lambda project: edit(project, "fct_tags").update(name="tags_fact"),
         ("tags_fact", "stands in core and begins with none of dim_, fct_, bridge_"),
