@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test bench lint format sources lock clean \
+.PHONY: help install demo ui docs questions test bench lint format sources lock clean \
 	test-snowflake smoke-snowflake test-corpus test-sequences test-crashes test-fuzz test-shuffles test-mutations \
 	test-s3-faults
 
@@ -30,6 +30,12 @@ demo: install  ## Sample files -> local S3 -> the whole graph -> a few answers
 
 ui: install  ## The Dagster UI with daemon, sensors and local S3 (port: UI_PORT, default 3000), until Ctrl-C
 	@$(BIN)/netflix-assets ui
+
+docs: install  ## The documentation site in .netflix/docs: every model, tables and keys, lineage, metrics, dbt's own site
+	@$(BIN)/python -m netflix_assets.docs
+
+questions: install  ## Write docs/questions.md anew: the questions with their answers in this home's warehouse
+	$(BIN)/python -m netflix_assets.questions
 
 test: install  ## All tests but those of Snowflake
 	$(BIN)/python -m pytest -m "not emulated and not live"
@@ -74,12 +80,13 @@ bench: install  ## What the guarantees cost, as ratios (sample files; `python -m
 	tail -q -n +2 .netflix/bench/ratings-201[6-9].csv .netflix/bench/ratings-202[0-3].csv >> .netflix/bench/ratings.csv
 	$(BIN)/python -m bench.ingest .netflix/bench/ratings.csv
 
-lint: install  ## Ruff, mypy, sqlfluff, and the generated dbt sources
+lint: install  ## Ruff, mypy, sqlfluff, and what is generated: dbt's sources, docs/questions.md
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/sqlfluff lint --processes 2 dbt
 	$(BIN)/python -m netflix_assets.dbt_sources --check
+	$(BIN)/python -m netflix_assets.questions --check
 
 format: install  ## Format Python and SQL
 	$(BIN)/ruff check --fix .
@@ -92,7 +99,7 @@ sources: install  ## Write dbt's sources anew from the contracts
 lock:  ## Resolve the ranges of pyproject.toml anew into requirements.lock (names, versions, hashes; no URLs)
 	$(PYTHON) -m venv $(VENV)-lock
 	$(VENV)-lock/bin/python -m pip install --quiet uv
-	$(VENV)-lock/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade \
+	$(VENV)-lock/bin/uv pip compile pyproject.toml --extra dev --extra metrics --universal --python-version 3.11 --upgrade \
 		--generate-hashes --no-emit-index-url --no-annotate --no-header --quiet --output-file requirements.lock
 	rm -rf $(VENV)-lock
 
