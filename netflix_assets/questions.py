@@ -30,7 +30,7 @@ _INTRODUCTION = """\
 <!-- Written by `make questions` from dbt/analyses/questions and a warehouse: change those, not this. -->
 
 Each question is answered by one query of one mart; paste it into any client of the published marts
-(`$NETFLIX_HOME/published/current/marts.duckdb`, on Snowflake the database `..._SERVING`). The query's source is the
+(`$NETFLIX_HOME/published/current/netflix.duckdb`, on Snowflake the database `..._SERVING`). The query's source is the
 file in `dbt/analyses/questions` that is named beside it.
 
 The answers below are the first rows on [MovieLens' ml-latest-small](https://grouplens.org/datasets/movielens/latest/)

@@ -1,6 +1,7 @@
 select
     date_day,
     n_ratings,
+    n_users,
     baseline_median,
     robust_z,
     is_anomalous,

@@ -24,6 +24,7 @@ by_day as (
     select
         rated_on as date_day,
         count(*) as n_ratings,
+        count(distinct user_id) as n_users,
         cast(sum(cast(rating * 2 as integer)) as bigint) as sum_half_stars
     from ratings
     group by rated_on
@@ -55,6 +56,7 @@ every_day as (
     select
         dates.date_day,
         coalesce(by_day.n_ratings, 0) as n_ratings,
+        coalesce(by_day.n_users, 0) as n_users,
         coalesce(by_day.sum_half_stars, 0) as sum_half_stars,
         coalesce(new_movies_by_day.new_movies, 0) as new_movies
     from dates
@@ -142,6 +144,7 @@ final as (
     select
         date_day,
         n_ratings,
+        n_users,
         cast(sum_half_stars as double) / 2 / nullif(n_ratings, 0) as avg_rating,
         rolling_90d_n_ratings,
         cast(rolling_90d_sum_half_stars as double) / 2 / nullif(rolling_90d_n_ratings, 0) as rolling_90d_avg,
@@ -150,7 +153,7 @@ final as (
         coalesce(
             abs(robust_z) >= {{ var('anomaly_min_robust_z') }}
             and (
-                n_ratings >= {{ var('anomaly_min_ratings') }}
+                n_ratings >= {{ var('anomaly_min_ratings') }} and n_users >= {{ var('anomaly_min_users') }}
                 or baseline_median >= {{ var('anomaly_min_ratings') }}
             ),
             false
