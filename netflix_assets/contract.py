@@ -8,6 +8,7 @@ import codecs
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
@@ -294,11 +295,32 @@ def all_datasets(sources: Iterable[Source]) -> list[Dataset]:
     return [dataset for source in sources for dataset in source.datasets]
 
 
-def hidden_columns(sources: Iterable[Source]) -> frozenset[str]:
-    """Names of columns whose values no contract lets be shown, whatever table they have got into."""
-    return frozenset(
-        column.name for dataset in all_datasets(sources) for column in dataset.columns if not column.showable
-    )
+@dataclass(frozen=True)
+class Showable:
+    """Which values that have come out of the warehouse may stand in metadata, messages and alerts.
+
+    ``names``: the columns that every contract lets be shown; None where no contract hides any.
+    """
+
+    names: frozenset[str] | None
+
+    def column(self, name: str) -> bool:
+        """Whether a column of whatever table may be shown: a contract's own, or a count; what is derived may tell."""
+        return self.names is None or name in self.names or name.startswith("n_")
+
+    def message(self, text: str) -> str:
+        """A message of the warehouse, without the values that it quotes."""
+        return text if self.names is None else _QUOTED.sub("'(not shown)'", text)
+
+
+_QUOTED = re.compile(r"'[^']*'")
+
+
+def showable(sources: Iterable[Source]) -> Showable:
+    """What these contracts let be shown."""
+    columns = [column for dataset in all_datasets(sources) for column in dataset.columns]
+    hidden = {column.name for column in columns if not column.showable}
+    return Showable(frozenset({column.name for column in columns} - hidden) if hidden else None)
 
 
 def dataset_by_id(sources: Sequence[Source], dataset_id: str) -> Dataset:

@@ -25,7 +25,7 @@ from dagster_dbt import (
 )
 from dagster_dbt.errors import DagsterDbtCliRuntimeError
 
-from netflix_assets.contract import all_datasets, hidden_columns
+from netflix_assets.contract import Showable, all_datasets, showable
 from netflix_assets.dbt_project import exported, one_build_at_a_time
 from netflix_assets.dbt_results import OBSERVATION, Finding, Manifest, Results, layer_of, part_of, read_results
 from netflix_assets.resources import WarehouseResource
@@ -125,9 +125,13 @@ def _dbt_build(part: Part, manifest: Manifest, settings: Settings, project: DbtP
             events, failure = _invoke(context, dbt, config, settings, target_path)
             relations = {_relation(_asset_key(event, context), settings) for event in events if _is_built(event)}
             with warehouse.open("builder", run_id=run_id, asset="dbt") as connection:
-                seen = _record(read_results(target_path, part), part, run_id, inputs, relations, connection, settings)
+                results = read_results(target_path, part, showable(settings.sources()))
+                seen = _record(results, part, run_id, inputs, relations, connection, settings)
         for event in events:
             yield _with_figures(event, context, seen, settings)
+        if failure is not None and results is not None:
+            # Not dbt's own error: that is all that dbt has printed, with values that may not be shown.
+            raise dg.Failure(f"{len(results.failed)} failed or were skipped, first {results.problem}") from None
         if failure is not None:
             raise failure
 
@@ -221,8 +225,8 @@ def _record(
     seen = connection.describe(list(relations))
     if results is None:
         return _Seen(seen, {})
-    hidden = hidden_columns(settings.sources())
-    findings = {finding.test_id: _sample(finding, hidden, connection) for finding in results.findings}
+    shown = showable(settings.sources())
+    findings = {finding.test_id: _sample(finding, shown, connection) for finding in results.findings}
     build = Build(
         invocation_id=results.invocation_id,
         run_id=run_id,
@@ -248,12 +252,15 @@ def _record(
     return _Seen(seen, findings)
 
 
-def _sample(finding: Finding, hidden: Collection[str], connection: Warehouse) -> Rows:
-    """Some of the rows that a test has found, without what the contracts do not let be shown."""
+def _sample(finding: Finding, shown: Showable, connection: Warehouse) -> Rows:
+    """Some of the rows that a test has found, without what the contracts do not let be shown.
+
+    dbt's own tests rename the column that they look at.
+    """
     names, rows = connection.query(f"select * from (\n{finding.query}\n) as found limit {_ROWS_SHOWN}")  # noqa: S608
-    kept = {name for name in names if name in hidden or finding.column in hidden}
+    open_names = {name for name in names if shown.column(finding.column if finding.column else name)}
     return [
-        {name: "(not shown)" if name in kept else _short(value) for name, value in zip(names, row, strict=True)}
+        {name: _short(value) if name in open_names else "(not shown)" for name, value in zip(names, row, strict=True)}
         for row in rows
     ]
 

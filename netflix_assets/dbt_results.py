@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from netflix_assets.contract import Showable
 from netflix_assets.warehouse.builds import CheckRun, NodeRun, Part
 
 # The tag of models that describe the build itself: they are built by a second invocation, when it has been recorded.
@@ -48,7 +49,8 @@ class Results:
         if not self.failed:
             return None
         first = self.failed[0]
-        what = f"test {first.test_name}" if isinstance(first, CheckRun) else f"{first.layer}/{first.name}"
+        what = f"{first.layer}/{first.name}"
+        what = f"test {first.test_name} of {what}" if isinstance(first, CheckRun) else what
         said = " ".join((first.message or first.status).split())
         return f"{what}: {said}"[:_MESSAGE_CHARACTERS]
 
@@ -86,14 +88,20 @@ def nodes_of(part: Part, manifest: Manifest) -> frozenset[str]:
     return frozenset(each for each in [*wanted, *manifest["unit_tests"]] if part_of(each, manifest) == part)
 
 
-def read_results(folder: Path, part: Part) -> Results | None:
-    """What dbt has left in its target folder; None when it ended before it wrote results."""
+def read_results(folder: Path, part: Part, shown: Showable) -> Results | None:
+    """What dbt has left in its target folder; None when it ended before it wrote results.
+
+    Messages are without the values that they quote where ``shown`` says that these may be hidden ones.
+    """
     file = folder / "run_results.json"
     if not file.exists():
         return None
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     content = json.loads(file.read_text(encoding="utf-8"))
-    results = {result["unique_id"]: result for result in content["results"]}
+    results = {
+        result["unique_id"]: {**result, "message": shown.message(result["message"] or "")}
+        for result in content["results"]
+    }
     return Results(
         invocation_id=content["metadata"]["invocation_id"],
         started_at=datetime.fromisoformat(content["metadata"]["invocation_started_at"]),
@@ -145,7 +153,7 @@ def _outcome(result: Mapping[str, Any]) -> dict[str, Any]:
         "status": result["status"],
         "started_at": datetime.fromisoformat(begun[0]) if begun else None,
         "seconds": result["execution_time"],
-        "message": (result["message"] or "")[:_MESSAGE_CHARACTERS] or None,
+        "message": result["message"][:_MESSAGE_CHARACTERS] or None,
     }
 
 

@@ -10,6 +10,7 @@ from netflix_assets.contract import (
     dataset_by_id,
     load_source,
     load_sources,
+    showable,
 )
 
 CONTRACT = """
@@ -210,3 +211,17 @@ def test_an_unknown_dataset_is_answered_with_the_known_ones(tmp_path):
     assert dataset_by_id(sources, "shop/genome_tags").name == "genome_tags"
     with pytest.raises(KeyError, match="no dataset 'shop/genomes'; the contracts know shop/genome, shop/genome_tags"):
         dataset_by_id(sources, "shop/genomes")
+
+
+def test_where_a_contract_hides_a_column_only_what_is_surely_another_is_shown() -> None:
+    source = load_sources()[0]
+    assert showable([source]).column("original_title")
+    assert showable([source]).message("cannot cast 'Heat'") == "cannot cast 'Heat'"
+    movies = source.datasets[0]
+    columns = [column.model_copy(update={"showable": column.name != "title"}) for column in movies.columns]
+    hiding = source.model_copy(update={"datasets": (movies.model_copy(update={"columns": tuple(columns)}),)})
+    shown = showable([hiding])
+    assert [shown.column(name) for name in ("title", "original_title", "movie_id", "n_ratings")] == [
+        False, False, True, True,
+    ]  # fmt: skip
+    assert shown.message("cannot cast 'Heat' to 'INT'") == "cannot cast '(not shown)' to '(not shown)'"

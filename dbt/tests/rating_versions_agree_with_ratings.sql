@@ -1,7 +1,7 @@
 -- The versions that hold are the rows of fct_ratings: as many, and each one found. fct_ratings has one row per user and film,
 -- so this is also the proof that each of them has exactly one version that holds.
 -- It reads two models; `dagster` names the one that shows it as an asset check.
-{{ config(meta={'dagster': {'ref': {'name': 'fct_rating_versions'}}}) }}
+{{ config(meta={'dagster': {'ref': {'name': 'fct_rating_versions'}}}, tags=['reconciliation']) }}
 
 with
 

@@ -172,6 +172,9 @@ class Builds:
             fault = _fault(build)
             if fault:
                 raise NotServableError(f"{fault}. {_ADVICE}")
+        for build in builds[:last]:  # of another machine, say: a lock keeps those of one home apart
+            if build.finished_at is not None and build.finished_at > builds[last].started_at:
+                raise NotServableError(f"builds {_named(build)} and {_named(builds[last])} went on together. {_ADVICE}")
         if not any(build.part == "observations" for build in builds[last:]):
             raise NotServableError(
                 f"build {_named(builds[last])} did not get to the models of the run itself. {_ADVICE}"

@@ -70,9 +70,9 @@ class DuckDBPublisher(Publisher):
         """Copy the tables into a new version and switch the link to it."""
         if not self._file.exists():
             raise NotServableError("nothing has been built yet; `netflix-assets run` does, and publishes it")
-        self._remove_debris()
         with _AttachedWarehouse(self._file, self._wait_seconds) as warehouse:
             candidate = candidate_of(warehouse)
+            self._remove_debris()
             objects = objects_of(candidate.build, warehouse)
             current = self.published()
             if current is not None and current.is_of(candidate):
@@ -103,10 +103,13 @@ class DuckDBPublisher(Publisher):
         _sync(self._folder)
 
     def _remove_debris(self) -> None:
-        """Remove what a publisher that was killed has left: drafts, and versions that were never switched to."""
-        current = self._link.resolve().name if self._link.exists() else ""
+        """Remove what a publisher that was killed has left: drafts, and versions that were never switched to.
+
+        Where the link is gone nobody can say which version that was; all of them stay until they are pruned.
+        """
+        current = self._link.resolve().name if self._link.exists() else None
         for path in self._made():
-            if path.name.startswith(".") or path.name > current:
+            if path.name.startswith(".") or (current is not None and path.name > current):
                 shutil.rmtree(path)
 
     def _prune(self) -> None:
@@ -117,8 +120,8 @@ class DuckDBPublisher(Publisher):
             shutil.rmtree(path)
 
     def _made(self) -> list[Path]:
-        """Folders of versions, oldest first."""
-        return sorted(self._versions.iterdir()) if self._versions.exists() else []
+        """Folders of versions, and of drafts with a dot before, oldest first; a file manager's own files are none."""
+        return sorted(path for path in self._versions.iterdir() if path.is_dir()) if self._versions.exists() else []
 
 
 class _AttachedWarehouse(DuckDBWarehouse):

@@ -110,6 +110,14 @@ def test_a_build_that_nobody_ended_makes_the_tables_unservable_until_the_next(
     assert builds.servable() == day_after[0]
 
 
+def test_builds_that_went_on_together_are_not_servable(builds: Builds) -> None:
+    slow = replace(MODELS, invocation_id="slow", started_at=NOON - timedelta(seconds=5))
+    slow = replace(slow, finished_at=NOON + timedelta(seconds=60), has_passed=False, problem="core/x: broken")
+    finish(builds, slow, MODELS, OBSERVATIONS)
+    with pytest.raises(NotServableError, match="went on together"):
+        builds.servable()
+
+
 def test_a_branch_has_builds_of_its_own(builds: Builds, warehouse: Warehouse) -> None:
     finish(builds, MODELS, OBSERVATIONS, later(MODELS, schema_prefix="branch_7_", has_passed=False))
     assert builds.servable() == MODELS

@@ -253,6 +253,24 @@ def test_the_newest_three_versions_stay_and_open_readers_keep_theirs(tmp_path: P
     assert seen(tmp_path) == {5}
 
 
+def test_a_refused_publication_removes_no_version_and_a_stray_file_is_no_matter(tmp_path: Path, warehouse) -> None:
+    with warehouse() as connection:
+        build(connection, 1)
+    first = publish(tmp_path)
+    (tmp_path / "published" / "versions" / ".DS_Store").write_bytes(b"of a file manager")
+    (tmp_path / "published" / "current").unlink()
+    with warehouse() as connection:
+        finish_build(connection, 2, "observations", "another")
+        finish_build(connection, 3, "models", "yet another", has_passed=False, problem="core/x: broken")
+    with pytest.raises(NotServableError):
+        publish(tmp_path)
+    assert versions(tmp_path) == [".DS_Store", first.publication.version]
+    with warehouse() as connection:
+        build(connection, 4)
+    assert publish(tmp_path).is_new
+    assert seen(tmp_path) == {4}
+
+
 def test_readers_see_one_whole_version_at_every_moment_and_never_a_lock(tmp_path: Path, warehouse) -> None:
     """While a writer holds the warehouse and versions come and go."""
     with warehouse() as connection:

@@ -14,6 +14,7 @@ latest as (
         tag,
         max(tagged_at) as tagged_at
     from tags
+    where {{ normalized_tag('tag') }} != ''
     group by user_id, movie_id, tag
 
 ),

@@ -4,10 +4,11 @@ with
 
 builds as (
 
+    -- Not the one that this is part of: it has not ended yet.
     select * from {{ ref('stg_dbt__builds') }}
     where
         run_id != ''
-        and finished_at is not null
+        and invocation_id != '{{ invocation_id }}'
 
 )
 
@@ -20,7 +21,10 @@ select
     cast(sum(node_count) as bigint) as n_nodes,
     cast(sum(test_count) as bigint) as n_tests,
     cast(sum(failed_count) as bigint) as n_failed,
-    min(problem) as problem,
+    coalesce(
+        min(problem),
+        min(case when finished_at is null then 'has not ended: it was killed, or goes on' end)
+    ) as problem,
     cast(sum(datediff('second', started_at, finished_at)) as double) as build_s
 from builds
 group by run_id

@@ -17,7 +17,8 @@ node_runs as (
     select
         builds.date_day,
         node_runs.layer,
-        node_runs.node_id
+        node_runs.node_id,
+        node_runs.status
     from {{ ref('stg_dbt__node_runs') }} as node_runs
     inner join builds
         on node_runs.invocation_id = builds.invocation_id
@@ -76,6 +77,7 @@ nodes_by_day as (
         node_runs.date_day,
         node_runs.layer,
         count(distinct node_runs.node_id) as n_nodes,
+        count(distinct case when node_runs.status != 'success' then node_runs.node_id end) as n_nodes_failed,
         count(distinct test_results.node_id) as n_nodes_tested
     from node_runs
     left join test_results
@@ -90,6 +92,7 @@ select
     nodes_by_day.date_day,
     nodes_by_day.layer,
     nodes_by_day.n_nodes,
+    nodes_by_day.n_nodes_failed,
     nodes_by_day.n_nodes_tested,
     coalesce(tests_by_day.n_tests, 0) as n_tests,
     coalesce(tests_by_day.n_passed, 0) as n_passed,

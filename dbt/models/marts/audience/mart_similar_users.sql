@@ -73,7 +73,8 @@ pairs as (
 unpacked as (
 
     select
-        cast(floor(cast(packed as double) / 2147483648) as bigint) as first_user_id,
+        -- Without the remainder it is a multiple of 2^31 and exact as a double, which a whole pair is not.
+        cast(floor(cast(packed - packed % 2147483648 as double) / 2147483648) as bigint) as first_user_id,
         packed % 2147483648 as second_user_id,
         n_meetings
     from pairs

@@ -16,7 +16,7 @@ title_genres as (
 
 ),
 
--- Every title once under 'all', and once under each of its genres or under '(none)'.
+-- Every title once under 'all', and once under each of its genres or under '(none)'; a genre of such a name is quoted.
 labels as (
 
     select
@@ -32,7 +32,7 @@ labels as (
     union all
     select
         title_id,
-        genre
+        case when genre in ('all', '(none)') then '"' || genre || '"' else genre end as genre
     from title_genres
 
 ),

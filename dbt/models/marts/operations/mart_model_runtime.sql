@@ -36,7 +36,7 @@ by_asset as (
         min(case when recency = 1 then seconds end) as last_s,
         percentile_cont(0.5) within group (order by seconds asc nulls last) as p50_s,
         percentile_cont(0.95) within group (order by seconds asc nulls last) as p95_s,
-        sum(seconds) as total_s,
+        sum(seconds) + sum(test_seconds) as total_s,
         cast(min(case when recency = 1 then n_tests end) as integer) as n_tests,
         cast(sum(test_seconds) as double) as tests_total_s,
         cast(min(case when recency = 1 then row_count end) as bigint) as n_rows
