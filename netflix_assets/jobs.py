@@ -11,6 +11,7 @@ import dagster as dg
 from netflix_assets.contract import Source, all_datasets
 from netflix_assets.landing import landing_key
 from netflix_assets.raw import raw_key
+from netflix_assets.retention import RETENTION
 
 EVERYTHING = "everything"
 INGESTION = "ingestion"
@@ -53,11 +54,12 @@ def _job_of(source: Source, sources: Sequence[Source]) -> Any:
 
 
 def loaded_by(sources: Sequence[Source]) -> Mapping[str, frozenset[dg.AssetKey]]:
-    """The raw assets that each of these jobs brings level; a job that is not named may load any of them."""
+    """The raw assets that each job brings level; what is not named (assets chosen in the UI) may load any of them."""
     everything = frozenset(map(raw_key, all_datasets(sources)))
     return {
         EVERYTHING: everything,
         INGESTION: everything,
         TRANSFORMATION: frozenset(),
+        RETENTION: frozenset(),
         **{source.source: frozenset(map(raw_key, source.datasets)) for source in sources},
     }
