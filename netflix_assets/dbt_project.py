@@ -24,7 +24,7 @@ def dbt_project(settings: Settings) -> DbtProject:
     The manifest is parsed again only when a file of the project has changed (no network, no warehouse).
     """
     project = DbtProject(project_dir=settings.dbt_project, target_path=_target_path(settings))
-    state = _state(settings)
+    state = project_state(settings)
     if not _is_parsed(project, settings, state):
         _parse(project, settings, state)
     return project
@@ -133,7 +133,7 @@ def _snowflake_names(settings: Settings) -> Mapping[str, str]:
     }
 
 
-def _state(settings: Settings) -> str:
+def project_state(settings: Settings) -> str:
     """A digest of all that the manifest follows from: every file that dbt parses, dbt's version, where it builds."""
     project = settings.dbt_project
     digest = hashlib.sha256(f"{version('dbt-core')} {_snowflake_names(settings)}".encode())

@@ -5,12 +5,14 @@ import dagster as dg
 from netflix_assets.contract import all_datasets
 from netflix_assets.dbt import dbt_builds, ops_tables
 from netflix_assets.dbt_project import dbt_project, dbt_resource
-from netflix_assets.jobs import JOBS
+from netflix_assets.jobs import asset_jobs
 from netflix_assets.landing import bucket_checks, landing_assets
 from netflix_assets.publish import published_marts
 from netflix_assets.raw import raw_assets, raw_key
 from netflix_assets.resources import landing_bucket, warehouse
-from netflix_assets.sensors import landing_sensors
+from netflix_assets.retention import retention_job
+from netflix_assets.schedules import schedules
+from netflix_assets.sensors import landing_sensor
 from netflix_assets.settings import Settings, current_settings
 
 
@@ -29,8 +31,9 @@ def build_defs(settings: Settings) -> dg.Definitions:
             published_marts(settings, builds.values()),
         ],
         asset_checks=[bucket_checks(sources, raw_keys)],
-        jobs=JOBS,
-        sensors=landing_sensors(sources),
+        jobs=[*asset_jobs(sources), retention_job(settings)],
+        schedules=schedules(settings, sources),
+        sensors=[landing_sensor(settings, sources)],
         resources={
             "bucket": landing_bucket(settings),
             "warehouse": warehouse(settings),

@@ -15,6 +15,7 @@ import dagster as dg
 
 from netflix_assets.jobs import EVERYTHING
 from netflix_assets.resources import landing_bucket
+from netflix_assets.runs import reap, tags_of_this_process
 from netflix_assets.settings import Settings
 
 _POLL_S = 0.3
@@ -88,8 +89,14 @@ def run_graph(
         _followed(instance, run_id, progress),
         contextlib.redirect_stdout(io.StringIO()),
     ):
+        reap(instance)
         result = job.execute_in_process(
-            instance=instance, run_id=run_id, run_config=run_config, asset_selection=selection, raise_on_error=False
+            instance=instance,
+            run_id=run_id,
+            run_config=run_config,
+            asset_selection=selection,
+            tags=tags_of_this_process(),
+            raise_on_error=False,
         )
         if any(event.is_step_failure and _interrupted(event.step_failure_data.error) for event in result.all_events):
             raise KeyboardInterrupt

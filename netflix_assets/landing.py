@@ -5,7 +5,7 @@ landing asset, so the asset's history is the dataset's history of drops. Does no
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
@@ -65,6 +65,7 @@ def arrivals(report: LevelReport) -> Iterator[dg.AssetMaterialization]:
                     "etag": listed.etag,
                     "bytes": listed.size,
                     "last_modified": dg.MetadataValue.timestamp(listed.last_modified),
+                    "age_seconds": round((datetime.now(UTC) - listed.last_modified).total_seconds(), 1),
                     "load_id": load.load_id,
                 },
             )

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import dagster as dg
 from pydantic import SecretStr
 
-from netflix_assets.ingest.objects import ObjectStore, S3ObjectStore
+from netflix_assets.ingest.objects import S3ObjectStore
 from netflix_assets.ingest.retries import RETRIES, BucketError
 from netflix_assets.settings import Settings, current_settings
 from netflix_assets.warehouse.base import Warehouse, WarehouseError
@@ -46,7 +46,7 @@ class LandingBucket(dg.ConfigurableResource):  # type: ignore[type-arg]
     local_home: str | None = None
 
     @contextmanager
-    def open(self) -> Iterator[ObjectStore]:
+    def open(self) -> Iterator[S3ObjectStore]:
         """The bucket, ready to list, read and write. Raises: BucketError when there are no credentials."""
         from obstore.store import S3Store
 

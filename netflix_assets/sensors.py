@@ -1,56 +1,34 @@
-"""The sensors: when a run is asked for. They touch the bucket and Dagster's own storage, never the warehouse."""
+"""The landing sensor: a run is asked for when the bucket differs from what the raw tables were made from.
 
-import json
-from collections.abc import Iterator, Sequence
+It touches the bucket and Dagster's own storage, never the warehouse. Does not belong here: how often a failed request
+is repeated (``demand.py``).
+"""
+
+import hashlib
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import dagster as dg
 
 from netflix_assets.contract import Dataset, Source
-from netflix_assets.ingest.objects import ObjectStore, fingerprint, objects_of
-from netflix_assets.jobs import EVERYTHING
+from netflix_assets.dbt_project import project_state
+from netflix_assets.demand import Asked, decide
+from netflix_assets.ingest.objects import ListedStore
+from netflix_assets.jobs import EVERYTHING, loaded_by
+from netflix_assets.landing import landing_key
 from netflix_assets.raw import FINGERPRINT, raw_key
 from netflix_assets.resources import LandingBucket
+from netflix_assets.retention import RETENTION
+from netflix_assets.runs import reap, under_way
+from netflix_assets.settings import Settings
 
-MAX_ATTEMPTS = 3
+LANDING_SENSOR = "landing"
 INTERVAL_S = 30
+_RUNS_LOOKED_AT = 50  # of those that succeeded last
 
-_UNDER_WAY = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
-
-
-def landing_sensors(sources: Sequence[Source]) -> list[dg.SensorDefinition]:
-    """One sensor per source: asks for ONE run when the bucket differs from what the raw tables were made from."""
-    return [_landing_sensor(source) for source in sources]
-
-
-def _landing_sensor(source: Source) -> dg.SensorDefinition:
-    @dg.sensor(
-        name=f"{source.source}_landing",
-        job_name=EVERYTHING,
-        minimum_interval_seconds=INTERVAL_S,
-        default_status=dg.DefaultSensorStatus.RUNNING,
-        description=f"Asks for a run when the files of {source.source} in the bucket differ from what is loaded.",
-    )
-    def look(context: dg.SensorEvaluationContext, bucket: LandingBucket) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        with bucket.open() as store:
-            late = behind(source, store, context.instance)
-        awaited = [each.dataset.id for each in late if each.is_awaited]
-        if not late:
-            yield dg.SkipReason("the raw tables are level with the bucket")
-        elif awaited:
-            yield dg.SkipReason(f"waiting for the first file of {', '.join(awaited)}")
-        elif context.instance.get_run_records(dg.RunsFilter(statuses=_UNDER_WAY), limit=1):
-            yield dg.SkipReason("a run is under way; it is asked again when that has ended")
-        else:
-            yield _request(context, source, late)
-
-    return look
+LEVEL = "the raw tables are level with the bucket"
 
 
 @dataclass(frozen=True)
@@ -59,40 +37,96 @@ class Behind:
 
     dataset: Dataset
     wanted: str
-    is_awaited: bool
 
 
-def behind(source: Source, store: ObjectStore, instance: dg.DagsterInstance) -> list[Behind]:
-    """The datasets of a source for which no successful run has brought the raw table level with the bucket."""
-    late = []
-    for dataset in source.datasets:
-        listing = objects_of(dataset, store)
-        wanted = fingerprint(listing)
-        if _loaded_fingerprint(instance, dataset) != wanted:
-            late.append(Behind(dataset, wanted, is_awaited=not listing and not dataset.optional))
-    return late
+@dataclass(frozen=True)
+class Standing:
+    """A source against the bucket: the datasets that are behind, the required ones that have never arrived."""
+
+    late: Sequence[Behind]
+    awaited: Sequence[Dataset]
 
 
-def _request(
-    context: dg.SensorEvaluationContext, source: Source, late: Sequence[Behind]
-) -> dg.RunRequest | dg.SkipReason:
-    """A run for this state of the bucket, unless it has been tried often enough.
+def landing_sensor(settings: Settings, sources: Sequence[Source]) -> dg.SensorDefinition:
+    """One sensor for all sources: what is behind at one moment is ONE run, whoever it came from."""
 
-    The cursor is the last state that was asked for, how often, and a counter that makes every run_key new: Dagster
-    skips a key it has seen, but content that returns to an earlier state must be asked for again.
-    """
-    state = {each.dataset.id: each.wanted for each in late}
-    asked = json.loads(context.cursor) if context.cursor else {"state": {}, "attempt": 0, "count": 0}
-    attempt = asked["attempt"] + 1 if asked["state"] == state else 1
-    names = ", ".join(state)
-    if attempt > MAX_ATTEMPTS:
-        return dg.SkipReason(f"{names}: {MAX_ATTEMPTS} runs failed for this state of the bucket; not asked again")
-    count = asked["count"] + 1
-    context.update_cursor(json.dumps({"state": state, "attempt": attempt, "count": count}))
-    return dg.RunRequest(
-        run_key=f"{source.source}-{count}",
-        tags={"netflix/source": source.source, "netflix/behind": names, "netflix/attempt": str(attempt)},
+    @dg.sensor(
+        name=LANDING_SENSOR,
+        job_name=EVERYTHING,
+        minimum_interval_seconds=INTERVAL_S,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Asks for a run when the files in the bucket differ from what is loaded. A source begins when its "
+        "required datasets have arrived once; a run that fails is asked for again, three times in all.",
     )
+    def look(context: dg.SensorEvaluationContext, bucket: LandingBucket) -> dg.SensorResult | dg.SkipReason:
+        instance = context.instance
+        for run_id in reap(instance):
+            context.log.warning(f"run {run_id} is reported as failed: its process is gone")
+        with bucket.open() as store:
+            standings = {source.source: standing(source, store, instance) for source in sources}
+        late = [each for found in standings.values() if not found.awaited for each in found.late]
+        waits = [
+            f"{name} waits for the first file of {', '.join(dataset.id for dataset in found.awaited)}"
+            for name, found in standings.items()
+            if found.awaited
+        ]
+        if not late:
+            # A source of which nothing at all has come yet is no news beside one that is loaded.
+            return dg.SkipReason("; ".join([LEVEL, *waits] if len(waits) < len(standings) else waits))
+        if any(under_way(instance, {raw_key(each.dataset) for each in late}, loaded_by(sources))):
+            return dg.SkipReason("; ".join(["a run that loads these datasets is under way", *waits]))
+        now = time.time()
+        asked = Asked.from_cursor(context.cursor, now)
+        decision = decide(
+            asked,
+            {each.dataset.id: each.wanted for each in late},
+            basis(settings),
+            now,
+            has_succeeded_since=_has_succeeded_since(asked.at, instance),
+        )
+        cursor = decision.asked.to_cursor()
+        if decision.reason:
+            return dg.SensorResult(skip_reason="; ".join([decision.reason, *waits]), cursor=cursor)
+        return dg.SensorResult(run_requests=[_request(decision.asked, late)], cursor=cursor)
+
+    return look
+
+
+def _request(asked: Asked, late: Sequence[Behind]) -> dg.RunRequest:
+    return dg.RunRequest(
+        run_key=asked.run_key,
+        tags={
+            "netflix/source": ", ".join(dict.fromkeys(each.dataset.source for each in late)),
+            "netflix/behind": ", ".join(asked.state),
+            "netflix/attempt": str(asked.attempt),
+        },
+    )
+
+
+def behind(source: Source, store: ListedStore, instance: dg.DagsterInstance) -> Sequence[Behind]:
+    """The datasets of a source for which no successful run has brought the raw table level with the bucket."""
+    return standing(source, store, instance).late
+
+
+def standing(source: Source, store: ListedStore, instance: dg.DagsterInstance) -> Standing:
+    """How the raw tables of a source stand against the bucket, by one listing."""
+    listings = store.listings(source)
+    late = [
+        Behind(dataset, listings[dataset.id].fingerprint)
+        for dataset in source.datasets
+        if _loaded_fingerprint(instance, dataset) != listings[dataset.id].fingerprint
+    ]
+    awaited = [
+        dataset
+        for dataset in source.datasets
+        if not dataset.optional and not listings[dataset.id].objects and not _has_arrived(instance, dataset)
+    ]
+    return Standing(late, awaited)
+
+
+def _has_arrived(instance: dg.DagsterInstance, dataset: Dataset) -> bool:
+    """Whether an object of the dataset was ever loaded: that is an event on its landing asset."""
+    return instance.get_latest_materialization_event(landing_key(dataset)) is not None
 
 
 def _loaded_fingerprint(instance: dg.DagsterInstance, dataset: Dataset) -> str | None:
@@ -105,3 +139,28 @@ def _loaded_fingerprint(instance: dg.DagsterInstance, dataset: Dataset) -> str |
         return None
     state = event.asset_materialization.metadata.get(FINGERPRINT)
     return str(state.value) if state else None
+
+
+def _has_succeeded_since(moment: float, instance: dg.DagsterInstance) -> bool:
+    """Whether a run of the graph has succeeded after a moment, other than those that this sensor has asked for.
+
+    A run of its own that succeeds and leaves the tables behind (files that change all the time) is an attempt.
+    """
+    succeeded = instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS]), limit=_RUNS_LOOKED_AT)
+    return any(
+        (record.end_time or 0) > moment
+        and record.dagster_run.job_name != RETENTION
+        and record.dagster_run.tags.get("dagster/sensor_name") != LANDING_SENSOR
+        for record in succeeded
+    )
+
+
+def basis(settings: Settings) -> str:
+    """A digest of what a run's outcome follows from beside the files: contracts, code and settings, but for secrets."""
+    digest = hashlib.blake2b(settings.model_dump_json().encode(), digest_size=8)
+    digest.update(project_state(settings).encode())
+    package = Path(__file__).parent
+    for path in sorted([*package.rglob("*.py"), *settings.contracts.glob("*.yaml")]):
+        digest.update(f"\0{path}\0".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

@@ -102,6 +102,9 @@ class Settings(BaseSettings):
     aws_profile: str | None = None
     settle_seconds: float = Field(default=2.0, ge=0)
     warehouse_wait_seconds: float = Field(default=60.0, ge=0)
+    keep_runs_days: float = Field(default=90, gt=0)
+    keep_ticks_days: float = Field(default=30, gt=0)
+    keep_builds_days: float = Field(default=14, gt=0)
     schema_prefix: str = Field(default="", pattern=r"^([a-z][a-z0-9_]*_)?$")
     snowflake: SnowflakeSettings = Field(default_factory=SnowflakeSettings)
 

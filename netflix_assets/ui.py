@@ -9,8 +9,9 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from netflix_assets.instance import prepare_dagster_home
+from netflix_assets.instance import open_instance, prepare_dagster_home
 from netflix_assets.local_s3 import lease, local_s3
+from netflix_assets.runs import reap
 from netflix_assets.settings import REPO, Settings
 
 STOP_TIMEOUT_S = 30
@@ -27,6 +28,9 @@ def serve(settings: Settings, port: int, announce: Callable[[str], None]) -> Non
     """
     _refuse_taken_port(port)
     home = prepare_dagster_home(settings)
+    with open_instance(settings) as instance:
+        for run_id in reap(instance):
+            announce(f"run      {run_id} had not ended and its process is gone: it is reported as failed")
     with ExitStack() as stack:
         if settings.serves_s3:
             stack.enter_context(lease(local_s3(settings.home), settings.bucket))

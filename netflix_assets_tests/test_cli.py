@@ -11,9 +11,12 @@ import time
 import urllib.request
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from netflix_assets.contract import CONTRACTS_DIR
+from netflix_assets.instance import open_instance
+from netflix_assets.settings import read_settings
 
 UI_QUERY = """{
   assetNodes { id }
@@ -138,6 +141,31 @@ def test_an_interrupted_run_says_stopped_and_the_next_one_heals(home: Path) -> N
     assert (running.returncode, told.strip().splitlines()[-1]) == (130, "stopped"), printed + told
     assert "netflix_assets/" not in told  # a helper process of Dagster's does show a traceback of its own
     assert run(home, "run").returncode == 0
+
+
+def test_a_killed_run_is_reported_as_failed_by_the_next_one(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(home / "dagster"))
+    settings = read_settings(home=home)
+    under_way = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])
+    with open_instance(settings) as instance:
+        with subprocess.Popen(
+            [COMMAND, "run", "--select", "raw/movielens/tags"],
+            env={**os.environ, "NETFLIX_HOME": str(home)},
+            start_new_session=True,
+        ) as running:
+            while not (found := instance.get_runs(under_way)):
+                assert running.poll() is None
+                time.sleep(0.02)
+            os.killpg(running.pid, signal.SIGKILL)
+        assert [run.run_id for run in instance.get_runs(under_way)] == [found[0].run_id]
+
+        assert run(home, "run", "--select", "raw/movielens/tags").returncode == 0
+
+        ghost = instance.get_run_by_id(found[0].run_id)
+        assert ghost is not None
+        assert ghost.status == dg.DagsterRunStatus.FAILURE
+        (told,) = instance.all_logs(ghost.run_id, of_type=dg.DagsterEventType.RUN_FAILURE)
+        assert f"the process of the run (pid {running.pid} on " in told.dagster_event.message
 
 
 def test_a_refused_file_exits_3_and_says_what_to_do(home: Path, tmp_path: Path) -> None:
@@ -302,11 +330,7 @@ def test_the_ui_serves_the_graph_and_stops_cleanly(home: Path) -> None:
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=60)
     assert len(answer["assetNodes"]) == 94, output  # type: ignore[arg-type]
-    assert answer["sensorsOrError"] == {
-        "results": [
-            {"name": f"{source}_landing", "sensorState": {"status": "RUNNING"}} for source in ("movielens", "netflix")
-        ]
-    }
+    assert answer["sensorsOrError"] == {"results": [{"name": "landing", "sensorState": {"status": "RUNNING"}}]}
     assert process.returncode == 0, output
     assert f"http://127.0.0.1:{port}" in output
     left = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout

@@ -135,6 +135,29 @@ def test_every_job_covers_something_and_the_main_job_everything(home: Path) -> N
     assert selected["everything"] == KEYS - external
     assert selected["ingestion"] == {f"raw/{name}" for name in DATASETS}
     assert selected["transformation"] == KEYS - external - selected["ingestion"]
+    for source in ("movielens", "netflix"):
+        own = {key for key in selected["ingestion"] if key.startswith(f"raw/{source}/")}
+        assert own
+        assert selected[source] == selected["transformation"] | own
+    assert set(selected) == {"everything", "ingestion", "transformation", "movielens", "netflix", "retention"}
+
+
+def test_every_job_runs_the_tests_of_what_it_builds(home: Path) -> None:
+    defs = build_defs(read_settings(home=home))
+    graph = defs.resolve_asset_graph()
+    for name in ("everything", "ingestion", "transformation", "movielens", "netflix"):
+        layer = defs.resolve_job_def(name).asset_layer
+        built = layer.executable_asset_keys & set(layer.selected_asset_keys)
+        wanted = {key for key in graph.get_check_keys_for_assets(built) if key.name != "bucket_matches_ledger"}
+        assert wanted
+        assert wanted <= set(layer.asset_graph.asset_check_keys), name
+
+
+@pytest.mark.parametrize(("env", "daily"), [("local", "STOPPED"), ("dev", "STOPPED"), ("production", "RUNNING")])
+def test_the_daily_run_is_on_in_production_and_tidying_up_everywhere(env: str, daily: str, home: Path) -> None:
+    defs = build_defs(read_settings(home=home, env=env))
+    found = {each.name: (each.job_name, each.default_status.value) for each in defs.schedules or ()}
+    assert found == {"daily": ("everything", daily), "tidy": ("retention", "RUNNING")}
 
 
 @pytest.mark.parametrize("env", ["local", "dev", "staging", "production"])

@@ -1,0 +1,107 @@
+"""What is removed after a while: Dagster's old runs and ticks, the folders that dbt's builds left.
+
+Data is not touched: how long superseded loads and published versions are kept is decided where they are made. Does not
+belong here: when this runs (``schedules.py``).
+"""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from netflix_assets.settings import Settings
+
+RETENTION = "retention"
+
+_ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+_RUNS_AT_ONCE = 500
+
+
+@dataclass(frozen=True)
+class Removed:
+    """How many runs and dbt folders were removed."""
+
+    runs: int
+    dbt_folders: int
+
+
+def retention_job(settings: Settings) -> dg.JobDefinition:
+    """The job that removes what is older than the settings say."""
+
+    @dg.op(name="remove_old", description="Removes old runs with their logs, old ticks and dbt's old target folders.")
+    def remove(context: dg.OpExecutionContext) -> None:
+        removed = remove_old(settings, context.instance, datetime.now(UTC))
+        context.log.info(f"removed {removed.runs} runs and {removed.dbt_folders} folders of dbt")
+        context.add_output_metadata(asdict(removed))
+
+    @dg.job(
+        name=RETENTION,
+        description=f"Removes runs after {settings.keep_runs_days:g} days (but for those that an asset's newest "
+        f"materialization is of), ticks after {settings.keep_ticks_days:g}, the folders of dbt's builds after "
+        f"{settings.keep_builds_days:g}.",
+    )
+    def retention() -> None:
+        remove()
+
+    return retention
+
+
+def remove_old(settings: Settings, instance: dg.DagsterInstance, now: datetime) -> Removed:
+    """Remove what is older, at this moment (with a time zone), than the settings say."""
+    _remove_ticks(instance, now - timedelta(days=settings.keep_ticks_days))
+    return Removed(
+        runs=_remove_runs(settings, instance, now - timedelta(days=settings.keep_runs_days)),
+        dbt_folders=_remove_dbt_folders(settings, now - timedelta(days=settings.keep_builds_days)),
+    )
+
+
+def _remove_runs(settings: Settings, instance: dg.DagsterInstance, before: datetime) -> int:
+    keep = set(_runs_that_count(instance))
+    # The ids first: what is removed while pages are turned would shift them.
+    old: list[str] = []
+    cursor = None
+    while True:
+        page = instance.get_run_records(
+            dg.RunsFilter(statuses=_ENDED, created_before=before), limit=_RUNS_AT_ONCE, cursor=cursor
+        )
+        old += [record.dagster_run.run_id for record in page if record.dagster_run.run_id not in keep]
+        if len(page) < _RUNS_AT_ONCE:
+            break
+        cursor = page[-1].dagster_run.run_id
+    for run_id in old:
+        instance.delete_run(run_id)
+        instance.compute_log_manager.delete_logs(prefix=[run_id])
+        # SQLite keeps the events of a run in a file of its own, which Dagster empties and leaves behind.
+        for file in (settings.dagster_home / "history" / "runs").glob(f"{run_id}.db*"):
+            file.unlink(missing_ok=True)
+    return len(old)
+
+
+def _runs_that_count(instance: dg.DagsterInstance) -> Iterator[str]:
+    """The runs of the newest materializations.
+
+    The sensor compares the bucket with those of the raw assets, and without one on its landing asset a dataset has
+    never arrived.
+    """
+    for event in instance.get_latest_materialization_events(instance.all_asset_keys()).values():
+        if event is not None:
+            yield event.run_id
+
+
+def _remove_ticks(instance: dg.DagsterInstance, before: datetime) -> None:
+    # Dagster itself removes the ticks of a sensor that runs (dagster.yaml), but not of one that was stopped or is gone.
+    for state in instance.all_instigator_state():
+        instance.purge_ticks(state.instigator_origin_id, state.selector_id, before.timestamp())
+
+
+def _remove_dbt_folders(settings: Settings, before: datetime) -> int:
+    old = [
+        folder
+        for folder in (settings.home / "dbt" / "runs").glob("*")
+        if datetime.fromtimestamp(folder.stat().st_mtime, UTC) < before
+    ]
+    for folder in old:
+        shutil.rmtree(folder, ignore_errors=True)
+    return len(old)

@@ -1,0 +1,165 @@
+"""The runs that are under way: what they load, and whether their process still lives.
+
+A run whose process was killed stays "started" in Dagster's storage, and whatever waits for it would wait until the
+maximum runtime is over. So a run says where it goes on (``netflix/host``) and as which process, and whoever is about to
+wait looks whether that process is still there. A run of another machine, or of another container, is left alone: from
+here nothing can be said about it, and the maximum runtime of dagster.yaml is its limit.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Set
+from pathlib import Path
+
+import dagster as dg
+from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, WorkerStatus
+from dagster._core.launcher.default_run_launcher import DefaultRunLauncher
+
+HOST = "netflix/host"  # tag: the machine, and on it the space that process ids are unique in
+PID = "netflix/pid"  # tag: the process, for runs that no launcher has started
+_GRPC = ".dagster/grpc_info"  # tag of Dagster's: the code server that a launched run was given to
+
+QUEUED = dg.DagsterRunStatus.QUEUED
+HAS_PROCESS = (
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+)
+
+# A process that is younger than its run has only inherited the number; clocks and roundings differ by less than this.
+_CLOCK_SLACK_S = 5.0
+
+
+def under_way(
+    instance: dg.DagsterInstance, wanted: Set[dg.AssetKey], loaded_by: Mapping[str, Set[dg.AssetKey]]
+) -> Iterator[dg.DagsterRun]:
+    """The queued and running runs that load any of the wanted raw assets.
+
+    ``loaded_by``: what each job loads (``jobs.loaded_by``); a run of another job loads what was selected for it.
+    """
+    for record in instance.get_run_records(dg.RunsFilter(statuses=[QUEUED, *HAS_PROCESS])):
+        run = record.dagster_run
+        loads = loaded_by.get(run.job_name, wanted)
+        if run.asset_selection is not None:
+            loads = loads & run.asset_selection
+        if loads & wanted:
+            yield run
+
+
+def reap(instance: dg.DagsterInstance) -> list[str]:
+    """Report the runs whose process is gone as failed, with the reason. Returns their ids."""
+    reaped = []
+    for record in instance.get_run_records(dg.RunsFilter(statuses=list(HAS_PROCESS))):
+        reason = what_ended(record.dagster_run, instance)
+        # Read again: a run that ended by itself has said so before its process ended.
+        run = instance.get_run_by_id(record.dagster_run.run_id)
+        if reason is None or run is None or run.is_finished:
+            continue
+        if run.status == dg.DagsterRunStatus.CANCELING:
+            instance.report_run_canceled(run, reason)
+        else:
+            instance.report_run_failed(run, reason)
+        reaped.append(run.run_id)
+    return reaped
+
+
+def what_ended(run: dg.DagsterRun, instance: dg.DagsterInstance) -> str | None:
+    """Why the run cannot be going on any more; None when it may be."""
+    if run.tags.get(HOST) != this_host():
+        return None
+    process = _process_of(run, instance)
+    if process is None:
+        return None
+    pid, seen_at = process
+    began = _began(pid)
+    if began is not None and began <= seen_at + _CLOCK_SLACK_S:
+        return None
+    return (
+        f"the process of the run (pid {pid} on {socket.gethostname()}) is gone: it was killed, or the machine went down"
+    )
+
+
+def tags_of_this_process() -> dict[str, str]:
+    """The tags of a run that goes on in this process."""
+    return {HOST: this_host(), PID: str(os.getpid())}
+
+
+def this_host() -> str:
+    """The machine, and the process ids' namespace where there are several (containers)."""
+    try:
+        namespace = str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        namespace = ""
+    return f"{socket.gethostname()} {namespace}".strip()
+
+
+def _process_of(run: dg.DagsterRun, instance: dg.DagsterInstance) -> tuple[int, float] | None:
+    """The run's process, and a moment (Unix time) at which it was there; None when it has not said so yet."""
+    if PID in run.tags:
+        record = instance.get_run_record_by_id(run.run_id)
+        return (int(run.tags[PID]), record.create_timestamp.timestamp()) if record else None
+    if "socket" not in json.loads(run.tags.get(_GRPC, "{}")):
+        return None  # a code server that is spoken to by network may be anywhere
+    for entry in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT):
+        event = entry.dagster_event
+        pid = event.engine_event_data.metadata.get("pid") if event else None
+        if pid is not None:
+            return int(str(pid.value)), entry.timestamp
+    return None
+
+
+def _began(pid: int) -> float | None:
+    """When a process began (Unix time); None when there is none of this number, or only its remains."""
+    try:
+        if not Path("/proc/self/stat").exists():
+            return _began_by_ps(pid)
+        # After the name, which may hold anything: state, ..., and 20th the start in ticks since the machine's.
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    if fields[0] in "ZX":
+        return None
+    booted = next(line for line in Path("/proc/stat").read_text().splitlines() if line.startswith("btime"))
+    return int(booted.split()[1]) + int(fields[19]) / os.sysconf("SC_CLK_TCK")
+
+
+def _began_by_ps(pid: int) -> float | None:
+    said = subprocess.run(
+        ["ps", "-o", "stat=,etime=", "-p", str(pid)],
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.split()
+    if len(said) != 2 or said[0].startswith("Z"):
+        return None
+    days, _, clock = said[1].rpartition("-")
+    seconds = 0
+    for part in clock.split(":"):
+        seconds = seconds * 60 + int(part)
+    return time.time() - seconds - int(days or 0) * 86_400
+
+
+class RunLauncher(DefaultRunLauncher):
+    """Dagster's own launcher that also knows whether the process of a run is still there.
+
+    With it Dagster's run monitoring reports a killed run as failed within its polling interval (dagster.yaml).
+    """
+
+    def launch_run(self, context: LaunchRunContext) -> None:
+        """Start the run, and say on which machine: the code server's processes are here."""
+        self._instance.add_run_tags(context.dagster_run.run_id, {HOST: this_host()})
+        super().launch_run(context)
+
+    @property
+    def supports_check_run_worker_health(self) -> bool:
+        """It does."""
+        return True
+
+    def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
+        """Whether the run's process is there, as far as that can be told from here."""
+        reason = what_ended(run, self._instance)
+        return CheckRunHealthResult(WorkerStatus.RUNNING if reason is None else WorkerStatus.NOT_FOUND, reason)
