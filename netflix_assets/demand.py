@@ -69,7 +69,7 @@ def decide(asked: Asked, state: Mapping[str, str], basis: str, now: float, *, ha
     if asked.attempt >= MAX_ATTEMPTS:
         return Decision(
             replace(asked, parked=True),
-            f"parked: {MAX_ATTEMPTS} runs failed for this state of {', '.join(state)}. It is asked for again when the "
+            f"parked: {MAX_ATTEMPTS} runs failed for this state of the bucket. It is asked for again when the "
             "files, the contracts, the code or the settings change, or when another run succeeds "
             "(`netflix-assets run`, say)",
         )

@@ -6,7 +6,7 @@ is repeated (``demand.py``).
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,8 +41,13 @@ class Behind:
 
 @dataclass(frozen=True)
 class Standing:
-    """A source against the bucket: the datasets that are behind, the required ones that have never arrived."""
+    """A source against the bucket: the datasets that are behind, the required ones that have never arrived.
 
+    ``listed``: dataset -> fingerprint of its listing, for all of them: a run that failed half way leaves more of them
+    behind than it was asked for, and is the same attempt at the same files all the same.
+    """
+
+    listed: Mapping[str, str]
     late: Sequence[Behind]
     awaited: Sequence[Dataset]
 
@@ -79,7 +84,7 @@ def landing_sensor(settings: Settings, sources: Sequence[Source]) -> dg.SensorDe
         asked = Asked.from_cursor(context.cursor, now)
         decision = decide(
             asked,
-            {each.dataset.id: each.wanted for each in late},
+            {name: state for found in standings.values() if not found.awaited for name, state in found.listed.items()},
             basis(settings),
             now,
             has_succeeded_since=_has_succeeded_since(asked.at, instance),
@@ -97,7 +102,7 @@ def _request(asked: Asked, late: Sequence[Behind]) -> dg.RunRequest:
         run_key=asked.run_key,
         tags={
             "netflix/source": ", ".join(dict.fromkeys(each.dataset.source for each in late)),
-            "netflix/behind": ", ".join(asked.state),
+            "netflix/behind": ", ".join(each.dataset.id for each in late),
             "netflix/attempt": str(asked.attempt),
         },
     )
@@ -121,7 +126,7 @@ def standing(source: Source, store: ListedStore, instance: dg.DagsterInstance) -
         for dataset in source.datasets
         if not dataset.optional and not listings[dataset.id].objects and not _has_arrived(instance, dataset)
     ]
-    return Standing(late, awaited)
+    return Standing({name: listing.fingerprint for name, listing in listings.items()}, late, awaited)
 
 
 def _has_arrived(instance: dg.DagsterInstance, dataset: Dataset) -> bool:

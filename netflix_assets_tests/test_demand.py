@@ -22,7 +22,7 @@ def parked() -> Asked:
         assert (decision.reason, decision.asked.attempt, decision.asked.count) == ("", attempt, 8)
         asked = decision.asked
     decision = ask(asked, now=now + 1e6)
-    assert decision.reason.startswith("parked: 3 runs failed for this state of shop/things. It is asked for again when")
+    assert decision.reason.startswith("parked: 3 runs failed for this state of the bucket. It is asked for again when")
     assert json.loads(decision.asked.to_cursor())["parked"] is True
     return decision.asked
 
