@@ -29,8 +29,6 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_REFUSED = 3
 
-PUBLISHED = "published/marts"  # the asset whose materialization shows consumers what was built
-
 _PIPE_WIDTH = 200  # characters a line where the output is no terminal: nothing is folded at 80
 
 # No markup: what is printed are file names and values that may look like it.
@@ -419,6 +417,7 @@ def _run(settings: Settings, select: str | None, full_refresh: bool) -> int:
     with err.status("loading the definitions") as status:
         from netflix_assets.definitions import build_defs
         from netflix_assets.instance import SelectionError, run_graph
+        from netflix_assets.publish import PUBLISHED_KEY
 
         defs = build_defs(settings)
         status.update("starting")
@@ -445,7 +444,7 @@ def _run(settings: Settings, select: str | None, full_refresh: bool) -> int:
         f"{len(set(outcome.materialized))} assets built, {outcome.passed_checks} checks passed, "
         f"{len(outcome.warned_checks)} warned, {len(outcome.failed_checks)} failed"
     )
-    if select is None or PUBLISHED in outcome.materialized:
+    if select is None or PUBLISHED_KEY.to_user_string() in outcome.materialized:
         _print_published(settings)
     if not outcome.success:
         return EXIT_FAILED
@@ -557,18 +556,8 @@ def _print_answers(settings: Settings) -> None:
 def _table(*names: str, title: str | None = None) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     numeric = {
-        "objects",
-        "versions",
-        "rows",
-        "rejected",
-        "refused",
-        "load",
-        "record",
-        "line",
-        "ratings",
-        "average",
-        "titles",
-    }
+        "objects", "versions", "rows", "rejected", "refused", "load", "record", "line", "ratings", "average", "titles",
+    }  # fmt: skip
     for name in names:
         table.add_column(name, justify="right" if name in numeric else "left", overflow="fold")
     return table

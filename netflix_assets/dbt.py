@@ -119,7 +119,7 @@ def _dbt_build(part: Part, manifest: Manifest, settings: Settings, project: DbtP
         context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: WarehouseResource, config: DbtConfig
     ) -> Iterator[Any]:
         run_id = context.run.run_id
-        target_path = settings.home / "dbt" / "runs" / run_id / part
+        target_path = settings.dbt_runs_folder / run_id / part
         with one_build_at_a_time(settings):
             inputs = _prepare_tables(settings, warehouse, run_id)
             events, failure = _invoke(context, dbt, config, settings, target_path)
@@ -131,7 +131,8 @@ def _dbt_build(part: Part, manifest: Manifest, settings: Settings, project: DbtP
             yield _with_figures(event, context, seen, settings)
         if failure is not None and results is not None:
             # Not dbt's own error: that is all that dbt has printed, with values that may not be shown.
-            raise dg.Failure(f"{len(results.failed)} failed or were skipped, first {results.problem}") from None
+            first = f"{len(results.failed)} failed or were skipped, first {results.problem}"
+            raise dg.Failure(f"{first}; all of it: {target_path}/dbt.log") from None
         if failure is not None:
             raise failure
 

@@ -17,7 +17,7 @@ from netflix_assets.warehouse.builds import CheckRun, NodeRun, Part
 # The tag of models that describe the build itself: they are built by a second invocation, when it has been recorded.
 OBSERVATION = "observation"
 
-_FOLDERS = {"seed": "seeds", "snapshot": "snapshots"}
+_FOLDERS = {"seed": "seeds", "snapshot": "snapshots", "source": "source", "exposure": "exposure"}
 _BUILT = ("model", "seed", "snapshot")
 _FAILED = frozenset({"error", "fail", "runtime error", "partial success"})
 _MESSAGE_CHARACTERS = 500
@@ -65,8 +65,8 @@ class Finding:
 
 
 def layer_of(node: Mapping[str, Any]) -> str:
-    """The layer of a model, seed or snapshot: the folder that it stands in."""
-    return str(_FOLDERS.get(node["resource_type"], node["fqn"][1]))
+    """The layer of a node: the folder that a model, seed or snapshot stands in, the kind of anything else."""
+    return str(_FOLDERS.get(node["resource_type"]) or node["fqn"][1])
 
 
 def part_of(unique_id: str, manifest: Manifest) -> Part:

@@ -10,11 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-Manifest = Mapping[str, Any]
+from netflix_assets.dbt_results import Manifest, layer_of
 
 LAYERS = ("source", "staging", "intermediate", "core", "snapshots", "seeds", "marts", "exposure")
 
-_FOLDERS = {"seed": "seeds", "snapshot": "snapshots", "source": "source", "exposure": "exposure"}
 _ROW, _HEAD, _TABLE, _COLUMN_GAP, _TABLE_GAP = 18, 26, 270, 170, 26
 _BOX, _BOX_HEIGHT, _BOX_STEP, _BOX_GAP = 208, 20, 26, 66
 _SWEEPS = 12
@@ -57,11 +56,6 @@ class Lineage:
     names: dict[str, str] = field(default_factory=dict)
     layers: dict[str, str] = field(default_factory=dict)
     parents: dict[str, list[str]] = field(default_factory=dict)
-
-
-def layer_of(node: Mapping[str, Any]) -> str:
-    """The layer of a node: the folder of a model, the kind of anything else."""
-    return str(_FOLDERS.get(node["resource_type"]) or node["fqn"][1])
 
 
 # ------------------------------------------------------------------------------------------ tables and keys
@@ -128,11 +122,9 @@ def er_mermaid(manifest: Manifest, layer: str = "core") -> str:
     for table in tables(manifest, layer):
         lines.append(f"    {table.name} {{")
         for name, kind in table.columns.items():
-            marks = [
-                mark for mark, is_it in (("PK", name in table.key), ("FK", (table.name, name) in foreign)) if is_it
-            ]
+            marks = ", ".join(_marks(table, name, foreign))
             # Mermaid's types know no commas.
-            lines.append(f"        {kind.replace(',', '_') or 'unknown'} {name} {', '.join(marks)}".rstrip())
+            lines.append(f"        {kind.replace(',', '_') or 'unknown'} {name} {marks}".rstrip())
         lines.append("    }")
     lines += [f"    {each.parent} ||--o{{ {each.child} : {each.column}" for each in relationships(manifest, layer)]
     return "\n".join(lines) + "\n"

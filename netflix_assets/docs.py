@@ -18,6 +18,7 @@ from dagster_dbt import DbtProject
 
 from netflix_assets import diagrams
 from netflix_assets.dbt_project import dbt_resource, exported, one_build_at_a_time
+from netflix_assets.dbt_results import layer_of
 from netflix_assets.settings import Settings, current_settings
 
 _LAYERS = {
@@ -90,7 +91,7 @@ def _layer(manifest: Mapping[str, Any], layer: str, said: str) -> Iterator[str]:
     yield f'<h2 id="{layer}">{layer.capitalize()}</h2><p>{said}</p>'
     nodes = [node for node in manifest["nodes"].values() if node["resource_type"] in ("model", "seed", "snapshot")]
     for node in sorted(nodes, key=lambda node: str(node["name"])):
-        if diagrams.layer_of(node) == layer:
+        if layer_of(node) == layer:
             yield from _model(node)
 
 

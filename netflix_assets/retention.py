@@ -99,7 +99,7 @@ def _remove_ticks(instance: dg.DagsterInstance, before: datetime) -> None:
 def _remove_dbt_folders(settings: Settings, before: datetime) -> int:
     old = [
         folder
-        for folder in (settings.home / "dbt" / "runs").glob("*")
+        for folder in settings.dbt_runs_folder.glob("*")
         if datetime.fromtimestamp(folder.stat().st_mtime, UTC) < before
     ]
     for folder in old:

@@ -140,6 +140,11 @@ class Settings(BaseSettings):
         return self.home / "warehouse.duckdb"
 
     @property
+    def dbt_runs_folder(self) -> Path:
+        """What dbt leaves of each run: its log, its results and the queries as they were sent."""
+        return self.home / "dbt" / "runs"
+
+    @property
     def published_folder(self) -> Path:
         """What is published from the embedded warehouse; ``current`` in it is the link that consumers follow."""
         return self.home / "published"

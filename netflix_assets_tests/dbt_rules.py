@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from netflix_assets.contract import all_datasets, load_sources
+from netflix_assets.dbt_results import layer_of
 
 Node = Mapping[str, Any]
 Fault = tuple[str, str]  # node, what is wrong with it
@@ -50,7 +51,7 @@ class Project:
                 yield node
 
     def models(self, *layers: str) -> Iterator[Node]:
-        return (node for node in self.built() if layer(node) in layers)
+        return (node for node in self.built() if layer_of(node) in layers)
 
     def tests(self, node: Node) -> list[Node]:
         return [
@@ -78,11 +79,6 @@ class Project:
 
 
 Rule = Callable[[Project], Iterator[Fault]]
-
-
-def layer(node: Node) -> str:
-    folders = {"seed": "seeds", "snapshot": "snapshots", "source": "source"}
-    return folders.get(node["resource_type"]) or node["fqn"][1]
 
 
 def kind(test: Node) -> str:
@@ -157,10 +153,10 @@ def single_keys_are_not_null(project: Project) -> Iterator[Fault]:
 def layers_read_only_what_they_may(project: Project) -> Iterator[Fault]:
     for node in project.built():
         for parent in project.parents(node):
-            if parent["name"] == LEDGER and layer(node) in ("staging", "core", "intermediate"):
+            if parent["name"] == LEDGER and layer_of(node) in ("staging", "core", "intermediate"):
                 continue
-            if layer(parent) not in PARENTS[layer(node)]:
-                yield node["name"], f"stands in {layer(node)} and reads {parent['name']} of {layer(parent)}"
+            if layer_of(parent) not in PARENTS[layer_of(node)]:
+                yield node["name"], f"stands in {layer_of(node)} and reads {parent['name']} of {layer_of(parent)}"
 
 
 def what_reads_an_observation_is_one(project: Project) -> Iterator[Fault]:
@@ -220,7 +216,7 @@ def every_mart_is_shown_somewhere(project: Project) -> Iterator[Fault]:
     for exposure in project.manifest["exposures"].values():
         for parent in project.parents(exposure):
             shown.add(parent["unique_id"])
-            if layer(parent) != "marts":
+            if layer_of(parent) != "marts":
                 yield exposure["name"], f"reads {parent['name']}, which is no mart"
     for node in project.models("marts"):
         if node["unique_id"] not in shown:

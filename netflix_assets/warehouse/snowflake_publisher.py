@@ -29,7 +29,6 @@ from netflix_assets.warehouse.publishing import (
     objects_query,
     row_counts,
 )
-from netflix_assets.warehouse.relations import ddl
 from netflix_assets.warehouse.snowflake import SnowflakeWarehouse
 
 # In each published schema: one row, and a row for each object version that the set was made from.
@@ -91,8 +90,8 @@ class SnowflakePublisher(Publisher):
         )
 
     def _make_own(self, schema: str, table: str) -> None:
-        statement = ddl(f"{self._shadow(schema)}.{table}", _OWN_TABLES[table])
-        self._warehouse.execute(statement.replace("create table if not exists", "create or replace transient table", 1))
+        columns = ", ".join(f"{name} {kind}" for name, kind in _OWN_TABLES[table].items())
+        self._warehouse.execute(f"create or replace transient table {self._shadow(schema)}.{table} ({columns})")
 
     def _clone(self, mart: Mart) -> None:
         """A clone costs no copying. Of a dynamic table it would be another dynamic table, which refreshes itself.

@@ -277,7 +277,7 @@ class Session:
                     self._duck.execute(f'create table "{database}"."{schema}"."{name}" as select * from _swapped')
                     self._duck.unregister("_swapped")
             self._duck.commit()
-        except BaseException:
+        except BaseException:  # whatever it was: a half swap must not stay open in the session
             self._duck.rollback()
             raise
         finally:

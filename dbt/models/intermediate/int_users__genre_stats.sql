@@ -29,7 +29,7 @@ genre_of_movie as (
     select
         movie_genres.movie_id,
         genres.genre_number,
-        cast(floor(movie_genres.weight * 1000000 + 0.5) as bigint) as weight_micro
+        {{ millionths('movie_genres.weight') }} as weight_micro
     from movie_genres
     inner join genres
         on movie_genres.genre_key = genres.genre_key

@@ -19,7 +19,7 @@ supply as (
     select
         genre_key,
         count(*) as n_movies,
-        cast(sum(cast(floor(weight * 1000000 + 0.5) as bigint)) as bigint) as weight_micro
+        cast(sum({{ millionths('weight') }}) as bigint) as weight_micro
     from movie_genres
     group by genre_key
 

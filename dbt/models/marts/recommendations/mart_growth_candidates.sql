@@ -65,7 +65,7 @@ weighted as (
         movie_genres.genre_key,
         movie_genres.genre,
         cast(floor(cast(movies.release_year as double) / 10) as integer) * 10 as decade,
-        cast(floor(movie_genres.weight * 1000000 + 0.5) as bigint) as weight,
+        {{ millionths('movie_genres.weight') }} as weight,
         coalesce(demand_by_movie.n_this_year, 0) as n_this_year,
         coalesce(demand_by_movie.n_last_year, 0) as n_last_year,
         coalesce(stats.n_ratings, 0) as n_ratings,

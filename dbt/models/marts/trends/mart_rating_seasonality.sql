@@ -96,7 +96,7 @@ by_ratio as (
     select
         month_number,
         count(*) as n_years,
-        cast(floor(median(ratio) * 1000000 + 0.5) as bigint) as index_in_millionths,
+        {{ millionths('median(ratio)') }} as index_in_millionths,
         min(ratio) as least_index,
         max(ratio) as greatest_index
     from ratios
