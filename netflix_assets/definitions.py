@@ -28,7 +28,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
             *builds.values(),
             published_marts(settings, builds.values()),
         ],
-        asset_checks=[bucket_checks(sources, raw_keys)],
+        asset_checks=[bucket_checks(sources, raw_keys, settings)],
         jobs=JOBS,
         sensors=landing_sensors(sources),
         resources={

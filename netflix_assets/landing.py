@@ -9,11 +9,13 @@ from datetime import timedelta
 
 import dagster as dg
 
+from netflix_assets.attempts import tried_again
 from netflix_assets.contract import Dataset, Source, all_datasets
 from netflix_assets.ingest.level import LevelReport
 from netflix_assets.ingest.objects import objects_of
 from netflix_assets.ingest.plan import Plan, plan_loads
 from netflix_assets.resources import LandingBucket, WarehouseResource
+from netflix_assets.settings import Settings
 from netflix_assets.warehouse.ledger import Load
 
 # More new objects than this in one run become lines of one event instead of an event each.
@@ -105,7 +107,9 @@ def objects_table(loads: Sequence[Load]) -> dg.TableMetadataValue:
     )
 
 
-def bucket_checks(sources: Sequence[Source], raw_key_of: dict[str, dg.AssetKey]) -> dg.AssetChecksDefinition:
+def bucket_checks(
+    sources: Sequence[Source], raw_key_of: dict[str, dg.AssetKey], settings: Settings
+) -> dg.AssetChecksDefinition:
     """Bucket against ledger, for every dataset: refused, deleted and not yet loaded objects warn, they never block.
 
     ``raw_key_of``: dataset id -> raw asset key, so that the comparison comes after the load in one run.
@@ -127,7 +131,11 @@ def bucket_checks(sources: Sequence[Source], raw_key_of: dict[str, dg.AssetKey])
     ) -> Iterator[dg.AssetCheckResult]:
         wanted = {key.asset_key for key in context.selected_asset_check_keys}
         run_id = context.run.run_id
-        with bucket.open() as store, warehouse.open(run_id=run_id, asset=BUCKET_CHECK) as connection:
+        with (
+            tried_again(context, settings),
+            bucket.open() as store,
+            warehouse.open(run_id=run_id, asset=BUCKET_CHECK) as connection,
+        ):
             for dataset in datasets.values():
                 if landing_key(dataset) in wanted:
                     connection.prepare(dataset)

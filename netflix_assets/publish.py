@@ -11,9 +11,11 @@ from typing import Any
 
 import dagster as dg
 
+from netflix_assets.attempts import tried_again
 from netflix_assets.dbt_project import one_build_at_a_time
 from netflix_assets.resources import WarehouseResource
 from netflix_assets.settings import Settings
+from netflix_assets.warehouse.base import HeldError
 from netflix_assets.warehouse.builds import NotServableError
 from netflix_assets.warehouse.publishing import (
     SCHEMAS,
@@ -54,11 +56,14 @@ def published_marts(settings: Settings, builds: Iterable[dg.AssetsDefinition]) -
         started = time.monotonic()
         asset = PUBLISHED_KEY.to_user_string()
         with (
+            tried_again(context, settings),
             one_build_at_a_time(settings),  # nothing is built while its tables are copied
             warehouse.publisher(run_id=context.run.run_id, asset=asset) as publisher,
         ):
             try:
                 outcome = publisher.publish(marts)
+            except HeldError:
+                raise
             except (NotServableError, PublishingError) as error:
                 raise dg.Failure(str(error), allow_retries=False) from error
         publication = outcome.publication

@@ -102,6 +102,8 @@ class Settings(BaseSettings):
     aws_profile: str | None = None
     settle_seconds: float = Field(default=2.0, ge=0)
     warehouse_wait_seconds: float = Field(default=60.0, ge=0)
+    step_retries: int = Field(default=3, ge=0)
+    step_retry_delay_seconds: float = Field(default=1.0, ge=0)
     schema_prefix: str = Field(default="", pattern=r"^([a-z][a-z0-9_]*_)?$")
     snowflake: SnowflakeSettings = Field(default_factory=SnowflakeSettings)
 
