@@ -5,12 +5,12 @@ landing asset, so the asset's history is the dataset's history of drops. Does no
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
 
 import dagster as dg
 
 from netflix_assets.attempts import tried_again
 from netflix_assets.contract import Dataset, Source, all_datasets
+from netflix_assets.freshness import freshness_policy
 from netflix_assets.ingest.level import LevelReport
 from netflix_assets.ingest.objects import objects_of
 from netflix_assets.ingest.plan import Plan, plan_loads
@@ -29,14 +29,6 @@ def landing_key(dataset: Dataset) -> dg.AssetKey:
     return dg.AssetKey(["s3", dataset.source, dataset.name])
 
 
-def freshness_policy(dataset: Dataset) -> dg.FreshnessPolicy:
-    """How long the dataset may go without anything new, by its contract."""
-    return dg.FreshnessPolicy.time_window(
-        fail_window=timedelta(days=dataset.freshness.fail_after_days),
-        warn_window=timedelta(days=dataset.freshness.warn_after_days),
-    )
-
-
 def landing_assets(sources: Sequence[Source]) -> list[dg.AssetSpec]:
     """One external asset per dataset."""
     return [
@@ -46,7 +38,7 @@ def landing_assets(sources: Sequence[Source]) -> list[dg.AssetSpec]:
             description=f"{dataset.description} Files: `{dataset.key_prefix}*.csv`, also gzipped.",
             owners=list(dataset.owners),
             kinds={"s3", "csv"},
-            freshness_policy=freshness_policy(dataset),
+            freshness_policy=freshness_policy(dataset.freshness),
             metadata={"mode": dataset.mode, "optional": dataset.optional},
         )
         for dataset in all_datasets(sources)

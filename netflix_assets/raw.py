@@ -11,12 +11,13 @@ import dagster as dg
 
 from netflix_assets.attempts import tried_again
 from netflix_assets.contract import Dataset, Source, all_datasets
+from netflix_assets.freshness import freshness_policy
 from netflix_assets.ingest.anomaly import MIN_HISTORY
 from netflix_assets.ingest.history import Comparison, compare_with_history
 from netflix_assets.ingest.level import LevelReport, bring_level
 from netflix_assets.ingest.objects import fingerprint
 from netflix_assets.ingest.retries import BucketError
-from netflix_assets.landing import MAX_EVENTS, arrivals, freshness_policy, landing_key, objects_table
+from netflix_assets.landing import MAX_EVENTS, arrivals, landing_key, objects_table
 from netflix_assets.resources import LandingBucket, WarehouseResource
 from netflix_assets.settings import Settings
 from netflix_assets.warehouse.ledger import Counts
@@ -50,7 +51,7 @@ def _raw_asset(dataset: Dataset, settings: Settings) -> dg.AssetsDefinition:
         f"`{dataset.table}_current` has the rows that count now.",
         owners=list(dataset.owners),
         kinds={settings.warehouse_kind},
-        freshness_policy=freshness_policy(dataset),
+        freshness_policy=freshness_policy(dataset.freshness),
         check_specs=_check_specs(dataset),
         metadata={
             "dagster/column_schema": _column_schema(dataset),
