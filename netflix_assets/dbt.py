@@ -158,7 +158,7 @@ def _dbt_build(part: Part, manifest: Manifest, settings: Settings, project: DbtP
                     yield _with_figures(event, context, seen, settings)
             if failure is not None and may_pass:
                 said = results.problem if results else None
-                raise PassingError(said or f"dbt could not begin: {failure}") from failure
+                raise PassingError(said or str(failure).strip().splitlines()[-1]) from failure
             if failure is not None:
                 raise failure
 
