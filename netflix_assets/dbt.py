@@ -23,11 +23,24 @@ from dagster_dbt import (
     DbtProject,
     dbt_assets,
 )
+from dagster_dbt.asset_utils import get_manifest_and_translator_from_dbt_assets
 from dagster_dbt.errors import DagsterDbtCliRuntimeError
 
-from netflix_assets.contract import Showable, all_datasets, showable
+from netflix_assets.attempts import PassingError, has_more, tried_again
+from netflix_assets.contract import Dataset, Showable, all_datasets, showable
 from netflix_assets.dbt_project import exported, one_build_at_a_time
-from netflix_assets.dbt_results import OBSERVATION, Finding, Manifest, Results, layer_of, part_of, read_results
+from netflix_assets.dbt_results import (
+    OBSERVATION,
+    Finding,
+    Manifest,
+    Results,
+    layer_of,
+    part_of,
+    read_results,
+    selection_of_rest,
+)
+from netflix_assets.failures import Failure, kind_of_text
+from netflix_assets.freshness import freshness_policy, sources_of, strictest
 from netflix_assets.resources import WarehouseResource
 from netflix_assets.settings import Settings
 from netflix_assets.warehouse.base import Warehouse
@@ -66,9 +79,10 @@ class DbtConfig(dg.Config):
 
 
 class Translator(DagsterDbtTranslator):
-    """dbt nodes as Dagster knows them: key and group by layer, owner from ``meta``."""
+    """dbt nodes as Dagster knows them: key and group by layer, owner from ``meta``, freshness of marts by contract."""
 
-    def __init__(self) -> None:
+    def __init__(self, datasets: Sequence[Dataset]) -> None:
+        self._datasets = datasets
         super().__init__(DagsterDbtTranslatorSettings(enable_code_references=False))
 
     def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None) -> dg.AssetSpec:
@@ -83,6 +97,11 @@ class Translator(DagsterDbtTranslator):
             key=dg.AssetKey([layer, node["name"]]),
             group_name=_OPERATIONS if OBSERVATION in node["tags"] else meta.get("group", layer),
             owners=[meta["owner"]] if "owner" in meta else [],
+            freshness_policy=(
+                freshness_policy(strictest(sources_of(unique_id, manifest, self._datasets)))
+                if layer == "marts"
+                else None
+            ),
         )
 
 
@@ -119,22 +138,26 @@ def _dbt_build(part: Part, manifest: Manifest, settings: Settings, project: DbtP
         context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: WarehouseResource, config: DbtConfig
     ) -> Iterator[Any]:
         run_id = context.run.run_id
-        target_path = settings.dbt_runs_folder / run_id / part
-        with one_build_at_a_time(settings):
-            inputs = _prepare_tables(settings, warehouse, run_id)
-            events, failure = _invoke(context, dbt, config, settings, target_path)
-            relations = {_relation(_asset_key(event, context), settings) for event in events if _is_built(event)}
-            with warehouse.open("builder", run_id=run_id, asset="dbt") as connection:
-                results = read_results(target_path, part, showable(settings.sources()))
-                seen = _record(results, part, run_id, inputs, relations, connection, settings)
-        for event in events:
-            yield _with_figures(event, context, seen, settings)
-        if failure is not None and results is not None:
-            # Not dbt's own error: that is all that dbt has printed, with values that may not be shown.
-            first = f"{len(results.failed)} failed or were skipped, first {results.problem}"
-            raise dg.Failure(f"{first}; all of it: {target_path}/dbt.log") from None
-        if failure is not None:
-            raise failure
+        runs = settings.dbt_runs_folder / run_id
+        folders = [runs / (f"{part}-retry-{number}" if number else part) for number in range(context.retry_number + 1)]
+        with tried_again(context, settings):
+            with one_build_at_a_time(settings):
+                inputs = _prepare_tables(settings, warehouse, run_id)
+                earlier = _standing(folders[:-1], part, run_id, inputs, warehouse, settings)
+                events, failure = _invoke(context, dbt, config, settings, folders[-1], earlier)
+                relations = {_relation(_asset_key(event, context), settings) for event in events if _is_built(event)}
+                results = read_results(folders[-1], part, showable(settings.sources()))
+                with warehouse.open("builder", run_id=run_id, asset="dbt") as connection:
+                    before = earlier.results if earlier else None
+                    seen = _record(results, before, part, run_id, inputs, relations, connection, settings)
+            may_pass = failure is not None and _may_pass(results, failure)
+            # What is built again is told when it has been; Dagster keeps what was told before a step failed.
+            untold = results.to_run_again if results and may_pass and has_more(context, settings) else ()
+            for event in events:
+                if _node_of(event) not in untold:
+                    yield _with_figures(event, context, seen, settings)
+            if failure is not None:
+                raise _error(results, failure, folders[-1], may_pass) from None
 
     select, exclude = _SELECTED[part]
     with _selected(part, manifest):
@@ -143,7 +166,7 @@ def _dbt_build(part: Part, manifest: Manifest, settings: Settings, project: DbtP
             select=select,
             exclude=exclude,
             project=project,
-            dagster_dbt_translator=Translator(),
+            dagster_dbt_translator=Translator(all_datasets(settings.sources())),
             name=f"dbt_{part}",
         )(build)
 
@@ -183,14 +206,94 @@ def _prepare_tables(settings: Settings, warehouse: WarehouseResource, run_id: st
     return inputs
 
 
+@dataclass(frozen=True)
+class _Earlier:
+    """What the attempts before this one have come to; the last of them left its results in ``folder``."""
+
+    results: Results
+    last: Results
+    folder: Path
+
+
+def _standing(
+    folders: Sequence[Path],
+    part: Part,
+    run_id: str,
+    inputs: Mapping[str, int],
+    warehouse: WarehouseResource,
+    settings: Settings,
+) -> _Earlier | None:
+    """What earlier attempts of this step have built, if it still stands; None when all of it must be built (again).
+
+    It does not stand when anything else has been built since, by whomever, when dbt ended without results, or when the
+    raw tables have changed: half of the marts would be made of other rows than the other half.
+    """
+    shown = showable(settings.sources())
+    found = {
+        results.invocation_id: (results, folder) for folder in folders if (results := read_results(folder, part, shown))
+    }
+    if not found:
+        return None
+    with warehouse.open("builder", run_id=run_id, asset="dbt") as connection:
+        standing = [build for build in Builds(connection, settings.schema_prefix).all() if build.may_touch(part)]
+        builds = {build.invocation_id: build for build in standing}
+        begun = build = standing[-1]
+        if build.invocation_id not in found or build.finished_at is None or build.inputs != inputs:
+            return None
+        last, folder = found[build.invocation_id]
+        together = last
+        while begun.retry_of is not None:
+            begun = builds[begun.retry_of]
+            together = together.after(found[begun.invocation_id][0])
+        return None if connection.has_removed_since(begun.started_at) else _Earlier(together, last, folder)
+
+
+def _may_pass(results: Results | None, failure: DagsterDbtCliRuntimeError) -> bool:
+    """Whether everything that failed by itself may pass: what is broken for good makes another attempt useless."""
+    causes = results.causes if results else []
+    if any(each.status == "fail" for each in causes):  # a test that found something
+        return False
+    texts = [each.message or "" for each in causes] or [str(failure)]
+    return all(kind_of_text(text) is Failure.PASSING for text in texts)
+
+
+def _error(results: Results | None, failure: DagsterDbtCliRuntimeError, folder: Path, may_pass: bool) -> Exception:
+    """The step's error. dbt's own, all that it has printed, would show values that may not be shown."""
+    said = str(failure)
+    if results:
+        said = f"{len(results.failed)} failed or were skipped, first {results.problem}; all of it: {folder}/dbt.log"
+    return PassingError(said) if may_pass else dg.Failure(said)
+
+
 def _invoke(
-    context: dg.AssetExecutionContext, dbt: DbtCliResource, config: DbtConfig, settings: Settings, target_path: Path
+    context: dg.AssetExecutionContext,
+    dbt: DbtCliResource,
+    config: DbtConfig,
+    settings: Settings,
+    target_path: Path,
+    earlier: _Earlier | None,
 ) -> tuple[list[Any], DagsterDbtCliRuntimeError | None]:
-    """Call dbt. Returns what dagster-dbt makes of its results, and the error if there was one."""
+    """Call dbt, for all that the step is to build or for what earlier attempts have left.
+
+    Returns what dagster-dbt makes of its results, and the error if there was one.
+    """
     arguments = ["build", *(["--full-refresh"] if config.full_refresh else [])]
     events: list[Any] = []
     with exported(settings, context.run.run_id):
-        invocation = dbt.cli(arguments, context=context, target_path=target_path)
+        if earlier is None:
+            invocation = dbt.cli(arguments, context=context, target_path=target_path)
+        else:
+            rest = earlier.last.to_run_again
+            context.log.info(f"{len(rest)} nodes and tests are left of the attempt before: {', '.join(sorted(rest))}")
+            # With a context dagster-dbt would add the selection of the whole step.
+            manifest, translator, _ = get_manifest_and_translator_from_dbt_assets([context.assets_def])
+            invocation = dbt.cli(
+                [*arguments, *selection_of_rest(earlier.last, earlier.folder)],
+                manifest=manifest,
+                dagster_dbt_translator=translator,
+                target_path=target_path,
+            )
+            invocation.context = context
     try:
         for event in invocation.stream():
             events.append(event)
@@ -211,6 +314,7 @@ class _Seen:
 
 def _record(
     results: Results | None,
+    earlier: Results | None,
     part: Part,
     run_id: str,
     inputs: Mapping[str, int],
@@ -226,6 +330,7 @@ def _record(
     seen = connection.describe(list(relations))
     if results is None:
         return _Seen(seen, {})
+    together = results.after(earlier) if earlier else results
     shown = showable(settings.sources())
     findings = {finding.test_id: _sample(finding, shown, connection) for finding in results.findings}
     build = Build(
@@ -235,13 +340,14 @@ def _record(
         started_at=results.started_at,
         part=part,
         finished_at=datetime.now(UTC),
-        is_whole=not results.missing,
-        has_passed=not results.failed,
-        node_count=len(results.nodes),
-        test_count=len(results.tests),
-        failed_count=len(results.failed),
-        problem=results.problem,
+        is_whole=not together.missing,
+        has_passed=not together.failed,
+        node_count=len(together.nodes),
+        test_count=len(together.tests),
+        failed_count=len(together.failed),
+        problem=together.problem,
         inputs=inputs,
+        retry_of=earlier.invocation_id if earlier else None,
     )
     counted = [
         replace(node, row_count=found.row_count)
@@ -295,12 +401,13 @@ def _with_figures(event: Any, context: dg.AssetExecutionContext, seen: _Seen, se
     if _is_built(event):
         relation = seen.relations.get(_relation(_asset_key(event, context), settings))
         return event.with_metadata({**event.metadata, **_figures(relation)}) if relation else event
-    found = seen.findings.get(_test_of(event)) if isinstance(event, dg.AssetCheckResult) else None
+    found = seen.findings.get(_node_of(event)) if isinstance(event, dg.AssetCheckResult) else None
     return event.with_metadata({**event.metadata, "failing_rows": _table(found)}) if found else event
 
 
-def _test_of(check: dg.AssetCheckResult) -> str:
-    unique_id = (check.metadata or {}).get("unique_id")
+def _node_of(event: Any) -> str:
+    """dbt's id of the node or test that an event is about; dagster-dbt gives it with each."""
+    unique_id = (event.metadata or {}).get("unique_id")
     return str(unique_id.value) if isinstance(unique_id, dg.MetadataValue) else str(unique_id)
 
 

@@ -6,7 +6,7 @@ Pure functions over files and dictionaries. Does not belong here: how dbt is run
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,31 @@ class Results:
         every: list[NodeRun | CheckRun] = [*self.nodes, *self.tests]
         failures = [each for each in every if each.status in _FAILED]
         return failures + [each for each in every if each.status == "skipped"]
+
+    @property
+    def causes(self) -> list[NodeRun | CheckRun]:
+        """What failed by itself."""
+        return [each for each in self.failed if each.status in _FAILED]
+
+    @property
+    def to_run_again(self) -> frozenset[str]:
+        """What failed or was skipped, and each node with a failed test, with all its tests."""
+        spoilt = {test.node_id for test in self.tests if test.status in _FAILED}
+        return frozenset(
+            [node.node_id for node in self.nodes if node in self.failed or node.node_id in spoilt]
+            + [test.test_id for test in self.tests if test in self.failed or test.node_id in spoilt]
+        )
+
+    def after(self, earlier: "Results") -> "Results":
+        """What two invocations have come to together: of what ran again, the later result."""
+        again = {node.node_id for node in self.nodes} | {test.test_id for test in self.tests}
+        return replace(
+            self,
+            nodes=[*(node for node in earlier.nodes if node.node_id not in again), *self.nodes],
+            tests=[*(test for test in earlier.tests if test.test_id not in again), *self.tests],
+            missing=self.missing & earlier.missing,
+            findings=[*(found for found in earlier.findings if found.test_id not in again), *self.findings],
+        )
 
     @property
     def problem(self) -> str | None:
@@ -114,6 +139,23 @@ def read_results(folder: Path, part: Part, shown: Showable) -> Results | None:
             if result["failures"] and result["compiled_code"] and unique_id in manifest["nodes"]
         ],
     )
+
+
+def selection_of_rest(results: Results, folder: Path) -> list[str]:
+    """dbt's arguments that build exactly ``to_run_again`` of the results in a folder.
+
+    What failed or was skipped dbt finds there itself: named one by one, a few hundred tests would be too long a line.
+    """
+    failed = {each.node_id if isinstance(each, NodeRun) else each.test_id for each in results.failed}
+    names = sorted(_name_in(unique_id) for unique_id in results.to_run_again - failed)
+    found = [f"result:{status}" for status in sorted({each.status for each in results.failed})]
+    return ["--select", " ".join([*found, *names]), "--state", str(folder), "--indirect-selection", "empty"]
+
+
+def _name_in(unique_id: str) -> str:
+    # model.<project>.<name>, test.<project>.<name>.<digest>, unit_test.<project>.<model>.<name>
+    kind, _, name, *rest = unique_id.split(".")
+    return rest[0] if kind == "unit_test" else name
 
 
 def _node_runs(results: Mapping[str, Any], manifest: Manifest) -> Iterator[NodeRun]:

@@ -5,9 +5,10 @@ import dagster as dg
 from netflix_assets.contract import all_datasets
 from netflix_assets.dbt import dbt_builds, ops_tables
 from netflix_assets.dbt_project import dbt_project, dbt_resource
+from netflix_assets.freshness import freshness_checks
 from netflix_assets.jobs import asset_jobs
-from netflix_assets.landing import bucket_checks, landing_assets
-from netflix_assets.publish import published_marts
+from netflix_assets.landing import bucket_checks, landing_assets, landing_key
+from netflix_assets.publish import PUBLISHED_KEY, published_marts
 from netflix_assets.raw import raw_assets, raw_key
 from netflix_assets.resources import landing_bucket, warehouse
 from netflix_assets.retention import retention_job
@@ -20,8 +21,11 @@ def build_defs(settings: Settings) -> dg.Definitions:
     """The definitions for these settings; needs no network and no credentials."""
     sources = settings.sources()
     project = dbt_project(settings)
-    raw_keys = {dataset.id: raw_key(dataset) for dataset in all_datasets(sources)}
+    datasets = all_datasets(sources)
+    landing_keys = {dataset.id: landing_key(dataset) for dataset in datasets}
+    raw_keys = {dataset.id: raw_key(dataset) for dataset in datasets}
     builds = dbt_builds(settings, project)
+    built = [spec for each in builds.values() for spec in each.specs]
     return dg.Definitions(
         assets=[
             *landing_assets(sources),
@@ -30,7 +34,10 @@ def build_defs(settings: Settings) -> dg.Definitions:
             *builds.values(),
             published_marts(settings, builds.values()),
         ],
-        asset_checks=[bucket_checks(sources, raw_keys)],
+        asset_checks=[
+            bucket_checks(sources, raw_keys, settings),
+            *freshness_checks(datasets, landing_keys, raw_keys, built, PUBLISHED_KEY, settings),
+        ],
         jobs=[*asset_jobs(sources), retention_job(settings)],
         schedules=schedules(settings, sources),
         sensors=[landing_sensor(settings, sources)],

@@ -5,15 +5,18 @@ landing asset, so the asset's history is the dataset's history of drops. Does no
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import dagster as dg
 
+from netflix_assets.attempts import tried_again
 from netflix_assets.contract import Dataset, Source, all_datasets
+from netflix_assets.freshness import freshness_policy
 from netflix_assets.ingest.level import LevelReport
 from netflix_assets.ingest.objects import objects_of
 from netflix_assets.ingest.plan import Plan, plan_loads
 from netflix_assets.resources import LandingBucket, WarehouseResource
+from netflix_assets.settings import Settings
 from netflix_assets.warehouse.ledger import Load
 
 # More new objects than this in one run become lines of one event instead of an event each.
@@ -27,14 +30,6 @@ def landing_key(dataset: Dataset) -> dg.AssetKey:
     return dg.AssetKey(["s3", dataset.source, dataset.name])
 
 
-def freshness_policy(dataset: Dataset) -> dg.FreshnessPolicy:
-    """How long the dataset may go without anything new, by its contract."""
-    return dg.FreshnessPolicy.time_window(
-        fail_window=timedelta(days=dataset.freshness.fail_after_days),
-        warn_window=timedelta(days=dataset.freshness.warn_after_days),
-    )
-
-
 def landing_assets(sources: Sequence[Source]) -> list[dg.AssetSpec]:
     """One external asset per dataset."""
     return [
@@ -44,7 +39,7 @@ def landing_assets(sources: Sequence[Source]) -> list[dg.AssetSpec]:
             description=f"{dataset.description} Files: `{dataset.key_prefix}*.csv`, also gzipped.",
             owners=list(dataset.owners),
             kinds={"s3", "csv"},
-            freshness_policy=freshness_policy(dataset),
+            freshness_policy=freshness_policy(dataset.freshness),
             metadata={"mode": dataset.mode, "optional": dataset.optional},
         )
         for dataset in all_datasets(sources)
@@ -106,7 +101,9 @@ def objects_table(loads: Sequence[Load]) -> dg.TableMetadataValue:
     )
 
 
-def bucket_checks(sources: Sequence[Source], raw_key_of: dict[str, dg.AssetKey]) -> dg.AssetChecksDefinition:
+def bucket_checks(
+    sources: Sequence[Source], raw_key_of: dict[str, dg.AssetKey], settings: Settings
+) -> dg.AssetChecksDefinition:
     """Bucket against ledger, for every dataset: refused, deleted and not yet loaded objects warn, they never block.
 
     ``raw_key_of``: dataset id -> raw asset key, so that the comparison comes after the load in one run.
@@ -128,7 +125,11 @@ def bucket_checks(sources: Sequence[Source], raw_key_of: dict[str, dg.AssetKey])
     ) -> Iterator[dg.AssetCheckResult]:
         wanted = {key.asset_key for key in context.selected_asset_check_keys}
         run_id = context.run.run_id
-        with bucket.open() as store, warehouse.open(run_id=run_id, asset=BUCKET_CHECK) as connection:
+        with (
+            tried_again(context, settings),
+            bucket.open() as store,
+            warehouse.open(run_id=run_id, asset=BUCKET_CHECK) as connection,
+        ):
             for dataset in datasets.values():
                 if landing_key(dataset) in wanted:
                     connection.prepare(dataset)

@@ -11,9 +11,13 @@ from typing import Any
 
 import dagster as dg
 
+from netflix_assets.attempts import tried_again
+from netflix_assets.contract import all_datasets
 from netflix_assets.dbt_project import one_build_at_a_time
+from netflix_assets.freshness import freshness_policy, strictest
 from netflix_assets.resources import WarehouseResource
 from netflix_assets.settings import Settings
+from netflix_assets.warehouse.base import HeldError
 from netflix_assets.warehouse.builds import NotServableError
 from netflix_assets.warehouse.publishing import (
     SCHEMAS,
@@ -43,6 +47,7 @@ def published_marts(settings: Settings, builds: Iterable[dg.AssetsDefinition]) -
         kinds={settings.warehouse_kind, *(["parquet"] if settings.names is None else [])},
         owners=["team:audience-analytics"],
         description=_DESCRIPTION,
+        freshness_policy=freshness_policy(strictest(all_datasets(settings.sources()))),
         output_required=False,  # a branch has nothing to publish into
     )
     def published(
@@ -54,11 +59,14 @@ def published_marts(settings: Settings, builds: Iterable[dg.AssetsDefinition]) -
         started = time.monotonic()
         asset = PUBLISHED_KEY.to_user_string()
         with (
+            tried_again(context, settings),
             one_build_at_a_time(settings),  # nothing is built while its tables are copied
             warehouse.publisher(run_id=context.run.run_id, asset=asset) as publisher,
         ):
             try:
                 outcome = publisher.publish(marts)
+            except HeldError:
+                raise
             except (NotServableError, PublishingError) as error:
                 raise dg.Failure(str(error), allow_retries=False) from error
         publication = outcome.publication

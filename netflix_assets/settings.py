@@ -105,6 +105,8 @@ class Settings(BaseSettings):
     keep_runs_days: float = Field(default=90, gt=0)
     keep_ticks_days: float = Field(default=30, gt=0)
     keep_builds_days: float = Field(default=14, gt=0)
+    step_retries: int = Field(default=3, ge=0)
+    step_retry_delay_seconds: float = Field(default=1.0, ge=0)
     schema_prefix: str = Field(default="", pattern=r"^([a-z][a-z0-9_]*_)?$")
     snowflake: SnowflakeSettings = Field(default_factory=SnowflakeSettings)
 

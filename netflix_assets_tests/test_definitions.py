@@ -118,6 +118,7 @@ def test_the_blocking_checks_block(graph: Any) -> None:
             "rows_match_ledger": True,
             "no_rejected_rows": False,
             "no_anomaly": False,
+            "is_fresh": False,
         }
 
 
@@ -244,8 +245,9 @@ def test_one_contract_entry_adds_a_dataset_to_every_layer(tmp_path: Path, home: 
         "rows_match_ledger",
         "no_rejected_rows",
         "no_anomaly",
+        "is_fresh",
     }
-    assert {key.name for key in graph.get_check_keys_for_assets({landing})} == {"bucket_matches_ledger"}
+    assert {key.name for key in graph.get_check_keys_for_assets({landing})} == {"bucket_matches_ledger", "is_fresh"}
     assert raw in graph.get(dg.AssetKey(["ops", "loads"])).parent_keys
     for key in (landing, raw):
         assert graph.get(key).freshness_policy_or_from_metadata == dg.FreshnessPolicy.time_window(

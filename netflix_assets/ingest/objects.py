@@ -24,6 +24,7 @@ from netflix_assets.ingest.retries import (
     advice_for,
     cause_of,
     is_broken_answer,
+    may_pass,
     tries_of,
 )
 
@@ -141,7 +142,9 @@ class S3ObjectStore:
         """The bytes of exactly this version, block by block."""
         if self._unread_in_a_row >= UNREAD_IN_A_ROW:
             raise BucketError(
-                f"{self._place}: {listed.key} was not tried, since {UNREAD_IN_A_ROW} objects in a row could not be read"
+                f"{self._place}: {listed.key} was not tried, since {UNREAD_IN_A_ROW} objects in a row could not be "
+                "read",
+                may_pass=True,
             )
         started = time.monotonic()
         received = 0
@@ -201,7 +204,8 @@ class S3ObjectStore:
     def _error(self, what: str, error: Exception, tries: int, started: float) -> BucketError:
         cause = cause_of(error)
         effort = f" ({tries} tries in {time.monotonic() - started:.0f} s)" if tries > 1 else ""
-        return BucketError(f"{self._place}: {what} failed{effort}: {cause}. {advice_for(cause)}")
+        message = f"{self._place}: {what} failed{effort}: {cause}. {advice_for(cause)}"
+        return BucketError(message, may_pass=may_pass(cause))
 
 
 def objects_of(dataset: Dataset, store: ObjectStore) -> list[ObjectVersion]:

@@ -19,8 +19,13 @@ class BucketError(RuntimeError):
     """The bucket cannot be used; the message says which, what was tried how often, why it failed and what to do.
 
     It is made from the parts of an answer that are known to hold no secret and is raised without the error that it
-    stands for: S3 repeats access keys and session tokens in what it answers to wrong ones.
+    stands for: S3 repeats access keys and session tokens in what it answers to wrong ones. ``may_pass``: whether the
+    same call may succeed later (the server fails or is out of reach), or nobody but a person can help.
     """
+
+    def __init__(self, message: str, *, may_pass: bool = False) -> None:
+        super().__init__(message)
+        self.may_pass = may_pass
 
 
 @dataclass(frozen=True)
@@ -100,6 +105,9 @@ def cause_of(error: Exception) -> str:
     return re.sub(r"https?://\S+", "it", text.partition("\n")[0]).rpartition("error: ")[2][:300].rstrip(". ")
 
 
+_LATER = "try again later, nothing is lost"
+
+# The last two are causes that may pass by themselves.
 _ADVICE = {
     "NoSuchBucket|InvalidBucketName": "Is NETFLIX_BUCKET right?",
     "RequestTimeTooSkewed": "Is the clock of this machine right?",
@@ -108,11 +116,16 @@ _ADVICE = {
         "Are the credentials right, not expired and allowed to use the bucket? "
         "They come from NETFLIX_AWS_PROFILE, or from AWS_* and the rest of AWS' default chain"
     ),
-    "^429|^5": "The server is overloaded or failing: try again later, nothing is lost",
-    "": "Is NETFLIX_S3_ENDPOINT right, and does it answer? Try again later, nothing is lost",
+    "^429|^5": f"The server is overloaded or failing: {_LATER}",
+    "": f"Is NETFLIX_S3_ENDPOINT right, and does it answer? If so, {_LATER}",
 }
 
 
 def advice_for(cause: str) -> str:
     """What to do about it."""
     return next(advice for pattern, advice in _ADVICE.items() if re.search(pattern, cause))
+
+
+def may_pass(cause: str) -> bool:
+    """Whether the same call may succeed later: neither credentials nor names nor the clock are at fault."""
+    return advice_for(cause).endswith(_LATER)

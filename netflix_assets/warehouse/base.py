@@ -29,6 +29,10 @@ class WarehouseError(RuntimeError):
     """The warehouse cannot be used; the message says why and what to do."""
 
 
+class HeldError(WarehouseError):
+    """Another process holds the warehouse, or what is in it, and did not let go while it was waited for."""
+
+
 @dataclass(frozen=True)
 class StagedObject:
     """An object version and its gated local copy, ready to load.

@@ -24,7 +24,7 @@ BUILD_TABLES: Mapping[str, Mapping[str, str]] = {
         "invocation_id": "varchar", "run_id": "varchar", "schema_prefix": "varchar", "started_at": "timestamp",
         "part": "varchar", "finished_at": "timestamp", "is_whole": "boolean", "has_passed": "boolean",
         "node_count": "integer", "test_count": "integer", "failed_count": "integer", "problem": "varchar",
-        "inputs": "varchar",
+        "inputs": "varchar", "retry_of": "varchar",
     },
     "node_runs": {
         "invocation_id": "varchar", "run_id": "varchar", "schema_prefix": "varchar", "node_id": "varchar",
@@ -54,7 +54,8 @@ class Build:
     """One invocation of dbt. Times are UTC; ``part`` and ``finished_at`` are None until it has ended and was recorded.
 
     ``is_whole``: every node and test of its part had a result. ``problem``: the first failure, in one line. ``inputs``:
-    dataset -> the last load there was when it began.
+    dataset -> the last load there was when it began. ``retry_of``: the invocation whose failed nodes this one has built
+    again; ``is_whole``, ``has_passed``, the counts and ``problem`` are then those of all attempts together.
     """
 
     invocation_id: str
@@ -70,6 +71,11 @@ class Build:
     failed_count: int = 0
     problem: str | None = None
     inputs: Mapping[str, int] | None = None
+    retry_of: str | None = None
+
+    def may_touch(self, part: Part | None) -> bool:
+        """Whether it may have built, or changed the sources of, what belongs to a part; it may while nobody knows."""
+        return part != "models" or self.part != "observations"
 
 
 @dataclass(frozen=True)
@@ -150,6 +156,17 @@ class Builds:
             self._warehouse.execute("delete from ops.builds where invocation_id = ?", (build.invocation_id,))
             self._warehouse.insert_rows("builds", [{**_columns(build), "inputs": json.dumps(build.inputs)}])
 
+    def newest_runs(self) -> dict[tuple[str, str], datetime]:
+        """When each node, by (layer, name), was last built with success; nothing where nothing was ever recorded."""
+        if ("ops", "node_runs") not in self._warehouse.columns(("ops",)):
+            return {}
+        rows = self._warehouse.execute(
+            "select layer, name, max(started_at) from ops.node_runs where schema_prefix = ? and status = 'success' "
+            "group by layer, name",
+            (self._schema_prefix,),
+        )
+        return {(layer, name): at.replace(tzinfo=UTC) for layer, name, at in rows if at is not None}
+
     def all(self) -> list[Build]:
         """Every build into these schemas, oldest first."""
         columns = list(BUILD_TABLES["builds"])
@@ -162,14 +179,19 @@ class Builds:
     def servable(self) -> Build:
         """The build of all models that stands in the tables and has passed whole, observations included.
 
-        Raises: NotServableError when the last build is not such a one, whoever started it.
+        A build whose failed nodes were built again is judged by the attempt that did. Raises: NotServableError when
+        the last build is not such a one, whoever started it, or when another came between two attempts of it.
         """
         builds = self.all()
         last = next((at for at in reversed(range(len(builds))) if builds[at].part == "models"), None)
         if last is None:
             raise NotServableError(f"no build has been recorded yet. {_ADVICE}")
-        for build in builds[last:]:
-            fault = _fault(build)
+        retried = {build.retry_of for build in builds}
+        for at in range(last, len(builds)):
+            build = builds[at]
+            fault = _between_attempts(builds[: at + 1])
+            if build.invocation_id not in retried:
+                fault = fault or _fault(build)
             if fault:
                 raise NotServableError(f"{fault}. {_ADVICE}")
         for build in builds[:last]:  # of another machine, say: a lock keeps those of one home apart
@@ -194,6 +216,17 @@ def _fault(build: Build) -> str | None:
         return f"build {_named(build)} failed: {build.problem}"
     if not build.is_whole:
         return f"build {_named(build)} covered {build.node_count} nodes and {build.test_count} tests, not all"
+    return None
+
+
+def _between_attempts(builds: Sequence[Build]) -> str | None:
+    """What is wrong with the last build where another one came between its attempts: its tables are of two builds."""
+    build = builds[-1]
+    before = [each for each in builds[:-1] if each.may_touch(build.part)]
+    while build.retry_of is not None:
+        if not before or before[-1].invocation_id != build.retry_of:
+            return f"another build came between two attempts of build {_named(build)}"
+        build = before.pop()
     return None
 
 

@@ -16,7 +16,7 @@ import duckdb
 from filelock import FileLock
 
 from netflix_assets.contract import Dataset
-from netflix_assets.warehouse.base import StagedObject, Warehouse, WarehouseError
+from netflix_assets.warehouse.base import HeldError, StagedObject, Warehouse, WarehouseError
 from netflix_assets.warehouse.relations import is_wider
 from netflix_assets.warehouse.typing import Dialect, literal, typed_select
 
@@ -37,7 +37,7 @@ _HOLDER = re.compile(r"Conflicting lock is held in (?P<program>.+?) \(PID (?P<pi
 class DuckDBWarehouse(Warehouse):
     """A connection to the file; waits at most ``wait_seconds`` for another process to let go of it.
 
-    Raises: WarehouseError naming the process that holds the file.
+    Raises: HeldError naming the process that holds the file.
     """
 
     dialect = DIALECT
@@ -152,7 +152,7 @@ def _create(file: Path) -> None:
 def retry_while_held(file: Path, wait_seconds: float, attempt: Callable[[], T]) -> T:
     """What ``attempt`` to open the file gives; again and again while another process holds it.
 
-    Raises: WarehouseError naming that process when the time is over.
+    Raises: HeldError naming that process when the time is over.
     """
     deadline = time.monotonic() + wait_seconds
     while True:
@@ -163,7 +163,7 @@ def retry_while_held(file: Path, wait_seconds: float, attempt: Callable[[], T]) 
             if holder is None:
                 raise WarehouseError(f"{file}: {error}") from error
             if time.monotonic() >= deadline:
-                raise WarehouseError(
+                raise HeldError(
                     f"{file} is held by {_describe(holder)}; waited {wait_seconds:.0f} s. Close that program, or let "
                     "it finish, and try again"
                 ) from error

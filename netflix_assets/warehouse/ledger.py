@@ -168,6 +168,16 @@ class Ledger(ABC):
         """The last load of each dataset that has one."""
         return dict(self.execute("select dataset, max(load_id) from ops.loads group by dataset"))
 
+    def newest_loads(self) -> dict[str, datetime]:
+        """When the last load of each dataset that has one was committed."""
+        rows = self.execute("select dataset, max(loaded_at) from ops.loads group by dataset")
+        return {dataset: loaded_at.replace(tzinfo=UTC) for dataset, loaded_at in rows}
+
+    def has_removed_since(self, moment: datetime) -> bool:
+        """Whether rows have left a ``_current`` view since, because their object had left the bucket."""
+        naive = moment.astimezone(UTC).replace(tzinfo=None)
+        return bool(self.execute("select 1 from ops.loads where removed_at >= ? limit 1", (naive,)))
+
     def current_loads(self, dataset: Dataset) -> list[Load]:
         """The loads whose rows make up the dataset now."""
         return [load for load in self.loads(dataset) if load.is_current]

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any, Self
 
-from netflix_assets.warehouse.base import Warehouse, WarehouseError
+from netflix_assets.warehouse.base import HeldError, Warehouse, WarehouseError
 from netflix_assets.warehouse.builds import Build, Builds, NotServableError
 
 # The layers that consumers see. Each is a schema, of the same name in the warehouse and in what is published.
@@ -20,6 +20,10 @@ SCHEMAS = ("core", "marts")
 
 class PublishingError(WarehouseError):
     """The set could not be published, and what was published before stands; the message says why."""
+
+
+class PublishingHeldError(PublishingError, HeldError):
+    """Another process publishes at this moment."""
 
 
 @dataclass(frozen=True, order=True)

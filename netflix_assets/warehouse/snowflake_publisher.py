@@ -23,7 +23,7 @@ from netflix_assets.warehouse.publishing import (
     Publication,
     Published,
     Publisher,
-    PublishingError,
+    PublishingHeldError,
     candidate_of,
     objects_of,
     objects_query,
@@ -127,7 +127,7 @@ class SnowflakePublisher(Publisher):
             raise NotServableError("another build was made while its tables were copied; publish again")
         shadows = [f"{schema}_next" for schema in SCHEMAS]
         if {found.version for found in self._records(shadows).values()} != {publication.version}:
-            raise PublishingError("another process publishes at this moment; nothing was switched here")
+            raise PublishingHeldError("another process publishes at this moment; nothing was switched here")
 
     def _swap(self, schema: str) -> None:
         self._warehouse.execute(f"alter schema {self._serving}.{schema} swap with {self._shadow(schema)}")

@@ -118,6 +118,77 @@ def test_builds_that_went_on_together_are_not_servable(builds: Builds) -> None:
         builds.servable()
 
 
+FAILED = replace(
+    MODELS,
+    invocation_id="models-0",
+    started_at=NOON - timedelta(minutes=1),
+    finished_at=NOON - timedelta(seconds=1),
+    has_passed=False,
+    problem="core/x: reset",
+)
+RETRY = replace(MODELS, retry_of="models-0")
+FAILED_OBSERVATIONS = replace(
+    OBSERVATIONS,
+    invocation_id="obs-0",
+    started_at=NOON + timedelta(seconds=9),
+    has_passed=False,
+    problem="marts/x: reset",
+)
+STRANGER = replace(
+    MODELS,
+    invocation_id="stranger",
+    run_id="another-run",
+    started_at=NOON - timedelta(seconds=30),
+    finished_at=NOON - timedelta(seconds=1),
+)
+EARLY = replace(STRANGER, invocation_id="early", part="observations", started_at=NOON - timedelta(seconds=20))
+
+
+@pytest.mark.parametrize(
+    "done",
+    [
+        [FAILED, RETRY, OBSERVATIONS],
+        [STRANGER, replace(FAILED, started_at=NOON - timedelta(seconds=20)), RETRY, OBSERVATIONS],
+        [RETRY, FAILED, FAILED_OBSERVATIONS, replace(OBSERVATIONS, retry_of="obs-0")],
+        [FAILED, EARLY, RETRY, OBSERVATIONS],
+    ],
+)
+def test_a_build_that_was_tried_again_is_what_its_last_attempt_says(builds: Builds, done: list[Build]) -> None:
+    finish(builds, *done)
+    assert builds.servable() == RETRY
+
+
+@pytest.mark.parametrize(
+    ("done", "reason"),
+    [
+        ([FAILED, replace(RETRY, has_passed=False, problem="core/x: reset"), OBSERVATIONS], "failed: core/x: reset"),
+        ([FAILED, replace(RETRY, is_whole=False), OBSERVATIONS], "not all"),
+        ([FAILED, STRANGER, RETRY, OBSERVATIONS], "another build came between two attempts"),
+        ([RETRY, OBSERVATIONS], "another build came between two attempts"),
+        ([FAILED, EARLY, RETRY], "did not get to the models of the run itself"),
+        ([MODELS, FAILED_OBSERVATIONS, OBSERVATIONS], "failed: marts/x: reset"),
+        (
+            [
+                MODELS, FAILED_OBSERVATIONS,
+                replace(OBSERVATIONS, retry_of="obs-0", has_passed=False, problem="marts/y: reset"),
+            ],
+            "failed: marts/y: reset",
+        ),
+    ],
+)  # fmt: skip
+def test_attempts_serve_only_together(builds: Builds, done: list[Build], reason: str) -> None:
+    finish(builds, *done)
+    with pytest.raises(NotServableError, match=reason):
+        builds.servable()
+
+
+def test_while_an_attempt_goes_on_nothing_is_servable(builds: Builds, warehouse: Warehouse) -> None:
+    finish(builds, FAILED)
+    begin(warehouse, RETRY)
+    with pytest.raises(NotServableError, match="failed: core/x: reset"):
+        builds.servable()
+
+
 def test_a_branch_has_builds_of_its_own(builds: Builds, warehouse: Warehouse) -> None:
     finish(builds, MODELS, OBSERVATIONS, later(MODELS, schema_prefix="branch_7_", has_passed=False))
     assert builds.servable() == MODELS

@@ -13,6 +13,7 @@ renamed as (
         ---------- ids
         invocation_id,
         run_id,
+        retry_of,
 
         ---------- state
         part,
