@@ -148,13 +148,13 @@ def _after(incident: Incident, found: Finding) -> Incident:
 class Memory:
     """What the sensor remembers from tick to tick, as small as possible.
 
-    ``since``: runs that changed before this moment have been read; ``read``: run -> (up to where its events are read,
-    when); ``away_since``: since when Slack has not answered; ``quiet_until``: when it wants to be asked again;
-    ``beat_at``: the last heartbeat. All moments are Unix times, 0 is never.
+    ``since``: when the run changed that was changed last (of those seen); ``read``: run -> up to where its events are
+    read, "" for all of them; ``away_since``: since when Slack has not answered; ``quiet_until``: when it wants to be
+    asked again; ``beat_at``: the last heartbeat. All moments are Unix times, 0 is never.
     """
 
     since: float
-    read: Mapping[str, tuple[str, float]] = field(default_factory=dict)
+    read: Mapping[str, str] = field(default_factory=dict)
     incidents: tuple[Incident, ...] = ()
     away_since: float = 0.0
     quiet_until: float = 0.0

@@ -29,9 +29,8 @@ _TURNS = (_FAILURE, _RETRY, dg.DagsterEventType.STEP_SUCCESS)
 _ENDS = (dg.DagsterEventType.RUN_SUCCESS, dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_CANCELED)
 _GOES_ON = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 _ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
-_RUNS_AT_ONCE = 500
-_OVERLAP_S = 60.0  # the clocks of the machines that write runs differ by less
-_REMEMBERED_S = 3_600.0  # how long it is remembered that an ended run has been read
+_RUNS_AT_ONCE = 1_000  # more do not change within the overlap
+_OVERLAP_S = 600.0  # the clocks of the machines that write runs differ by less
 _ASSETS_NAMED = 20
 _STALE_NAMED = 5
 
@@ -49,46 +48,44 @@ class Reader:
 
     # ------------------------------------------------------------------------------------------ runs
 
-    def changed_runs(self, memory: Memory, now: float) -> tuple[list[Finding], Memory]:
+    def changed_runs(self, memory: Memory) -> tuple[list[Finding], Memory]:
         """What is new in the runs that go on or have ended since the last look, and the memory after it."""
-        after = datetime.fromtimestamp(memory.since - _OVERLAP_S, UTC)
+        overlapping = datetime.fromtimestamp(memory.since - _OVERLAP_S, UTC)
         changed = self.instance.get_run_records(
-            dg.RunsFilter(statuses=_ENDED, updated_after=after),
+            dg.RunsFilter(statuses=_ENDED, updated_after=overlapping),
             limit=_RUNS_AT_ONCE,
             order_by="update_timestamp",
             ascending=True,
         )
         going_on = self.instance.get_run_records(dg.RunsFilter(statuses=_GOES_ON))
         findings: list[Finding] = []
-        read = {run: place for run, place in memory.read.items() if place[1] > now - _REMEMBERED_S}
+        read: dict[str, str] = {}
         for record in [*going_on, *changed]:
-            run_id = record.dagster_run.run_id
-            # A run of long ago that was only given a tag.
-            if run_id not in read and record.end_time and record.end_time < memory.since - _REMEMBERED_S:
-                continue
-            found, place = self._news_of(record, read[run_id][0] if run_id in read else None)
+            run = record.dagster_run
+            # A run of before that was only given a tag since.
+            was_read = record.end_time is not None and record.end_time < memory.since - _OVERLAP_S
+            place = memory.read.get(run.run_id, "" if was_read else None)
+            found, after = ([], "") if place == "" else self._news_of(run, place)
             findings += found
-            read[run_id] = (place, now)
-        since = changed[-1].update_timestamp.timestamp() if len(changed) == _RUNS_AT_ONCE else now
+            read[run.run_id] = "" if run.is_finished else after
+        since = max([memory.since, *(record.update_timestamp.timestamp() for record in changed)])
         return findings, replace(memory, since=since, read=read)
 
     def of_step(self, run_id: str, step: str) -> Finding | None:
         """How a step of a run has failed; None when it has not."""
-        record = self.instance.get_run_record_by_id(run_id)
-        if record is None:
-            return None
-        found, _ = self._news_of(record, None)
+        run = self.instance.get_run_by_id(run_id)
+        found, _ = self._news_of(run, None) if run else ([], "")
         return next((each for each in found if each.subject == f"step:{step}" and each.state == "failed"), None)
 
-    def _news_of(self, record: dg.RunRecord, place: str | None) -> tuple[list[Finding], str]:
-        run_id = record.dagster_run.run_id
+    def _news_of(self, run: dg.DagsterRun, place: str | None) -> tuple[list[Finding], str]:
+        run_id = run.run_id
         news = self.instance.get_records_for_run(run_id, cursor=place, of_type=_KINDS)
         if place is not None and not news.records:
             return [], place
         # What a failure means is in what came before it.
         every = self.instance.get_records_for_run(run_id, of_type=_KINDS).records if place else news.records
         fresh = frozenset(each.storage_id for each in news.records)
-        return [*_Run(record.dagster_run, every, fresh, self).findings()], news.cursor
+        return [*_Run(run, every, fresh, self).findings()], news.cursor
 
     # ------------------------------------------------------------------------------------------ states that last
 

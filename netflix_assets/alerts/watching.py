@@ -90,8 +90,8 @@ def _is_claimed(instance: dg.DagsterInstance, run_id: str, step: str, scope: Sco
 
 def _has_been_mended(instance: dg.DagsterInstance, record: dg.RunRecord, assets: Sequence[str]) -> bool:
     """Whether all that a step makes was made after a run: then its tag is only old, where no sensor has removed it."""
-    events = instance.get_latest_materialization_events(map(dg.AssetKey.from_user_string, assets)).values()
-    return bool(assets) and all(event and event.timestamp > (record.end_time or 0) for event in events)
+    made = instance.get_latest_materialization_events([dg.AssetKey.from_user_string(each) for each in assets])
+    return bool(made) and all(event and event.timestamp > (record.end_time or 0) for event in made.values())
 
 
 def _within(seconds: float, call: Callable[[], object]) -> str:
@@ -154,7 +154,7 @@ def tick(
     from netflix_assets.alerts.slack import chat
     from netflix_assets.alerts.sns import topic
 
-    findings, memory = reader.changed_runs(memory, now)
+    findings, memory = reader.changed_runs(memory)
     findings += reader.lasting(memory.incidents, watched, rules.long_running_minutes * 60, now)
     delivery = Delivery(
         rules,

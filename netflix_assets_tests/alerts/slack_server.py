@@ -52,6 +52,12 @@ class SlackServer:
         """The messages in the channel itself."""
         return [each for each in self.messages if "thread_ts" not in each]
 
+    def forget(self) -> None:
+        """As new."""
+        for each in (self.messages, self.calls, self.edits):
+            each.clear()
+        self.fault, self.silence_s = lambda _: None, SILENCE_S
+
     def thread(self, ts: str) -> list[dict[str, Any]]:
         return [each for each in self.messages if each.get("thread_ts") == ts]
 

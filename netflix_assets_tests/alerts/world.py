@@ -64,7 +64,7 @@ class World:
             executor=dg.in_process_executor,
             **self.extra,
         )
-        self.tick()  # what was before is no news
+        self.tick(0)  # what was before is no news
 
     def run(self, *assets: str, **options: Any) -> dg.ExecuteInProcessResult:
         return self.defs.resolve_job_def("all_of_it").execute_in_process(
