@@ -123,7 +123,7 @@ class Delivery:
 
     def _threaded(self, incident: Incident) -> Incident:
         """With its details in the thread of its message."""
-        if not incident.ts or incident.threaded or incident.found.state != "failed":
+        if not incident.waits_for_thread:
             return incident
         there = self._try(lambda: self.chat.has_thread(*incident.message))
         details, about = self.writer.details(incident), self._about([incident])

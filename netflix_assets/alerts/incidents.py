@@ -100,8 +100,13 @@ class Incident:
 
     @property
     def waits_for_slack(self) -> bool:
-        """Whether Slack is to have something that it has not."""
+        """Whether its message in Slack is missing or does not say all."""
         return "slack" in self.to and self.is_worth_telling and self.told != self.version
+
+    @property
+    def waits_for_thread(self) -> bool:
+        """Whether the details are not in the thread of its message."""
+        return bool(self.ts) and not self.threaded and self.found.state == "failed"
 
     @property
     def waits_for_sns(self) -> bool:
@@ -109,9 +114,14 @@ class Incident:
         return "sns" in self.to and self.is_worth_telling and self.published != self.found.state
 
     @property
+    def waits(self) -> bool:
+        """Whether there is something to tell."""
+        return self.waits_for_slack or self.waits_for_thread or self.waits_for_sns
+
+    @property
     def is_over(self) -> bool:
         """Whether there will be nothing more to tell."""
-        return not (self.is_open or self.waits_for_slack or self.waits_for_sns)
+        return not (self.is_open or self.waits)
 
 
 def fold(incidents: Sequence[Incident], findings: Iterable[Finding]) -> list[Incident]:
@@ -177,7 +187,7 @@ class Memory:
             for each in self.incidents
             if not each.is_over or each.posted_at > before or (each.ts and each.message in going_on)
         ]
-        surplus = [each for each in kept if not (each.waits_for_slack or each.waits_for_sns)][
+        surplus = [each for each in kept if not each.waits][
             : max(0, len(kept) - MAX_OPEN)
         ]
         return replace(self, incidents=tuple(each for each in kept if each not in surplus))

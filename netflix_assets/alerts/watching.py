@@ -133,7 +133,7 @@ def alerts_sensor(settings: Settings, rules: Rules, scope: Scope) -> dg.SensorDe
         watched = frozenset([*sensors, *schedules]) - {ALERTS_SENSOR}
         memory = tick(reader, memory, settings, rules, watched, now, context.log)
         told = [each for each in memory.incidents if each.is_open and each.to]
-        waiting = sum(each.waits_for_slack or each.waits_for_sns for each in memory.incidents)
+        waiting = sum(each.waits for each in memory.incidents)
         said = f"{len(told)} open incidents, {waiting} to be delivered" if told or waiting else "nothing is wrong"
         return dg.SensorResult(skip_reason=said, cursor=memory.to_cursor())
 
