@@ -9,10 +9,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from netflix_assets.alerts.incidents import Incident, Memory
-from netflix_assets.alerts.rules import Rules
+from netflix_assets.alerts.rules import Destination, Rules
 from netflix_assets.alerts.slack import Chat, SlackAwayError, payload
 from netflix_assets.alerts.sns import Topic, TopicAwayError
 from netflix_assets.alerts.text import Writer, incident_id
@@ -62,8 +62,14 @@ class Delivery:
     def routed(self, incident: Incident) -> Incident:
         """With where it is to be told."""
         rule = self.rules.route(incident.found.event, self.writer.environment, incident.found.owners)
-        to = tuple(each for each in rule.to if each != "sns" or self.topic) if rule else ()
-        return replace(incident, to=to, channel=incident.channel or (rule and rule.channel) or self.channel)
+        # SNS that was told instead of Slack is also told how it ends.
+        wanted = {*(rule.to if rule else ()), *(("sns",) if incident.published else ())}
+        to = tuple(each for each in ("slack", "sns") if each in wanted and (each != "sns" or self.topic))
+        return replace(
+            incident,
+            to=cast(tuple[Destination, ...], to),
+            channel=incident.channel or (rule and rule.channel) or self.channel,
+        )
 
     # ------------------------------------------------------------------------------------------ Slack
 
@@ -125,7 +131,7 @@ class Delivery:
         """With its details in the thread of its message."""
         if not incident.waits_for_thread:
             return incident
-        there = self._try(lambda: self.chat.has_thread(*incident.message))
+        there = self._try(lambda: self.chat.has_thread(*incident.message, incident.subject))
         details, about = self.writer.details(incident), self._about([incident])
         if there is False:
             there = bool(self._try(lambda: self.chat.post(incident.channel, details, about, thread=incident.ts)))

@@ -187,9 +187,7 @@ class Memory:
             for each in self.incidents
             if not each.is_over or each.posted_at > before or (each.ts and each.message in going_on)
         ]
-        surplus = [each for each in kept if not each.waits][
-            : max(0, len(kept) - MAX_OPEN)
-        ]
+        surplus = [each for each in kept if not each.waits][: max(0, len(kept) - MAX_OPEN)]
         return replace(self, incidents=tuple(each for each in kept if each not in surplus))
 
 

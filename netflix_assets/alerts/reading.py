@@ -18,6 +18,7 @@ from netflix_assets.alerts.scope import Scope
 from netflix_assets.demand import MAX_ATTEMPTS, Asked
 from netflix_assets.freshness import FRESH
 from netflix_assets.landing import BUCKET_CHECK
+from netflix_assets.sensors import LANDING_SENSOR
 
 _KINDS = {
     dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.STEP_UP_FOR_RETRY, dg.DagsterEventType.STEP_SUCCESS,
@@ -33,6 +34,10 @@ _RUNS_AT_ONCE = 1_000  # more do not change within the overlap
 _OVERLAP_S = 600.0  # the clocks of the machines that write runs differ by less
 _ASSETS_NAMED = 20
 _STALE_NAMED = 5
+PARKED = (
+    f"{MAX_ATTEMPTS} runs for the same state of the bucket have failed; it is tried again when files, contracts, code "
+    "or settings change, or another run succeeds"
+)
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,7 @@ class Reader:
             was_read = record.end_time is not None and record.end_time < memory.since - _OVERLAP_S
             place = memory.read.get(run.run_id, "" if was_read else None)
             found, after = ([], "") if place == "" else self._news_of(run, place)
-            findings += found
+            findings += map(self._for_people, found)
             read[run.run_id] = "" if run.is_finished else after
         since = max([memory.since, *(record.update_timestamp.timestamp() for record in changed)])
         return findings, replace(memory, since=since, read=read)
@@ -75,7 +80,8 @@ class Reader:
         """How a step of a run has failed; None when it has not."""
         run = self.instance.get_run_by_id(run_id)
         found, _ = self._news_of(run, None) if run else ([], "")
-        return next((each for each in found if each.subject == f"step:{step}" and each.state == "failed"), None)
+        failed = [each for each in found if each.subject == f"step:{step}" and each.state == "failed"]
+        return self._for_people(failed[0]) if failed else None
 
     def _news_of(self, run: dg.DagsterRun, place: str | None) -> tuple[list[Finding], str]:
         run_id = run.run_id
@@ -100,7 +106,7 @@ class Reader:
             for each in incidents
             if each.is_open and each.found.event in LASTING and each.subject not in subjects
         ]
-        return [*found, *over]
+        return [*map(self._for_people, found), *over]
 
     def _ticks(self, watched: frozenset[str], now: float) -> Iterator[Finding]:
         for state in self.instance.all_instigator_state():
@@ -108,21 +114,12 @@ class Reader:
                 continue
             ticks = self.instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=2)
             last = next((tick for tick in ticks if tick.status.value != "STARTED"), None)
+            name, cursor = state.instigator_name, getattr(state.instigator_data, "cursor", None)
             if last is not None and last.status.value == "FAILURE":
-                title = f"the {state.instigator_type.value.lower()} {state.instigator_name}"
-                cause = _cause(last.error) or "the tick failed"
-                yield Finding(f"tick:{state.instigator_name}", "tick_failure", "failed", now, title=title, cause=cause)
-            cursor = getattr(state.instigator_data, "cursor", None)
-            if state.instigator_name == "landing" and Asked.from_cursor(cursor, now).parked:
-                yield Finding(
-                    "parked:landing",
-                    "files_parked",
-                    "failed",
-                    now,
-                    title="new files",
-                    cause=f"{MAX_ATTEMPTS} runs for the same state of the bucket have failed; it is not tried again "
-                    "until files, contracts, code or settings change or another run succeeds",
-                )
+                title, cause = f"the {state.instigator_type.value.lower()} {name}", _cause(last.error)
+                yield Finding(f"tick:{name}", "tick_failure", "failed", now, title=title, cause=cause)
+            if name == LANDING_SENSOR and Asked.from_cursor(cursor, now).parked:
+                yield Finding("parked", "files_parked", "failed", now, title="new files", cause=PARKED)
 
     def _stale(self, now: float) -> Iterator[Finding]:
         keys = [dg.AssetKey.from_user_string(each) for each in self.scope.with_policy]
@@ -131,42 +128,29 @@ class Reader:
         stale = {asset: state for asset, state in states.items() if state in ("WARN", "FAIL")}
         for asset in sorted(stale):
             if self.scope.upstream(asset).isdisjoint(stale):  # what is made of something stale folds under it
-                yield self.with_context(
-                    Finding(
-                        f"freshness:{asset}",
-                        "asset_freshness_fail" if stale[asset] == "FAIL" else "asset_freshness_warn",
-                        "failed",
-                        now,
-                        title=asset,
-                        cause="nothing new for longer than the contract allows",
-                        assets=(asset,),
-                    )
-                )
+                event: Event = "asset_freshness_fail" if stale[asset] == "FAIL" else "asset_freshness_warn"
+                cause = "nothing new for longer than the contract allows"
+                yield Finding(f"freshness:{asset}", event, "failed", now, title=asset, cause=cause, assets=(asset,))
 
     def _long_runs(self, long_s: float, now: float) -> Iterator[Finding]:
         for record in self.instance.get_run_records(dg.RunsFilter(statuses=_GOES_ON)):
             run, minutes = record.dagster_run, (now - (record.start_time or now)) / 60
             if minutes * 60 > long_s:
-                yield Finding(
-                    f"long:{run.run_id}",
-                    "job_long_running",
-                    "failed",
-                    now,
-                    title=f"a run of {_job(run)}",
-                    cause=f"it has been running for {minutes:.0f} min, longer than {long_s / 60:.0f}",
-                    run_id=run.run_id,
-                )
+                title, cause = f"a run of {_job(run)}", f"it has been running for longer than {long_s / 60:.0f} min"
+                subject = f"long:{run.run_id}"
+                yield Finding(subject, "job_long_running", "failed", now, title=title, cause=cause, run_id=run.run_id)
 
-    def with_context(self, found: Finding) -> Finding:
-        """With owners, and what is stale because of it since when."""
-        events = [
-            self.instance.get_latest_materialization_event(dg.AssetKey.from_user_string(each))
-            for each in found.assets[:1]
-        ]
-        good = next((event for event in events if event is not None), None)
+    def _for_people(self, found: Finding) -> Finding:
+        """With what the readers of an alert ask next, and without what they must not see."""
+        if found.state == "recovered":
+            return found
+        first = [dg.AssetKey.from_user_string(each) for each in found.assets[:1]]
+        good = next((event for key in first if (event := self.instance.get_latest_materialization_event(key))), None)
         stale = self.scope.downstream(found.assets)
         return replace(
             found,
+            cause=self.clean(found.cause),
+            details=tuple(map(self.clean, found.details)),
             owners=self.scope.owners_of(found.assets),
             stale=stale[:_STALE_NAMED],
             stale_count=len(stale),
@@ -220,17 +204,16 @@ class _Run:
         job, kind = _job(self.run), end.event_type
         if kind == dg.DagsterEventType.RUN_SUCCESS:
             yield Finding(f"run:{job}", "job_failure", "recovered", end.timestamp)
-            yield self._told(
-                Finding(f"success:{self.run.run_id}", "job_success", "succeeded", end.timestamp, title=job)
-            )
+            subject = f"success:{self.run.run_id}"
+            yield Finding(subject, "job_success", "succeeded", end.timestamp, title=job, run_id=self.run.run_id)
             return
         cut_off = [step for step, turn in turns.items() if turn and turn.event_type == _RETRY]
         for step in cut_off:
             yield self._failed(step, steps[step], end, _said(end) or "the run was canceled")
         has_said_so = cut_off or any(turn and turn.event_type == _FAILURE for turn in turns.values())
         if kind == dg.DagsterEventType.RUN_FAILURE and not has_said_so:
-            title, cause = f"a run of {job}", _said(end)
-            yield self._told(Finding(f"run:{job}", "job_failure", "failed", end.timestamp, title=title, cause=cause))
+            title, cause, run_id = f"a run of {job}", _said(end), self.run.run_id
+            yield Finding(f"run:{job}", "job_failure", "failed", end.timestamp, title, cause, run_id=run_id)
 
     def _of_checks(self, events: Sequence[dg.EventLogRecord], at: float) -> Iterator[Finding]:
         """The last result of each check of a step that has succeeded; of one that has failed they are its details."""
@@ -246,7 +229,7 @@ class _Run:
                 if check.check_name == BUCKET_CHECK and _number(check, "refused")
                 else "asset_check_severity_warn"
             )
-            found = Finding(
+            yield Finding(
                 f"check:{asset}:{check.check_name}",
                 event,
                 "recovered" if check.passed else "failed",
@@ -254,8 +237,8 @@ class _Run:
                 title=f"{check.check_name} of {asset}",
                 cause=_result(check),
                 assets=(asset,),
+                run_id=self.run.run_id,
             )
-            yield found if check.passed else self._told(found)
 
     def _failed(self, step: str, events: Sequence[dg.EventLogRecord], turn: dg.EventLogRecord, cause: str) -> Finding:
         failing = [each for each in _checks(events).values() if not each.passed and _is_error(each)]
@@ -265,7 +248,7 @@ class _Run:
         details += [f"{count:,} rejected rows in {asset}" for asset, count in self._rejected()]
         roots = self._roots(step, self._made(events), {each.asset_key.to_user_string() for each in failing})
         title = roots[0] if len(roots) == 1 else f"{step} ({len(roots)} assets, first {roots[0]})" if roots else step
-        found = Finding(
+        return Finding(
             f"step:{step}",
             self._event(step),
             "failed",
@@ -274,14 +257,8 @@ class _Run:
             cause=cause,
             assets=tuple(roots[:_ASSETS_NAMED]),
             details=tuple(details[:_ASSETS_NAMED]),
+            run_id=self.run.run_id,
         )
-        return self._told(found)
-
-    def _told(self, found: Finding) -> Finding:
-        """With what the readers of an alert ask next, and without what they must not see."""
-        clean = self.reader.clean
-        context = self.reader.with_context(replace(found, run_id=self.run.run_id))
-        return replace(context, cause=clean(found.cause), details=tuple(map(clean, found.details)))
 
     def _event(self, step: str) -> Event:
         return "asset_materialization_failure" if self.reader.scope.steps.get(step) else "job_failure"

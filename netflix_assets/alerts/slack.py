@@ -5,10 +5,11 @@ instead of being posted twice. Does not belong here: what is sent and when (``de
 """
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
-from typing import Any, Protocol
+from typing import Any
 
 from dagster_slack import SlackResource
 from slack_sdk import WebClient
@@ -48,25 +49,6 @@ def payload(subjects: Sequence[str], environment: str, is_open: bool) -> dict[st
     return {"subjects": list(subjects), "environment": environment, "open": is_open}
 
 
-class Chat(Protocol):
-    """Where messages go. Every method raises SlackAwayError when it cannot be said that it was done."""
-
-    def post(self, channel: str, message: Message, about: Mapping[str, Any], thread: str | None = None) -> str:
-        """Post a message, in a thread if one is given. Returns its ts."""
-
-    def update(self, channel: str, ts: str, message: Message, about: Mapping[str, Any]) -> str:
-        """Replace what a message says. Returns its ts."""
-
-    def posted(self, channel: str, since: float) -> list[Posted]:
-        """The incidents' messages in a channel since a moment (Unix time)."""
-
-    def has_thread(self, channel: str, ts: str) -> bool:
-        """Whether the details stand in a message's thread."""
-
-    def is_there(self) -> None:
-        """Ask for nothing but an answer."""
-
-
 class Server(SlackResource):
     """dagster-slack's resource at an address of choice; a call takes ``timeout`` seconds and is not repeated."""
 
@@ -80,12 +62,12 @@ class Server(SlackResource):
 
 @dataclass(frozen=True)
 class Slack:
-    """The real thing, or whatever speaks its protocol."""
+    """The real thing, or whatever speaks its protocol. Each method raises SlackAwayError unless it was surely done."""
 
     client: WebClient
 
     def post(self, channel: str, message: Message, about: Mapping[str, Any], thread: str | None = None) -> str:
-        """Post a message."""
+        """Post a message, in a thread if one is given. Returns its ts."""
         answer = self._call("chat_postMessage", {**_content(channel, message, about), "thread_ts": thread})
         return str(answer["ts"])
 
@@ -94,7 +76,7 @@ class Slack:
         return str(self._call("chat_update", {**_content(channel, message, about), "ts": ts})["ts"])
 
     def posted(self, channel: str, since: float) -> list[Posted]:
-        """What has been posted, page by page."""
+        """The incidents' messages in a channel since a moment (Unix time)."""
         found: list[Posted] = []
         cursor: str | None = None
         asked = {"channel": channel, "oldest": f"{since:.6f}", "limit": _PAGE, "include_all_metadata": True}
@@ -109,15 +91,16 @@ class Slack:
                 break
         return found
 
-    def has_thread(self, channel: str, ts: str) -> bool:
-        """Whether a reply of ours is there."""
+    def has_thread(self, channel: str, ts: str, subject: str) -> bool:
+        """Whether the details of a subject stand in the thread of a message."""
         try:
             answer = self._call(
                 "conversations_replies", {"channel": channel, "ts": ts, "limit": _PAGE, "include_all_metadata": True}
             )
         except _BlindError:
             return False
-        return any(_about(each) for each in answer["messages"] if each["ts"] != ts)
+        replies = [_about(each) for each in answer["messages"] if each["ts"] != ts]
+        return any(subject in about["subjects"] for about in replies if about)
 
     def is_there(self) -> None:
         """Ask whose token this is."""
@@ -153,7 +136,7 @@ class Printed:
     def post(self, channel: str, message: Message, about: Mapping[str, Any], thread: str | None = None) -> str:
         """Print a message."""
         self.log.warning(f"alert (NETFLIX_SLACK_TOKEN is not set):\n{message.text}")
-        return "printed"
+        return f"printed-{time.monotonic_ns()}"
 
     def update(self, channel: str, ts: str, message: Message, about: Mapping[str, Any]) -> str:
         """Print what the message says now."""
@@ -163,12 +146,15 @@ class Printed:
         """Nothing."""
         return []
 
-    def has_thread(self, channel: str, ts: str) -> bool:
+    def has_thread(self, channel: str, ts: str, subject: str) -> bool:
         """It never has."""
         return False
 
     def is_there(self) -> None:
         """It always is."""
+
+
+Chat = Slack | Printed
 
 
 def chat(settings: Settings, log: logging.Logger, timeout: float = TIMEOUT_S) -> Chat:

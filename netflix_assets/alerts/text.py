@@ -56,7 +56,7 @@ class Writer:
 
     def details(self, incident: Incident) -> Message:
         """What stands in the thread: what else is known, and the command that tries again."""
-        text = "\n".join([*incident.found.details, "to run it again:"])
+        text = "\n".join([incident.found.title, *incident.found.details, "to run it again:"])
         command = self.command(incident)
         return Message(f"{text}\n{command}", [_section(_escaped(text)), _section(f"```{_escaped(command)}```")])
 

@@ -14,6 +14,7 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 import dagster as dg
+from pydantic import ValidationError
 
 from netflix_assets.alerts.incidents import Incident, Memory, fold
 from netflix_assets.alerts.reading import Reader
@@ -30,9 +31,9 @@ ALERTS_SENSOR = "alerts"
 INTERVAL_S = 30
 HOOK_S = 2.0  # at most, in all, that an alert may add to a run
 BEAT_S = 300.0
-TAG = "netflix/alert/"  # + step: open while somebody is told that it has failed
+TAG = "netflix/alert/"  # + step: open when it has been told, or is being told, that it has failed
 
-OPEN, OVER = "open", "recovered"
+OPEN, UNTOLD, OVER = "open", "untold", "recovered"
 
 
 def writer(settings: Settings, rules: Rules) -> Writer:
@@ -60,6 +61,7 @@ def slack_on_failure(settings: Settings, rules: Rules, scope: Scope) -> dg.HookD
 
 
 def _tell(context: dg.HookContext, reader: Reader, settings: Settings, rules: Rules) -> None:
+    ends = time.monotonic() + HOOK_S
     from netflix_assets.alerts.slack import chat, payload
 
     found = reader.of_step(context.run_id, context.step_key)
@@ -69,13 +71,12 @@ def _tell(context: dg.HookContext, reader: Reader, settings: Settings, rules: Ru
     if _is_claimed(context.instance, context.run_id, context.step_key, reader.scope, rules.digest_above):
         return
     incident = Incident(found, opened_at=found.at, count=1)
-    message = writer(settings, rules).message([incident])
-    channel = rule.channel or settings.slack_channel or ""
+    message, about = writer(settings, rules).message([incident]), payload([incident.subject], settings.env, True)
+    slack, channel = chat(settings, context.log, timeout=HOOK_S), rule.channel or settings.slack_channel or ""
     context.instance.add_run_tags(context.run_id, {TAG + context.step_key: OPEN})
-    slack = chat(settings, context.log, timeout=HOOK_S)
-    about = payload([incident.subject], settings.env, True)
-    problem = _within(HOOK_S, lambda: slack.post(channel, message, about))
+    problem = _within(ends - time.monotonic(), lambda: slack.post(channel, message, about))
     if problem:
+        context.instance.add_run_tags(context.run_id, {TAG + context.step_key: UNTOLD})
         context.log.warning(f"no alert from here, the sensor sends it: {reader.clean(problem)}")
 
 
@@ -106,8 +107,8 @@ def _within(seconds: float, call: Callable[[], object]) -> str:
 
     thread = Thread(target=work, name="alert", daemon=True)
     thread.start()
-    thread.join(seconds)
-    return f"no answer within {seconds:g} s" if thread.is_alive() else "".join(problems)
+    thread.join(max(0.0, seconds))
+    return "no answer in time" if thread.is_alive() else "".join(problems)
 
 
 # -------------------------------------------------------------------------------------------------------------- sensor
@@ -125,7 +126,7 @@ def alerts_sensor(settings: Settings, rules: Rules, scope: Scope) -> dg.SensorDe
     )
     def watch(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         now = time.time()
-        memory = Memory.from_cursor(context.cursor) if context.cursor else Memory(since=now)
+        memory = _remembered(context, now)
         reader = Reader(context.instance, scope, settings.step_retries, clean)
         repository = context.repository_def
         sensors = [each.name for each in repository.sensor_defs] if repository else []
@@ -175,18 +176,29 @@ def tick(
     return memory
 
 
+def _remembered(context: dg.SensorEvaluationContext, now: float) -> Memory:
+    """The memory of the tick before; the first one, and one that cannot read it, begin with what is now."""
+    try:
+        return Memory.from_cursor(context.cursor) if context.cursor else Memory(since=now)
+    except ValidationError as error:
+        context.log.error(f"the cursor cannot be read and is begun anew: {error.error_count()} errors")
+        return Memory(since=now)
+
+
 def _claimed(incident: Incident, instance: dg.DagsterInstance) -> Incident:
     """With its tag on the run, so that no hook tells the same; without it when it is over."""
     step, run_id = incident.subject.removeprefix("step:"), incident.found.run_id
     if step == incident.subject:
         return incident
     if incident.is_open and "slack" in incident.to and not incident.claimed:
-        instance.add_run_tags(run_id, {TAG + step: OPEN})
-        return replace(incident, claimed=run_id)
-    if not incident.is_open and incident.claimed:
-        instance.add_run_tags(incident.claimed, {TAG + step: OVER})
-        return replace(incident, claimed="")
-    return incident
+        tagged, tag, claimed = run_id, OPEN, run_id
+    elif not incident.is_open and incident.claimed:
+        tagged, tag, claimed = incident.claimed, OVER, ""
+    else:
+        return incident
+    if instance.has_run(tagged):
+        instance.add_run_tags(tagged, {TAG + step: tag})
+    return replace(incident, claimed=claimed)
 
 
 def _beat(url: str, delivery: "Delivery", now: float) -> float:
