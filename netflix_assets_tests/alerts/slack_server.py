@@ -40,6 +40,7 @@ class SlackServer:
     fault: Callable[[str], Fault | None] = lambda _: None
     silence_s: float = SILENCE_S
     retry_after_s: int = 1
+    blind: bool = False  # whether the app may not read the channel
     messages: list[dict[str, Any]] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     edits: list[str] = field(default_factory=list)
@@ -91,6 +92,8 @@ class SlackServer:
         return {"channel": CHANNEL, "ts": given["ts"]}
 
     def _history(self, given: dict[str, Any]) -> dict[str, Any]:
+        if self.blind:
+            raise _Refused("missing_scope")
         found = [each for each in reversed(self.parents) if float(each["ts"]) >= float(given.get("oldest", 0))]
         start, limit = int(given.get("cursor") or 0), int(given.get("limit", 100))
         page = found[start : start + limit]

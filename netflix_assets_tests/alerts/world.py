@@ -33,7 +33,7 @@ EVERYTHING = Rules(
                 "job_long_running",
                 "files_parked",
                 "objects_refused",
-            ),  # fmt: skip
+            ),
             to=("slack", "sns"),
         ),
     ),
@@ -42,7 +42,7 @@ EVERYTHING = Rules(
 
 @dataclass
 class World:
-    """Assets, with the hook on them and the sensor over them. Ticks have a clock of their own, ahead of the real one."""
+    """Assets, with the hook on them and the sensor over them. Ticks have a clock that runs ahead of the real one."""
 
     settings: Settings
     instance: dg.DagsterInstance
