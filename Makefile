@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 .DEFAULT_GOAL := help
 .PHONY: help install demo ui docs questions test bench lint format sources lock clean \
 	test-snowflake smoke-snowflake test-corpus test-sequences test-crashes test-fuzz test-shuffles test-mutations \
-	test-s3-faults test-superset superset superset-lock
+	test-s3-faults test-superset superset superset-lock test-alerts
 
 help:  ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## */\1\t/' | expand -t 18
@@ -72,6 +72,9 @@ test-mutations: install  ## Take a safeguard away: the suite must notice
 
 test-s3-faults: install  ## An S3 that fails in every way, many times over
 	$(PROOF)/test_s3_faults.py --cases 100
+
+test-alerts: install  ## 100 failures while 30 % of Slack's answers are errors: each is told exactly once
+	$(BIN)/python -m pytest --numprocesses 0 --timeout 0 netflix_assets_tests/alerts/test_delivery.py -s -k 30_percent --cases 100
 
 # Superset needs older versions of what this project uses, so it has an environment of its own.
 SUPERSET := .venv-superset

@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from netflix_assets.alerts.rules import AlertsError
 from netflix_assets.contract import ContractError, Dataset, Source, all_datasets, dataset_by_id
 from netflix_assets.settings import Settings, SettingsError, current_settings
 from netflix_assets.warehouse.base import Warehouse, WarehouseError
@@ -63,7 +64,7 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (SettingsError, ContractError) as error:
+    except (SettingsError, ContractError, AlertsError) as error:
         Failure(str(error)).show()
         sys.exit(EXIT_USAGE)
     except (WarehouseError, BucketError, LocalS3Error, DownloadError, OSError) as error:
@@ -286,6 +287,23 @@ def reset(yes: bool) -> None:
     for path in found:
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     out.print(f"removed {len(found)} entries from {home}")
+
+
+@cli.group()
+def alerts() -> None:
+    """Who is told when something goes wrong (docs/alerts.md)."""
+
+
+@alerts.command("test")
+def test_alert() -> None:
+    """Send one test alert to Slack and SNS, as far as they are set."""
+    from netflix_assets.alerts.trial import TrialError, send_test
+
+    try:
+        for line in send_test(current_settings()):
+            out.print(line)
+    except TrialError as error:
+        raise Failure(str(error)) from error
 
 
 # What the commands keep under $NETFLIX_HOME; nothing else in that folder is touched.

@@ -2,6 +2,9 @@
 
 import dagster as dg
 
+from netflix_assets.alerts.rules import load_rules
+from netflix_assets.alerts.scope import scope_of
+from netflix_assets.alerts.watching import alerts_sensor, slack_on_failure
 from netflix_assets.contract import all_datasets
 from netflix_assets.dbt import dbt_builds, ops_tables
 from netflix_assets.dbt_project import dbt_project, dbt_resource
@@ -26,21 +29,22 @@ def build_defs(settings: Settings) -> dg.Definitions:
     raw_keys = {dataset.id: raw_key(dataset) for dataset in datasets}
     builds = dbt_builds(settings, project)
     built = [spec for each in builds.values() for spec in each.specs]
+    external = [
+        *landing_assets(sources),
+        *ops_tables(raw_keys.values(), builds["models"], settings.warehouse_kind),
+    ]
+    made = [*raw_assets(sources, settings), *builds.values(), published_marts(settings, builds.values())]
+    rules, scope = load_rules(settings.alerts), scope_of([*external, *made])
+    hook = slack_on_failure(settings, rules, scope)
     return dg.Definitions(
-        assets=[
-            *landing_assets(sources),
-            *raw_assets(sources, settings),
-            *ops_tables(raw_keys.values(), builds["models"], settings.warehouse_kind),
-            *builds.values(),
-            published_marts(settings, builds.values()),
-        ],
+        assets=[*external, *(each.with_hooks({hook}) for each in made)],
         asset_checks=[
             bucket_checks(sources, raw_keys, settings),
             *freshness_checks(datasets, landing_keys, raw_keys, built, PUBLISHED_KEY, settings),
         ],
         jobs=[*asset_jobs(sources), retention_job(settings)],
         schedules=schedules(settings, sources),
-        sensors=[landing_sensor(settings, sources)],
+        sensors=[landing_sensor(settings, sources), alerts_sensor(settings, rules, scope)],
         resources={
             "bucket": landing_bucket(settings),
             "warehouse": warehouse(settings),

@@ -6,11 +6,14 @@ process's environment (``settings.py``), and ``local``, which has neither.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
+
+EnvironmentName = Literal["local", "dev", "staging", "production"]
 
 
 @dataclass(frozen=True)
 class Environment:
-    """The names of one environment: databases, compute, roles, where its files lie and who hears of trouble."""
+    """The names of one environment: databases, compute, roles, and where its files lie."""
 
     database: str
     serving_database: str
@@ -21,10 +24,9 @@ class Environment:
     transformer_role: str
     reader_role: str
     bucket_prefix: str
-    alert_channel: str
 
 
-def _environment(name: str, alert_channel: str) -> Environment:
+def _environment(name: str) -> Environment:
     of = f"NETFLIX_{name.upper()}"
     return Environment(
         database=of,
@@ -36,12 +38,11 @@ def _environment(name: str, alert_channel: str) -> Environment:
         transformer_role=f"{of}_TRANSFORMER",
         reader_role=f"{of}_READER",
         bucket_prefix=f"{name}/",
-        alert_channel=alert_channel,
     )
 
 
 ENVIRONMENTS: Mapping[str, Environment] = {
-    "dev": _environment("dev", "#netflix-dev"),
-    "staging": _environment("staging", "#netflix-staging"),
-    "production": _environment("production", "#netflix-alerts"),
+    "dev": _environment("dev"),
+    "staging": _environment("staging"),
+    "production": _environment("production"),
 }

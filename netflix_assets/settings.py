@@ -13,12 +13,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from netflix_assets.alerts.rules import ALERTS_FILE
 from netflix_assets.contract import CONTRACTS_DIR, Source, load_sources
-from netflix_assets.environments import ENVIRONMENTS, Environment
+from netflix_assets.environments import ENVIRONMENTS, Environment, EnvironmentName
 
 REPO = Path(__file__).resolve().parent.parent
-
-EnvironmentName = Literal["local", "dev", "staging", "production"]
 
 
 class SettingsError(ValueError):
@@ -38,6 +37,12 @@ def _pem(key: SecretStr) -> SecretStr:
     if not (text.startswith("-----BEGIN ") and text.endswith(" PRIVATE KEY-----")):
         raise ValueError("not a private key in PEM form (-----BEGIN PRIVATE KEY----- …)")
     return SecretStr(text)
+
+
+def _web_address(url: SecretStr) -> SecretStr:
+    if not url.get_secret_value().startswith(("http://", "https://")):
+        raise ValueError("not an address (https://…)")
+    return url
 
 
 class SnowflakeSettings(BaseSettings):
@@ -108,6 +113,13 @@ class Settings(BaseSettings):
     step_retries: int = Field(default=3, ge=0)
     step_retry_delay_seconds: float = Field(default=1.0, ge=0)
     schema_prefix: str = Field(default="", pattern=r"^([a-z][a-z0-9_]*_)?$")
+    alerts: AbsolutePath = ALERTS_FILE
+    web_url: str = Field(default="http://127.0.0.1:3000", pattern=r"^https?://.+")
+    slack_token: SecretStr | None = None
+    slack_channel: str | None = Field(default=None, pattern=r"^[CG][A-Z0-9]{2,}$")
+    slack_base_url: str = Field(default="https://slack.com/api/", pattern=r"^https?://.+")
+    sns_topic_arn: str | None = Field(default=None, pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:.+$")
+    heartbeat_url: Annotated[SecretStr, AfterValidator(_web_address)] | None = None
     snowflake: SnowflakeSettings = Field(default_factory=SnowflakeSettings)
 
     @model_validator(mode="before")
@@ -115,6 +127,14 @@ class Settings(BaseSettings):
     def _prefix_of_the_environment(cls, values: dict[str, Any]) -> dict[str, Any]:
         names = ENVIRONMENTS.get(str(values.get("env")))
         return {"bucket_prefix": names.bucket_prefix, **values} if names else values
+
+    @model_validator(mode="after")
+    def _slack_is_whole(self) -> "Settings":
+        if self.slack_token is not None and self.slack_channel is None:
+            raise ValueError(
+                "NETFLIX_SLACK_TOKEN is set and NETFLIX_SLACK_CHANNEL is not: the channel's id (C…, in its details)"
+            )
+        return self
 
     @property
     def names(self) -> Environment | None:

@@ -28,6 +28,7 @@ AWS_FILES = {
     "snowflake-trust": "snowflake_trust.json",
     "runner-access": "runner_access.json",
     "lifecycle": "lifecycle.json",
+    "alerts-access": "alerts_access.json",
 }
 
 _RSA = bytes.fromhex("2a864886f70d010101")  # the identifier of RSA keys in DER
@@ -61,6 +62,12 @@ user_arn = _matching(
 )
 external_id = _matching(
     r"[A-Za-z0-9_+=,.@:/-]{2,1224}", "the STORAGE_AWS_EXTERNAL_ID that `desc storage integration` shows"
+)
+
+
+topic_arn = _matching(
+    r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?",
+    "the ARN of a topic: arn:aws:sns:<region>:<account>:<name>",
 )
 
 
@@ -164,6 +171,7 @@ OPTIONS: Mapping[str, tuple[Callable[[str], str], str]] = {
     "statement_timeout": (whole_number(60, 604_800), "seconds that a statement may take (default: 3600)"),
     "snowflake_user": (user_arn, "STORAGE_AWS_IAM_USER_ARN of the storage integration"),
     "external_id": (external_id, "STORAGE_AWS_EXTERNAL_ID of the storage integration"),
+    "topic": (topic_arn, "ARN of the SNS topic that alerts are published to"),
 }
 DEFAULTS = {"credits": "20", "retention_days": "1", "statement_timeout": "3600"}
 
@@ -192,7 +200,7 @@ def _parser() -> argparse.ArgumentParser:
     _add(teardown)
     aws = commands.add_parser("aws", help="a policy for AWS")
     aws.add_argument("file", choices=AWS_FILES)
-    _add(aws, "bucket", "prefix", "snowflake_user", "external_id")
+    _add(aws, "bucket", "prefix", "snowflake_user", "external_id", "topic")
     return parser
 
 

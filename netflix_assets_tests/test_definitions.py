@@ -122,6 +122,17 @@ def test_the_blocking_checks_block(graph: Any) -> None:
         }
 
 
+def test_the_slack_failure_hook_is_on_every_executable_asset(home: Path) -> None:
+    defs = build_defs(read_settings(home=home))
+    hooked = {
+        key
+        for each in defs.assets or ()
+        if isinstance(each, dg.AssetsDefinition) and {hook.name for hook in each.hook_defs} == {"slack_on_failure"}
+        for key in each.keys
+    }
+    assert hooked == defs.resolve_asset_graph().executable_asset_keys
+
+
 def test_every_job_covers_something_and_the_main_job_everything(home: Path) -> None:
     defs = build_defs(read_settings(home=home))
     selected = {

@@ -635,6 +635,15 @@ def test_the_lifecycle_never_deletes_a_current_object(env: str) -> None:
     assert sum("AbortIncompleteMultipartUpload" in rule for rule in rules) == 1
 
 
+def test_alerts_may_be_published_to_one_topic_and_nothing_else() -> None:
+    topic = "arn:aws:sns:eu-central-1:123456789012:netflix-alerts"
+    (statement,) = policy("alerts-access", "dev", f"--topic={topic}")["Statement"]
+    assert (statement["Action"], statement["Resource"]) == ("sns:Publish", topic)
+    code, out, err = run("aws", "alerts-access", "--env=dev", "--topic=arn:aws:sns:eu-central-1:123456789012:*")
+    assert (code, out) == (2, "")
+    assert err.startswith("--topic: ")
+
+
 def test_every_template_is_rendered_by_a_command() -> None:
     rendered = {file.name for file in snowflake_setup.setup_files("dev")} | {"teardown.sql"}
     assert rendered == {file.name for file in (REPO / "deploy" / "snowflake").iterdir()}
@@ -643,7 +652,7 @@ def test_every_template_is_rendered_by_a_command() -> None:
 
 # ------------------------------------------------------------------------------------------------ documentation
 
-DOCS = (REPO / "docs" / "snowflake.md").read_text()
+DOCS = "".join((REPO / "docs" / name).read_text() for name in ("snowflake.md", "alerts.md"))
 
 
 def test_commands_of_the_documentation_are_ones_that_the_program_has() -> None:

@@ -207,6 +207,11 @@ def test_nor_is_a_test_that_found_something(project: Project) -> None:
     assert not outcome.success
     assert len(project.attempts(outcome.run_id)) == 1
     assert any("spoilt" in check for check in outcome.failed_checks)
+    with open_instance(project.settings) as instance:
+        logged = [entry.user_message for entry in instance.all_logs(outcome.run_id)]
+    (alert,) = [text for text in logged if text.startswith("alert (NETFLIX_SLACK_TOKEN is not set):")]
+    print(alert)
+    assert 0
 
 
 def test_after_the_last_attempt_it_has_failed_and_nothing_is_published(project: Project) -> None:

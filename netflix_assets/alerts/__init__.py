@@ -1,0 +1,1 @@
+"""Alerts: what went wrong becomes one message per incident, in Slack, SNS or the log."""

@@ -1,0 +1,166 @@
+"""Rules, incidents, texts and redaction: what they say of themselves, whatever comes."""
+
+import json
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from netflix_assets.alerts.incidents import Finding, Incident, Memory, fold
+from netflix_assets.alerts.redacting import clean
+from netflix_assets.alerts.rules import AlertsError, Rules, load_rules
+from netflix_assets.alerts.text import Writer
+from netflix_assets.contract import Showable
+from netflix_assets.settings import SettingsError, read_settings
+from netflix_assets_tests.alerts import slack_server
+
+KEY = "-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----"
+SECRETS = ["xoxb-12-ab", "AKIAABCDEFGHIJKLMNOP", "s3cret/of+mine", KEY]
+WRITER = Writer("production", "https://dagster.example/prod/", {"team:shop": "<!subteam^S1>"})
+FAILURE = "asset_materialization_failure"
+
+findings = st.builds(
+    Finding,
+    subject=st.sampled_from(["step:a", "step:b", "check:a:b"]),
+    event=st.just(FAILURE),
+    state=st.sampled_from(["retrying", "failed", "recovered", "succeeded"]),
+    at=st.integers(1, 40).map(float),
+    title=st.text(min_size=1, max_size=300),
+    cause=st.text(max_size=300),
+    assets=st.sampled_from([(), ("raw/a",), ("raw/a", "raw/b")]),
+    details=st.lists(st.text(max_size=300), max_size=3).map(tuple),
+    owners=st.sampled_from([(), ("team:shop",), ("ada@example.com", "team:shop")]),
+    stale=st.sampled_from([(), ("marts/a",)]),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(findings, max_size=12))
+def test_findings_seen_twice_change_nothing_and_a_subject_is_open_once(found: list[Finding]) -> None:
+    once = fold([], found)
+    open_subjects = [each.subject for each in once if each.is_open]
+    assert len(open_subjects) == len(set(open_subjects))
+    latest = {each.subject: each for each in once if each.is_open}
+    again = fold(once, [each for each in found if each.subject in latest and each.at <= latest[each.subject].found.at])
+    assert again == once
+    memory = Memory(since=1.0, incidents=tuple(once), read={"run": "place"})
+    assert Memory.from_cursor(memory.to_cursor()) == memory
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(findings, min_size=1, max_size=30), st.text(max_size=4_000))
+def test_slack_takes_every_message(found: list[Finding], long: str) -> None:
+    incidents = [Incident(replace(each, cause=each.cause + long), opened_at=1.0, count=2) for each in found]
+    for message in (WRITER.message(incidents), WRITER.message(incidents[:1]), WRITER.details(incidents[0])):
+        slack_server._check_content({"text": message.text, "blocks": message.blocks})
+    for each in incidents:
+        published = WRITER.sns(each)
+        assert json.loads(published["Message"])["subject"] == each.found.title
+        assert len(published["Subject"]) <= 100
+        assert published["Subject"].isascii()
+
+
+def test_what_is_broken_has_recovered_when_it_was_made_and_not_when_something_else_was() -> None:
+    failed = Finding("step:dbt", FAILURE, "failed", 1.0, assets=("core/dim_genres",))
+    (still,) = fold([], [failed, Finding("step:dbt", FAILURE, "recovered", 2.0, assets=("core/dim_dates",))])
+    assert still.is_open
+    (over,) = fold(
+        [still], [Finding("step:dbt", FAILURE, "recovered", 3.0, assets=("core/dim_genres", "core/dim_dates"))]
+    )
+    assert not over.is_open
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(max_size=200), st.text(max_size=200), st.sampled_from(SECRETS))
+def test_no_secret_survives(before: str, after: str, secret: str) -> None:
+    text = clean(f"{before} {secret} {after}", ["s3cret/of+mine"], Showable(None))
+    assert secret not in text
+    assert "MIIE" not in text
+    assert len(text) <= 300
+    assert "\n" not in text
+
+
+def test_what_a_contract_hides_is_not_quoted() -> None:
+    said = clean("Could not convert string 'Ada, 12 May' to INT", [], Showable(frozenset({"rating"})))
+    assert said == "Could not convert string '(not shown)' to INT"
+    assert clean("login password=hunter2;x https://me:pw@host/", [], Showable(None)) == (
+        "login password=(not shown);x https://(not shown)@host/"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("rules: [{events: [job_failed], to: [slack]}]", "rules.0.events.0='job_failed': Input should be 'asset_mater"),
+        ("rules: [{events: [job_failure], to: [pager]}]", "rules.0.to.0='pager': Input should be 'slack' or 'sns'"),
+        ("rules: [{events: [job_failure], to: [slack], channel: '#x'}]", "rules.0.channel='#x'"),
+        ("digest_over: 3", "digest_over=3: Extra inputs are not permitted"),
+        ("mentions: {ada: '@ada'}", "mentions.ada='@ada'"),
+        ("rules: [", "while parsing"),
+    ],
+)
+def test_a_wrong_file_is_refused_with_the_entry(tmp_path: Path, text: str, problem: str) -> None:
+    path = tmp_path / "alerts.yaml"
+    path.write_text(text)
+    with pytest.raises(AlertsError) as error:
+        load_rules(path)
+    assert str(path) in str(error.value)
+    assert problem in str(error.value)
+
+
+def test_rules_route_by_event_severity_environment_and_owner() -> None:
+    events = ["job_failure", "step_retry"]
+    rules = Rules.model_validate({
+        "minimum_severity": "warning",
+        "rules": [
+            {"events": ["job_success"], "to": ["slack"]},
+            {"events": ["job_failure"], "to": ["sns"], "owners": ["team:shop"]},
+            {"events": events, "to": ["slack"], "environments": ["production"], "channel": "C0DEV"},
+            {"events": events, "to": ["slack", "sns"], "minimum_severity": "error"},
+        ],
+    })  # fmt: skip
+    way = {
+        (event, env, owners): (rule.to, rule.channel) if (rule := rules.route(event, env, owners)) else None  # type: ignore[arg-type]
+        for event in ("job_success", "job_failure", "step_retry", "tick_failure")
+        for env in ("production", "dev")
+        for owners in ((), ("team:shop",))
+    }
+    assert way["job_success", "production", ()] is None
+    assert way["job_failure", "dev", ("team:shop",)] == (("sns",), None)
+    assert way["job_failure", "production", ()] == (("slack",), "C0DEV")
+    assert way["job_failure", "dev", ()] == (("slack", "sns"), None)
+    assert way["step_retry", "dev", ()] is None
+    assert way["tick_failure", "dev", ()] is None
+
+
+def test_success_is_off_by_default_and_every_other_event_is_on() -> None:
+    told = {event for rule in load_rules().rules for event in rule.events}
+    assert "job_success" not in told
+    assert len(told) == 11
+
+
+def test_a_token_without_a_channel_is_refused_and_neither_is_shown() -> None:
+    with pytest.raises(SettingsError, match="NETFLIX_SLACK_CHANNEL is not") as error:
+        read_settings(slack_token=slack_server.TOKEN)
+    assert slack_server.TOKEN not in str(error.value)
+
+
+def test_the_test_alert_says_what_is_missing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    from netflix_assets.alerts.trial import TrialError, send_test
+
+    caplog.set_level(logging.WARNING)
+    with slack_server.slack_server() as slack:
+        given: dict[str, Any] = {"slack_channel": slack_server.CHANNEL, "slack_base_url": slack.url, "home": tmp_path}
+        lines = list(send_test(read_settings(slack_token=slack_server.TOKEN, **given)))
+        assert lines == ["Slack: posted in C0ALERTS", "SNS: NETFLIX_SNS_TOPIC_ARN is not set"]
+        assert slack.parents[0]["text"].startswith("🟢 a test alert succeeded")
+        with pytest.raises(TrialError, match="invalid_auth"):
+            list(send_test(read_settings(slack_token="xoxb-wrong", **given)))
+        slack.blind = True
+        with pytest.raises(TrialError, match="channels:history"):
+            list(send_test(read_settings(slack_token=slack_server.TOKEN, **given)))
+    assert "NETFLIX_SLACK_TOKEN is not set" in next(send_test(read_settings(home=tmp_path)))
