@@ -3,6 +3,7 @@
 import dagster as dg
 
 from netflix_assets.contract import all_datasets
+from netflix_assets.dashboards.assets import dashboard_assets
 from netflix_assets.dbt import dbt_builds, ops_tables
 from netflix_assets.dbt_project import dbt_project, dbt_resource
 from netflix_assets.jobs import asset_jobs
@@ -29,6 +30,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
             *ops_tables(raw_keys.values(), builds["models"], settings.warehouse_kind),
             *builds.values(),
             published_marts(settings, builds.values()),
+            *dashboard_assets(settings, project.manifest_path),
         ],
         asset_checks=[bucket_checks(sources, raw_keys)],
         jobs=[*asset_jobs(sources), retention_job(settings)],
