@@ -103,7 +103,7 @@ def demo(context: click.Context, scale: float) -> None:
         out.print(f"The tables are in  {settings.warehouse_file}")
         out.print(f"For your tools     {settings.published_folder / 'current' / 'netflix.duckdb'}")
         out.print(
-            f"The dashboards     {(settings.dashboards_folder / 'index.html').as_uri()}    or: netflix-assets dashboards"
+            f"The dashboards     {_first_page(settings).as_uri()}    (or: netflix-assets dashboards)", soft_wrap=True
         )
         out.print("Watch the graph    make ui    (http://127.0.0.1:3000)")
     context.exit(outcome)
@@ -375,8 +375,9 @@ def dashboards(port: int, browser: bool) -> None:
     """Serve the dashboards on this machine, until Ctrl-C; they also open as files, without this."""
     from netflix_assets.dashboards.server import serve as serve_dashboards
 
-    folder = current_settings().dashboards_folder
-    if not (folder / "index.html").exists():
+    settings = current_settings()
+    folder = settings.dashboards_folder
+    if not _first_page(settings).exists():
         raise Failure(f"there are no pages in {folder} yet; `netflix-assets run` builds them, `demo` with sample files")
     serve_dashboards(folder, port, lambda text: out.print(text, soft_wrap=True), open_browser=browser)
 
@@ -469,15 +470,17 @@ def _run(settings: Settings, select: str | None, full_refresh: bool) -> int:
     )
     if select is None or PUBLISHED_KEY.to_user_string() in outcome.materialized:
         _print_published(settings)
-    if settings.dashboards_folder.joinpath("index.html").exists() and any(
-        key.startswith("dashboards/") for key in outcome.materialized
-    ):
-        out.print(f"dashboards: {(settings.dashboards_folder / 'index.html').as_uri()}", soft_wrap=True)
+    if any(key.startswith("dashboards/") for key in outcome.materialized):
+        out.print(f"dashboards: {_first_page(settings).as_uri()}, or: netflix-assets dashboards", soft_wrap=True)
     if not outcome.success:
         return EXIT_FAILED
     for dataset, reason in outcome.refused:
         err.print(f"{dataset}: {reason}", style="yellow")
     return EXIT_REFUSED if outcome.refused else 0
+
+
+def _first_page(settings: Settings) -> Path:
+    return settings.dashboards_folder / "index.html"
 
 
 def _print_published(settings: Settings) -> None:

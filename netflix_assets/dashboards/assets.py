@@ -1,8 +1,8 @@
 """The assets ``dashboards/<page>``: pages made from what is published, after it has been.
 
-dbt's exposures are the one place that says what a page is, whose it is and which marts it reads; a test holds the pages'
-queries to them. Charts are imported when a page is built: loading definitions does not wait for pandas and Altair. Does
-not belong here: what a page shows (the pages), what is published (``publish.py``).
+dbt's exposures are the one place that says what a page is, whose it is and which marts it reads; a test holds the
+pages' queries to them. Charts are imported when a page is built: loading definitions waits for neither pandas nor
+Altair. Does not belong here: what a page shows (the pages), what is published (``publish.py``).
 """
 
 import base64

@@ -99,18 +99,14 @@ def hours(frame: pd.DataFrame) -> Drawing:
     slots = frame.sort_values(["iso_dow", "hour_utc"], ignore_index=True)
     slots["day"] = [DAYS[number - 1] for number in slots["iso_dow"]]
     top = greatest(slots, "n_ratings")
+    steps = look.rising("× the average hour", float(slots["index_vs_average"].max()))
     chart = (
         look.base()
         .mark_rect(cornerRadius=2)
         .encode(
             alt.X("hour_utc:O", title="hour of the day (UTC)", axis=alt.Axis(labelAngle=0, domain=False, ticks=False)),
             alt.Y("day:O", title=None, sort=list(DAYS), axis=alt.Axis(domain=False, ticks=False)),
-            alt.Color(
-                "index_vs_average:Q",
-                title="× the average hour",
-                scale=look.steps(look.HEAT, float(slots["index_vs_average"].max())),
-                legend=look.blocks(form=".1f"),
-            ),
+            alt.Color("index_vs_average:Q", legend=None, scale=steps.scale),
             tooltip=look.tooltip(
                 ("day:N", "day"),
                 ("hour_utc:O", "hour (UTC)"),
@@ -138,6 +134,7 @@ def hours(frame: pd.DataFrame) -> Drawing:
             number("index_vs_average", "× average", 2),
         ],
         chart,
+        steps=steps,
     )
 
 
@@ -147,18 +144,14 @@ def genres_by_decade(frame: pd.DataFrame) -> Drawing:
     if cells.empty:
         return Drawing(said("No genre has {what} yet.", what="enough ratings in any decade"), cells, [])
     best = greatest(cells, "lift_vs_overall")
+    steps = look.around("mean rating ÷ mean of all", (0.9, 0.94, 0.98, 1.02, 1.06, 1.1))
     chart = (
         look.base()
         .mark_rect(cornerRadius=2)
         .encode(
             alt.X("decade:O", title="decade of release", axis=alt.Axis(labelAngle=0, domain=False, ticks=False)),
             alt.Y("genre:N", title=None, axis=alt.Axis(domain=False, ticks=False)),
-            alt.Color(
-                "lift_vs_overall:Q",
-                title="mean rating ÷ mean of all",
-                scale=look.around((0.9, 0.94, 0.98, 1.02, 1.06, 1.1)),
-                legend=look.blocks(),
-            ),
+            alt.Color("lift_vs_overall:Q", legend=None, scale=steps.scale),
             tooltip=look.tooltip(
                 ("genre:N", "genre"),
                 ("decade:O", "decade"),
@@ -188,6 +181,7 @@ def genres_by_decade(frame: pd.DataFrame) -> Drawing:
             number("n_rated_movies", "Films"),
         ],
         chart,
+        steps=steps,
     )
 
 

@@ -106,18 +106,14 @@ def over_index(frame: pd.DataFrame) -> Drawing:
     if cells.empty:
         return Drawing(said("No {what} yet: users have rated too little.", what="segments"), cells, [])
     top = greatest(cells, "over_index")
+    steps = look.around("× as popular as among all", (0.5, 0.7, 0.9, 1.1, 1.5, 2))
     chart = (
         look.base()
         .mark_rect(cornerRadius=2)
         .encode(
             alt.X("segment_name:N", title=None, axis=look.slanted()),
             alt.Y("genre:N", title=None, axis=alt.Axis(domain=False, ticks=False)),
-            alt.Color(
-                "over_index:Q",
-                title="× as popular as among all",
-                scale=look.around((0.5, 0.7, 0.9, 1.1, 1.5, 2)),
-                legend=look.blocks(),
-            ),
+            alt.Color("over_index:Q", legend=None, scale=steps.scale),
             tooltip=look.tooltip(
                 ("segment_name:N", "segment"),
                 ("genre:N", "genre"),
@@ -145,6 +141,7 @@ def over_index(frame: pd.DataFrame) -> Drawing:
             number("avg_rating", "Mean rating", 2),
         ],
         chart,
+        steps=steps,
     )
 
 
@@ -261,7 +258,6 @@ def engagement(frame: pd.DataFrame) -> Drawing:
                 "kind:N",
                 title=None,
                 scale=look.colours(KINDS, [look.RED, look.AMBER, look.GREY]),
-                legend=alt.Legend(columns=2),
             ),
             opacity=look.faded(picked, 0.75),
             tooltip=look.tooltip(

@@ -58,7 +58,6 @@ def pass_rate(frame: pd.DataFrame) -> Drawing:
             alt.Color(
                 "layer:N",
                 title=None,
-                legend=alt.Legend(columns=3),
                 scale=look.colours(layers, [_SHADES[LAYERS.index(layer)] for layer in layers]),
             ),
             opacity=look.faded(picked),

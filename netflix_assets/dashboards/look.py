@@ -8,6 +8,8 @@ Does not belong here: what a chart shows (the pages), how it gets into a page (`
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import altair as alt
@@ -84,24 +86,43 @@ def colours(domain: Sequence[str], shades: Sequence[str]) -> alt.Scale:
     return alt.Scale(domain=list(domain), range=list(shades))
 
 
-def steps(shades: Sequence[str], greatest: float) -> alt.Scale:
+@dataclass(frozen=True)
+class Steps:
+    """Colours of the ranges between bounds: one more than there are bounds. ``form``: how a bound is written.
+
+    The page writes the key itself: Vega's is as long as its bounds are far apart, and does not wrap on a telephone.
+    """
+
+    title: str
+    bounds: Sequence[float]
+    shades: Sequence[str]
+    form: str = "{:g}"
+
+    @property
+    def scale(self) -> alt.Scale:
+        """The scale of the chart's colours."""
+        return alt.Scale(type="threshold", domain=list(self.bounds), range=list(self.shades))
+
+    def key(self) -> list[tuple[str, str]]:
+        """Each range in words, with its colour."""
+        said = [self.form.format(bound) for bound in self.bounds]
+        ranges = [f"{low} – {high}" for low, high in pairwise(said)]
+        return list(zip((f"below {said[0]}", *ranges, f"{said[-1]} and more"), self.shades, strict=True))
+
+
+def rising(title: str, greatest: float, form: str = "{:.1f}") -> Steps:
     """From 0 to the greatest value in steps of equal size, light to strong."""
-    return alt.Scale(type="quantize", domain=[0, greatest or 1], range=list(shades), zero=True)
+    return Steps(title, [(greatest or 1) * step / len(HEAT) for step in range(1, len(HEAT))], HEAT, form)
 
 
-def around(bounds: Sequence[float]) -> alt.Scale:
+def around(title: str, bounds: Sequence[float], form: str = "{:g}") -> Steps:
     """Six bounds around what is usual: below in red, above in blue."""
-    return alt.Scale(type="threshold", domain=list(bounds), range=DIVERGING)
+    return Steps(title, bounds, DIVERGING, form)
 
 
 def bands(values: Iterable[object], pixels: int) -> int:
     """The height of a chart that has a band of so many pixels for each different value."""
     return max(len(set(values)), 2) * pixels
-
-
-def blocks(columns: int = 4, form: str = "") -> alt.Legend:
-    """A legend of steps: a block of colour with its bounds for each, so many side by side."""
-    return alt.Legend(type="symbol", symbolType="square", symbolSize=130, columns=columns, format=form or alt.Undefined)
 
 
 def slanted() -> alt.Axis:

@@ -49,7 +49,7 @@ def activity(frame: pd.DataFrame) -> Drawing:
     plain = alt.Chart(alt.NamedData(look.ROWS))
     volume = (
         plain.mark_area(line={"color": look.BLUE, "strokeWidth": 1.5}, color=look.WASH, clip=True)
-        .encode(time, alt.Y("n_ratings:Q", title="ratings a month", axis=_axis(format="~s")), tooltip=tips)
+        .encode(time, alt.Y("n_ratings:Q", title="ratings a month", axis=_axis(format=",")), tooltip=tips)
         .properties(height=210)
     )
     mean = (
@@ -92,7 +92,7 @@ def activity(frame: pd.DataFrame) -> Drawing:
 
 def _axis(**options: Any) -> alt.Axis:
     """An axis as wide as those above and below it, so that the parts of a chart begin at one line."""
-    return alt.Axis(minExtent=44, maxExtent=44, tickCount=4, **options)
+    return alt.Axis(minExtent=50, maxExtent=50, tickCount=4, **options)
 
 
 def _named(row: Mapping[str, Any]) -> str:
@@ -117,7 +117,7 @@ def unusual_days(frame: pd.DataFrame) -> Drawing:
                 "n_ratings:Q",
                 title="ratings of the day (log)",
                 scale=alt.Scale(type="symlog", constant=10, nice=False, padding=14),
-                axis=alt.Axis(values=_LOG_TICKS, format="~s", grid=True),
+                axis=alt.Axis(values=_LOG_TICKS, labelExpr="format(datum.value, ',')"),
             ),
             alt.Color(
                 "kind:N",
@@ -168,15 +168,14 @@ def calendar(frame: pd.DataFrame) -> Drawing:
     months["month"] = [MONTHS[number - 1] for number in months["month_number"]]
     known = months.dropna(subset=["index_in_year"])
     top = greatest(known, "index_in_year")
+    steps = look.around("× the year's average", _OUTSIDE)
     chart = (
         look.base()
         .mark_rect(cornerRadius=2)
         .encode(
             alt.X("month:O", title=None, sort=list(MONTHS), axis=alt.Axis(labelAngle=0, domain=False, ticks=False)),
             alt.Y("year_number:O", title=None, sort="descending", axis=alt.Axis(domain=False, ticks=False)),
-            alt.Color(
-                "index_in_year:Q", title="× the year's average", scale=look.around(_OUTSIDE), legend=look.blocks()
-            ),
+            alt.Color("index_in_year:Q", legend=None, scale=steps.scale),
             tooltip=look.tooltip(
                 ("month:N", "month"),
                 ("year_number:O", "year"),
@@ -202,6 +201,7 @@ def calendar(frame: pd.DataFrame) -> Drawing:
             number("index_in_year", "× the year's average", 2),
         ],
         chart,
+        steps=steps,
     )
 
 

@@ -77,7 +77,6 @@ def quadrants(frame: pd.DataFrame) -> Drawing:
             alt.Color(
                 "quadrant:N",
                 title=None,
-                legend=alt.Legend(columns=2),
                 scale=look.colours(QUADRANTS, [look.GREEN, look.AMBER, look.RED, look.GREY]),
             ),
             opacity=look.faded(picked, 0.8),
@@ -299,18 +298,14 @@ def gaps(frame: pd.DataFrame) -> Drawing:
         return Drawing(said("No {what} yet.", what="demand to compare with the supply"), cells, [])
     cells["segment"] = ["all users" if each == EVERYBODY else each for each in cells["segment_name"]]
     top = greatest(cells, "gap_score")
+    steps = look.around("demand − supply", (-0.06, -0.03, -0.01, 0.01, 0.03, 0.06), "{:+.0%}")
     chart = (
         look.base()
         .mark_rect(cornerRadius=2)
         .encode(
             alt.X("segment:N", title=None, axis=look.slanted()),
             alt.Y("genre:N", title=None, axis=alt.Axis(domain=False, ticks=False)),
-            alt.Color(
-                "gap_score:Q",
-                title="demand − supply",
-                scale=look.around((-0.06, -0.03, -0.01, 0.01, 0.03, 0.06)),
-                legend=look.blocks(form="+.0%"),
-            ),
+            alt.Color("gap_score:Q", legend=None, scale=steps.scale),
             tooltip=look.tooltip(
                 ("segment:N", "segment"),
                 ("genre:N", "genre"),
@@ -343,6 +338,7 @@ def gaps(frame: pd.DataFrame) -> Drawing:
             number("avg_rating", "Mean", 2),
         ],
         chart,
+        steps=steps,
     )
 
 

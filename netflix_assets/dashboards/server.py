@@ -21,7 +21,7 @@ class _Handler(SimpleHTTPRequestHandler):
 
 
 def serve(folder: Path, port: int, announce: Callable[[str], None], *, open_browser: bool) -> None:
-    """Serve the folder on this machine until Ctrl-C; port 0 takes a free one. Raises: OSError when the port is taken."""
+    """Serve the folder on this machine until Ctrl-C. Raises: OSError when the port is taken."""
     try:
         server = ThreadingHTTPServer(("127.0.0.1", port), partial(_Handler, directory=str(folder)))
     except OSError as error:

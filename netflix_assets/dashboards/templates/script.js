@@ -2,7 +2,7 @@
 // text only (textContent), so that a value is never markup.
 const data = JSON.parse(document.getElementById("data").textContent);
 const config = JSON.parse(document.getElementById("config").textContent);
-const AXIS_SPACE = 72; // what axes take of a chart in several parts, which Vega-Lite cannot fit into its panel
+const AXIS_SPACE = 86; // what axes take of a chart in several parts, which Vega-Lite cannot fit into its panel
 
 function make(tag, attributes = {}, ...children) {
   const element = Object.assign(document.createElement(tag), attributes);
@@ -60,10 +60,12 @@ const sized = (spec, width) => (spec.vconcat ? { ...spec, vconcat: spec.vconcat.
 
 async function draw(panel) {
   const width = Math.max(panel.chart.clientWidth - AXIS_SPACE, 120);
-  // Names beside bars take at most half of a telephone's width.
-  const labels = { axisY: { ...config.axisY, labelLimit: panel.chart.clientWidth < 480 ? 118 : 240 } };
+  // On a telephone names beside bars take less than half of the width, and entries of a legend stand below each other.
+  const isNarrow = panel.chart.clientWidth < 480;
+  const axisY = { ...config.axisY, labelLimit: isNarrow ? 118 : 240 };
+  const legend = { ...config.legend, ...(isNarrow && { columns: 1 }) };
   const spec = { ...sized(panel.spec, width), datasets: { rows: panel.rows() } };
-  const done = await vegaEmbed(panel.chart, spec, { config: { ...config, ...labels }, renderer: "svg", actions: false, tooltip: { theme: "custom" } });
+  const done = await vegaEmbed(panel.chart, spec, { config: { ...config, axisY, legend }, renderer: "svg", actions: false, tooltip: { theme: "custom" } });
   panel.drawn?.finalize();
   panel.drawn = done;
 }
@@ -125,5 +127,6 @@ button.addEventListener("click", () => {
 prefersDark.addEventListener("change", label);
 label();
 
+document.querySelector("[aria-current]").scrollIntoView({ block: "nearest", inline: "center" });
 await Promise.all([...document.querySelectorAll("section.panel:not([data-empty])")].map(wire));
 document.documentElement.dataset.drawn = "yes";
