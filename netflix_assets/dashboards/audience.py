@@ -249,7 +249,7 @@ def generosity(frame: pd.DataFrame) -> Drawing:
         .encode(
             alt.X(
                 "bias_stars:Q",
-                title="stars above (below) what others give the same films",
+                title="stars above or below the others",
                 axis=alt.Axis(format="+.1f"),
             ),
             alt.Y("n_users:Q", title="users"),

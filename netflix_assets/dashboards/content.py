@@ -339,7 +339,7 @@ def content_mix(frame: pd.DataFrame) -> Drawing:
         look.base()
         .mark_bar()
         .encode(
-            alt.X("n_titles:Q", title="titles (a title counts in each of its genres)"),
+            alt.X("n_titles:Q", title="titles, in each of their genres"),
             alt.Y("genre:N", title=None, sort=total.index.tolist()),
             alt.Color("kind:N", title=None, scale=look.colours(list(TYPES.values()), [look.BLUE, look.AMBER])),
             opacity=look.faded(picked),

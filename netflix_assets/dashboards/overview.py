@@ -49,7 +49,7 @@ def activity(frame: pd.DataFrame) -> Drawing:
     plain = alt.Chart(alt.NamedData(look.ROWS))
     volume = (
         plain.mark_area(line={"color": look.BLUE, "strokeWidth": 1.5}, color=look.WASH, clip=True)
-        .encode(time, alt.Y("n_ratings:Q", title="ratings a month", axis=_axis(format=",")), tooltip=tips)
+        .encode(time, alt.Y("n_ratings:Q", title="ratings a month", axis=_axis(format=",d")), tooltip=tips)
         .properties(height=210)
     )
     mean = (

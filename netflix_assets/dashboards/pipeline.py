@@ -181,7 +181,7 @@ def freshness(frame: pd.DataFrame) -> Drawing:
         look.base()
         .mark_bar(color=look.BLUE)
         .encode(
-            alt.X("shown:Q", title=f"age of the newest file when the tables were built, {unit}"),
+            alt.X("shown:Q", title=f"age of the newest file, {unit}"),
             alt.Y("dataset:N", title=None, sort="-x"),
             tooltip=look.tooltip(
                 ("dataset:N", "dataset"),

@@ -129,11 +129,11 @@ def growth(frame: pd.DataFrame) -> Drawing:
         .encode(
             alt.X(
                 "demand_index:Q",
-                title="demand ÷ supply (log): right of 1 films are lacking",
+                title="demand ÷ supply (log)",
                 scale=scale,
                 axis=alt.Axis(tickCount=5),
             ),
-            alt.Y("momentum:Q", title="momentum (log): above 1 demand grows", scale=scale, axis=alt.Axis(tickCount=5)),
+            alt.Y("momentum:Q", title="momentum (log)", scale=scale, axis=alt.Axis(tickCount=5)),
             alt.Size("n_ratings:Q", legend=None, scale=alt.Scale(range=[20, 900])),
             alt.Color("kind:N", title=None, scale=look.colours(CANDIDATES, [look.GREEN, look.GREY])),
             opacity=look.faded(picked, 0.65),
@@ -163,7 +163,7 @@ def growth(frame: pd.DataFrame) -> Drawing:
         else said("No category is both {what}.", what="under-represented and growing")
     )
     return Drawing(
-        answer,
+        answer + said(" Right of 1 films are lacking, above 1 demand grows."),
         categories[
             [
                 "category",
@@ -209,7 +209,7 @@ def also_liked(frame: pd.DataFrame) -> Drawing:
         look.base()
         .mark_bar(color=look.BLUE)
         .encode(
-            alt.X("score:Q", title="how well the two audiences fit (1: the same)"),
+            alt.X("score:Q", title="fit of the two audiences, 0 to 1"),
             alt.Y("liked:N", title=None, sort=alt.SortField("rank_for_movie")),
             tooltip=look.tooltip(
                 ("liked:N", "film"),
@@ -256,7 +256,7 @@ def neighbours(frame: pd.DataFrame) -> Drawing:
         look.base()
         .mark_bar(color=look.VIOLET)
         .encode(
-            alt.X("similarity:Q", title="similarity (1: the same likes)"),
+            alt.X("similarity:Q", title="similarity, 0 to 1"),
             alt.Y("neighbour:N", title=None, sort=alt.SortField("similarity_rank")),
             tooltip=look.tooltip(
                 ("neighbour:N", "user"),
