@@ -103,6 +103,9 @@ def demo(context: click.Context, scale: float) -> None:
         out.print(f"\nThe files are in   {settings.s3_folder / settings.bucket}")
         out.print(f"The tables are in  {settings.warehouse_file}")
         out.print(f"For your tools     {settings.published_folder / 'current' / 'netflix.duckdb'}")
+        out.print(
+            f"The dashboards     {_first_page(settings).as_uri()}    (or: netflix-assets dashboards)", soft_wrap=True
+        )
         out.print("Watch the graph    make ui    (http://127.0.0.1:3000)")
     context.exit(outcome)
 
@@ -376,6 +379,27 @@ def ui(port: int) -> None:
     serve(settings, port, announce=lambda text: out.print(text, soft_wrap=True))
 
 
+@cli.command()
+@click.option(
+    "--port",
+    default=3100,
+    type=click.IntRange(1, 65535),
+    show_default=True,
+    envvar="DASHBOARDS_PORT",
+    help="Port of the web pages.",
+)
+@click.option("--browser/--no-browser", default=True, show_default=True, help="Open them in the browser.")
+def dashboards(port: int, browser: bool) -> None:
+    """Serve the dashboards on this machine, until Ctrl-C; they also open as files, without this."""
+    from netflix_assets.dashboards.server import serve as serve_dashboards
+
+    settings = current_settings()
+    folder = settings.dashboards_folder
+    if not _first_page(settings).exists():
+        raise Failure(f"there are no pages in {folder} yet; `netflix-assets run` builds them, `demo` with sample files")
+    serve_dashboards(folder, port, lambda text: out.print(text, soft_wrap=True), open_browser=browser)
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 
 
@@ -464,11 +488,17 @@ def _run(settings: Settings, select: str | None, full_refresh: bool) -> int:
     )
     if select is None or PUBLISHED_KEY.to_user_string() in outcome.materialized:
         _print_published(settings)
+    if any(key.startswith("dashboards/") for key in outcome.materialized):
+        out.print(f"dashboards: {_first_page(settings).as_uri()}, or: netflix-assets dashboards", soft_wrap=True)
     if not outcome.success:
         return EXIT_FAILED
     for dataset, reason in outcome.refused:
         err.print(f"{dataset}: {reason}", style="yellow")
     return EXIT_REFUSED if outcome.refused else 0
+
+
+def _first_page(settings: Settings) -> Path:
+    return settings.dashboards_folder / "index.html"
 
 
 def _print_published(settings: Settings) -> None:

@@ -6,6 +6,7 @@ from netflix_assets.alerts.rules import load_rules
 from netflix_assets.alerts.scope import scope_of
 from netflix_assets.alerts.watching import alerts_sensor, slack_on_failure
 from netflix_assets.contract import all_datasets
+from netflix_assets.dashboards.assets import dashboard_assets
 from netflix_assets.dbt import dbt_builds, ops_tables
 from netflix_assets.dbt_project import dbt_project, dbt_resource
 from netflix_assets.freshness import freshness_checks
@@ -33,7 +34,12 @@ def build_defs(settings: Settings) -> dg.Definitions:
         *landing_assets(sources),
         *ops_tables(raw_keys.values(), builds["models"], settings.warehouse_kind),
     ]
-    made = [*raw_assets(sources, settings), *builds.values(), published_marts(settings, builds.values())]
+    made = [
+        *raw_assets(sources, settings),
+        *builds.values(),
+        published_marts(settings, builds.values()),
+        *dashboard_assets(settings, project.manifest_path),
+    ]
     rules, scope = load_rules(settings.alerts), scope_of([*external, *made])
     hook = slack_on_failure(settings, rules, scope)
     return dg.Definitions(

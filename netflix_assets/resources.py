@@ -17,7 +17,7 @@ from netflix_assets.ingest.objects import S3ObjectStore
 from netflix_assets.ingest.retries import RETRIES, BucketError
 from netflix_assets.settings import Settings, current_settings
 from netflix_assets.warehouse.base import Warehouse, WarehouseError
-from netflix_assets.warehouse.publishing import Publisher
+from netflix_assets.warehouse.publishing import Publisher, Served
 
 if TYPE_CHECKING:
     from dagster_aws.s3 import S3Resource
@@ -125,6 +125,10 @@ class WarehouseResource(dg.ConfigurableResource, ABC):  # type: ignore[type-arg]
         """What publishes the tables of this warehouse, and knows what is published."""
 
     @abstractmethod
+    def served(self, *, run_id: str = "", asset: str = "") -> AbstractContextManager[Served | None]:
+        """What consumers see, for reading as they do; None where nothing has ever been published."""
+
+    @abstractmethod
     def exists(self) -> bool:
         """Whether there is anything to open for reading."""
 
@@ -151,6 +155,20 @@ class EmbeddedWarehouse(WarehouseResource):
 
         yield DuckDBPublisher(Path(self.file), Path(self.published), self.wait_seconds)
 
+    @contextmanager
+    def served(self, *, run_id: str = "", asset: str = "") -> Iterator[Served | None]:
+        """The published file; the warehouse itself stays free for writers."""
+        from netflix_assets.warehouse.duckdb import DuckDBWarehouse
+        from netflix_assets.warehouse.duckdb_publisher import DuckDBPublisher
+
+        publisher = DuckDBPublisher(Path(self.file), Path(self.published), self.wait_seconds)
+        publication = publisher.published()
+        if publication is None:
+            yield None
+            return
+        with DuckDBWarehouse(publisher.file_of(publication), self.wait_seconds, read_only=True) as published:
+            yield Served(publication, published.query)
+
     def exists(self) -> bool:
         """Whether the file is there."""
         return Path(self.file).exists()
@@ -176,11 +194,23 @@ class SnowflakeAccount(WarehouseResource):
             yield SnowflakePublisher(warehouse, str(current_settings().serving_database))
 
     @contextmanager
-    def _session(self, role: Role, run_id: str, asset: str) -> Iterator["SnowflakeWarehouse"]:
+    def served(self, *, run_id: str = "", asset: str = "") -> Iterator[Served | None]:
+        """A session of the transformer within the serving database."""
+        from netflix_assets.warehouse.snowflake_publisher import SnowflakePublisher
+
+        serving = str(current_settings().serving_database)
+        with self._session("builder", run_id, asset, database=serving) as warehouse:
+            publication = SnowflakePublisher(warehouse, serving).published()
+            yield None if publication is None else Served(publication, warehouse.query)
+
+    @contextmanager
+    def _session(
+        self, role: Role, run_id: str, asset: str, database: str | None = None
+    ) -> Iterator["SnowflakeWarehouse"]:
         from netflix_assets.warehouse.snowflake import SnowflakeWarehouse, query_tag  # costs seconds
 
         settings = current_settings()
-        snowflake = _snowflake(settings, role, query_tag(self.env, run_id, asset))
+        snowflake = _snowflake(settings, role, query_tag(self.env, run_id, asset), database)
         with (
             ExitStack() as sessions,
             SnowflakeWarehouse(lambda: sessions.enter_context(snowflake.get_connection())) as warehouse,
@@ -192,8 +222,11 @@ class SnowflakeAccount(WarehouseResource):
         return True
 
 
-def _snowflake(settings: Settings, role: Role, query_tag: str) -> "SnowflakeResource":
-    """dagster-snowflake's resource for a role of the environment; the transformer can read all that there is."""
+def _snowflake(settings: Settings, role: Role, query_tag: str, database: str | None) -> "SnowflakeResource":
+    """dagster-snowflake's resource for a role of the environment; the transformer can read all that there is.
+
+    ``database``: where it is another than the one that is built into.
+    """
     from dagster_snowflake import SnowflakeResource
 
     access, names = settings.snowflake, settings.names
@@ -211,7 +244,7 @@ def _snowflake(settings: Settings, role: Role, query_tag: str) -> "SnowflakeReso
         private_key_path=str(access.private_key_path) if access.private_key_path else None,
         private_key_password=_revealed(access.private_key_passphrase),
         authenticator=access.authenticator,
-        database=access.database or names.database,
+        database=database or access.database or names.database,
         warehouse=names.load_warehouse if role == "loader" else names.transform_warehouse,
         role=names.loader_role if role == "loader" else names.transformer_role,
         paramstyle="qmark",

@@ -180,6 +180,11 @@ class Settings(BaseSettings):
         return f"{own}_SERVING" if own else self.names.serving_database
 
     @property
+    def dashboards_folder(self) -> Path:
+        """The pages of the dashboard; ``index.html`` is the first."""
+        return self.home / "dashboards"
+
+    @property
     def dagster_home(self) -> Path:
         """Dagster's own storage ($DAGSTER_HOME)."""
         return self.home / "dagster"

@@ -25,7 +25,7 @@ PARENTS = {
     "staging": {"source"},
     "intermediate": {"staging", "intermediate", "core"},
     "core": {"staging", "intermediate", "core"},
-    "marts": {"core", "intermediate", "seeds"},
+    "marts": {"core", "intermediate", "seeds", "marts"},  # a summary reads what it sums up, so that both say the same
     "snapshots": {"intermediate", "core"},
     "seeds": set(),
 }
@@ -212,12 +212,14 @@ def everything_has_an_owner(project: Project) -> Iterator[Fault]:
 
 
 def every_mart_is_shown_somewhere(project: Project) -> Iterator[Fault]:
+    """In an exposure, or in a mart that sums it up."""
     shown = set()
     for exposure in project.manifest["exposures"].values():
         for parent in project.parents(exposure):
             shown.add(parent["unique_id"])
             if layer_of(parent) != "marts":
                 yield exposure["name"], f"reads {parent['name']}, which is no mart"
+    shown |= {parent["unique_id"] for node in project.models("marts") for parent in project.parents(node)}
     for node in project.models("marts"):
         if node["unique_id"] not in shown:
             yield node["name"], "is in no exposure"

@@ -44,7 +44,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cli")
     done = run(folder, "demo", "--scale", "0.05")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "78 assets built" in done.stdout
+    assert "90 assets built" in done.stdout
     assert "Which films are rated most" in done.stdout
     assert "What share are series" in done.stdout
     return folder
@@ -329,7 +329,7 @@ def test_the_ui_serves_the_graph_and_stops_cleanly(home: Path) -> None:
     finally:
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=60)
-    assert len(answer["assetNodes"]) == 94, output  # type: ignore[arg-type]
+    assert len(answer["assetNodes"]) == 106, output  # type: ignore[arg-type]
     assert answer["sensorsOrError"] == {"results": [{"name": "landing", "sensorState": {"status": "RUNNING"}}]}
     assert process.returncode == 0, output
     assert f"http://127.0.0.1:{port}" in output

@@ -15,8 +15,10 @@ import pytest
 import yaml
 
 from netflix_assets.contract import CONTRACTS_DIR
+from netflix_assets.dashboards import pages
 from netflix_assets.dbt_sources import differences, render, sources_file
 from netflix_assets.definitions import build_defs
+from netflix_assets.publish import PUBLISHED_KEY
 from netflix_assets.settings import REPO, SettingsError, read_settings
 from netflix_assets.warehouse.builds import BUILD_TABLES
 from netflix_assets.warehouse.ledger import OPS_TABLES
@@ -51,10 +53,14 @@ DBT = {
         "mart_movie_promotions", "mart_growth_candidates", "mart_content_gaps", "mart_content_mix",
         "mart_content_by_year", "mart_top_actors", "mart_model_runtime", "mart_data_quality",
         "mart_data_completeness", "mart_load_receipts", "mart_pipeline_runs", "mart_dataset_freshness",
+        "mart_overview", "mart_rating_trends_by_month", "mart_ratings_by_genre_decade", "mart_segment_sizes",
+        "mart_rater_bias", "mart_column_completeness",
     ],
     "seeds": ["seed_movie_release_dates"],
     "snapshots": ["snap_movies", "snap_tags"],
 }  # fmt: skip
+
+PAGES = ("overview", "audience", "content", "recommendations", "data-quality", "pipeline")
 
 KEYS = {
     *(f"s3/{name}" for name in DATASETS),
@@ -62,6 +68,7 @@ KEYS = {
     *(f"ops/{name}" for name in OPS),
     *(f"{layer}/{name}" for layer, names in DBT.items() for name in names),
     "published/marts",
+    *(f"dashboards/{name}" for name in PAGES),
 }
 
 
@@ -95,6 +102,15 @@ def test_the_graph_is_connected_from_the_bucket_to_the_marts(graph: Any) -> None
         dg.AssetKey(["raw", "movielens", "ratings"])
         in graph.get(dg.AssetKey(["staging", "stg_movielens__ratings"])).parent_keys
     )
+
+
+def test_a_page_is_made_from_the_marts_that_it_reads_once_they_are_published(graph: Any) -> None:
+    for page in pages.PAGES:
+        marts = {dg.AssetKey(["marts", query.mart]) for query in page.queries.values()}
+        found = graph.get(dg.AssetKey(["dashboards", page.name]))
+        assert found.parent_keys == {*marts, PUBLISHED_KEY}, page.name
+        assert found.kinds == {"html", "altair"}
+        assert found.owners == [found.owners[0]]
 
 
 def test_every_asset_says_what_it_is_and_whose(graph: Any) -> None:
@@ -183,7 +199,8 @@ socket.getaddrinfo = refuse
 from netflix_assets.definitions import defs
 print(json.dumps({
     "keys": sorted(key.to_user_string() for key in defs.resolve_asset_graph().get_all_asset_keys()),
-    "heavy": sorted({"dagster_snowflake", "dagster_aws", "dagster_slack", "snowflake.connector"} & set(sys.modules)),
+    "heavy": sorted({"dagster_snowflake", "dagster_aws", "dagster_slack", "snowflake.connector", "pandas", "altair"}
+                    & set(sys.modules)),
 }))
 """
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "NETFLIX_"))}

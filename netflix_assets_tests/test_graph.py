@@ -16,6 +16,7 @@ import dagster as dg
 import duckdb
 import pytest
 
+from netflix_assets.dashboards.pages import PAGES
 from netflix_assets.definitions import build_defs
 from netflix_assets.instance import RunOutcome, SelectionError, open_instance, run_graph
 from netflix_assets.questions import questions
@@ -169,12 +170,32 @@ def test_materializations_carry_figures(first: RunOutcome, project: Project) -> 
     graph = project.defs.resolve_asset_graph()
     for key in graph.executable_asset_keys:
         # The views of dbt's results have gained rows since.
-        if key.path[0] not in ("raw", "published") and not key.path[1].startswith("stg_dbt__"):
+        if key.path[0] not in ("raw", "published", "dashboards") and not key.path[1].startswith("stg_dbt__"):
             schema, name = key.path
             metadata = project.events(key.to_user_string())[-1].metadata
             assert metadata["dagster/row_count"].value == project.one(f"select count(*) from {schema}.{name}"), key
             columns = [column.name for column in metadata["dagster/column_schema"].value.columns]
             assert columns == [row[0] for row in project.query(f"describe {schema}.{name}")], key
+
+
+def test_every_page_was_made_from_what_is_published(first: RunOutcome, project: Project) -> None:
+    (published,) = project.events("published/marts")
+    for page in PAGES:
+        (event,) = project.events(f"dashboards/{page.name}")
+        told, file = event.metadata, project.settings.dashboards_folder / page.file_name
+        assert told["version"].value == published.metadata["version"].value
+        assert told["bytes"].value == file.stat().st_size < 3_000_000
+        assert told["page"].value == file.as_uri()
+        assert told["seconds"].value < 20
+        assert told["preview"].value.startswith("![the page's first chart](data:image/png;base64,iVBOR")
+        assert len(told["preview"].value) < 100_000
+        rows = {record.data["table"]: record.data["rows"] for record in told["tables"].value}
+        for query in page.queries.values():
+            condition = query.only or "true"
+            assert rows[query.full_name] == project.one(f"select count(*) from {query.full_name} where {condition}")
+        text = file.read_text(encoding="utf-8")
+        assert "SAMPLE DATA" in text
+        assert text.count("data-empty>") <= 2, page.name
 
 
 def test_after_one_run_its_own_figures_are_there(first: RunOutcome, project: Project) -> None:

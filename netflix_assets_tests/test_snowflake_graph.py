@@ -6,6 +6,7 @@ one that the same files make on DuckDB. The live test makes a database of its ow
 
 import json
 import os
+import re
 import subprocess
 import sys
 import uuid
@@ -21,6 +22,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from netflix_assets.dashboards.pages import PAGES
 from netflix_assets.environments import ENVIRONMENTS
 from netflix_assets.local_s3 import LocalS3
 from netflix_assets_tests.conftest import landing_key, s3_client
@@ -183,6 +185,30 @@ def test_emulated_consumers_see_what_was_built(emulated: Twins, snowflake_server
     assert execute("select version from marts.publication") == [(status["version"],)]
     keys = {key for (key,) in execute("select object_key from marts.publication_objects")}
     assert keys == {landing_key(Path(file)) for file in emulated.files}
+
+
+@pytest.mark.emulated
+def test_emulated_pages_hold_what_those_of_duckdb_do(emulated: Twins) -> None:
+    """The same queries, of the serving database: the same columns, rows and sentences; the runs' own pages differ."""
+    for page in PAGES:
+        ours, theirs = (
+            panels(folder / "dashboards" / page.file_name)
+            for folder in (emulated.local, Path(emulated.environment["NETFLIX_HOME"]))
+        )
+        assert len(ours[0]) == len(page.panels)
+        if page.name in ("data-quality", "pipeline"):
+            assert {name: each.get("names") for name, each in ours[0].items()} == {
+                name: each.get("names") for name, each in theirs[0].items()
+            }
+        else:
+            assert ours == theirs, page.name
+
+
+def panels(file: Path) -> tuple[dict[str, Any], list[str]]:
+    """The rows and charts of a page, and its sentences."""
+    html = file.read_text(encoding="utf-8")
+    (embedded,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)
+    return json.loads(embedded), re.findall(r'<p class="answer"[^>]*>(.*?)</p>', html)
 
 
 @pytest.mark.emulated

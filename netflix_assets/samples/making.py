@@ -38,6 +38,11 @@ ADJECTIVES = (
 )  # fmt: skip
 
 
+# Numbers of films at TMDB and of titles begin here, far above all real ones: so tables can tell that their rows are
+# invented, whatever their files were called (dbt: vars sample_min_tmdb_id and sample_title_id).
+SAMPLE_IDS_FROM = 900_000_000
+
+
 class Dice:
     """Uniform random numbers of one part of the data; parts are independent, so that one can change without
     the others.

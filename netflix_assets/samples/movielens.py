@@ -38,6 +38,7 @@ import numpy as np
 from netflix_assets.samples.making import (
     ADJECTIVES,
     NOUNS,
+    SAMPLE_IDS_FROM,
     Dice,
     Floats,
     Ints,
@@ -369,12 +370,12 @@ def _write_films(folder: Path, films: _Films, seed: int) -> list[str]:
     genres = ["|".join(film) or NO_GENRES for film in films.genres]
     titles = _make_titles(films.years, seed)
     dice = Dice(seed, _TITLES, 1)
-    # Seven digits, eight for newer films; the numbers only look like those of IMDb and TMDB.
+    # Seven digits, eight for newer films; the numbers only look like those of IMDb. TMDB's say that all is invented.
     steps = np.cumsum(1 + dice.below(np.full(len(ids), 800))).tolist()
     imdb = [
         f"{step + (10_000_000 if year >= 2019 else 1_000):07d}" for step, year in zip(steps, films.years, strict=True)
     ]
-    numbers = np.cumsum(1 + dice.below(np.full(len(ids), 150)))[dice.shuffled(len(ids))].tolist()
+    numbers = (SAMPLE_IDS_FROM + np.cumsum(1 + dice.below(np.full(len(ids), 150)))[dice.shuffled(len(ids))]).tolist()
     missing = (dice.uniform(len(ids)) < 0.02).tolist()
     tmdb = ["" if gone else number for gone, number in zip(missing, numbers, strict=True)]
     movies = zip(ids, titles, genres, strict=True)

@@ -24,7 +24,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from netflix_assets.samples.making import ADJECTIVES, NOUNS, Dice, Floats, Ints, invented_name, write_rows
+from netflix_assets.samples.making import (
+    ADJECTIVES,
+    NOUNS,
+    SAMPLE_IDS_FROM,
+    Dice,
+    Floats,
+    Ints,
+    invented_name,
+    write_rows,
+)
 
 FIRST_YEAR, LAST_YEAR = 1954, 2024
 TITLES = 6_000  # at scale 1
@@ -172,7 +181,7 @@ def _make_titles(count: int, seed: int) -> _Titles:
     # 22 % series up to 2004, then more each year, up to 48 %.
     show_share = 0.22 + 0.26 * np.maximum(0.0, years - 2004.0) / (LAST_YEAR - 2004.0)
     is_show = (dice.uniform(count) < show_share).tolist()
-    number = np.cumsum(20 + dice.below(np.full(count, 160)))[dice.shuffled(count)].tolist()
+    number = (SAMPLE_IDS_FROM + np.cumsum(20 + dice.below(np.full(count, 160)))[dice.shuffled(count)]).tolist()
     ids = [f"{'ts' if show else 'tm'}{each}" for show, each in zip(is_show, number, strict=True)]
 
     # An industry's weight moves from that of 1990 to that of the last year.

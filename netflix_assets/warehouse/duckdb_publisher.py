@@ -66,6 +66,10 @@ class DuckDBPublisher(Publisher):
         except FileNotFoundError:
             return None
 
+    def file_of(self, publication: Publication) -> Path:
+        """The database of a published set, which nobody changes any more."""
+        return self._versions / publication.version / "netflix.duckdb"
+
     def publish(self, marts: Sequence[Mart]) -> Published:
         """Copy the tables into a new version and switch the link to it."""
         if not self._file.exists():
@@ -78,7 +82,7 @@ class DuckDBPublisher(Publisher):
             if current is not None and current.is_of(candidate):
                 self._prune()
                 return Published(current, objects, is_new=False, size=_size(self._versions / current.version))
-            publication = candidate.publication(row_counts(warehouse, marts))
+            publication = candidate.publication(row_counts(warehouse, marts), objects)
             draft = self._versions / f".{publication.version}"
             draft.mkdir(parents=True)
             try:

@@ -5,8 +5,8 @@ here: how a set becomes visible (``duckdb_publisher.py``, ``snowflake_publisher.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any, Self
@@ -54,7 +54,7 @@ class SourceObject:
 
 @dataclass(frozen=True)
 class Publication:
-    """A published set. Times are UTC; ``tables``: ``schema.name`` -> rows.
+    """A published set. Times are UTC; ``tables``: ``schema.name`` -> rows; ``objects``: dataset -> how many it is of.
 
     ``run_id`` and ``invocation_id`` are those of the build of all models, ``last_invocation_id`` that of the last build
     of any part of them. ``is_cut_off``: the switch to it, or away from it, was interrupted between the two schemas.
@@ -67,6 +67,7 @@ class Publication:
     built_at: datetime
     published_at: datetime
     tables: Mapping[str, int]
+    objects: Mapping[str, int] = field(default_factory=dict)
     is_cut_off: bool = False
 
     def is_of(self, candidate: "Candidate") -> bool:
@@ -84,6 +85,7 @@ class Publication:
             "built_at": self.built_at.isoformat(),
             "published_at": self.published_at.isoformat(),
             "tables": dict(self.tables),
+            "objects": dict(self.objects),
         }
 
     @classmethod
@@ -97,6 +99,7 @@ class Publication:
             built_at=datetime.fromisoformat(record["built_at"]),
             published_at=datetime.fromisoformat(record["published_at"]),
             tables=record["tables"],
+            objects=record.get("objects", {}),  # records of before have none
         )
 
 
@@ -117,7 +120,7 @@ class Candidate:
     build: Build
     last_invocation_id: str
 
-    def publication(self, tables: Mapping[str, int]) -> Publication:
+    def publication(self, tables: Mapping[str, int], objects: Iterable[SourceObject]) -> Publication:
         """The record of publishing it now."""
         now = datetime.now(UTC)
         return Publication(
@@ -128,7 +131,19 @@ class Candidate:
             built_at=self.build.finished_at or self.build.started_at,
             published_at=now,
             tables=dict(tables),
+            objects={dataset: len(found) for dataset, found in by_dataset(objects).items()},
         )
+
+
+@dataclass(frozen=True)
+class Served:
+    """What consumers see, open for reading; ``query``: a query -> names of its columns, in lower case, and its rows.
+
+    Tables go by ``schema.name``, as every consumer's query does.
+    """
+
+    publication: Publication
+    query: Callable[[str], tuple[list[str], list[tuple[Any, ...]]]]
 
 
 class Publisher(ABC):

@@ -65,7 +65,7 @@ class SnowflakePublisher(Publisher):
         current = self.published()
         if current is not None and current.is_of(candidate):
             return Published(current, objects, is_new=False)
-        publication = candidate.publication(row_counts(self._warehouse, marts))
+        publication = candidate.publication(row_counts(self._warehouse, marts), objects)
         for schema in SCHEMAS:
             self._claim(schema, publication)
         for mart in sorted(marts):

@@ -192,7 +192,12 @@ final as (
         ranked.n_common_likes,
         ranked.n_likes,
         ranked.similar_n_likes,
-        ranked.similarity
+        ranked.similarity,
+        (
+            dense_rank() over (order by ranked.n_likes desc nulls last, ranked.user_id asc nulls last)
+            <= {{ var('charted_picks') }}
+            and ranked.similarity_rank <= {{ var('charted_rows_per_pick') }}
+        ) as is_charted
     from ranked
     inner join assignments
         on ranked.user_id = assignments.user_id

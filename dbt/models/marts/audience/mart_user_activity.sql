@@ -132,7 +132,14 @@ final as (
         ) as share_of_ratings,
         coalesce(
             cast(cumulated.n_up_to_here as double) / nullif(cumulated.n_all_ratings, 0), 0
-        ) as cumulative_share
+        ) as cumulative_share,
+        (
+            cumulated.activity_rank <= {{ var('charted_rows') }}
+            or cumulated.activity_rank = cumulated.n_users
+            or cumulated.activity_rank % greatest(
+                1, cast(floor(cast(cumulated.n_users as double) / {{ var('charted_points') }}) as bigint)
+            ) = 0
+        ) as is_charted
     from cumulated
     cross join present
 

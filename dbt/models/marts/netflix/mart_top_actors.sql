@@ -52,12 +52,21 @@ by_actor as (
 
 ),
 
+ranked as (
+
+    select
+        *,
+        cast(row_number() over (
+            order by n_titles desc nulls last, n_imdb_votes desc nulls last, person_id asc nulls last
+        ) as bigint) as actor_rank
+    from by_actor
+
+),
+
 final as (
 
     select
-        cast(row_number() over (
-            order by n_titles desc nulls last, n_imdb_votes desc nulls last, person_id asc nulls last
-        ) as bigint) as actor_rank,
+        actor_rank,
         person_id,
         person_name,
         n_titles,
@@ -69,8 +78,9 @@ final as (
         cast(sum_tenths as double) / 10 / nullif(n_scored_titles, 0) as avg_imdb_score,
         n_imdb_votes,
         cast(sum_tenths_by_votes as double) / 10 / nullif(n_weights, 0) as weighted_imdb_score,
-        most_voted_title
-    from by_actor
+        most_voted_title,
+        actor_rank <= {{ var('charted_rows') }} as is_charted
+    from ranked
 
 )
 

@@ -22,7 +22,15 @@ final as (
         rows_rejected,
         load_seconds,
         run_id,
-        reason
+        reason,
+        row_number() over (
+            partition by state
+            order by
+                received_at desc nulls last,
+                dataset asc nulls last,
+                object_key asc nulls last,
+                etag asc nulls last
+        ) <= {{ var('charted_points') }} as is_charted
     from receipts
 
 )

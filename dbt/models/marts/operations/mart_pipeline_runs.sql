@@ -36,7 +36,12 @@ final as (
         coalesce(receipts.n_objects_refused, 0) as n_objects_refused,
         coalesce(receipts.n_rows_loaded, 0) as n_rows_loaded,
         coalesce(receipts.n_rows_rejected, 0) as n_rows_rejected,
-        builds.build_s
+        builds.build_s,
+        row_number() over (
+            order by
+                coalesce(receipts.first_received_at, builds.started_at) desc nulls last,
+                coalesce(builds.run_id, receipts.run_id) asc nulls last
+        ) <= {{ var('charted_points') }} as is_charted
     from builds
     full outer join receipts
         on builds.run_id = receipts.run_id

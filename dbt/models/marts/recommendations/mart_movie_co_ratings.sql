@@ -127,6 +127,7 @@ final as (
     select
         ranked.movie_id,
         movies.title,
+        movies.release_year,
         cast(ranked.rank_for_movie as integer) as rank_for_movie,
         ranked.liked_movie_id,
         liked_movies.title as liked_title,
@@ -136,7 +137,12 @@ final as (
         ranked.n_likes,
         ranked.liked_n_likes,
         ranked.score,
-        ranked.lift
+        ranked.lift,
+        (
+            dense_rank() over (order by ranked.n_likes desc nulls last, ranked.movie_id asc nulls last)
+            <= {{ var('charted_picks') }}
+            and ranked.rank_for_movie <= {{ var('charted_rows_per_pick') }}
+        ) as is_charted
     from ranked
     left join movies
         on ranked.movie_id = movies.movie_id

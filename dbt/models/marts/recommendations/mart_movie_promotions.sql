@@ -91,39 +91,61 @@ scored as (
 
 ),
 
-final as (
+ranked as (
 
     select
-        scored.movie_id,
+        scored.*,
+        movies.title,
+        movies.release_year,
+        movies.genres,
         row_number() over (
             order by
                 scored.promotion_score desc nulls last,
                 scored.n_ratings desc nulls last,
                 scored.movie_id asc nulls last
         ) as promotion_rank,
-        movies.title,
-        movies.release_year,
-        movies.genres,
-        scored.n_ratings,
-        scored.n_recent_ratings,
-        scored.avg_rating,
-        scored.bayesian_mean,
-        scored.log_support,
-        scored.avg_rating_age_days,
-        scored.recency,
-        scored.promotion_score,
-        case
-            when scored.surplus >= {{ var('promotion_min_surplus') }} and scored.log_support >= 0.5
-                then 'favourite'
-            when scored.surplus >= {{ var('promotion_min_surplus') }} then 'hidden gem'
-            when scored.log_support >= 0.5 then 'widely seen'
-            else 'marginal'
-        end as quadrant,
-        scored.last_rated_at
+        row_number() over (
+            partition by
+                length(cast(scored.n_ratings as varchar)), substr(cast(scored.n_ratings as varchar), 1, 1)
+            order by scored.movie_id asc nulls last
+        ) as place_in_stratum
     from scored
     -- A film that movies.csv does not name cannot be promoted.
     inner join movies
         on scored.movie_id = movies.movie_id
+
+),
+
+final as (
+
+    select
+        movie_id,
+        promotion_rank,
+        title,
+        release_year,
+        genres,
+        n_ratings,
+        n_recent_ratings,
+        avg_rating,
+        bayesian_mean,
+        log_support,
+        avg_rating_age_days,
+        recency,
+        promotion_score,
+        case
+            when surplus >= {{ var('promotion_min_surplus') }} and log_support >= 0.5
+                then 'favourite'
+            when surplus >= {{ var('promotion_min_surplus') }} then 'hidden gem'
+            when log_support >= 0.5 then 'widely seen'
+            else 'marginal'
+        end as quadrant,
+        last_rated_at,
+        -- Few films tell how all of them lie, if all volumes of ratings are among them: see mart_movie_ratings.
+        (
+            promotion_rank <= {{ var('charted_rows') }}
+            or place_in_stratum <= {{ var('charted_movies_per_stratum') }}
+        ) as is_charted
+    from ranked
 
 )
 

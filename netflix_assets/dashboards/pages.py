@@ -1,0 +1,15 @@
+"""The pages, in the order of the navigation."""
+
+from collections.abc import Sequence
+
+from netflix_assets.dashboards import audience, content, data_quality, overview, pipeline, recommendations
+from netflix_assets.dashboards.page import Page
+
+PAGES: Sequence[Page] = (
+    overview.PAGE,
+    audience.PAGE,
+    content.PAGE,
+    recommendations.PAGE,
+    data_quality.PAGE,
+    pipeline.PAGE,
+)

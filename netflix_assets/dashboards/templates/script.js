@@ -1,0 +1,132 @@
+// Draws every panel from its rows: the chart, the table behind it, the CSV file. Reads the page's two JSON blocks and writes
+// text only (textContent), so that a value is never markup.
+const data = JSON.parse(document.getElementById("data").textContent);
+const config = JSON.parse(document.getElementById("config").textContent);
+const AXIS_SPACE = 86; // what axes take of a chart in several parts, which Vega-Lite cannot fit into its panel
+
+function make(tag, attributes = {}, ...children) {
+  const element = Object.assign(document.createElement(tag), attributes);
+  element.append(...children);
+  return element;
+}
+
+// ------------------------------------------------------------------------------------------------ rows
+
+function rowsOf({ names, values }) {
+  return values[0].map((_, row) => Object.fromEntries(names.map((name, column) => [name, values[column][row]])));
+}
+
+function shown(value, { form, digits }) {
+  if (value === null || value === undefined || value === "") return "–";
+  if (typeof value === "string") return form === "text" && /^\d{4}-\d\d-\d\dT/.test(value) ? value.slice(0, 16).replace("T", " ") : value;
+  if (form === "text") return String(value);
+  const options = { minimumFractionDigits: digits, maximumFractionDigits: digits };
+  return value.toLocaleString("en", form === "percent" ? { ...options, style: "percent" } : options);
+}
+
+function cell(value, column) {
+  const isNumber = column.form !== "text";
+  const text = shown(value, column);
+  const td = make("td", { textContent: text, className: isNumber ? "right" : /^\d{4}-\d\d-\d\d/.test(text) ? "date" : text.length > 18 ? "long" : "" });
+  if (column.form === "bar") {
+    const filled = make("i");
+    filled.style.width = `${(100 * value) / column.most}%`;
+    td.append(make("span", { className: "bar" }, filled));
+  }
+  return td;
+}
+
+function table({ columns }, rows, question) {
+  const head = columns.map((column) => make("th", { scope: "col", textContent: column.label, className: column.form === "text" ? "" : "right" }));
+  const body = rows.map((row) => make("tr", {}, ...columns.map((column) => cell(row[column.name], column))));
+  return make("table", {}, make("caption", { textContent: question }), make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...body));
+}
+
+function csv({ columns }, rows) {
+  const field = (value) => (/[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
+  const lines = rows.map((row) => columns.map((column) => field(String(row[column.name] ?? ""))));
+  return [columns.map((column) => field(column.name)), ...lines].map((line) => line.join(",")).join("\r\n") + "\r\n";
+}
+
+function download(name, text) {
+  const link = make("a", { href: URL.createObjectURL(new Blob([text], { type: "text/csv;charset=utf-8" })), download: `${name}.csv` });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}
+
+// ------------------------------------------------------------------------------------------------ charts
+
+const sized = (spec, width) => (spec.vconcat ? { ...spec, vconcat: spec.vconcat.map((each) => ({ ...each, width })) } : spec);
+
+async function draw(panel) {
+  const width = Math.max(panel.chart.clientWidth - AXIS_SPACE, 120);
+  // On a telephone names beside bars take less than half of the width, and entries of a legend stand below each other.
+  const isNarrow = panel.chart.clientWidth < 480;
+  const axisY = { ...config.axisY, labelLimit: isNarrow ? 118 : 240 };
+  const legend = { ...config.legend, ...(isNarrow && { columns: 1 }) };
+  const spec = { ...sized(panel.spec, width), datasets: { rows: panel.rows() } };
+  const done = await vegaEmbed(panel.chart, spec, { config: { ...config, axisY, legend }, renderer: "svg", actions: false, tooltip: { theme: "custom" } });
+  panel.drawn?.finalize();
+  panel.drawn = done;
+}
+
+async function wire(section) {
+  const own = data[section.id];
+  const all = rowsOf(own);
+  const panel = { spec: own.spec, chart: section.querySelector(".chart"), rows: () => all };
+  const scroll = section.querySelector(".scroll");
+  const details = section.querySelector("details");
+  const fill = () => scroll.replaceChildren(table(own, panel.rows(), section.querySelector("h2").textContent));
+  section.querySelector(".csv").addEventListener("click", () => download(section.id, csv(own, all)));
+  if (details) details.addEventListener("toggle", () => details.open && fill());
+  else fill();
+  const input = section.querySelector(".pick input");
+  if (input) {
+    const status = section.querySelector("[role=status]");
+    const picked = () => all.filter((row) => row[own.pick] === input.value);
+    panel.rows = picked;
+    let last = input.value;
+    // A click shows all choices: a browser lists only those that begin with what is there.
+    input.addEventListener("focus", () => { last = input.value; input.select(); });
+    input.addEventListener("input", () => {
+      const rows = picked();
+      status.textContent = rows.length ? "" : "Choose one from the list.";
+      if (!rows.length) return;
+      last = input.value;
+      draw(panel);
+      if (!details || details.open) fill();
+    });
+    input.addEventListener("blur", () => { if (!picked().length) { input.value = last; status.textContent = ""; } });
+  }
+  if (!panel.spec) return;
+  await draw(panel);
+  if (!panel.spec.vconcat) return; // the others follow their container's width by themselves
+  let drawnAt = panel.chart.clientWidth;
+  new ResizeObserver(() => {
+    if (Math.abs(panel.chart.clientWidth - drawnAt) < 2) return;
+    drawnAt = panel.chart.clientWidth;
+    draw(panel);
+  }).observe(panel.chart);
+}
+
+// ------------------------------------------------------------------------------------------------ theme
+
+const button = document.getElementById("theme");
+const prefersDark = matchMedia("(prefers-color-scheme: dark)");
+const isDark = () => (document.documentElement.dataset.theme ?? (prefersDark.matches ? "dark" : "light")) === "dark";
+const label = () => {
+  button.textContent = isDark() ? "Light" : "Dark";
+  button.setAttribute("aria-label", `Switch to ${isDark() ? "light" : "dark"} colours`);
+  button.removeAttribute("aria-pressed");
+};
+button.addEventListener("click", () => {
+  document.documentElement.dataset.theme = isDark() ? "light" : "dark";
+  try { localStorage.setItem("theme", document.documentElement.dataset.theme); } catch { /* this time only */ }
+  label();
+});
+prefersDark.addEventListener("change", label);
+label();
+
+document.querySelector("[aria-current]").scrollIntoView({ block: "nearest", inline: "center" });
+await Promise.all([...document.querySelectorAll("section.panel:not([data-empty])")].map(wire));
+document.documentElement.dataset.drawn = "yes";

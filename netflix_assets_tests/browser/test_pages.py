@@ -1,0 +1,285 @@
+"""Every page as Chromium shows it: made from samples, from real files and from none; wide and narrow, light and dark.
+
+A page that fetches something, writes to the console, is wider than its window, has an empty chart or a fault that axe
+calls serious is a failure. Screenshots go to $DASHBOARD_SHOTS where that is set. Chromium is the system's; without one
+these tests are skipped, and say so.
+"""
+
+import csv
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from netflix_assets.dashboards.page import build
+from netflix_assets.dashboards.pages import PAGES
+from netflix_assets.dashboards.queries import read
+from netflix_assets.warehouse.publishing import Publication
+
+pytestmark = pytest.mark.browser
+
+COMMAND = Path(sys.executable).with_name("netflix-assets")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+WIDTHS = (1440, 375)
+THEMES = ("light", "dark")
+DATA = ("samples", "real", "nothing")
+FILES = [page.file_name for page in PAGES]
+HOSTILE = "</script><img src=x onerror=alert(1)>"
+WITHOUT_ROWS = {"nothing": dict.fromkeys(FILES, "all")}
+
+
+def netflix_assets(home: Path, *arguments: str) -> None:
+    done = subprocess.run(
+        [COMMAND, *arguments],
+        env={**os.environ, "NETFLIX_HOME": str(home), "NETFLIX_SETTLE_SECONDS": "0.2"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="session")
+def home_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """A home in which everything was run on these files, made when it is first asked for."""
+    made: dict[str, Path] = {}
+
+    def home(data: str) -> Path:
+        if data not in made:
+            folder = tmp_path_factory.mktemp(data)
+            if files := _files(data, folder):
+                netflix_assets(folder, "land", *files)
+            netflix_assets(folder, "run")
+            made[data] = folder
+        return made[data]
+
+    return home
+
+
+def _files(data: str, folder: Path) -> list[str]:
+    if data == "samples":
+        netflix_assets(folder, "generate", str(folder / "files"), "--scale", "0.2")
+        return sorted(map(str, (folder / "files").glob("*.csv")))
+    if data == "real":
+        real = os.environ.get("REAL_DATA")
+        if not real or not Path(real).is_dir():
+            pytest.skip("REAL_DATA does not name a folder with MovieLens' ml-latest-small")
+        catalogue = os.environ.get("REAL_CATALOGUE", "")
+        return sorted(str(path) for folder in filter(None, (real, catalogue)) for path in Path(folder).glob("*.csv"))
+    return []
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this system: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def opened(chromium: Browser, file: Path, **context: Any) -> Iterator[Page]:
+    """The page, drawn; at the end nothing may have been said on the console or asked of a network."""
+    told: list[str] = []
+    with chromium.new_context(
+        **{"viewport": {"width": 1440, "height": 900}, "reduced_motion": "reduce", **context}
+    ) as tab:
+        page = tab.new_page()
+        page.on("console", lambda message: told.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: told.append(f"error: {error}"))
+        page.on("dialog", lambda dialog: (told.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        page.on("request", lambda request: told.append(request.url) if _is_fetched(request.url) else None)
+        page.goto(file.as_uri())
+        page.wait_for_selector("html[data-drawn]", timeout=30_000)
+        yield page
+        assert told == []
+
+
+def _is_fetched(url: str) -> bool:
+    return not url.startswith(("file:", "data:", "blob:"))
+
+
+def shot(page: Page, name: str) -> None:
+    if folder := os.environ.get("DASHBOARD_SHOTS"):
+        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+
+
+# What is drawn of a panel: marks of the chart, or rows of the table.
+PANELS = """
+[...document.querySelectorAll("section.panel")].map(panel => ({
+    id: panel.id,
+    isEmpty: "empty" in panel.dataset,
+    answer: panel.querySelector(".answer").textContent,
+    marks: panel.querySelectorAll(".chart .role-mark path, .chart .role-mark rect, .chart .role-mark line").length,
+    rows: panel.querySelectorAll(":scope > .scroll tbody tr").length,
+    tooWide: [...panel.querySelectorAll(".chart svg")].some(
+        svg => svg.getBoundingClientRect().right > svg.closest(".chart").getBoundingClientRect().right + 1),
+}))
+"""
+
+
+@pytest.mark.parametrize("data", DATA)
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("file", FILES)
+def test_a_page_is_whole(
+    data: str, theme: str, width: int, file: str, chromium: Browser, home_of: Callable[[str], Path]
+) -> None:
+    path = home_of(data) / "dashboards" / file
+    assert path.stat().st_size < 3_000_000
+    with opened(chromium, path, viewport={"width": width, "height": 900}, color_scheme=theme) as page:
+        shot(page, f"{data}-{path.stem}-{width}-{theme}")
+        assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+        panels = page.evaluate(PANELS)
+        assert len(panels) >= 4
+        for panel in panels:
+            assert panel["answer"].strip(), panel
+            assert not panel["tooWide"], panel
+            assert panel["isEmpty"] or panel["marks"] or panel["rows"], panel
+        empty = {panel["id"] for panel in panels if panel["isEmpty"]}
+        if data == "nothing":  # what has run is told even so
+            assert empty >= {panel["id"] for panel in panels} - {"pass-rate", "coverage", "costs", "trend", "runs"}
+        else:
+            assert empty <= {"unusual-days", "seasons"}
+        assert page.locator(".badge").count() == (1 if data == "samples" else 0)
+        found = Axe().run(page).response["violations"]
+        assert [each for each in found if each["impact"] in ("serious", "critical")] == []
+
+
+def test_on_a_large_screen_and_on_paper(chromium: Browser, home_of: Callable[[str], Path]) -> None:
+    for file in FILES:
+        path = home_of("samples") / "dashboards" / file
+        with opened(chromium, path, viewport={"width": 1920, "height": 1080}, color_scheme="dark") as page:
+            assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+            shot(page, f"samples-{path.stem}-1920")
+            page.emulate_media(media="print")
+            shot(page, f"samples-{path.stem}-print")
+            assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+            assert page.evaluate("getComputedStyle(document.querySelector('nav')).display") == "none"
+            label = "getComputedStyle(document.querySelector('.chart text')).fill"
+            assert page.evaluate(label) == "rgb(86, 97, 117)", "the charts of a dark page are printed in dark ink"
+
+
+def test_the_toggle_changes_charts_too_and_is_kept(chromium: Browser, home_of: Callable[[str], Path]) -> None:
+    path = home_of("samples") / "dashboards" / "index.html"
+    colours = "[document.body, document.querySelector('.chart text')].map(e => getComputedStyle(e))"
+    colours = f"{colours}.map(style => [style.backgroundColor, style.fill].join(' '))"
+    with opened(chromium, path, color_scheme="light") as page:
+        light = page.evaluate(colours)
+        page.get_by_role("button", name="Switch to dark colours").press("Enter")
+        dark = page.evaluate(colours)
+        assert all(one != other for one, other in zip(light, dark, strict=True))
+        page.reload()
+        page.wait_for_selector("html[data-drawn]")
+        assert page.evaluate(colours) == dark
+
+
+def test_a_table_and_a_file_hold_what_the_chart_shows(chromium: Browser, home_of: Callable[[str], Path]) -> None:
+    path = home_of("samples") / "dashboards" / "audience.html"
+    with opened(chromium, path) as page:
+        hours = page.locator("#hours")
+        hours.locator("summary").press("Enter")
+        assert hours.locator("tbody tr").count() == 168
+        assert hours.locator("caption").text_content() == "When do people rate?"
+        with page.expect_download() as download:
+            hours.get_by_role("button", name="Download CSV").press("Enter")
+        rows = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_text())))
+        assert download.value.suggested_filename == "hours.csv"
+        drawn = page.evaluate(
+            "document.querySelectorAll('#hours .role-mark path').length - "
+            "document.querySelectorAll('#hours .role-legend path').length"
+        )
+        assert len(rows) == 168 == drawn
+        first = [cell.text_content() for cell in hours.locator("tbody tr").first.locator("td").all()]
+        assert first[:3] == [rows[0]["day"], rows[0]["hour_utc"], f"{int(rows[0]['n_ratings']):,}"]
+
+
+def test_a_film_can_be_picked(chromium: Browser, home_of: Callable[[str], Path]) -> None:
+    path = home_of("samples") / "dashboards" / "recommendations.html"
+    with opened(chromium, path) as page:
+        panel = page.locator("#also-liked")
+        choices = panel.locator("option").evaluate_all("options => options.map(option => option.value)")
+        assert len(choices) > 20
+        before = panel.locator(".chart").inner_text()
+        panel.locator("summary").click()
+        panel.get_by_label("Film").fill(choices[5])
+        page.wait_for_function(
+            "before => document.querySelector('#also-liked .chart').innerText !== before", arg=before
+        )
+        assert {row.locator("td").first.text_content() for row in panel.locator("tbody tr").all()} == {choices[5]}
+        panel.get_by_label("Film").fill("no such film")
+        assert panel.get_by_role("status").text_content() == "Choose one from the list."
+
+
+def test_brush_legend_and_tooltip_do_something(chromium: Browser, home_of: Callable[[str], Path]) -> None:
+    folder = home_of("samples") / "dashboards"
+    with opened(chromium, folder / "index.html") as page:
+        box = page.locator("#activity .chart svg").bounding_box()
+        ticks = (
+            "[...document.querySelectorAll('#activity .chart .role-axis-label text')].map(e => e.textContent).join()"
+        )
+        before = page.evaluate(ticks)
+        strip = box["y"] + box["height"] - 60
+        page.mouse.move(box["x"] + 300, strip)
+        page.mouse.down()
+        page.mouse.move(box["x"] + 500, strip, steps=4)
+        page.mouse.up()
+        page.wait_for_function(f"before => {ticks} !== before", arg=before)
+    with opened(chromium, folder / "content.html") as page:
+        marks = "[...document.querySelectorAll('#engagement .mark-symbol.role-mark path')]"
+        opacities = f"[...new Set({marks}.map(mark => mark.getAttribute('opacity')))]"
+        assert len(page.evaluate(opacities)) == 1
+        page.locator("#engagement .role-legend-symbol path").first.click(force=True)
+        page.wait_for_function(f"{opacities}.length === 2")
+        page.locator("#popular-genres .mark-rect.role-mark path").first.hover()
+        page.wait_for_selector("#vg-tooltip-element.visible")
+        assert "mean rating" in page.locator("#vg-tooltip-element").inner_text()
+
+
+def test_a_hostile_title_is_only_text(chromium: Browser, home_of: Callable[[str], Path], tmp_path: Path) -> None:
+    """Every text of every frame ends with markup that would call alert."""
+    current = home_of("samples") / "published" / "current"
+    publication = Publication.from_json(json.loads((current / "manifest.json").read_text()))
+    with duckdb.connect(str((current / "netflix.duckdb").resolve()), read_only=True) as connection:
+
+        def run(sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+            found = connection.execute(sql)
+            return [column[0] for column in found.description], found.fetchall()
+
+        for each in PAGES:
+            frames = {name: spoiled(frame) for name, frame in read(each.queries, run).items()}
+            (tmp_path / each.file_name).write_text(build(each, PAGES, frames, publication).html)
+    for each in PAGES:
+        with opened(chromium, tmp_path / each.file_name) as page:
+            assert page.locator("img").count() == 0
+            for summary in page.locator("summary").all():
+                summary.click()
+            assert page.locator("img").count() == 0
+            for mark in page.locator(".chart .role-mark path").all()[:200:20]:
+                mark.dispatch_event("mousemove")
+            assert page.locator("img").count() == 0
+
+
+def spoiled(frame: pd.DataFrame) -> pd.DataFrame:
+    # What a page looks rows up by stays as it is.
+    kept = {"kind", "layer", "state", "activity_level", "lifecycle", "rater_type", "quadrant", "production_type"}
+    texts = [name for name in frame.columns if frame[name].dtype == object and name not in kept]
+    return frame.assign(**{name: frame[name].map(_hostile) for name in texts})
+
+
+def _hostile(value: object) -> object:
+    return f"{value}{HOSTILE}" if isinstance(value, str) and value != "all" else value
