@@ -34,6 +34,7 @@ _RUNS_AT_ONCE = 1_000  # more do not change within the overlap
 _OVERLAP_S = 600.0  # the clocks of the machines that write runs differ by less
 _ASSETS_NAMED = 20
 _STALE_NAMED = 5
+_LOOKED_AT = 20  # materializations, for one of a run that succeeded
 PARKED = (
     f"{MAX_ATTEMPTS} runs for the same state of the bucket have failed; it is tried again when files, contracts, code "
     "or settings change, or another run succeeds"
@@ -144,8 +145,7 @@ class Reader:
         """With what the readers of an alert ask next, and without what they must not see."""
         if found.state == "recovered":
             return found
-        first = [dg.AssetKey.from_user_string(each) for each in found.assets[:1]]
-        good = next((event for key in first if (event := self.instance.get_latest_materialization_event(key))), None)
+        good = self._made_well(found.assets[0]) if found.assets else None
         stale = self.scope.downstream(found.assets)
         return replace(
             found,
@@ -157,6 +157,17 @@ class Reader:
             good_at=good.timestamp if good else 0.0,
             good_run=good.run_id if good else "",
         )
+
+    def _made_well(self, asset: str) -> dg.EventLogRecord | None:
+        """The last materialization in a run that succeeded: a check may fail after an asset was made."""
+        made = self.instance.fetch_materializations(dg.AssetKey.from_user_string(asset), limit=_LOOKED_AT).records
+        return next((each for each in made if has_succeeded(self.instance, each.run_id)), None)
+
+
+def has_succeeded(instance: dg.DagsterInstance, run_id: str) -> bool:
+    """Whether a run has ended well."""
+    run = instance.get_run_by_id(run_id)
+    return run is not None and run.is_success
 
 
 @dataclass(frozen=True)

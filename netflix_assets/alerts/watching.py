@@ -17,7 +17,7 @@ import dagster as dg
 from pydantic import ValidationError
 
 from netflix_assets.alerts.incidents import Incident, Memory, fold
-from netflix_assets.alerts.reading import Reader
+from netflix_assets.alerts.reading import Reader, has_succeeded
 from netflix_assets.alerts.redacting import cleaner
 from netflix_assets.alerts.rules import Rules
 from netflix_assets.alerts.scope import Scope
@@ -68,11 +68,14 @@ def _tell(context: dg.HookContext, reader: Reader, settings: Settings, rules: Ru
     rule = rules.route(found.event, settings.env, found.owners) if found else None
     if found is None or rule is None or "slack" not in rule.to:
         return
-    if _is_claimed(context.instance, context.run_id, context.step_key, reader.scope, rules.digest_above):
-        return
     incident = Incident(found, opened_at=found.at, count=1)
     message, about = writer(settings, rules).message([incident]), payload([incident.subject], settings.env, True)
     slack, channel = chat(settings, context.log, timeout=HOOK_S), rule.channel or settings.slack_channel or ""
+    if settings.slack_token is None:
+        slack.post(channel, message, about)  # into the log of this run, of each run that fails
+        return
+    if _is_claimed(context.instance, context.run_id, context.step_key, reader.scope, rules.digest_above):
+        return
     context.instance.add_run_tags(context.run_id, {TAG + context.step_key: OPEN})
     problem = _within(ends - time.monotonic(), lambda: slack.post(channel, message, about))
     if problem:
@@ -90,9 +93,11 @@ def _is_claimed(instance: dg.DagsterInstance, run_id: str, step: str, scope: Sco
 
 
 def _has_been_mended(instance: dg.DagsterInstance, record: dg.RunRecord, assets: Sequence[str]) -> bool:
-    """Whether all that a step makes was made after a run: then its tag is only old, where no sensor has removed it."""
+    """Whether all that a step makes was made well after a run: its tag is only old, where no sensor has removed it."""
     made = instance.get_latest_materialization_events([dg.AssetKey.from_user_string(each) for each in assets])
-    return bool(made) and all(event and event.timestamp > (record.end_time or 0) for event in made.values())
+    since = [event for event in made.values() if event and event.timestamp > (record.end_time or 0)]
+    runs = {event.run_id for event in since}
+    return bool(made) and len(since) == len(made) and all(has_succeeded(instance, each) for each in runs)
 
 
 def _within(seconds: float, call: Callable[[], object]) -> str:
