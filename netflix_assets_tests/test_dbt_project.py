@@ -110,9 +110,9 @@ BREAKS: dict[Rule, tuple[Callable[[Project], None], Fault]] = {
     ),
     rules.layers_read_only_what_they_may: (
         lambda project: edit(project, "mart_user_activity")["depends_on"]["nodes"].append(
-            "model.netflix_assets.mart_user_segments"
+            "model.netflix_assets.stg_movielens__tags"
         ),
-        ("mart_user_activity", "stands in marts and reads mart_user_segments of marts"),
+        ("mart_user_activity", "stands in marts and reads stg_movielens__tags of staging"),
     ),
     rules.what_reads_an_observation_is_one: (
         lambda project: edit(project, "mart_load_receipts").update(tags=["run_dependent"]),

@@ -14,7 +14,8 @@ STARS = ("0.5", "1.0", "1.5", "2.0", "2.5", "3.0", "3.5", "4.0", "4.5", "5.0")
 KINDS = ("seen by many, liked by few", "splits its audience", "other")
 TYPES = {"MOVIE": "films", "SHOW": "series"}
 
-_RATINGS, _MOVIES, _TITLES, _CREDITS = "movielens/ratings", "movielens/movies", "netflix/titles", "netflix/credits"
+_RATINGS, _TITLES, _CREDITS = "movielens/ratings", "netflix/titles", "netflix/credits"
+_DATED = "movielens/movies, with films that the seed of release dates knows,"
 _STRIPS = 15
 # Up to 2 stars, and from 4 on: the two sides that polarization counts.
 _LOW3, _LOW2, _LOW1, _EVEN, _HIGH1, _HIGH2, _HIGH3 = look.DIVERGING
@@ -545,7 +546,7 @@ PAGE = Page(
             "distribution", "How are the ratings of such a film distributed?", "films", distribution, _RATINGS, span=5
         ),
         Panel("engagement", "Which films do many rate and few like?", "films", engagement, _RATINGS),
-        Panel("releases", "How were known releases received?", "releases", releases, _MOVIES),
+        Panel("releases", "How were known releases received?", "releases", releases, _DATED),
         Panel("content-mix", "What is the catalogue made of?", "mix", content_mix, _TITLES, span=6),
         Panel("production", "How does production develop over time?", "years", production, _TITLES, span=6),
         Panel("actors", "Which actors are in most titles?", "actors", actors, _CREDITS),

@@ -66,6 +66,10 @@ async function draw(panel) {
   const legend = { ...config.legend, ...(isNarrow && { columns: 1 }) };
   const spec = { ...sized(panel.spec, width), datasets: { rows: panel.rows() } };
   const done = await vegaEmbed(panel.chart, spec, { config: { ...config, axisY, legend }, renderer: "svg", actions: false, tooltip: { theme: "custom" } });
+  // The page says what the picture is and calls it by question and answer; Vega's own words are "Vega visualization".
+  panel.chart.role = "img";
+  for (const name of ["aria-label", "aria-roledescription"]) panel.chart.removeAttribute(name);
+  for (const part of panel.chart.querySelectorAll("[role]")) part.removeAttribute("role");
   panel.drawn?.finalize();
   panel.drawn = done;
 }

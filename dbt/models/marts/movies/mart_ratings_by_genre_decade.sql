@@ -1,20 +1,8 @@
 with
 
-movies as (
+by_year as (
 
-    select * from {{ ref('dim_movies') }}
-
-),
-
-movie_genres as (
-
-    select * from {{ ref('bridge_movie_genres') }}
-
-),
-
-stats as (
-
-    select * from {{ ref('int_movies__rating_stats') }}
+    select * from {{ ref('mart_ratings_by_genre_year') }}
 
 ),
 
@@ -23,48 +11,40 @@ overall as (
     select
         cast(sum(n_ratings) as bigint) as n_ratings,
         cast(sum(sum_half_stars) as bigint) as sum_half_stars
-    from stats
+    from {{ ref('int_movies__rating_stats') }}
 
 ),
 
-by_genre_and_decade as (
+-- The years' sums of half stars, which are whole numbers: the means have them to the last bit.
+by_decade as (
 
     select
-        movie_genres.genre_key,
-        movie_genres.genre,
-        cast(floor(cast(movies.release_year as double) / 10) as integer) * 10 as decade,
-        count(*) as n_movies,
-        count(stats.movie_id) as n_rated_movies,
-        cast(coalesce(sum(stats.n_ratings), 0) as bigint) as n_ratings,
-        cast(sum(stats.sum_half_stars) as bigint) as sum_half_stars
-    from movie_genres
-    inner join movies
-        on movie_genres.movie_id = movies.movie_id
-    left join stats
-        on movie_genres.movie_id = stats.movie_id
-    where movies.release_year is not null
-    group by
-        movie_genres.genre_key,
-        movie_genres.genre,
-        cast(floor(cast(movies.release_year as double) / 10) as integer) * 10
+        genre_key,
+        genre,
+        decade,
+        cast(sum(n_movies) as bigint) as n_movies,
+        cast(sum(n_rated_movies) as bigint) as n_rated_movies,
+        cast(sum(n_ratings) as bigint) as n_ratings,
+        cast(sum(cast(floor(avg_rating * 2 * n_ratings + 0.5) as bigint)) as bigint) as sum_half_stars
+    from by_year
+    group by genre_key, genre, decade
 
 ),
 
 final as (
 
     select
-        by_genre_and_decade.genre_key,
-        by_genre_and_decade.genre,
-        by_genre_and_decade.decade,
-        by_genre_and_decade.n_movies,
-        by_genre_and_decade.n_rated_movies,
-        by_genre_and_decade.n_ratings,
-        cast(by_genre_and_decade.sum_half_stars as double) / 2
-        / nullif(by_genre_and_decade.n_ratings, 0) as avg_rating,
-        cast(by_genre_and_decade.sum_half_stars as double) / nullif(by_genre_and_decade.n_ratings, 0)
+        by_decade.genre_key,
+        by_decade.genre,
+        by_decade.decade,
+        by_decade.n_movies,
+        by_decade.n_rated_movies,
+        by_decade.n_ratings,
+        cast(by_decade.sum_half_stars as double) / 2 / nullif(by_decade.n_ratings, 0) as avg_rating,
+        cast(by_decade.sum_half_stars as double) / nullif(by_decade.n_ratings, 0)
         / (cast(overall.sum_half_stars as double) / overall.n_ratings) as lift_vs_overall,
-        by_genre_and_decade.n_ratings >= {{ var('genre_year_min_ratings') }} as has_enough_ratings
-    from by_genre_and_decade
+        by_decade.n_ratings >= {{ var('genre_year_min_ratings') }} as has_enough_ratings
+    from by_decade
     cross join overall
 
 )
