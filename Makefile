@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 .DEFAULT_GOAL := help
 .PHONY: help install demo ui docs questions test bench lint format sources lock clean \
 	test-snowflake smoke-snowflake test-corpus test-sequences test-crashes test-fuzz test-shuffles test-mutations \
-	test-s3-faults test-alerts test-dashboards test-superset superset superset-lock
+	test-s3-faults test-healing test-alerts test-dashboards test-superset superset superset-lock
 
 help:  ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## */\1\t/' | expand -t 18
@@ -37,8 +37,8 @@ docs: install  ## The documentation site in .netflix/docs: every model, tables a
 questions: install  ## Write docs/questions.md anew: the questions with their answers in this home's warehouse
 	$(BIN)/python -m netflix_assets.questions
 
-test: install  ## All tests but those of Snowflake, of the browser and of Superset
-	$(BIN)/python -m pytest -m "not emulated and not live and not browser and not superset"
+test: install  ## All tests but those that have a command of their own
+	$(BIN)/python -m pytest -m "not (emulated or live or healing or browser or superset)"
 
 # The suite of the ingestion is the contract of both warehouses, so it runs once more with the other one.
 test-snowflake: install  ## The Snowflake half against an emulator, with the suite of the ingestion
@@ -100,6 +100,9 @@ superset-lock:  ## Resolve deploy/superset/requirements.in anew
 
 test-dashboards: install  ## Every page in Chromium: wide and narrow, light and dark, samples, real files, no files
 	$(BIN)/python -m pytest --numprocesses 0 --timeout 0 -m browser -rs
+
+test-healing: install  ## `make ui` as users have it: files come and go, each of its processes is killed in the middle of a run
+	$(PROOF)/test_healing.py
 
 bench: install  ## What the guarantees cost, as ratios (sample files; `python -m bench.ingest FILE` for your own)
 	$(BIN)/python -m bench.definitions

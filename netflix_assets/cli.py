@@ -314,6 +314,7 @@ _STATE = (
     "s3",
     "s3-cache",
     "local-s3*",
+    "ui.lock",
     "warehouse.duckdb*",
     "dagster",
     "dbt",

@@ -1,6 +1,7 @@
 """Dagster's storage under $NETFLIX_HOME, and a run of the graph in this process, as the commands need them."""
 
 import contextlib
+import hashlib
 import io
 import os
 import shutil
@@ -18,6 +19,11 @@ from netflix_assets.resources import landing_bucket
 from netflix_assets.runs import reap, tags_of_this_process
 from netflix_assets.settings import Settings
 
+# SHA-256 of every dagster.yaml that this package has come with but for the one it has now; a changed one goes in here.
+SHIPPED_BEFORE = frozenset({
+    "1bb028798f3445c03f969018d74b771c8b6d059c60a9a2af6d283ac04fa820b4",
+    "4ca0385d59de245b4ae608c308db166108c65f95bbbc5db15520f746c54da9b6",
+})  # fmt: skip
 _POLL_S = 0.3
 
 
@@ -53,13 +59,21 @@ class RunOutcome:
 
 
 def prepare_dagster_home(settings: Settings) -> Path:
-    """Make $DAGSTER_HOME with its dagster.yaml, and say it to this process and its children."""
+    """Make $DAGSTER_HOME with its dagster.yaml, and say it to this process and its children.
+
+    The file of an earlier version of this package is replaced, unless somebody has changed it.
+    """
     home = settings.dagster_home
     home.mkdir(parents=True, exist_ok=True)
-    if not (home / "dagster.yaml").exists():
-        shutil.copyfile(Path(__file__).with_name("dagster.yaml"), home / "dagster.yaml")
+    ours, theirs = Path(__file__).with_name("dagster.yaml"), home / "dagster.yaml"
+    if not theirs.exists() or _digest(theirs) in SHIPPED_BEFORE:
+        shutil.copyfile(ours, theirs)
     os.environ["DAGSTER_HOME"] = str(home)
     return home
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def run_graph(

@@ -28,6 +28,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from netflix_assets.processes import is_alive
+
 START_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 5.0
 _POLL_S = 0.05
@@ -97,6 +99,17 @@ def lease(server: LocalS3, bucket: str) -> Iterator[LocalS3]:
                     _stop(server)
 
 
+def revive(server: LocalS3) -> bool:
+    """Start a server again that has ended under a lease; whether it had. Raises: LocalS3Error."""
+    if _process_alive(server):
+        return False
+    with FileLock(server.home / "local-s3.lock"):
+        if _answers(server):  # whoever took a lease meanwhile has started it
+            return False
+        _start(server)
+    return True
+
+
 def _is_last(held: object) -> bool:
     # The kernel gives a lease up with its process, so a killed holder never keeps the server from being stopped.
     try:
@@ -150,13 +163,10 @@ def _pid(server: LocalS3) -> int | None:
 
 def _process_alive(server: LocalS3) -> bool:
     pid = _pid(server)
-    if pid is None:
-        return False
     try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, PermissionError):
+        return pid is not None and is_alive(pid, _pid_file(server).stat().st_mtime)
+    except FileNotFoundError:  # stopped by somebody else, just now
         return False
-    return True
 
 
 def _start(server: LocalS3) -> None:

@@ -9,14 +9,14 @@ here nothing can be said about it, and the maximum runtime of dagster.yaml is it
 import json
 import os
 import socket
-import subprocess
-import time
 from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 
 import dagster as dg
 from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, WorkerStatus
 from dagster._core.launcher.default_run_launcher import DefaultRunLauncher
+
+from netflix_assets.processes import is_alive
 
 HOST = "netflix/host"  # tag: the machine, and on it the space that process ids are unique in
 PID = "netflix/pid"  # tag: the process, for runs that no launcher has started
@@ -29,9 +29,6 @@ HAS_PROCESS = (
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 )
-
-# A process that is younger than its run has only inherited the number; clocks and roundings differ by less than this.
-_CLOCK_SLACK_S = 5.0
 
 
 def under_way(
@@ -75,8 +72,7 @@ def what_ended(run: dg.DagsterRun, instance: dg.DagsterInstance) -> str | None:
     if process is None:
         return None
     pid, seen_at = process
-    began = _began(pid)
-    if began is not None and began <= seen_at + _CLOCK_SLACK_S:
+    if is_alive(pid, seen_at):
         return None
     return (
         f"the process of the run (pid {pid} on {socket.gethostname()}) is gone: it was killed, or the machine went down"
@@ -110,37 +106,6 @@ def _process_of(run: dg.DagsterRun, instance: dg.DagsterInstance) -> tuple[int, 
         if pid is not None:
             return int(str(pid.value)), entry.timestamp
     return None
-
-
-def _began(pid: int) -> float | None:
-    """When a process began (Unix time); None when there is none of this number, or only its remains."""
-    try:
-        if not Path("/proc/self/stat").exists():
-            return _began_by_ps(pid)
-        # After the name, which may hold anything: state, ..., and 20th the start in ticks since the machine's.
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    if fields[0] in "ZX":
-        return None
-    booted = next(line for line in Path("/proc/stat").read_text().splitlines() if line.startswith("btime"))
-    return int(booted.split()[1]) + int(fields[19]) / os.sysconf("SC_CLK_TCK")
-
-
-def _began_by_ps(pid: int) -> float | None:
-    said = subprocess.run(
-        ["ps", "-o", "stat=,etime=", "-p", str(pid)],
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout.split()
-    if len(said) != 2 or said[0].startswith("Z"):
-        return None
-    days, _, clock = said[1].rpartition("-")
-    seconds = 0
-    for part in clock.split(":"):
-        seconds = seconds * 60 + int(part)
-    return time.time() - seconds - int(days or 0) * 86_400
 
 
 class RunLauncher(DefaultRunLauncher):

@@ -31,6 +31,15 @@ def _absolute(path: Path) -> Path:
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
 
 
+def _without_credentials(address: str) -> str:
+    if "@" in address:  # it is shown wherever the bucket is named, in the UI too
+        raise ValueError("an address with a user or a password in it; credentials go into AWS_* or NETFLIX_AWS_PROFILE")
+    return address
+
+
+Address = Annotated[str, AfterValidator(_without_credentials)]
+
+
 def _pem(key: SecretStr) -> SecretStr:
     # Where line ends do not fit into a variable they come as the two characters \\n.
     text = key.get_secret_value().replace("\\n", "\n").strip()
@@ -102,7 +111,7 @@ class Settings(BaseSettings):
     dbt_project: AbsolutePath = REPO / "dbt"
     bucket: str = Field(default="landing", pattern=r"[a-z0-9][a-z0-9.-]{2,62}")
     bucket_prefix: str = Field(default="", pattern=r"([^/].*/)?")
-    s3_endpoint: str | None = Field(default=None, pattern=r"https?://.+")
+    s3_endpoint: Address | None = Field(default=None, pattern=r"https?://.+")
     s3_region: str = "us-east-1"
     aws_profile: str | None = None
     settle_seconds: float = Field(default=2.0, ge=0)
@@ -214,7 +223,7 @@ def _problems(error: ValidationError) -> Iterator[str]:
             yield problem["msg"]
             continue
         name = str(problem["loc"][0])
-        is_secret = SecretStr.__name__ in str(model.model_fields[name].annotation)
+        is_secret = SecretStr.__name__ in str(model.model_fields[name].annotation) or "@" in str(problem["input"])
         given = "" if is_secret else f"={problem['input']!r}"
         yield f"{prefix}{name.upper()}{given}: {problem['msg']}"
 

@@ -333,7 +333,7 @@ def test_the_ui_serves_the_graph_and_stops_cleanly(home: Path) -> None:
     assert answer["sensorsOrError"] == {"results": [{"name": "landing", "sensorState": {"status": "RUNNING"}}]}
     assert process.returncode == 0, output
     assert f"http://127.0.0.1:{port}" in output
-    left = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    left = subprocess.run(["ps", "-ewwo", "args"], capture_output=True, text=True, check=True).stdout
     assert str(home) not in left
 
 

@@ -268,6 +268,6 @@ def test_a_number_that_another_process_has_now_is_no_sign_of_life(
     run = watched.begin("everything", **{HOST: this_host(), PID: str(os.getpid())})
     watched.cursor = None
     assert watched.tick() == UNDER_WAY
-    monkeypatch.setattr("netflix_assets.runs._began", lambda _: time.time() + 3_600)
+    monkeypatch.setattr("netflix_assets.processes._began", lambda _: time.time() + 3_600)
     assert attempt(watched.tick()) == "1"
     assert watched.instance.get_run_by_id(run.run_id).status == dg.DagsterRunStatus.FAILURE
