@@ -76,6 +76,7 @@ test-s3-faults: install  ## An S3 that fails in every way, many times over
 bench: install  ## What the guarantees cost, as ratios (sample files; `python -m bench.ingest FILE` for your own)
 	$(BIN)/python -m bench.definitions
 	$(BIN)/python -m bench.listing
+	$(BIN)/python -m bench.ticks
 	$(BIN)/netflix-assets generate .netflix/bench --scale 10
 	cat .netflix/bench/ratings-2015.csv > .netflix/bench/ratings.csv
 	tail -q -n +2 .netflix/bench/ratings-201[6-9].csv .netflix/bench/ratings-202[0-3].csv >> .netflix/bench/ratings.csv

@@ -40,7 +40,8 @@ def build_defs(settings: Settings) -> dg.Definitions:
         ],
         jobs=[*asset_jobs(sources), retention_job(settings)],
         schedules=schedules(settings, sources),
-        sensors=[landing_sensor(settings, sources)],
+        # A branch loads nothing of its own and publishes nothing: nothing that lands is to start a run of it.
+        sensors=[] if settings.schema_prefix else [landing_sensor(settings, sources)],
         resources={
             "bucket": landing_bucket(settings),
             "warehouse": warehouse(settings),

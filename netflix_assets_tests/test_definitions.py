@@ -122,6 +122,11 @@ def test_the_blocking_checks_block(graph: Any) -> None:
         }
 
 
+def test_a_branch_has_no_sensor(home: Path) -> None:
+    assert [each.name for each in build_defs(read_settings(home=home)).sensors or []] == ["landing"]
+    assert not build_defs(read_settings(home=home, schema_prefix="branch_7_")).sensors
+
+
 def test_every_job_covers_something_and_the_main_job_everything(home: Path) -> None:
     defs = build_defs(read_settings(home=home))
     selected = {
