@@ -107,6 +107,7 @@ test-healing: install  ## `make ui` as users have it: files come and go, each of
 bench: install  ## What the guarantees cost, as ratios (sample files; `python -m bench.ingest FILE` for your own)
 	$(BIN)/python -m bench.definitions
 	$(BIN)/python -m bench.listing
+	$(BIN)/python -m bench.ticks
 	$(BIN)/netflix-assets generate .netflix/bench --scale 10
 	cat .netflix/bench/ratings-2015.csv > .netflix/bench/ratings.csv
 	tail -q -n +2 .netflix/bench/ratings-201[6-9].csv .netflix/bench/ratings-202[0-3].csv >> .netflix/bench/ratings.csv
@@ -131,8 +132,9 @@ sources: install  ## Write dbt's sources anew from the contracts
 lock:  ## Resolve the ranges of pyproject.toml anew into requirements.lock (names, versions, hashes; no URLs)
 	$(PYTHON) -m venv $(VENV)-lock
 	$(VENV)-lock/bin/python -m pip install --quiet uv
-	$(VENV)-lock/bin/uv pip compile pyproject.toml --extra dev --extra metrics --universal --python-version 3.11 --upgrade \
-		--generate-hashes --no-emit-index-url --no-annotate --no-header --quiet --output-file requirements.lock
+	$(VENV)-lock/bin/uv pip compile pyproject.toml --extra dev --extra metrics --extra postgres --universal \
+		--python-version 3.11 --upgrade --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet \
+		--output-file requirements.lock
 	rm -rf $(VENV)-lock
 
 clean:  ## Remove what can be made again (not the data: that is `netflix-assets reset`)

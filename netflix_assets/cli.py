@@ -525,7 +525,7 @@ def _one_line(text: str) -> str:
 
 
 def _is_level(settings: Settings) -> bool:
-    """Whether a successful run has already brought everything level with the bucket."""
+    """Whether consumers see everything that the bucket has already."""
     from netflix_assets.instance import open_instance
     from netflix_assets.resources import landing_bucket
     from netflix_assets.sensors import behind

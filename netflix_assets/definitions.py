@@ -50,7 +50,11 @@ def build_defs(settings: Settings) -> dg.Definitions:
         ],
         jobs=[*asset_jobs(sources), retention_job(settings)],
         schedules=schedules(settings, sources),
-        sensors=[landing_sensor(settings, sources), alerts_sensor(settings, rules, scope)],
+        # A branch loads nothing of its own and publishes nothing: nothing that lands is to start a run of it, and nobody
+        # is to be told of one.
+        sensors=[]
+        if settings.schema_prefix
+        else [landing_sensor(settings, sources), alerts_sensor(settings, rules, scope)],
         resources={
             "bucket": landing_bucket(settings),
             "warehouse": warehouse(settings),

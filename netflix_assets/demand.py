@@ -17,9 +17,11 @@ RETRY_AFTER_S = {2: 30, 3: 600}
 
 @dataclass(frozen=True)
 class Asked:
-    """The last request. ``state``: dataset -> fingerprint of its listing; ``at``: Unix time.
+    """The last request. ``state``: dataset -> the fingerprint of its listing that was asked for; ``at``: Unix time.
 
-    ``basis``: a digest of contracts, code and settings; ``parked``: that all attempts have failed.
+    ``basis``: a digest of contracts, code and settings; ``parked``: that all attempts have failed. Where events tell of
+    files, ``heard``: source -> the newest event after which it was listed; ``look_at``: when everything is listed
+    next without one (Unix time).
     """
 
     state: Mapping[str, str] = field(default_factory=dict)
@@ -28,6 +30,8 @@ class Asked:
     attempt: int = 0
     at: float = 0.0
     parked: bool = False
+    heard: Mapping[str, int] = field(default_factory=dict)
+    look_at: float = 0.0
 
     @classmethod
     def from_cursor(cls, cursor: str | None, now: float) -> "Asked":
@@ -58,14 +62,18 @@ class Decision:
 
 
 def decide(asked: Asked, state: Mapping[str, str], basis: str, now: float, *, has_succeeded_since: bool) -> Decision:
-    """Whether to ask for a run that loads this state.
+    """Whether to ask for a run that brings this state (dataset -> fingerprint of its listing) to consumers.
 
-    The caller has seen that the tables are behind and that no run which would change that is under way; so when the
-    same was asked for before, that run has failed. ``has_succeeded_since``: whether, after the last request, a run has
+    The caller has seen that these datasets are behind and that no run which would change that is under way; so when all
+    of it was asked for before, that run has failed. ``has_succeeded_since``: whether, after the last request, a run has
     succeeded that was not asked for here, so that whatever was broken may work again.
     """
-    if asked.state != state or asked.basis != basis or has_succeeded_since:
-        return Decision(Asked(state, basis, asked.count + 1, attempt=1, at=now))
+    if not state.items() <= asked.state.items() or asked.basis != basis or has_succeeded_since:
+        # What is behind elsewhere may not have been looked at, so what was asked for there is kept.
+        wanted = {**asked.state, **state}
+        return Decision(
+            replace(asked, state=wanted, basis=basis, count=asked.count + 1, attempt=1, at=now, parked=False)
+        )
     if asked.attempt >= MAX_ATTEMPTS:
         return Decision(
             replace(asked, parked=True),

@@ -10,6 +10,7 @@ import dagster as dg
 
 from netflix_assets.contract import Source, all_datasets
 from netflix_assets.landing import landing_key
+from netflix_assets.publish import PUBLISHED_KEY
 from netflix_assets.raw import raw_key
 from netflix_assets.retention import RETENTION
 
@@ -53,13 +54,16 @@ def _job_of(source: Source, sources: Sequence[Source]) -> Any:
     )
 
 
-def loaded_by(sources: Sequence[Source]) -> Mapping[str, frozenset[dg.AssetKey]]:
-    """The raw assets that each job brings level; what is not named (assets chosen in the UI) may load any of them."""
-    everything = frozenset(map(raw_key, all_datasets(sources)))
+def brought_by(sources: Sequence[Source]) -> Mapping[str, frozenset[dg.AssetKey]]:
+    """What each job brings level: raw assets, and what is published.
+
+    What is not named (assets chosen in the UI) may bring any of them.
+    """
+    every, published = frozenset(map(raw_key, all_datasets(sources))), frozenset({PUBLISHED_KEY})
     return {
-        EVERYTHING: everything,
-        INGESTION: everything,
-        TRANSFORMATION: frozenset(),
+        EVERYTHING: every | published,
+        INGESTION: every,
+        TRANSFORMATION: published,
         RETENTION: frozenset(),
-        **{source.source: frozenset(map(raw_key, source.datasets)) for source in sources},
+        **{source.source: published.union(map(raw_key, source.datasets)) for source in sources},
     }

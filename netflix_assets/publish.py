@@ -19,6 +19,7 @@ from netflix_assets.resources import WarehouseResource
 from netflix_assets.settings import Settings
 from netflix_assets.warehouse.base import HeldError
 from netflix_assets.warehouse.builds import NotServableError
+from netflix_assets.warehouse.ledger import fingerprint_of_loads
 from netflix_assets.warehouse.publishing import (
     SCHEMAS,
     Mart,
@@ -30,6 +31,7 @@ from netflix_assets.warehouse.publishing import (
 )
 
 PUBLISHED_KEY = dg.AssetKey(["published", "marts"])
+LOADS = "loads_fingerprints"  # metadata: dataset -> what it says of the loads that the published build was made from
 
 _STORED = frozenset({"table", "incremental"})  # dbt's materializations that hold their rows themselves
 _OBJECTS_SHOWN = 10  # of a dataset, in the UI; the record has them all
@@ -103,6 +105,12 @@ def _metadata(outcome: Published, place: str, seconds: float) -> dict[str, Any]:
         "tables": dg.MetadataValue.table(tables),
         "dagster/row_count": sum(publication.tables.values()),
         "made_from": dg.MetadataValue.md(_made_from(outcome.objects)),
+        LOADS: dg.MetadataValue.json(
+            {
+                dataset: fingerprint_of_loads((each.load_id, each.key, each.etag) for each in found)
+                for dataset, found in by_dataset(outcome.objects).items()
+            }
+        ),
         "seconds": round(seconds, 3),
         **({} if outcome.size is None else {"bytes": outcome.size}),
     }

@@ -20,11 +20,13 @@ from netflix_assets.ingest.retries import BucketError
 from netflix_assets.landing import MAX_EVENTS, arrivals, landing_key, objects_table
 from netflix_assets.resources import LandingBucket, WarehouseResource
 from netflix_assets.settings import Settings
-from netflix_assets.warehouse.ledger import Counts
+from netflix_assets.warehouse.ledger import Counts, Load, fingerprint_of_loads
 from netflix_assets.warehouse.profile import ColumnProfile
 from netflix_assets.warehouse.relations import raw_columns
 
-FINGERPRINT = "bucket_fingerprint"  # metadata: the state of the listing that the table was brought level with
+# Metadata: the state of the listing that the table was brought level with, and the loads that then made it up.
+FINGERPRINT = "bucket_fingerprint"
+LOADS = "loads_fingerprint"
 
 ACCOUNTED = "records_accounted"
 RECONCILED = "rows_match_ledger"
@@ -79,7 +81,7 @@ def _raw_asset(dataset: Dataset, settings: Settings) -> dg.AssetsDefinition:
                 settle_seconds=settings.settle_seconds if settings.serves_s3 else 0,
                 log=context.log.info,
             )
-            counts = connection.counts(dataset)
+            current, counts = connection.current_loads(dataset), connection.counts(dataset)
             profiles = connection.profiles(dataset, [load.load_id for load in report.loads])
             comparison = compare_with_history(dataset, report.loads, connection)
         for event in arrivals(report):
@@ -90,7 +92,7 @@ def _raw_asset(dataset: Dataset, settings: Settings) -> dg.AssetsDefinition:
             context.log.warning(f"raw/{dataset.id}: {warning}")
         _fail_for_unread(report)
         return dg.MaterializeResult(
-            metadata=_metadata(report, counts, profiles),
+            metadata=_metadata(report, current, counts, profiles),
             check_results=[*_checks(counts), _anomaly_check(report, comparison)],
         )
 
@@ -176,7 +178,9 @@ def _anomaly_check(report: LevelReport, comparison: Comparison) -> dg.AssetCheck
     )
 
 
-def _metadata(report: LevelReport, counts: Counts, profiles: Sequence[ColumnProfile]) -> Mapping[str, Any]:
+def _metadata(
+    report: LevelReport, current: Sequence[Load], counts: Counts, profiles: Sequence[ColumnProfile]
+) -> Mapping[str, Any]:
     seconds = max(report.seconds, 1e-3)
     metadata: dict[str, Any] = {
         "dagster/row_count": counts.current_rows,
@@ -192,6 +196,7 @@ def _metadata(report: LevelReport, counts: Counts, profiles: Sequence[ColumnProf
         "seconds": round(report.seconds, 3),
         "rows_per_second": round(report.rows_loaded / seconds),
         FINGERPRINT: fingerprint(report.listing),
+        LOADS: fingerprint_of_loads((load.load_id, load.listed.key, load.listed.etag) for load in current),
     }
     if report.loads:
         metadata["loads"] = objects_table(report.loads)

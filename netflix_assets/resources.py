@@ -6,6 +6,7 @@ They connect when they are used, never when definitions load. Does not belong he
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from dagster_snowflake import SnowflakeResource
     from obstore.auth.boto3 import Boto3CredentialProvider
 
+    from netflix_assets.ingest.events import EventQueue
     from netflix_assets.warehouse.snowflake import SnowflakeWarehouse
 
 
@@ -32,7 +34,7 @@ Role = Literal["loader", "builder", "reader"]
 
 
 class LandingBucket(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """The bucket that files land in.
+    """The bucket that files land in, and the queue that tells of them where there is one.
 
     ``local_home`` is set where the bucket is a folder of ours: the local S3 then runs for as long as the bucket is
     open. Elsewhere the credentials come from the AWS default chain, when they are first needed.
@@ -44,6 +46,7 @@ class LandingBucket(dg.ConfigurableResource):  # type: ignore[type-arg]
     endpoint: str | None = None
     profile: str | None = None
     local_home: str | None = None
+    events_queue: str | None = None
 
     @contextmanager
     def open(self) -> Iterator[S3ObjectStore]:
@@ -62,6 +65,13 @@ class LandingBucket(dg.ConfigurableResource):  # type: ignore[type-arg]
                 credential_provider=self._credentials(s3),
             )
             yield S3ObjectStore(store, self.bucket, self._place(s3), RETRIES)
+
+    def events(self) -> "EventQueue | None":
+        """The queue of the bucket's events, where one is set. S3 wants it in the region of the bucket."""
+        if self.events_queue is None:
+            return None
+        with self._s3() as s3:
+            return _event_queue(self.events_queue, **_session_options(s3))
 
     def _credentials(self, s3: "S3Resource") -> "Boto3CredentialProvider":
         from botocore.exceptions import BotoCoreError
@@ -104,13 +114,33 @@ class LandingBucket(dg.ConfigurableResource):  # type: ignore[type-arg]
 def _session(s3: "S3Resource"):  # type: ignore[no-untyped-def]
     import boto3
 
-    return boto3.Session(
-        aws_access_key_id=s3.aws_access_key_id,
-        aws_secret_access_key=s3.aws_secret_access_key,
-        aws_session_token=s3.aws_session_token,
-        region_name=s3.region_name,
-        profile_name=s3.profile_name,
+    return boto3.Session(**_session_options(s3))
+
+
+def _session_options(s3: "S3Resource") -> dict[str, str | None]:
+    return {
+        "aws_access_key_id": s3.aws_access_key_id,
+        "aws_secret_access_key": s3.aws_secret_access_key,
+        "aws_session_token": s3.aws_session_token,
+        "region_name": s3.region_name,
+        "profile_name": s3.profile_name,
+    }
+
+
+@lru_cache(maxsize=1)  # a new client costs 0.1 s and a TLS handshake, a tick of the sensor otherwise some milliseconds
+def _event_queue(url: str, **session_options: str | None) -> "EventQueue":
+    import boto3
+    from botocore.config import Config
+
+    from netflix_assets.ingest.events import EventQueue
+
+    # The address of a queue is that of its server too: AWS' own in the region, a private one, a test's.
+    client = boto3.Session(**session_options).client(
+        "sqs",
+        endpoint_url=urlsplit(url)._replace(path="", query="", fragment="").geturl(),
+        config=Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2}),
     )
+    return EventQueue(client, url)
 
 
 class WarehouseResource(dg.ConfigurableResource, ABC):  # type: ignore[type-arg]
@@ -276,6 +306,7 @@ def landing_bucket(settings: Settings) -> LandingBucket:
         endpoint=settings.s3_endpoint,
         profile=settings.aws_profile,
         local_home=str(settings.home) if settings.serves_s3 else None,
+        events_queue=settings.events_queue_url,
     )
 
 

@@ -1,4 +1,4 @@
-"""The runs that are under way: what they load, and whether their process still lives.
+"""The runs that are under way: what they bring level, and whether their process still lives.
 
 A run whose process was killed stays "started" in Dagster's storage, and whatever waits for it would wait until the
 maximum runtime is over. So a run says where it goes on (``netflix/host``) and as which process, and whoever is about to
@@ -32,18 +32,18 @@ HAS_PROCESS = (
 
 
 def under_way(
-    instance: dg.DagsterInstance, wanted: Set[dg.AssetKey], loaded_by: Mapping[str, Set[dg.AssetKey]]
+    instance: dg.DagsterInstance, wanted: Set[dg.AssetKey], brought_by: Mapping[str, Set[dg.AssetKey]]
 ) -> Iterator[dg.DagsterRun]:
-    """The queued and running runs that load any of the wanted raw assets.
+    """The queued and running runs that bring any of the wanted assets level.
 
-    ``loaded_by``: what each job loads (``jobs.loaded_by``); a run of another job loads what was selected for it.
+    ``brought_by``: what each job brings level (``jobs.brought_by``); of another job's run it is what was selected.
     """
     for record in instance.get_run_records(dg.RunsFilter(statuses=[QUEUED, *HAS_PROCESS])):
         run = record.dagster_run
-        loads = loaded_by.get(run.job_name, wanted)
+        brought = brought_by.get(run.job_name, wanted)
         if run.asset_selection is not None:
-            loads = loads & run.asset_selection
-        if loads & wanted:
+            brought = brought & run.asset_selection
+        if brought & wanted:
             yield run
 
 

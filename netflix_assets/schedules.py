@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from netflix_assets.contract import Source
-from netflix_assets.jobs import EVERYTHING, loaded_by
+from netflix_assets.jobs import EVERYTHING, INGESTION, brought_by
 from netflix_assets.retention import RETENTION
 from netflix_assets.runs import reap, under_way
 from netflix_assets.settings import Settings
@@ -19,7 +19,7 @@ TIDY_AT = "30 3 * * *"
 
 def schedules(settings: Settings, sources: Sequence[Source]) -> list[dg.ScheduleDefinition]:
     """The daily run of everything, and the daily tidying up."""
-    covered = loaded_by(sources)
+    covered = brought_by(sources)
 
     @dg.schedule(
         name="daily",
@@ -36,7 +36,7 @@ def schedules(settings: Settings, sources: Sequence[Source]) -> list[dg.Schedule
     )
     def daily(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         reap(context.instance)
-        if any(under_way(context.instance, covered[EVERYTHING], covered)):
+        if any(under_way(context.instance, covered[INGESTION], covered)):
             return dg.SkipReason("a run that loads is under way")
         return dg.RunRequest()
 

@@ -114,6 +114,7 @@ class Settings(BaseSettings):
     s3_endpoint: Address | None = Field(default=None, pattern=r"https?://.+")
     s3_region: str = "us-east-1"
     aws_profile: str | None = None
+    events_queue_url: str | None = Field(default=None, pattern=r"^https?://[^/\s]+/\S+$")
     settle_seconds: float = Field(default=2.0, ge=0)
     warehouse_wait_seconds: float = Field(default=60.0, ge=0)
     keep_runs_days: float = Field(default=90, gt=0)

@@ -29,6 +29,9 @@ AWS_FILES = {
     "runner-access": "runner_access.json",
     "lifecycle": "lifecycle.json",
     "alerts-access": "alerts_access.json",
+    "queue": "queue.json",
+    "notification": "notification.json",
+    "queue-access": "queue_access.json",
 }
 
 _RSA = bytes.fromhex("2a864886f70d010101")  # the identifier of RSA keys in DER
@@ -59,6 +62,10 @@ role_arn = _matching(
 user_arn = _matching(
     r"arn:aws:iam::[0-9]{12}:user/[A-Za-z0-9_+=,.@/-]{1,500}",
     "the STORAGE_AWS_IAM_USER_ARN that `desc storage integration` shows: arn:aws:iam::<account>:user/<name>",
+)
+queue_arn = _matching(
+    r"arn:aws:sqs:[a-z]{2}(-[a-z]+)+-[0-9]:[0-9]{12}:[A-Za-z0-9_-]{1,75}",
+    "a queue's ARN: arn:aws:sqs:<region>:<account>:<name>, not a FIFO one, which S3 sends nothing to",
 )
 external_id = _matching(
     r"[A-Za-z0-9_+=,.@:/-]{2,1224}", "the STORAGE_AWS_EXTERNAL_ID that `desc storage integration` shows"
@@ -143,7 +150,8 @@ def render_teardown(env: str, confirm: str) -> str:
 
 def render_aws(file: str, env: str, values: Mapping[str, str]) -> str:
     """One of the policies in ``deploy/aws``, by its name in AWS_FILES."""
-    return _rendered([DEPLOY / "aws" / AWS_FILES[file]], env, values)
+    of_queue = {"queue_account": values["queue"].split(":")[4]} if "queue" in values else {}
+    return _rendered([DEPLOY / "aws" / AWS_FILES[file]], env, {**values, **of_queue})
 
 
 def _rendered(files: Sequence[Path], env: str, values: Mapping[str, str]) -> str:
@@ -172,6 +180,7 @@ OPTIONS: Mapping[str, tuple[Callable[[str], str], str]] = {
     "snowflake_user": (user_arn, "STORAGE_AWS_IAM_USER_ARN of the storage integration"),
     "external_id": (external_id, "STORAGE_AWS_EXTERNAL_ID of the storage integration"),
     "topic": (topic_arn, "ARN of the SNS topic that alerts are published to"),
+    "queue": (queue_arn, "ARN of the queue for the bucket's events, in the same region and account"),
 }
 DEFAULTS = {"credits": "20", "retention_days": "1", "statement_timeout": "3600"}
 
@@ -200,7 +209,7 @@ def _parser() -> argparse.ArgumentParser:
     _add(teardown)
     aws = commands.add_parser("aws", help="a policy for AWS")
     aws.add_argument("file", choices=AWS_FILES)
-    _add(aws, "bucket", "prefix", "snowflake_user", "external_id", "topic")
+    _add(aws, "bucket", "prefix", "snowflake_user", "external_id", "topic", "queue")
     return parser
 
 

@@ -36,6 +36,7 @@ from netflix_assets_tests.emulator.fixtures import SnowflakeEmulator
 ENVS = ("dev", "staging", "production")
 ROLE_ARN = "arn:aws:iam::123456789012:role/netflix-snowflake"
 USER_ARN = "arn:aws:iam::210987654321:user/abc1-b-self1234"
+QUEUE_ARN = "arn:aws:sqs:eu-central-1:123456789012:netflix-dev-events"
 EXTERNAL_ID = "MYORG_SFCRole=2_Kp7/x+Q="
 
 
@@ -644,6 +645,32 @@ def test_alerts_may_be_published_to_one_topic_and_nothing_else() -> None:
     assert err.startswith("--topic: ")
 
 
+def test_only_the_bucket_may_send_and_only_what_is_asked_is_heard_of() -> None:
+    attributes = policy("queue", "dev", "--bucket=my-bucket", f"--queue={QUEUE_ARN}")
+    (statement,) = json.loads(attributes["Policy"])["Statement"]
+    assert statement["Principal"] == {"Service": "s3.amazonaws.com"}
+    assert (actions(statement), statement["Resource"]) == (["sqs:SendMessage"], QUEUE_ARN)
+    assert statement["Condition"] == {
+        "ArnEquals": {"aws:SourceArn": "arn:aws:s3:::my-bucket"},
+        "StringEquals": {"aws:SourceAccount": "123456789012"},
+    }
+    assert json.loads(attributes["RedrivePolicy"])["deadLetterTargetArn"] == f"{QUEUE_ARN}-dead"
+    (told,) = policy("notification", "dev", f"--queue={QUEUE_ARN}")["QueueConfigurations"]
+    assert told["QueueArn"] == QUEUE_ARN
+    assert told["Filter"]["Key"]["FilterRules"] == [{"Name": "prefix", "Value": "dev/"}]
+    (access,) = policy("queue-access", "dev", f"--queue={QUEUE_ARN}")["Statement"]
+    assert (set(actions(access)), access["Resource"]) == ({"sqs:ReceiveMessage", "sqs:DeleteMessage"}, QUEUE_ARN)
+
+
+@pytest.mark.parametrize(
+    "arn", [f"{QUEUE_ARN}.fifo", QUEUE_ARN.replace(":sqs:", ":sns:"), f'{QUEUE_ARN}"', QUEUE_ARN + "x" * 75, "events"]
+)
+def test_a_queue_is_given_by_its_arn(arn: str) -> None:
+    code, out, err = run("aws", "queue-access", "--env=dev", f"--queue={arn}")
+    assert (code, out) == (2, "")
+    assert err.startswith("--queue: ")
+
+
 def test_every_template_is_rendered_by_a_command() -> None:
     rendered = {file.name for file in snowflake_setup.setup_files("dev")} | {"teardown.sql"}
     assert rendered == {file.name for file in (REPO / "deploy" / "snowflake").iterdir()}
@@ -652,7 +679,7 @@ def test_every_template_is_rendered_by_a_command() -> None:
 
 # ------------------------------------------------------------------------------------------------ documentation
 
-DOCS = "".join((REPO / "docs" / name).read_text() for name in ("snowflake.md", "alerts.md"))
+DOCS = "".join((REPO / "docs" / name).read_text() for name in ("snowflake.md", "alerts.md", "running.md"))
 
 
 def test_commands_of_the_documentation_are_ones_that_the_program_has() -> None:

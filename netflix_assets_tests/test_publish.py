@@ -23,6 +23,7 @@ from netflix_assets.instance import RunOutcome, open_instance, run_graph
 from netflix_assets.publish import PUBLISHED_KEY
 from netflix_assets.resources import landing_bucket
 from netflix_assets.samples import generate
+from netflix_assets.sensors import behind
 from netflix_assets.settings import REPO, Settings, read_settings
 from netflix_assets_tests.conftest import landing_key
 from netflix_assets_tests.warehouse.test_duckdb_publisher import contents
@@ -68,6 +69,11 @@ class Project:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
+    def behind(self) -> list[str]:
+        """The datasets of which the sensor says that consumers do not see what the bucket has."""
+        with open_instance(self.settings) as instance, landing_bucket(self.settings).open() as store:
+            return [each.dataset.id for source in self.settings.sources() for each in behind(source, store, instance)]
+
     def status(self) -> dict[str, Any]:
         return json.loads(self.command("status", "--json"))["published"]
 
@@ -100,6 +106,7 @@ def first(project: Project) -> RunOutcome:
 def test_a_whole_run_publishes_every_table_of_core_and_marts(first: RunOutcome, project: Project) -> None:
     assert first.success
     assert "published/marts" in first.materialized
+    assert project.behind() == []
     with (
         duckdb.connect(str(project.current() / "netflix.duckdb"), read_only=True) as published,
         duckdb.connect(str(project.settings.warehouse_file), read_only=True) as built,
@@ -145,6 +152,7 @@ def test_publishing_again_changes_nothing_and_says_so(first: RunOutcome, project
     assert outcome.materialized == ("published/marts",)
     assert project.contents() == before
     assert project.materialization().metadata["changed"].value is False
+    assert project.behind() == []
 
 
 def test_a_branch_ends_its_run_well_and_publishes_nothing(first: RunOutcome, project: Project) -> None:
@@ -166,6 +174,17 @@ def test_a_part_that_was_built_alone_is_not_published(first: RunOutcome, project
     assert project.contents() == before
 
 
+def test_what_is_loaded_alone_is_not_what_consumers_see(first: RunOutcome, project: Project) -> None:
+    for text in ("7,7,3.5,1700000000", "7,7,4.5,1700000000"):
+        file = project.settings.home / "ratings-late.csv"
+        file.write_text(f"userId,movieId,rating,timestamp\n{text}\n")
+        with landing_bucket(project.settings).open() as store:
+            store.put(landing_key(file), file)
+        assert project.behind() == ["movielens/ratings"]
+        assert project.run(select="raw/movielens/ratings").success
+        assert project.behind() == ["movielens/ratings"]
+
+
 def test_a_failed_test_leaves_what_is_published_and_status_says_why(first: RunOutcome, project: Project) -> None:
     before = project.contents()
     spoilt = project.settings.dbt_project / "tests" / "genres_are_never_right.sql"
@@ -184,6 +203,7 @@ def test_a_failed_test_leaves_what_is_published_and_status_says_why(first: RunOu
     (line,) = [each for each in project.command("status").splitlines() if each.startswith("not published since ")]
     assert "genres_are_never_right" in line
 
+    assert project.behind() == ["movielens/ratings"]
     alone = project.run(select="published/marts")
     assert not alone.success
     assert "genres_are_never_right" in alone.errors[0]
@@ -198,3 +218,4 @@ def test_once_it_is_mended_the_next_whole_run_is_published(first: RunOutcome, pr
     assert project.current().name.endswith(f"-{outcome.run_id[:8]}")
     assert old.exists()
     assert project.status()["problem"] is None
+    assert project.behind() == []

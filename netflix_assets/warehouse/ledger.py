@@ -3,6 +3,7 @@
 Does not belong here: what makes a load (``base.py``), raw tables and how a warehouse spells things (the subclasses).
 """
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -116,6 +117,12 @@ def place_of(dataset: Dataset, listed: ObjectVersion) -> str:
 def standing_loads(dataset: Dataset, current: Iterable[Load]) -> dict[str, int]:
     """The load that stands in each place, replays aside."""
     return {place_of(dataset, load.listed): load.load_id for load in current if not load.is_replay}
+
+
+def fingerprint_of_loads(loads: Iterable[tuple[int, str, str]]) -> str:
+    """One text for what a set of loads comes to, each given by its id, its object's key and ETag; in any order."""
+    lines = (f"{load_id}\0{key}\0{etag}\n" for load_id, key, etag in sorted(loads))
+    return hashlib.blake2b("".join(lines).encode(), digest_size=16).hexdigest()
 
 
 class Ledger(ABC):
