@@ -50,8 +50,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
         ],
         jobs=[*asset_jobs(sources), retention_job(settings)],
         schedules=schedules(settings, sources),
-        # A branch loads nothing of its own and publishes nothing: nothing that lands is to start a run of it, and nobody
-        # is to be told of one.
+        # A branch loads nothing of its own and publishes nothing: what lands starts no run of it, and nobody is told.
         sensors=[]
         if settings.schema_prefix
         else [landing_sensor(settings, sources), alerts_sensor(settings, rules, scope)],
