@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 .DEFAULT_GOAL := help
 .PHONY: help install demo ui docs questions test bench lint format sources lock clean \
 	test-snowflake smoke-snowflake test-corpus test-sequences test-crashes test-fuzz test-shuffles test-mutations \
-	test-s3-faults test-alerts
+	test-s3-faults test-alerts test-superset superset superset-lock
 
 help:  ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## */\1\t/' | expand -t 18
@@ -38,7 +38,7 @@ questions: install  ## Write docs/questions.md anew: the questions with their an
 	$(BIN)/python -m netflix_assets.questions
 
 test: install  ## All tests but those of Snowflake
-	$(BIN)/python -m pytest -m "not emulated and not live"
+	$(BIN)/python -m pytest -m "not emulated and not live and not superset"
 
 # The suite of the ingestion is the contract of both warehouses, so it runs once more with the other one.
 test-snowflake: install  ## The Snowflake half against an emulator, with the suite of the ingestion
@@ -76,6 +76,28 @@ test-s3-faults: install  ## An S3 that fails in every way, many times over
 test-alerts: install  ## 100 failures while 30 % of Slack's answers are errors: each is told exactly once
 	$(BIN)/python -m pytest --numprocesses 0 --timeout 0 netflix_assets_tests/alerts/test_delivery.py -s -k 30_percent --cases 100
 
+# Superset needs older versions of what this project uses, so it has an environment of its own.
+SUPERSET := .venv-superset
+$(SUPERSET)/.installed: deploy/superset/requirements.txt
+	$(PYTHON) -m venv $(SUPERSET)
+	$(SUPERSET)/bin/python -m pip install --quiet --require-hashes --requirement deploy/superset/requirements.txt
+	@touch $@
+
+test-superset: install $(SUPERSET)/.installed  ## Import the Superset bundle into a real Superset, query every chart
+	$(BIN)/python -m pytest --numprocesses 0 netflix_assets_tests/superset -rs
+
+superset: install  ## Pack the dashboards for Superset or Preset, on this home's published tables (docs/bi.md)
+	@$(BIN)/python deploy/superset/pack.py netflix_assets_superset.zip
+	@echo "netflix_assets_superset.zip is ready to be imported"
+
+superset-lock:  ## Resolve deploy/superset/requirements.in anew
+	$(PYTHON) -m venv $(VENV)-lock
+	$(VENV)-lock/bin/python -m pip install --quiet uv
+	$(VENV)-lock/bin/uv pip compile deploy/superset/requirements.in --universal --python-version 3.11 --upgrade \
+		--generate-hashes --no-emit-index-url --no-annotate --no-header --quiet \
+		--output-file deploy/superset/requirements.txt
+	rm -rf $(VENV)-lock
+
 bench: install  ## What the guarantees cost, as ratios (sample files; `python -m bench.ingest FILE` for your own)
 	$(BIN)/python -m bench.definitions
 	$(BIN)/python -m bench.listing
@@ -108,4 +130,4 @@ lock:  ## Resolve the ranges of pyproject.toml anew into requirements.lock (name
 	rm -rf $(VENV)-lock
 
 clean:  ## Remove what can be made again (not the data: that is `netflix-assets reset`)
-	rm -rf $(VENV) dbt/target dbt/logs build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(SUPERSET) dbt/target dbt/logs build *.egg-info .pytest_cache .mypy_cache .ruff_cache
