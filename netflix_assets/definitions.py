@@ -2,9 +2,7 @@
 
 import dagster as dg
 
-from netflix_assets.alerts.rules import load_rules
-from netflix_assets.alerts.scope import scope_of
-from netflix_assets.alerts.watching import alerts_sensor, slack_on_failure
+from netflix_assets.alerts.watching import alerting, alerts_sensor, slack_on_failure
 from netflix_assets.contract import all_datasets
 from netflix_assets.dashboards.assets import dashboard_assets
 from netflix_assets.dbt import dbt_builds, ops_tables
@@ -40,8 +38,8 @@ def build_defs(settings: Settings) -> dg.Definitions:
         published_marts(settings, builds.values()),
         *dashboard_assets(settings, project.manifest_path),
     ]
-    rules, scope = load_rules(settings.alerts), scope_of([*external, *made])
-    hook = slack_on_failure(settings, rules, scope)
+    alerts = alerting(settings, sources, [*external, *made])
+    hook = slack_on_failure(alerts)
     return dg.Definitions(
         assets=[*external, *(each.with_hooks({hook}) for each in made)],
         asset_checks=[
@@ -51,9 +49,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
         jobs=[*asset_jobs(sources), retention_job(settings)],
         schedules=schedules(settings, sources),
         # A branch loads nothing of its own and publishes nothing: what lands starts no run of it, and nobody is told.
-        sensors=[]
-        if settings.schema_prefix
-        else [landing_sensor(settings, sources), alerts_sensor(settings, rules, scope)],
+        sensors=[] if settings.schema_prefix else [landing_sensor(settings, sources), alerts_sensor(alerts)],
         resources={
             "bucket": landing_bucket(settings),
             "warehouse": warehouse(settings),

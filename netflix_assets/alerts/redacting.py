@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from pydantic import BaseModel, SecretStr
 
-from netflix_assets.contract import Showable, showable
+from netflix_assets.contract import Showable, Source, showable
 from netflix_assets.settings import Settings
 
 _HIDDEN = "(not shown)"
@@ -28,10 +28,10 @@ _SECRET_VARIABLES = re.compile(r"^AWS_(SECRET_ACCESS_KEY|SESSION_TOKEN|ACCESS_KE
 _SHORTEST = 6  # characters: what is shorter would take ordinary words out
 
 
-def cleaner(settings: Settings) -> Callable[[str], str]:
+def cleaner(settings: Settings, sources: Iterable[Source]) -> Callable[[str], str]:
     """A function that makes of a text one line that may be shown."""
     secrets = sorted({each for each in _secrets(settings) if len(each) >= _SHORTEST}, key=len, reverse=True)
-    shown = showable(settings.sources())
+    shown = showable(sources)
     return lambda text: clean(text, secrets, shown)
 
 

@@ -8,8 +8,8 @@ delivered (``delivery.py``).
 import logging
 import time
 import urllib.request
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from threading import Thread
 from typing import TYPE_CHECKING
 
@@ -19,9 +19,10 @@ from pydantic import ValidationError
 from netflix_assets.alerts.incidents import Incident, Memory, fold
 from netflix_assets.alerts.reading import Reader, has_succeeded
 from netflix_assets.alerts.redacting import cleaner
-from netflix_assets.alerts.rules import Rules
-from netflix_assets.alerts.scope import Scope
+from netflix_assets.alerts.rules import Rules, load_rules
+from netflix_assets.alerts.scope import Scope, scope_of
 from netflix_assets.alerts.text import Writer
+from netflix_assets.contract import Source
 from netflix_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -36,60 +37,84 @@ TAG = "netflix/alert/"  # + step: open when it has been told, or is being told, 
 OPEN, UNTOLD, OVER = "open", "untold", "recovered"
 
 
-def writer(settings: Settings, rules: Rules) -> Writer:
-    """What writes the messages of this environment."""
-    return Writer(settings.env, settings.web_url, rules.mentions)
+@dataclass(frozen=True)
+class Alerting:
+    """What hook and sensor share: whom to tell, the graph, and what takes out of a text what nobody may see."""
+
+    settings: Settings
+    rules: Rules
+    scope: Scope
+    clean: Callable[[str], str]
+
+    def reader(self, instance: dg.DagsterInstance) -> Reader:
+        """What reads the storage of Dagster."""
+        return Reader(instance, self.scope, self.settings.step_retries, self.clean)
+
+    @property
+    def writer(self) -> Writer:
+        """What writes the messages of this environment."""
+        return Writer(self.settings.env, self.settings.web_url, self.rules.mentions)
+
+
+def alerting(
+    settings: Settings, sources: Iterable[Source], assets: Iterable[dg.AssetsDefinition | dg.AssetSpec]
+) -> Alerting:
+    """Alerting over these assets, by alerts.yaml. Raises: AlertsError when that is not valid."""
+    return Alerting(settings, load_rules(settings.alerts), scope_of(assets), cleaner(settings, sources))
 
 
 # ---------------------------------------------------------------------------------------------------------------- hook
 
 
-def slack_on_failure(settings: Settings, rules: Rules, scope: Scope) -> dg.HookDefinition:
+def slack_on_failure(alerting: Alerting) -> dg.HookDefinition:
     """The hook for every step that makes assets: a message at once, when the last attempt has failed."""
-    clean = cleaner(settings)
 
     @dg.failure_hook(name="slack_on_failure")
     def tell(context: dg.HookContext) -> None:
         # Whatever goes wrong here is no failure of the run, and the sensor delivers what is missing.
         try:
-            reader = Reader(context.instance, scope, settings.step_retries, clean)
-            _tell(context, reader, settings, rules)
+            problem = _tell(context, alerting)
         except Exception as error:
-            context.log.warning(f"no alert from here, the sensor sends it: {clean(repr(error))}")
+            problem = repr(error)
+        if problem:
+            context.log.warning(f"no alert from here, the sensor sends it: {alerting.clean(problem)}")
 
     return tell
 
 
-def _tell(context: dg.HookContext, reader: Reader, settings: Settings, rules: Rules) -> None:
+def _tell(context: dg.HookContext, alerting: Alerting) -> str:
+    """Post it, unless somebody has. Returns what went wrong, if anything."""
     ends = time.monotonic() + HOOK_S
     from netflix_assets.alerts.slack import chat, payload
 
-    found = reader.of_step(context.run_id, context.step_key)
-    rule = rules.route(found.event, settings.env, found.owners) if found else None
+    settings, instance, run_id, step = alerting.settings, context.instance, context.run_id, context.step_key
+    found = alerting.reader(instance).of_step(run_id, step)
+    rule = alerting.rules.route(found.event, settings.env, found.owners) if found else None
     if found is None or rule is None or "slack" not in rule.to:
-        return
+        return ""
     incident = Incident(found, opened_at=found.at, count=1)
-    message, about = writer(settings, rules).message([incident]), payload([incident.subject], settings.env, True)
+    message, about = alerting.writer.message([incident]), payload([incident.subject], settings.env, True)
     slack, channel = chat(settings, context.log, timeout=HOOK_S), rule.channel or settings.slack_channel or ""
     if settings.slack_token is None:
         slack.post(channel, message, about)  # into the log of this run, of each run that fails
-        return
-    if _is_claimed(context.instance, context.run_id, context.step_key, reader.scope, rules.digest_above):
-        return
-    context.instance.add_run_tags(context.run_id, {TAG + context.step_key: OPEN})
+        return ""
+    if _is_claimed(instance, run_id, step, alerting):
+        return ""
+    instance.add_run_tags(run_id, {TAG + step: OPEN})
     problem = _within(ends - time.monotonic(), lambda: slack.post(channel, message, about))
     if problem:
-        context.instance.add_run_tags(context.run_id, {TAG + context.step_key: UNTOLD})
-        context.log.warning(f"no alert from here, the sensor sends it: {reader.clean(problem)}")
+        instance.add_run_tags(run_id, {TAG + step: UNTOLD})
+    return problem
 
 
-def _is_claimed(instance: dg.DagsterInstance, run_id: str, step: str, scope: Scope, most: int) -> bool:
+def _is_claimed(instance: dg.DagsterInstance, run_id: str, step: str, alerting: Alerting) -> bool:
     """Whether somebody has told, or is telling, that this step has failed; also when it is one of very many."""
     run = instance.get_run_by_id(run_id)
-    if run and (TAG + step in run.tags or sum(tag.startswith(TAG) for tag in run.tags) >= most):
+    told = [tag for tag in run.tags if tag.startswith(TAG)] if run else []
+    if TAG + step in told or len(told) >= alerting.rules.digest_above:
         return True
     earlier = instance.get_run_records(dg.RunsFilter(tags={TAG + step: OPEN}), limit=1)
-    return any(not _has_been_mended(instance, record, scope.steps.get(step, ())) for record in earlier)
+    return any(not _has_been_mended(instance, record, alerting.scope.steps.get(step, ())) for record in earlier)
 
 
 def _has_been_mended(instance: dg.DagsterInstance, record: dg.RunRecord, assets: Sequence[str]) -> bool:
@@ -119,9 +144,8 @@ def _within(seconds: float, call: Callable[[], object]) -> str:
 # -------------------------------------------------------------------------------------------------------------- sensor
 
 
-def alerts_sensor(settings: Settings, rules: Rules, scope: Scope) -> dg.SensorDefinition:
+def alerts_sensor(alerting: Alerting) -> dg.SensorDefinition:
     """One sensor over all that a hook cannot see, which is also the outbox of what a hook could not deliver."""
-    clean = cleaner(settings)
 
     @dg.sensor(
         name=ALERTS_SENSOR,
@@ -132,12 +156,11 @@ def alerts_sensor(settings: Settings, rules: Rules, scope: Scope) -> dg.SensorDe
     def watch(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         now = time.time()
         memory = _remembered(context, now)
-        reader = Reader(context.instance, scope, settings.step_retries, clean)
         repository = context.repository_def
         sensors = [each.name for each in repository.sensor_defs] if repository else []
         schedules = [each.name for each in repository.schedule_defs] if repository else []
         watched = frozenset([*sensors, *schedules]) - {ALERTS_SENSOR}
-        memory = tick(reader, memory, settings, rules, watched, now, context.log)
+        memory = _tick(alerting, context.instance, memory, watched, now, context.log)
         told = [each for each in memory.incidents if each.is_open and each.to]
         waiting = sum(each.waits for each in memory.incidents)
         said = f"{len(told)} open incidents, {waiting} to be delivered" if told or waiting else "nothing is wrong"
@@ -146,11 +169,10 @@ def alerts_sensor(settings: Settings, rules: Rules, scope: Scope) -> dg.SensorDe
     return watch
 
 
-def tick(
-    reader: Reader,
+def _tick(
+    alerting: Alerting,
+    instance: dg.DagsterInstance,
     memory: Memory,
-    settings: Settings,
-    rules: Rules,
     watched: frozenset[str],
     now: float,
     log: logging.Logger,
@@ -160,24 +182,24 @@ def tick(
     from netflix_assets.alerts.slack import chat
     from netflix_assets.alerts.sns import topic
 
+    settings, rules, reader = alerting.settings, alerting.rules, alerting.reader(instance)
     findings, memory = reader.changed_runs(memory)
     findings += reader.lasting(memory.incidents, watched, rules.long_running_minutes * 60, now)
     delivery = Delivery(
         rules,
-        writer(settings, rules),
+        alerting.writer,
         chat(settings, log),
         topic(settings),
         settings.slack_channel or "",
         now,
-        lambda text: log.warning(reader.clean(text)),
+        lambda text: log.warning(alerting.clean(text)),
     )
     incidents = [delivery.routed(each) for each in fold(memory.incidents, findings)]
-    memory = replace(memory, incidents=tuple(_claimed(each, reader.instance) for each in incidents))
+    memory = replace(memory, incidents=tuple(_claimed(each, instance) for each in incidents))
     memory = delivery.deliver(memory)
-    if settings.heartbeat_url and now >= memory.beat_at + BEAT_S and not memory.away_since:
-        memory = replace(
-            memory, beat_at=_beat(settings.heartbeat_url.get_secret_value(), delivery, now) or memory.beat_at
-        )
+    url, is_due = settings.heartbeat_url, now >= memory.beat_at + BEAT_S and not memory.away_since
+    if url and is_due and _beat(url.get_secret_value(), delivery):
+        memory = replace(memory, beat_at=now)
     return memory
 
 
@@ -206,14 +228,14 @@ def _claimed(incident: Incident, instance: dg.DagsterInstance) -> Incident:
     return replace(incident, claimed=claimed)
 
 
-def _beat(url: str, delivery: "Delivery", now: float) -> float:
+def _beat(url: str, delivery: "Delivery") -> bool:
     """Tell whoever waits for it that alerting works: the daemon runs, the code loads, Slack answers."""
     from netflix_assets.alerts.slack import SlackAwayError
 
     try:
         delivery.chat.is_there()
         with urllib.request.urlopen(url, timeout=5):  # noqa: S310 - the settings let only http(s) be
-            return now
+            return True
     except (SlackAwayError, OSError, ValueError) as error:
         delivery.log(f"no heartbeat: {error}")
-        return 0.0
+        return False

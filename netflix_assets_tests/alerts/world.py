@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,7 @@ import pytest
 
 from netflix_assets.alerts.incidents import Memory
 from netflix_assets.alerts.rules import Rule, Rules
-from netflix_assets.alerts.scope import scope_of
-from netflix_assets.alerts.watching import alerts_sensor, slack_on_failure
+from netflix_assets.alerts.watching import alerting, alerts_sensor, slack_on_failure
 from netflix_assets.instance import open_instance
 from netflix_assets.settings import Settings, read_settings
 from netflix_assets_tests.alerts.slack_server import CHANNEL, TOKEN, SlackServer
@@ -54,9 +53,9 @@ class World:
     extra: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        scope = scope_of(self.assets)
-        hook = slack_on_failure(self.settings, self.rules, scope)
-        self.sensor = alerts_sensor(self.settings, self.rules, scope)
+        alerts = replace(alerting(self.settings, self.settings.sources(), self.assets), rules=self.rules)
+        hook = slack_on_failure(alerts)
+        self.sensor = alerts_sensor(alerts)
         hooked = [each.with_hooks({hook}) if isinstance(each, dg.AssetsDefinition) else each for each in self.assets]
         self.defs = dg.Definitions(
             assets=hooked,
