@@ -15,7 +15,7 @@ KINDS = ("seen by many, liked by few", "splits its audience", "other")
 TYPES = {"MOVIE": "films", "SHOW": "series"}
 
 _RATINGS, _TITLES, _CREDITS = "movielens/ratings", "netflix/titles", "netflix/credits"
-_DATED = "movielens/movies, with films that the seed of release dates knows,"
+_UNDATED = "None of these films is in the seed of release dates."
 _STRIPS = 15
 # Up to 2 stars, and from 4 on: the two sides that polarization counts.
 _LOW3, _LOW2, _LOW1, _EVEN, _HIGH1, _HIGH2, _HIGH3 = look.DIVERGING
@@ -546,9 +546,16 @@ PAGE = Page(
             "distribution", "How are the ratings of such a film distributed?", "films", distribution, _RATINGS, span=5
         ),
         Panel("engagement", "Which films do many rate and few like?", "films", engagement, _RATINGS),
-        Panel("releases", "How were known releases received?", "releases", releases, _DATED),
+        Panel("releases", "How were known releases received?", "releases", releases, _RATINGS, otherwise=_UNDATED),
         Panel("content-mix", "What is the catalogue made of?", "mix", content_mix, _TITLES, span=6),
         Panel("production", "How does production develop over time?", "years", production, _TITLES, span=6),
-        Panel("actors", "Which actors are in most titles?", "actors", actors, _CREDITS),
+        Panel(
+            "actors",
+            "Which actors are in most titles?",
+            "actors",
+            actors,
+            _CREDITS,
+            otherwise="No actor is in enough titles.",
+        ),
     ],
 )

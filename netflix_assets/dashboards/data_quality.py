@@ -53,7 +53,7 @@ def pass_rate(frame: pd.DataFrame) -> Drawing:
                 "pass_rate:Q",
                 title="tests passed",
                 axis=alt.Axis(format="%", tickCount=4),
-                scale=alt.Scale(zero=False, domainMax=1),
+                scale=alt.Scale(domain=[min(0.95, float(days["pass_rate"].min())), 1], zero=False),
             ),
             alt.Color(
                 "layer:N",
