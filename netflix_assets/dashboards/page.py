@@ -77,8 +77,8 @@ class Drawing:
 class Panel:
     """A question and how it is answered from the frame ``reads``; ``needs``: what must be landed for it to have rows.
 
-    ``otherwise``: what it means when there are none although there is data. ``span``: twelfths of the page's width, where
-    there is room.
+    ``otherwise``: what it means when there are none although there is data. ``span``: twelfths of the page's width,
+    where there is room.
     """
 
     name: str
