@@ -277,13 +277,13 @@ def engagement(frame: pd.DataFrame) -> Drawing:
     else:
         worst = greatest(disappointing, "n_ratings")
         answer = said(
-            "{count} films in the most rated tenth average three stars or less; best known is {film}, with {ratings} "
-            "ratings at {mean}.",
-            count=f"{len(disappointing):,}",
+            "Of the most rated tenth, {film} is the best known that averages three stars or less: {ratings} ratings, "
+            "{mean} stars. {count} like it are drawn, and of the others a sample of all volumes.",
             film=worst["film"],
             ratings=f"{worst['n_ratings']:,}",
             mean=f"{worst['avg_rating']:.2f}",
-        ) + said(" Of the other films a sample of all volumes is drawn.")
+            count=f"{len(disappointing):,}",
+        )
     return Drawing(
         answer,
         films[["film", "genres", "n_ratings", "avg_rating", "polarization_score", "kind"]],
@@ -555,7 +555,6 @@ PAGE = Page(
             "actors",
             actors,
             _CREDITS,
-            otherwise="No actor is in enough titles.",
         ),
     ],
 )
