@@ -116,6 +116,12 @@ def test_without_data_every_panel_says_what_to_land(page: Page) -> None:
         assert f'href="{each.file_name}"' in html
 
 
+def test_no_rows_are_not_called_no_data_where_there_is_data() -> None:
+    html = built("overview", overview=overview(n_ratings=100)).html
+    assert "No day stands out from the 90 days before it." in html
+    assert html.count("No data yet") == len(page_of("overview").panels) - 1
+
+
 def test_no_value_becomes_markup() -> None:
     html = built("recommendations", liked=pairs(HOSTILE)).html
     assert "onerror=alert" in html  # it is there, as text

@@ -15,7 +15,7 @@ KINDS = ("seen by many, liked by few", "splits its audience", "other")
 TYPES = {"MOVIE": "films", "SHOW": "series"}
 
 _RATINGS, _TITLES, _CREDITS = "movielens/ratings", "netflix/titles", "netflix/credits"
-_DATED = "movielens/movies, with films that the seed of release dates knows,"
+_UNDATED = "None of these films is in the seed of release dates."
 _STRIPS = 15
 # Up to 2 stars, and from 4 on: the two sides that polarization counts.
 _LOW3, _LOW2, _LOW1, _EVEN, _HIGH1, _HIGH2, _HIGH3 = look.DIVERGING
@@ -277,13 +277,13 @@ def engagement(frame: pd.DataFrame) -> Drawing:
     else:
         worst = greatest(disappointing, "n_ratings")
         answer = said(
-            "{count} films in the most rated tenth average three stars or less; best known is {film}, with {ratings} "
-            "ratings at {mean}.",
-            count=f"{len(disappointing):,}",
+            "Of the most rated tenth, {film} is the best known that averages three stars or less: {ratings} ratings, "
+            "{mean} stars. {count} like it are drawn, and of the others a sample of all volumes.",
             film=worst["film"],
             ratings=f"{worst['n_ratings']:,}",
             mean=f"{worst['avg_rating']:.2f}",
-        ) + said(" Of the other films a sample of all volumes is drawn.")
+            count=f"{len(disappointing):,}",
+        )
     return Drawing(
         answer,
         films[["film", "genres", "n_ratings", "avg_rating", "polarization_score", "kind"]],
@@ -546,9 +546,15 @@ PAGE = Page(
             "distribution", "How are the ratings of such a film distributed?", "films", distribution, _RATINGS, span=5
         ),
         Panel("engagement", "Which films do many rate and few like?", "films", engagement, _RATINGS),
-        Panel("releases", "How were known releases received?", "releases", releases, _DATED),
+        Panel("releases", "How were known releases received?", "releases", releases, _RATINGS, otherwise=_UNDATED),
         Panel("content-mix", "What is the catalogue made of?", "mix", content_mix, _TITLES, span=6),
         Panel("production", "How does production develop over time?", "years", production, _TITLES, span=6),
-        Panel("actors", "Which actors are in most titles?", "actors", actors, _CREDITS),
+        Panel(
+            "actors",
+            "Which actors are in most titles?",
+            "actors",
+            actors,
+            _CREDITS,
+        ),
     ],
 )

@@ -18,15 +18,15 @@ _BARS = 20
 
 def tiles(frames: Frames) -> Sequence[Tile]:
     """The newest day of tests, and all loads."""
-    quality, receipts = frames["quality"], frames["receipts"]
+    quality = frames["quality"]
     tested = quality[quality["n_tests"].notna()] if len(quality) else quality
     last = tested[tested["date_day"] == tested["date_day"].max()] if len(tested) else tested
     passed, tests = (int(last[name].sum()) if len(last) else 0 for name in ("n_passed", "n_tests"))
     raw = quality[quality["layer"] == "raw"] if len(quality) else quality
-    rejected, differing = (
-        int(raw[name].sum()) if len(raw) else 0 for name in ("n_rows_rejected", "reconciliation_difference")
+    rejected, refused, differing = (
+        int(raw[name].sum()) if len(raw) else 0
+        for name in ("n_rows_rejected", "n_objects_refused", "reconciliation_difference")
     )
-    refused = int((receipts["state"] == "refused").sum()) if len(receipts) else 0
     return [
         Tile(f"{passed / tests:.1%}" if tests else "–", f"of {tests:,} tests passed on the last day"),
         Tile(f"{rejected:,}", "records rejected, and kept"),
@@ -53,7 +53,7 @@ def pass_rate(frame: pd.DataFrame) -> Drawing:
                 "pass_rate:Q",
                 title="tests passed",
                 axis=alt.Axis(format="%", tickCount=4),
-                scale=alt.Scale(zero=False, domainMax=1),
+                scale=alt.Scale(domain=[min(0.95, float(days["pass_rate"].min())), 1], zero=False),
             ),
             alt.Color(
                 "layer:N",
@@ -197,7 +197,10 @@ def receipts(frame: pd.DataFrame) -> Drawing:
     files["reason"] = files["reason"].fillna("")
     refused = files[files["state"] == "refused"]
     answer = said(
-        "{files} files stand, with {rows} rows", files=f"{len(loaded):,}", rows=f"{int(loaded['rows_loaded'].sum()):,}"
+        "Of the {count} newest files {loaded} stand, with {rows} rows",
+        count=f"{len(files):,}",
+        loaded=f"{len(loaded):,}",
+        rows=f"{int(loaded['rows_loaded'].sum()):,}",
     )
     if len(faulty):
         answer += said(
@@ -247,6 +250,7 @@ PAGE = Page(
                 "n_failed",
                 "pass_rate",
                 "n_rows_rejected",
+                "n_objects_refused",
                 "reconciliation_difference",
             ),
         ),

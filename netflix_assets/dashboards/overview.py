@@ -299,7 +299,15 @@ PAGE = Page(
     tiles=tiles,
     panels=[
         Panel("activity", "How have ratings developed, and their mean?", "months", activity, _RATINGS),
-        Panel("unusual-days", "Which days are unusual?", "unusual", unusual_days, _RATINGS, span=7),
+        Panel(
+            "unusual-days",
+            "Which days are unusual?",
+            "unusual",
+            unusual_days,
+            _RATINGS,
+            7,
+            "No day stands out from the 90 days before it.",
+        ),
         Panel("seasons", "Are there seasons?", "seasons", seasons, _RATINGS, span=5),
         Panel("calendar", "Which months stand out in their year?", "months", calendar, _RATINGS),
     ],

@@ -77,7 +77,8 @@ class Drawing:
 class Panel:
     """A question and how it is answered from the frame ``reads``; ``needs``: what must be landed for it to have rows.
 
-    ``span``: twelfths of the page's width, where there is room.
+    ``otherwise``: what it means when there are none although there is data. ``span``: twelfths of the page's width,
+    where there is room.
     """
 
     name: str
@@ -86,6 +87,7 @@ class Panel:
     draw: Callable[[pd.DataFrame], Drawing]
     needs: str
     span: int = 12
+    otherwise: str = ""
 
 
 @dataclass(frozen=True)
@@ -138,8 +140,9 @@ def said(text: str, **values: object) -> Markup:
 
 def build(page: Page, pages: Sequence[Page], frames: Frames, publication: Publication) -> Built:
     """The page of these frames; ``pages`` are those of the navigation."""
-    drawings = [(panel, _drawn(panel, frames[panel.reads])) for panel in page.panels]
     overview = first(frames["overview"])
+    has_data = bool(overview["n_ratings"] or overview["n_titles"])
+    drawings = [(panel, _drawn(panel, frames[panel.reads], has_data)) for panel in page.panels]
     html = _template().render(
         page=page,
         pages=pages,
@@ -175,9 +178,11 @@ def values(rows: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def _drawn(panel: Panel, frame: pd.DataFrame) -> Drawing:
+def _drawn(panel: Panel, frame: pd.DataFrame, has_data: bool) -> Drawing:
     if not frame.empty:
         return panel.draw(frame)
+    if has_data and panel.otherwise:
+        return Drawing(said(panel.otherwise), frame, [])
     return Drawing(said("No data yet: land {needs} and run.", needs=panel.needs), frame, [])
 
 

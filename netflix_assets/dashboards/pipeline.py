@@ -22,7 +22,7 @@ def tiles(frames: Frames) -> Sequence[Tile]:
     passed = built["has_passed"].astype(bool).mean() if len(built) else None
     return [
         Tile(f"{built['build_s'].iloc[-1]:,.0f} s" if len(built) else "–", "the last build took"),
-        Tile("–" if passed is None else f"{passed:.0%}", f"of {len(built):,} builds passed"),
+        Tile("–" if passed is None else f"{passed:.0%}", f"of the last {len(built):,} builds passed"),
         Tile(f"{len(assets):,}", "tables built or loaded"),
         Tile(f"{int(datasets['n_rows'].sum()) if len(datasets) else 0:,}", "rows loaded and current"),
     ]
@@ -113,7 +113,7 @@ def trend(frame: pd.DataFrame) -> Drawing:
     newest, usual = last(built), built["build_s"].median()
     return Drawing(
         said(
-            "The last of {count} builds took {last} s, where {usual} s are usual.",
+            "The last of the {count} newest builds took {last} s, where {usual} s are usual.",
             count=f"{len(built):,}",
             last=f"{newest['build_s']:,.0f}",
             usual=f"{usual:,.0f}",
@@ -137,10 +137,10 @@ def runs(frame: pd.DataFrame) -> Drawing:
     found = _runs(frame)[::-1].reset_index(drop=True)
     failed = found[found["outcome"] == "failed"]
     said_last = (
-        said("Of {count} runs {none} failed.", count=f"{len(found):,}", none="none")
+        said("Of the {count} newest runs {none} failed.", count=f"{len(found):,}", none="none")
         if failed.empty
         else said(
-            "{failed} of {count} runs failed, last that of {when} (UTC).",
+            "{failed} of the {count} newest runs failed, last that of {when} (UTC).",
             failed=f"{len(failed):,}",
             count=f"{len(found):,}",
             when=failed["started"].iloc[0],

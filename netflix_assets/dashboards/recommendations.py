@@ -15,6 +15,7 @@ CANDIDATES = ("candidate", "other category")
 
 _RATINGS = "movielens/ratings"
 _LISTED = 15
+_TOO_FEW = "Too few users like the same films yet."
 
 
 def tiles(frames: Frames) -> Sequence[Tile]:
@@ -437,8 +438,8 @@ PAGE = Page(
     panels=[
         Panel("shortlist", "What should be promoted?", "films", shortlist, _RATINGS, span=6),
         Panel("quadrants", "Which films are favourites, and which hidden gems?", "films", quadrants, _RATINGS, span=6),
-        Panel("also-liked", "What else do those like who like a film?", "liked", also_liked, _RATINGS, span=7),
-        Panel("neighbours", "Which users are alike?", "neighbours", neighbours, _RATINGS, span=5),
+        Panel("also-liked", "What else do those like who like a film?", "liked", also_liked, _RATINGS, 7, _TOO_FEW),
+        Panel("neighbours", "Which users are alike?", "neighbours", neighbours, _RATINGS, 5, _TOO_FEW),
         Panel("growth", "Which categories are under-represented and growing?", "growth", growth, _RATINGS),
         Panel("gaps", "Where does the catalogue lack films?", "gaps", gaps, _RATINGS),
     ],
