@@ -189,7 +189,7 @@ def test_every_page_was_made_from_what_is_published(first: RunOutcome, project: 
         assert told["seconds"].value < 20
         assert told["preview"].value.startswith("![the page's first chart](data:image/png;base64,iVBOR")
         assert len(told["preview"].value) < 100_000
-        rows = {record.data["table"]: record.data["rows"] for record in told["tables"].value}
+        rows = {record.data["table"]: record.data["rows"] for record in told["tables"].records}
         for query in page.queries.values():
             condition = query.only or "true"
             assert rows[query.full_name] == project.one(f"select count(*) from {query.full_name} where {condition}")
