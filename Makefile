@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 .DEFAULT_GOAL := help
 .PHONY: help install demo ui docs questions test bench lint format sources lock clean \
 	test-snowflake smoke-snowflake test-corpus test-sequences test-crashes test-fuzz test-shuffles test-mutations \
-	test-s3-faults test-healing test-alerts test-dashboards test-superset superset superset-lock
+	test-s3-faults test-healing test-postgres test-alerts test-dashboards test-superset superset superset-lock
 
 help:  ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## */\1\t/' | expand -t 18
@@ -38,13 +38,16 @@ questions: install  ## Write docs/questions.md anew: the questions with their an
 	$(BIN)/python -m netflix_assets.questions
 
 test: install  ## All tests but those that have a command of their own
-	$(BIN)/python -m pytest -m "not (emulated or live or healing or browser or superset)"
+	$(BIN)/python -m pytest -m "not (emulated or live or healing or postgres or browser or superset)"
 
 # The suite of the ingestion is the contract of both warehouses, so it runs once more with the other one.
 test-snowflake: install  ## The Snowflake half against an emulator, with the suite of the ingestion
 	$(BIN)/python -m pytest -m emulated
 	$(BIN)/python -m pytest --warehouse snowflake netflix_assets_tests/ingest netflix_assets_tests/proof/test_corpus.py \
 		netflix_assets_tests/warehouse/test_builds.py
+
+test-postgres: install  ## Dagster on PostgreSQL, its processes apart and killed: nothing lost, nothing twice
+	$(BIN)/python -m pytest --numprocesses 0 --timeout 0 -m postgres
 
 smoke-snowflake: install  ## The whole graph on a real Snowflake account, in a database of its own (docs/snowflake.md)
 	$(BIN)/python -m pytest --numprocesses 0 --timeout 0 -m live -rs
