@@ -19,7 +19,7 @@ from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.pool import NullPool, StaticPool
+from sqlalchemy.pool import NullPool, Pool, StaticPool
 
 _FILES_OPEN = 16  # the one of all runs and those of the runs looked at last
 
@@ -57,23 +57,27 @@ class EventLog(SqliteEventLogStorage):
     def _connect(self, shard: str) -> Iterator[Connection]:
         with self._db_lock:  # one connection for all threads
             if shard not in self._initialized_dbs:
-                self._initdb(create_engine(self.conn_string_for_shard(shard), poolclass=NullPool))
+                self._initdb(self._new_engine(shard, NullPool))
                 self._initialized_dbs.add(shard)
             with self._engine(shard).begin() as connection:
                 yield connection
 
     def _engine(self, shard: str) -> Engine:
         if shard not in self._engines:
-            self._engines[shard] = create_engine(
-                self.conn_string_for_shard(shard),
-                poolclass=StaticPool,
-                connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
-            )
-            event.listen(self._engines[shard], "connect", _relax)
+            self._engines[shard] = self._new_engine(shard, StaticPool)
             if len(self._engines) > _FILES_OPEN:
                 self._engines.popitem(last=False)[1].dispose()
         self._engines.move_to_end(shard)
         return self._engines[shard]
+
+    def _new_engine(self, shard: str, pool: type[Pool]) -> Engine:
+        engine = create_engine(
+            self.conn_string_for_shard(shard),
+            poolclass=pool,
+            connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
+        )
+        event.listen(engine, "connect", _relax)
+        return engine
 
 
 def _relax(connection: Any, _: object) -> None:

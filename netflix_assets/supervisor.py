@@ -14,7 +14,7 @@ from pathlib import Path
 FIRST_DELAY_S = 1.0  # before a process is started again; twice as long each time that it does not last
 LONGEST_DELAY_S = 60.0
 LASTS_S = 120.0  # for one that has lived so long the delays begin anew
-SILENT_S = 20.0  # one that has answered and then does not for so long is as good as ended
+SILENT_S = 60.0  # one that has answered and then does not for so long is as good as ended
 KILL_TIMEOUT_S = 5.0
 _POLL_S = 0.1
 

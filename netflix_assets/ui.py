@@ -33,6 +33,7 @@ from netflix_assets.supervisor import Service, Surroundings, stop_group
 
 START_TIMEOUT_S = 300.0  # of the code server: the first time it parses the dbt project
 STOP_TIMEOUT_S = 30.0
+ANSWER_TIMEOUT_S = 5
 _LOOK_S = 1.0
 
 
@@ -49,9 +50,7 @@ def serve(settings: Settings, port: int, announce: Callable[[str], None]) -> Non
 
     Raises: UIRunsError; PortTakenError; LocalS3Error.
     """
-    stopping = Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: stopping.set())
+    stopping = _stop_signal()
     with ExitStack() as stack:
         lock = stack.enter_context(_only_one(settings, announce))
         _refuse_taken_port(port)
@@ -64,10 +63,11 @@ def serve(settings: Settings, port: int, announce: Callable[[str], None]) -> Non
             announce(f"bucket   {settings.s3_folder / settings.bucket}   (copy a file in here: it is an upload)")
         url = f"http://127.0.0.1:{port}"
         announce(f"UI       {url}   (Ctrl-C stops everything)")
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         services: list[Service] = []
+        _note(lock, url, services)
         stack.callback(_stop, services, announce)
-        surroundings = Surroundings(REPO, environment, [lock.fileno()], announce)
-        for service in _services(port, surroundings, stack, stopping):
+        for service in _services(port, folder, Surroundings(REPO, environment, [lock.fileno()], announce), stopping):
             services.append(service)
             _note(lock, url, services)
         while not stopping.wait(_LOOK_S):
@@ -78,41 +78,44 @@ def serve(settings: Settings, port: int, announce: Callable[[str], None]) -> Non
             _note(lock, url, services)
 
 
-def _services(port: int, surroundings: Surroundings, stack: ExitStack, stopping: Event) -> Iterator[Service]:
-    """The processes in the order of their start; each is given out as soon as it runs."""
-    folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))  # the path of a socket has 107 characters at most
-    socket_path, workspace = folder / "code", folder / "workspace.yaml"
+def _stop_signal() -> Event:
+    """What is set when the process is to stop."""
+    stopping = Event()
+    signal.signal(signal.SIGINT, lambda *_: stopping.set())
+    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup
+        signal.signal(signal.SIGHUP, lambda *_: stopping.set())
+    return stopping
+
+
+def _services(port: int, folder: Path, surroundings: Surroundings, stopping: Event) -> Iterator[Service]:
+    """The processes in the order of their start; each is given out as soon as it runs.
+
+    ``folder`` takes the code server's socket; the path of one has 107 characters at most.
+    """
     location = yaml.safe_load((REPO / "workspace.yaml").read_text(encoding="utf-8"))["load_from"][0]["python_module"]
-    name = location["location_name"]
-    workspace.write_text(
-        yaml.safe_dump({"load_from": [{"grpc_server": {"socket": str(socket_path), "location_name": name}}]})
-    )
+    address, workspace = str(folder / "code"), folder / "workspace.yaml"
+    server = {"socket": address, "location_name": location["location_name"]}
+    workspace.write_text(yaml.safe_dump({"load_from": [{"grpc_server": server}]}), encoding="utf-8")
     dagster = Path(sysconfig.get_path("scripts")) / "dagster"
-    code = [
-        "code-server",
-        "start",
-        "-m",
-        location["module_name"],
-        "--socket",
-        str(socket_path),
-        "--log-level",
-        "warning",
-    ]
-    answers = partial(_answers, str(socket_path))
-    yield Service("code server", [dagster, *code], surroundings, answers)
+
+    command = [dagster, "code-server", "start", "-m", location["module_name"], "-s", address, "--log-level", "warning"]
+    answers = partial(_answers, address)
+    yield Service("code server", command, surroundings, answers)
     deadline = time.monotonic() + START_TIMEOUT_S
     # Whoever looks at a code server that is not there yet shows an error for a while.
-    while not answers() and time.monotonic() < deadline and not stopping.wait(0.5):
-        pass
+    while not answers() and time.monotonic() < deadline:
+        if stopping.wait(_LOOK_S / 2):
+            return
     options = ["-w", str(workspace)]
     yield Service("webserver", [f"{dagster}-webserver", "-h", "127.0.0.1", "-p", str(port), *options], surroundings)
     yield Service("daemon", [f"{dagster}-daemon", "run", *options], surroundings)
 
 
-def _answers(socket_path: str) -> bool:
+def _answers(address: str) -> bool:
     """Whether the process behind the code server, which has the definitions, answers."""
     try:
-        DagsterGrpcClient(socket=socket_path).ping("")
+        DagsterGrpcClient(socket=address).get_server_id(timeout=ANSWER_TIMEOUT_S)
     except DagsterUserCodeUnreachableError:
         return False
     return True

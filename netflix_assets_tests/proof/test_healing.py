@@ -110,7 +110,7 @@ class Ui:
     def answers(self) -> bool:
         """Whether the page's server has the definitions."""
         try:
-            return b'"name": "landing"' in self.ask(SENSORS)
+            return b'"name":"landing"' in self.ask(SENSORS)
         except OSError:
             time.sleep(0.3)
             return False
@@ -219,12 +219,12 @@ def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
         patch.setenv("DAGSTER_HOME", str(home / "dagster"))
         with open_instance(settings) as instance:
             served = Ui(home, instance)
-            served.start()
             try:
+                served.start()
                 yield served
             finally:
                 served.stop()
-                assert served.processes() == {}
+            assert served.processes() == {}
 
 
 def ratings(user: int, count: int, stars: float = 4.0) -> str:
