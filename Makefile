@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 .DEFAULT_GOAL := help
 .PHONY: help install demo ui docs questions test bench lint format sources lock clean \
 	test-snowflake smoke-snowflake test-corpus test-sequences test-crashes test-fuzz test-shuffles test-mutations \
-	test-s3-faults
+	test-s3-faults test-postgres
 
 help:  ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## */\1\t/' | expand -t 18
@@ -37,14 +37,17 @@ docs: install  ## The documentation site in .netflix/docs: every model, tables a
 questions: install  ## Write docs/questions.md anew: the questions with their answers in this home's warehouse
 	$(BIN)/python -m netflix_assets.questions
 
-test: install  ## All tests but those of Snowflake
-	$(BIN)/python -m pytest -m "not emulated and not live"
+test: install  ## All tests but those of Snowflake and of PostgreSQL
+	$(BIN)/python -m pytest -m "not emulated and not live and not postgres"
 
 # The suite of the ingestion is the contract of both warehouses, so it runs once more with the other one.
 test-snowflake: install  ## The Snowflake half against an emulator, with the suite of the ingestion
 	$(BIN)/python -m pytest -m emulated
 	$(BIN)/python -m pytest --warehouse snowflake netflix_assets_tests/ingest netflix_assets_tests/proof/test_corpus.py \
 		netflix_assets_tests/warehouse/test_builds.py
+
+test-postgres: install  ## Dagster on PostgreSQL, its processes apart and killed: nothing lost, nothing twice
+	$(BIN)/python -m pytest --numprocesses 0 --timeout 0 -m postgres
 
 smoke-snowflake: install  ## The whole graph on a real Snowflake account, in a database of its own (docs/snowflake.md)
 	$(BIN)/python -m pytest --numprocesses 0 --timeout 0 -m live -rs

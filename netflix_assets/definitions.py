@@ -12,6 +12,7 @@ from netflix_assets.publish import PUBLISHED_KEY, published_marts
 from netflix_assets.raw import raw_assets, raw_key
 from netflix_assets.resources import landing_bucket, warehouse
 from netflix_assets.retention import retention_job
+from netflix_assets.runs import in_this_process
 from netflix_assets.schedules import schedules
 from netflix_assets.sensors import landing_sensor
 from netflix_assets.settings import Settings, current_settings
@@ -47,8 +48,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
             "warehouse": warehouse(settings),
             "dbt": dbt_resource(settings, project),
         },
-        # One process per run and none per step: a fresh process costs seconds of imports.
-        executor=dg.in_process_executor,
+        executor=in_this_process,
     )
 
 

@@ -1,9 +1,9 @@
 """The runs that are under way: what they bring level, and whether their process still lives.
 
 A run whose process was killed stays "started" in Dagster's storage, and whatever waits for it would wait until the
-maximum runtime is over. So a run says where it goes on (``netflix/host``) and as which process, and whoever is about to
-wait looks whether that process is still there. A run of another machine, or of another container, is left alone: from
-here nothing can be said about it, and the maximum runtime of dagster.yaml is its limit.
+maximum runtime is over. So a run says where it goes on (``netflix/host``) and as which process (``netflix/pid``), and
+whoever is about to wait looks whether that process is still there. A run of another machine, or of another container,
+is left alone: from here nothing can be said about it, and the maximum runtime of dagster.yaml is its limit.
 """
 
 import json
@@ -15,11 +15,15 @@ from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.execution.context.system import PlanOrchestrationContext
+from dagster._core.execution.plan.plan import ExecutionPlan
+from dagster._core.execution.retries import RetryMode
+from dagster._core.executor.in_process import InProcessExecutor
 from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, WorkerStatus
 from dagster._core.launcher.default_run_launcher import DefaultRunLauncher
 
 HOST = "netflix/host"  # tag: the machine, and on it the space that process ids are unique in
-PID = "netflix/pid"  # tag: the process, for runs that no launcher has started
+PID = "netflix/pid"  # tag: the process
 _GRPC = ".dagster/grpc_info"  # tag of Dagster's: the code server that a launched run was given to
 
 QUEUED = dg.DagsterRunStatus.QUEUED
@@ -101,9 +105,11 @@ def _process_of(run: dg.DagsterRun, instance: dg.DagsterInstance) -> tuple[int, 
     """The run's process, and a moment (Unix time) at which it was there; None when it has not said so yet."""
     if PID in run.tags:
         record = instance.get_run_record_by_id(run.run_id)
-        return (int(run.tags[PID]), record.create_timestamp.timestamp()) if record else None
+        return (int(run.tags[PID]), record.start_time or record.create_timestamp.timestamp()) if record else None
+    # It has not said so yet. Where the code server is on this machine the log has its process; one that is spoken to
+    # by network may be anywhere.
     if "socket" not in json.loads(run.tags.get(_GRPC, "{}")):
-        return None  # a code server that is spoken to by network may be anywhere
+        return None
     for entry in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT):
         event = entry.dagster_event
         pid = event.engine_event_data.metadata.get("pid") if event else None
@@ -141,6 +147,22 @@ def _began_by_ps(pid: int) -> float | None:
     for part in clock.split(":"):
         seconds = seconds * 60 + int(part)
     return time.time() - seconds - int(days or 0) * 86_400
+
+
+class _InThisProcess(InProcessExecutor):
+    """Dagster's own executor, which first says where the run goes on: only its process knows that."""
+
+    def execute(
+        self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan
+    ) -> Iterator[dg.DagsterEvent]:
+        plan_context.instance.add_run_tags(plan_context.run_id, tags_of_this_process())
+        yield from super().execute(plan_context, execution_plan)
+
+
+@dg.executor(name="in_process")
+def in_this_process(_: dg.InitExecutorContext) -> InProcessExecutor:
+    """All steps of a run in the process of the run: a fresh process for each costs seconds of imports."""
+    return _InThisProcess(retries=RetryMode.ENABLED)
 
 
 class RunLauncher(DefaultRunLauncher):

@@ -691,6 +691,7 @@ def test_variables_of_the_documentation_are_ones_that_are_read() -> None:
     # What the process itself sets for dbt; dbt by itself is given them by hand.
     known |= {"NETFLIX_SNOWFLAKE_WAREHOUSE", "NETFLIX_SNOWFLAKE_ROLE", "NETFLIX_RUN_ID"}
     known.add("NETFLIX_SMOKE_ADMIN_ROLE")  # of the live test
+    known |= set(re.findall(r"env: (NETFLIX_\w+)", (REPO / "deploy" / "dagster" / "workspace.yaml").read_text()))
     objects_made = {
         name
         for name in re.findall(r"NETFLIX_[A-Z0-9_]+", DOCS)
