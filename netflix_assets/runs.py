@@ -130,22 +130,6 @@ def in_this_process(_: dg.InitExecutorContext) -> InProcessExecutor:
     return _InThisProcess(retries=RetryMode.ENABLED)
 
 
-class _InThisProcess(InProcessExecutor):
-    """Dagster's own executor, which first says where the run goes on: only its process knows that."""
-
-    def execute(
-        self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan
-    ) -> Iterator[dg.DagsterEvent]:
-        plan_context.instance.add_run_tags(plan_context.run_id, tags_of_this_process())
-        yield from super().execute(plan_context, execution_plan)
-
-
-@dg.executor(name="in_process")
-def in_this_process(_: dg.InitExecutorContext) -> InProcessExecutor:
-    """All steps of a run in the process of the run: a fresh process for each costs seconds of imports."""
-    return _InThisProcess(retries=RetryMode.ENABLED)
-
-
 class RunLauncher(DefaultRunLauncher):
     """Dagster's own launcher that also knows whether the process of a run is still there.
 
