@@ -330,7 +330,9 @@ def test_the_ui_serves_the_graph_and_stops_cleanly(home: Path) -> None:
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=60)
     assert len(answer["assetNodes"]) == 106, output  # type: ignore[arg-type]
-    assert answer["sensorsOrError"] == {"results": [{"name": "landing", "sensorState": {"status": "RUNNING"}}]}
+    assert answer["sensorsOrError"] == {
+        "results": [{"name": name, "sensorState": {"status": "RUNNING"}} for name in ("alerts", "landing")]
+    }
     assert process.returncode == 0, output
     assert f"http://127.0.0.1:{port}" in output
     left = subprocess.run(["ps", "-ewwo", "args"], capture_output=True, text=True, check=True).stdout

@@ -213,7 +213,7 @@ def test_nor_is_a_test_that_found_something(project: Project) -> None:
     lines = alert.splitlines()
     assert lines[1] == "🔴 core/dim_genres failed"
     assert "test spoilt of core/dim_genres: Got " in lines[2]
-    assert "Stale because of it: published/marts, marts/" in alert
+    assert "Stale because of it: dashboards/" in alert
     assert "Owner: team:" in alert
 
 

@@ -73,6 +73,7 @@ def credentials() -> dict[str, str]:
     said = {name: canary(name) for name in (*aws, *secret_variables())}
     # The access key stands in a header and in the server's configuration: no sign in it.
     said["AWS_ACCESS_KEY_ID"] = "".join(filter(str.isalnum, said["AWS_ACCESS_KEY_ID"]))
+    said["NETFLIX_HEARTBEAT_URL"] = f"http://127.0.0.1:9/{said['NETFLIX_HEARTBEAT_URL']}"
     said["NETFLIX_SNOWFLAKE_PRIVATE_KEY"] = make_key(said["NETFLIX_SNOWFLAKE_PRIVATE_KEY_PASSPHRASE"])
     return said
 
@@ -193,6 +194,8 @@ def trap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trap]:
         "NETFLIX_HOME": str(home),
         "NETFLIX_S3_ENDPOINT": server.endpoint,
         "DAGSTER_HOME": str(home / "dagster"),
+        "NETFLIX_SLACK_CHANNEL": "C0CANARY",
+        "NETFLIX_SLACK_BASE_URL": "http://127.0.0.1:9/",  # nobody listens there
     }
     with pytest.MonkeyPatch.context() as patch, lease(server, "landing"):
         for name, value in variables.items():
