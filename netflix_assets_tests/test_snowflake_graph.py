@@ -225,9 +225,9 @@ def test_emulated_second_run_loads_nothing_with_so_many_statements(
     assert len(publishing) <= len([each for each in emulated.models() if each[0] in ("core", "marts")]) + 40
     by_us = [tag for tag in tags if tag.get("asset") and "node" not in tag and tag["asset"] != "published/marts"]
     # Of eight datasets: what is there, loaded and refused, the reconciliation, the bucket check; before and after dbt,
-    # and the record of two builds.
-    assert len(by_us) <= 100, f"{len(by_us)} statements of ours"
-    assert len(sent) <= 1_600, f"{len(sent)} statements in all"  # most are tests of dbt: one each
+    # the record of two builds, how old everything is, and what six pages read: a query for each chart.
+    assert len(by_us) <= 160, f"{len(by_us)} statements of ours"
+    assert len(sent) <= 2_000, f"{len(sent)} statements in all"  # most are tests of dbt: one each
     assert {json.loads(each.query_tag)["project"] for each in sent if each.query_tag} == {"netflix_assets"}
 
 
