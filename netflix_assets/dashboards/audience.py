@@ -61,7 +61,7 @@ def lorenz(frame: pd.DataFrame) -> Drawing:
             users=f"{tenth['cumulative_share_of_users']:.0%}",
             share=f"{tenth['cumulative_share']:.0%}",
         ),
-        users[["activity_rank", "cumulative_share_of_users", "cumulative_share"]],
+        users,
         [
             number("activity_rank", "Users"),
             percent("cumulative_share_of_users", "Share of users"),
@@ -82,7 +82,7 @@ def most_active(frame: pd.DataFrame) -> Drawing:
             films=f"{top['n_ratings']:,}",
             days=f"{top['n_active_days']:,}",
         ),
-        users[["activity_rank", "user_id", "n_ratings", "n_active_days", "avg_rating", "cumulative_share"]],
+        users,
         [
             number("activity_rank", "#"),
             Column("user_id", "User"),
@@ -125,7 +125,7 @@ def hours(frame: pd.DataFrame) -> Drawing:
             hour=f"{top['hour_utc']:02d}",
             times=f"{top['index_vs_average']:.1f}",
         ),
-        slots[["day", "hour_utc", "n_ratings", "n_users", "index_vs_average"]],
+        slots,
         [
             Column("day", "Day"),
             number("hour_utc", "Hour (UTC)"),
@@ -171,7 +171,7 @@ def genres_by_decade(frame: pd.DataFrame) -> Drawing:
             mean=f"{best['avg_rating']:.2f}",
             films=f"{best['n_rated_movies']:,}",
         ),
-        cells[["genre", "decade", "avg_rating", "lift_vs_overall", "n_ratings", "n_rated_movies"]],
+        cells,
         [
             Column("genre", "Genre"),
             Column("decade", "Decade"),
@@ -225,7 +225,7 @@ def segments(frame: pd.DataFrame) -> Drawing:
             users=f"{largest['segment_n_users']:,}",
         )
         + reachable,
-        sizes[["segment_name", "activity_level", "lifecycle", "n_users", "n_ratings", "segment_n_users"]],
+        sizes,
         [
             Column("segment_name", "Segment"),
             Column("activity_level", "Activity"),
@@ -272,7 +272,7 @@ def generosity(frame: pd.DataFrame) -> Drawing:
             harsh=f"{share.get('harsh', 0.0):.0%}",
             generous=f"{share.get('generous', 0.0):.0%}",
         ),
-        steps[["bias_stars", "rater_type", "n_users", "share_of_users"]],
+        steps,
         [
             number("bias_stars", "Stars away", 2),
             Column("rater_type", "Type"),

@@ -23,8 +23,16 @@ _STAR_SHADES = [_LOW3, _LOW2, _LOW2, _LOW1, _EVEN, _EVEN, _EVEN, _HIGH1, _HIGH2,
 _COUNTS = {stars: f"n_{stars.replace('.', '_')}" for stars in STARS}
 
 
-def film(title: str | None, year: float | None, movie_id: int) -> str:
-    """What a film is called: title and year, or its number where movies.csv does not name it."""
+def film_names(films: pd.DataFrame, prefix: str = "") -> list[str]:
+    """What films are called: title and year, or the number where movies.csv does not name one.
+
+    ``prefix`` of the three columns that say so: title, release_year and movie_id.
+    """
+    named = films[[f"{prefix}title", f"{prefix}release_year", f"{prefix}movie_id"]]
+    return [_film_name(*each) for each in named.itertuples(index=False, name=None)]
+
+
+def _film_name(title: str | None, year: float | None, movie_id: int) -> str:
     if not title:
         return f"film {movie_id}"
     return title if year is None or pd.isna(year) else f"{title} ({year:.0f})"
@@ -88,7 +96,7 @@ def popular_genres(frame: pd.DataFrame) -> Drawing:
             liked=liked["genre"],
             mean=f"{liked['avg_rating']:.2f}",
         ),
-        genres[["popularity_rank", "genre", "n_ratings", "share", "avg_rating"]],
+        genres,
         [
             number("popularity_rank", "#"),
             Column("genre", "Genre"),
@@ -132,7 +140,7 @@ def over_index(frame: pd.DataFrame) -> Drawing:
             times=f"{top['over_index']:.1f}",
             segment=top["segment_name"],
         ),
-        cells[["segment_name", "genre", "over_index", "share", "n_ratings", "avg_rating"]],
+        cells,
         [
             Column("segment_name", "Segment"),
             Column("genre", "Genre"),
@@ -149,9 +157,7 @@ def over_index(frame: pd.DataFrame) -> Drawing:
 def _polarised(frame: pd.DataFrame) -> pd.DataFrame:
     """The films that split opinion most, a row for each of the ten ratings."""
     top = frame[frame["polarization_rank"].notna()].nsmallest(_STRIPS, "polarization_rank")
-    top = top.assign(
-        film=[film(*each) for each in zip(top["title"], top["release_year"], top["movie_id"], strict=True)]
-    )
+    top = top.assign(film=film_names(top))
     rows = top.melt(
         ["polarization_rank", "film", "polarization_score", "n_ratings"], list(_COUNTS.values()), "n", "ratings"
     )
@@ -237,7 +243,7 @@ def distribution(frame: pd.DataFrame) -> Drawing:
 def engagement(frame: pd.DataFrame) -> Drawing:
     """Films by how many rate them and how they are judged."""
     films = frame.sort_values("movie_id", ignore_index=True)
-    films["film"] = [film(*each) for each in zip(films["title"], films["release_year"], films["movie_id"], strict=True)]
+    films["film"] = film_names(films)
     films["kind"] = [
         KINDS[0] if each.is_high_engagement_low_rating else KINDS[1] if each.is_polarized else KINDS[2]
         for each in films.itertuples()
@@ -286,7 +292,7 @@ def engagement(frame: pd.DataFrame) -> Drawing:
         )
     return Drawing(
         answer,
-        films[["film", "genres", "n_ratings", "avg_rating", "polarization_score", "kind"]],
+        films,
         [
             Column("film", "Film"),
             Column("genres", "Genres"),
@@ -302,7 +308,7 @@ def engagement(frame: pd.DataFrame) -> Drawing:
 def releases(frame: pd.DataFrame) -> Drawing:
     """The films whose release is known, the latest first, and what is said about them."""
     films = frame.sort_values("release_date", ascending=False, ignore_index=True)
-    films["film"] = [film(*each) for each in zip(films["title"], films["release_year"], films["movie_id"], strict=True)]
+    films["film"] = film_names(films)
     newest = first(films)
     has_genome = films["top_genome_tags"].notna().any()
     columns = [
@@ -324,7 +330,7 @@ def releases(frame: pd.DataFrame) -> Drawing:
             film=newest["film"],
         )
         + genome,
-        films[[column.name for column in columns]],
+        films,
         columns,
     )
 
@@ -367,7 +373,7 @@ def content_mix(frame: pd.DataFrame) -> Drawing:
         )
     return Drawing(
         most,
-        genres[["genre", "kind", "n_titles", "share_of_genre", "weighted_imdb_score"]],
+        genres,
         [
             Column("genre", "Genre"),
             Column("kind", "Type"),
@@ -420,7 +426,7 @@ def production(frame: pd.DataFrame) -> Drawing:
             last=total.index.max(),
             share=f"{share:.0%}",
         ),
-        years[["release_year", "kind", "n_titles", "share_of_year", "weighted_imdb_score"]],
+        years,
         [
             Column("release_year", "Year"),
             Column("kind", "Type"),
@@ -444,9 +450,7 @@ def actors(frame: pd.DataFrame) -> Drawing:
             count=len(top),
             best=best["person_name"],
         ),
-        top[
-            ["actor_rank", "person_name", "n_titles", "n_movies", "n_shows", "weighted_imdb_score", "most_voted_title"]
-        ],
+        top,
         [
             number("actor_rank", "#"),
             Column("person_name", "Actor"),

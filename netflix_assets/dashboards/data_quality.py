@@ -80,7 +80,7 @@ def pass_rate(frame: pd.DataFrame) -> Drawing:
             tests=f"{int(last['n_tests'].sum()):,}",
             failed=f"{failed:,}" if failed else "none",
         ),
-        days[["date_day", "layer", "n_tests", "n_failed", "n_warned", "pass_rate", "test_coverage"]],
+        days,
         [
             Column("date_day", "Day"),
             Column("layer", "Layer"),
@@ -129,7 +129,7 @@ def coverage(frame: pd.DataFrame) -> Drawing:
     )
     return Drawing(
         without + said("; most tests has {most} ({tests}).", most=most["asset"], tests=int(most["n_tests"])),
-        tables[["layer", "asset", "kind", "n_tests"]],
+        tables,
         [Column("layer", "Layer"), Column("asset", "Table"), Column("kind", "Kind"), number("n_tests", "Tests")],
         chart,
     )
@@ -175,7 +175,7 @@ def completeness(frame: pd.DataFrame) -> Drawing:
     )
     return Drawing(
         answer,
-        columns[["column", "dataset", "column_name", "n_rows", "n_missing", "missing", "n_rejected", "n_loads"]],
+        columns,
         [
             Column("dataset", "Dataset"),
             Column("column_name", "Column"),
@@ -212,9 +212,7 @@ def receipts(frame: pd.DataFrame) -> Drawing:
         answer += said("; {refused} refused", refused=f"{len(refused):,}")
     return Drawing(
         answer + said(". Every record is either a row or kept as a reject."),
-        files[
-            ["received_at", "object_key", "state", "rows_in", "rows_loaded", "rows_rejected", "load_seconds", "reason"]
-        ],
+        files,
         [
             Column("received_at", "Received (UTC)"),
             Column("object_key", "File"),

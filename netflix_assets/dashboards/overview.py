@@ -78,7 +78,7 @@ def activity(frame: pd.DataFrame) -> Drawing:
             times=f"{peak['n_ratings'] / max(months['n_ratings'].mean(), 1):.1f}",
             mean=f"{newest['rolling_12m_avg']:.2f}",
         ),
-        months[["month_day", "month", "n_ratings", "n_users", "avg_rating", "rolling_12m_avg"]],
+        months,
         [
             Column("month", "Month"),
             number("n_ratings", "Ratings"),
@@ -148,7 +148,7 @@ def unusual_days(frame: pd.DataFrame) -> Drawing:
             ratings=f"{most['n_ratings']:,}",
             usual=usual,
         ),
-        days[["date_day", "kind", "n_ratings", "baseline_median", "robust_z", "n_users", "new_movies", "distance"]],
+        days,
         [
             Column("date_day", "Day"),
             Column("kind", "What"),
@@ -193,7 +193,7 @@ def calendar(frame: pd.DataFrame) -> Drawing:
             times=f"{top['index_in_year']:.1f}",
             year=top["year_number"],
         ),
-        months[["year_number", "month", "n_ratings", "index_in_year"]],
+        months,
         [
             Column("year_number", "Year"),
             Column("month", "Month"),
@@ -261,7 +261,7 @@ def seasons(frame: pd.DataFrame) -> Drawing:
             least=f"{known['least_index'].min():.2f}",
             greatest=f"{known['greatest_index'].max():.2f}",
         ),
-        months[["month", "n_ratings", "n_years", "seasonal_index", "least_index", "greatest_index"]],
+        months,
         columns,
         alt.layer(bars, ranges).properties(height=300),
     )

@@ -61,8 +61,9 @@ def percent(name: str, label: str, digits: int = 1) -> Column:
 class Drawing:
     """What a panel shows: a sentence, the rows and, unless it is a table, a chart of them.
 
-    ``steps``: the key of a chart whose colours are steps. ``pick``: the column by which one of many is picked, and the
-    page then shows its rows only. No rows: the sentence says why.
+    Of ``rows`` the page gets the columns that its table shows or its chart names. ``steps``: the key of a chart whose
+    colours are steps. ``pick``: the column by which one of many is picked, and the page then shows its rows only. No
+    rows: the sentence says why.
     """
 
     answer: str
@@ -71,6 +72,13 @@ class Drawing:
     chart: Any = None
     pick: str | None = None
     steps: look.Steps | None = None
+
+    @property
+    def shown(self) -> pd.DataFrame:
+        """The rows with the columns that the page needs."""
+        chart = spec(self) if self.chart is not None else {}
+        needed = {*(column.name for column in self.columns), *_fields(chart), self.pick}
+        return self.rows[[name for name in self.rows.columns if name in needed]]
 
 
 @dataclass(frozen=True)
@@ -171,6 +179,18 @@ def spec(drawing: Drawing) -> dict[str, Any]:
     return chart
 
 
+def _fields(part: Any) -> Iterator[str]:
+    """Every field that a part of a specification names."""
+    if isinstance(part, Mapping):
+        if isinstance(part.get("field"), str):
+            yield part["field"]
+        for each in part.values():
+            yield from _fields(each)
+    elif isinstance(part, list):
+        for each in part:
+            yield from _fields(each)
+
+
 def values(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows as JSON has them: times as ISO 8601 in UTC, no NaN."""
     return [
@@ -205,7 +225,7 @@ def _data(drawing: Drawing) -> dict[str, Any]:
     """A panel's data: rows column by column, which is a third of what objects take."""
     if drawing.rows.empty:
         return {}
-    rows = drawing.rows
+    rows = drawing.shown
     return {
         "names": list(rows.columns),
         "values": [[_json_value(value) for value in rows[name].tolist()] for name in rows.columns],
@@ -256,7 +276,7 @@ def _sample(overview: Mapping[str, Any]) -> str | None:
 def _previews(drawings: Sequence[tuple[Panel, Drawing]]) -> Iterator[bytes]:
     for _, drawing in drawings:
         if drawing.chart is not None and not drawing.rows.empty:
-            rows = drawing.rows if drawing.pick is None else _first_pick(drawing.rows, drawing.pick)
+            rows = drawing.shown if drawing.pick is None else _first_pick(drawing.shown, drawing.pick)
             yield preview(spec(drawing), rows)
 
 

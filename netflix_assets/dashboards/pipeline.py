@@ -55,19 +55,7 @@ def costs(frame: pd.DataFrame) -> Drawing:
             share=f"{top['share_of_total']:.0%}",
             usual=f"{top['p50_s']:.1f}",
         ),
-        assets[
-            [
-                "runtime_rank",
-                "asset",
-                "materialization",
-                "n_runs",
-                "p50_s",
-                "p95_s",
-                "tests_total_s",
-                "share_of_total",
-                "n_rows",
-            ]
-        ],
+        assets,
         [
             number("runtime_rank", "#"),
             Column("asset", "Table"),
@@ -118,7 +106,7 @@ def trend(frame: pd.DataFrame) -> Drawing:
             last=f"{newest['build_s']:,.0f}",
             usual=f"{usual:,.0f}",
         ),
-        built[["place", "started", "build_s", "outcome", "n_nodes", "n_tests", "n_failed", "n_rows_loaded"]],
+        built,
         [
             Column("started", "Began (UTC)"),
             number("build_s", "Seconds"),
@@ -148,9 +136,7 @@ def runs(frame: pd.DataFrame) -> Drawing:
     )
     return Drawing(
         said_last,
-        found[
-            ["started", "run", "outcome", "build_s", "n_objects_loaded", "n_rows_loaded", "n_rows_rejected", "problem"]
-        ],
+        found,
         [
             Column("started", "Began (UTC)"),
             Column("run", "Run"),
@@ -199,7 +185,7 @@ def freshness(frame: pd.DataFrame) -> Drawing:
             dataset=oldest["dataset"],
             age=f"{oldest['age']:.1f} days" if in_days else f"{oldest['age'] * 24:.1f} hours",
         ),
-        datasets[["dataset", "newest", "shown", "n_objects", "n_rows", "n_objects_refused"]],
+        datasets,
         [
             Column("dataset", "Dataset"),
             Column("newest", "Newest file (UTC)"),

@@ -6,7 +6,7 @@ import altair as alt
 import pandas as pd
 
 from netflix_assets.dashboards import look
-from netflix_assets.dashboards.content import EVERYBODY, film
+from netflix_assets.dashboards.content import EVERYBODY, film_names
 from netflix_assets.dashboards.page import OVERVIEW, Column, Drawing, Frames, Page, Panel, Tile, number, percent, said
 from netflix_assets.dashboards.queries import Query, first, greatest, least
 
@@ -45,7 +45,7 @@ def shortlist(frame: pd.DataFrame) -> Drawing:
             ratings=f"{top['n_ratings']:,}",
             recent=f"{top['n_recent_ratings']:,}",
         ),
-        films[["promotion_rank", "film", "genres", "n_ratings", "avg_rating", "promotion_score"]],
+        films,
         [
             number("promotion_rank", "#"),
             Column("film", "Film"),
@@ -100,7 +100,7 @@ def quadrants(frame: pd.DataFrame) -> Drawing:
             favourites=f"{counts.get('favourite', 0):,}",
             gems=f"{counts.get('hidden gem', 0):,}",
         ),
-        films[["promotion_rank", "film", "genres", "n_ratings", "avg_rating", "bayesian_mean", "quadrant"]],
+        films,
         [
             number("promotion_rank", "#"),
             Column("film", "Film"),
@@ -165,20 +165,7 @@ def growth(frame: pd.DataFrame) -> Drawing:
     )
     return Drawing(
         answer + said(" Right of 1 films are lacking, above 1 demand grows."),
-        categories[
-            [
-                "category",
-                "kind",
-                "n_movies",
-                "n_ratings",
-                "catalogue_share",
-                "demand_share",
-                "demand_index",
-                "yoy_growth",
-                "momentum",
-                "avg_rating",
-            ]
-        ],
+        categories,
         [
             Column("category", "Category"),
             Column("kind", "Kind"),
@@ -200,11 +187,8 @@ def also_liked(frame: pd.DataFrame) -> Drawing:
     pairs = frame.sort_values(
         ["n_likes", "movie_id", "rank_for_movie"], ascending=[False, True, True], ignore_index=True
     )
-    pairs["film"] = [film(*each) for each in zip(pairs["title"], pairs["release_year"], pairs["movie_id"], strict=True)]
-    pairs["liked"] = [
-        film(*each)
-        for each in zip(pairs["liked_title"], pairs["liked_release_year"], pairs["liked_movie_id"], strict=True)
-    ]
+    pairs["film"] = film_names(pairs)
+    pairs["liked"] = film_names(pairs, "liked_")
     top = first(pairs)
     chart = (
         look.base()
@@ -230,7 +214,7 @@ def also_liked(frame: pd.DataFrame) -> Drawing:
             lift=f"{top['lift']:.1f}",
             count=pairs["movie_id"].nunique(),
         ),
-        pairs[["film", "rank_for_movie", "liked", "liked_genres", "n_co_likes", "lift", "score"]],
+        pairs,
         [
             Column("film", "Film"),
             number("rank_for_movie", "#"),
@@ -278,7 +262,7 @@ def neighbours(frame: pd.DataFrame) -> Drawing:
             common=f"{best['n_common_likes']:,}",
             count=pairs["user_id"].nunique(),
         ),
-        pairs[["user", "similarity_rank", "neighbour", "segment_name", "n_common_likes", "similarity"]],
+        pairs,
         [
             Column("user", "User"),
             number("similarity_rank", "#"),
@@ -327,7 +311,7 @@ def gaps(frame: pd.DataFrame) -> Drawing:
             demand=f"{top['demand_share']:.0%}",
             supply=f"{top['supply_share']:.0%}",
         ),
-        cells[["segment", "gap_rank", "genre", "demand_share", "supply_share", "gap_score", "n_movies", "avg_rating"]],
+        cells,
         [
             Column("segment", "Segment"),
             number("gap_rank", "#"),
@@ -344,8 +328,9 @@ def gaps(frame: pd.DataFrame) -> Drawing:
 
 
 def _named(films: pd.DataFrame) -> pd.DataFrame:
-    names = [film(*each) for each in zip(films["title"], films["release_year"], films["movie_id"], strict=True)]
-    return films.assign(film=names, genres=films["genres"].map(lambda genres: (genres or "").replace("|", " · ")))
+    return films.assign(
+        film=film_names(films), genres=films["genres"].map(lambda genres: (genres or "").replace("|", " · "))
+    )
 
 
 PAGE = Page(
