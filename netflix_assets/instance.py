@@ -23,6 +23,7 @@ from netflix_assets.settings import Settings
 SHIPPED_BEFORE = frozenset({
     "1bb028798f3445c03f969018d74b771c8b6d059c60a9a2af6d283ac04fa820b4",
     "4ca0385d59de245b4ae608c308db166108c65f95bbbc5db15520f746c54da9b6",
+    "2a6eedc00886b4d53dda1daa39fd1d9aa0a77a8e98805f80be1704945fa1efb8",
 })  # fmt: skip
 _POLL_S = 0.3
 

@@ -24,6 +24,7 @@ import pytest
 
 from netflix_assets.dashboards.pages import PAGES
 from netflix_assets.environments import ENVIRONMENTS
+from netflix_assets.freshness import FRESH
 from netflix_assets.local_s3 import LocalS3
 from netflix_assets_tests.conftest import landing_key, s3_client
 from netflix_assets_tests.emulator.fixtures import SnowflakeEmulator
@@ -223,11 +224,21 @@ def test_emulated_second_run_loads_nothing_with_so_many_statements(
     publishing = [tag for tag in tags if tag.get("asset") == "published/marts"]
     # One for each table, and to look at markers, counts and records.
     assert len(publishing) <= len([each for each in emulated.models() if each[0] in ("core", "marts")]) + 40
-    by_us = [tag for tag in tags if tag.get("asset") and "node" not in tag and tag["asset"] != "published/marts"]
+    # A page asks each of its marts once, and which publication that is.
+    pages = [tag for tag in tags if str(tag.get("asset")).startswith("dashboards/")]
+    assert len(pages) <= sum(len(page.queries) + 1 for page in PAGES), f"{len(pages)} statements of pages"
+    freshness = [tag for tag in tags if tag.get("asset") == FRESH]
+    assert len(freshness) <= 12, f"{len(freshness)} statements to see how old things are"
+    by_us = [
+        tag
+        for tag in tags
+        if tag.get("asset") and "node" not in tag and tag["asset"] != "published/marts"
+        if tag not in pages and tag not in freshness
+    ]
     # Of eight datasets: what is there, loaded and refused, the reconciliation, the bucket check; before and after dbt,
-    # the record of two builds, how old everything is, and what six pages read: a query for each chart.
-    assert len(by_us) <= 160, f"{len(by_us)} statements of ours"
-    assert len(sent) <= 2_000, f"{len(sent)} statements in all"  # most are tests of dbt: one each
+    # the record of two builds.
+    assert len(by_us) <= 100, f"{len(by_us)} statements of ours"
+    assert len(sent) <= 1_600, f"{len(sent)} statements in all"  # most are tests of dbt: one each
     assert {json.loads(each.query_tag)["project"] for each in sent if each.query_tag} == {"netflix_assets"}
 
 

@@ -406,7 +406,7 @@ def dagster_knows_what_is_loaded(machine: Machine, home: Path, bucket: str) -> b
         LandingBucket(bucket=bucket, local_home=str(machine.server.home)).open() as store,
     ):
         listings = store.listings(machine.source)
-        events = instance.get_latest_materialization_events(map(raw_key, machine.source.datasets))
+        events = instance.get_latest_materialization_events([raw_key(each) for each in machine.source.datasets])
     return all(
         events[raw_key(each)].asset_materialization.metadata[FINGERPRINT].value == listings[each.id].fingerprint
         for each in machine.source.datasets

@@ -787,6 +787,11 @@ def test_the_command_tells_in_a_line_why_the_bucket_fails(command, home, bucket,
         assert f"s3://{environment.get('NETFLIX_BUCKET', bucket.name)}/ at http://127.0.0.1:" in done.output
         assert "Traceback" not in done.output
         assert CANARY not in done.output
+    # An address with a password in it is refused before anything is asked, and not shown.
+    done = command(*RUN, NETFLIX_S3_ENDPOINT=f"http://me:{CANARY}@127.0.0.1:9")
+    assert done.code == 2, done.output
+    assert "NETFLIX_S3_ENDPOINT" in done.output
+    assert CANARY not in done.output
     # Nor is it in what Dagster keeps: messages, stack traces and causes of every event.
     kept = b"".join(path.read_bytes() for path in (home / "dagster").rglob("*") if path.is_file())
     assert b"AccessDenied" in kept

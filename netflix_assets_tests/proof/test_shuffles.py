@@ -63,6 +63,7 @@ def low_dbt(tmp_path_factory: pytest.TempPathFactory) -> QuickDbt:
     thresholds = {
         "liked_min_likes": 1,
         "co_rating_min_co_likes": 1,
+        "consistency_min_ratings": 1,
         "segment_min_ratings": 1,
         "segment_n_clusters": 1,
         "similar_users_min_common": 1,
