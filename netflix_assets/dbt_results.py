@@ -104,13 +104,13 @@ def part_of(unique_id: str, manifest: Manifest) -> Part:
 
 
 def nodes_of(part: Part, manifest: Manifest) -> frozenset[str]:
-    """Every node, test and unit test of a part that leaves a result when all of it is built."""
+    """Every node and test of a part that leaves a result when all of it is built."""
     wanted = [
         unique_id
         for unique_id, node in manifest["nodes"].items()
         if node["resource_type"] in (*_BUILT, "test") and node["config"]["materialized"] != "ephemeral"
     ]
-    return frozenset(each for each in [*wanted, *manifest["unit_tests"]] if part_of(each, manifest) == part)
+    return frozenset(each for each in wanted if part_of(each, manifest) == part)
 
 
 def read_results(folder: Path, part: Part, shown: Showable) -> Results | None:

@@ -15,6 +15,7 @@ from netflix_assets.local_s3 import LocalS3, lease, local_s3
 from netflix_assets.resources import LandingBucket
 from netflix_assets.warehouse.base import Warehouse
 from netflix_assets.warehouse.duckdb import DuckDBWarehouse
+from netflix_assets_tests.demo import Demo, made_once
 from netflix_assets_tests.emulator import fixtures
 from netflix_assets_tests.emulator.fixtures import SnowflakeDatabase
 
@@ -53,6 +54,12 @@ def s3_client(server: LocalS3):
         aws_access_key_id=server.access_key_id,
         aws_secret_access_key=server.secret_access_key,
     )
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    """A home in which `netflix-assets demo` has run once; to be copied, not changed."""
+    return made_once(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")

@@ -12,11 +12,13 @@ import urllib.request
 from pathlib import Path
 
 import dagster as dg
+import duckdb
 import pytest
 
 from netflix_assets.contract import CONTRACTS_DIR
 from netflix_assets.instance import open_instance
 from netflix_assets.settings import read_settings
+from netflix_assets_tests.demo import COMMAND, SCALE, Demo
 
 UI_QUERY = """{
   assetNodes { id }
@@ -24,8 +26,6 @@ UI_QUERY = """{
     repositorySelector: {repositoryName: "__repository__", repositoryLocationName: "netflix_assets"}
   ) { ... on Sensors { results { name sensorState { status } } } }
 }"""
-
-COMMAND = Path(sys.executable).with_name("netflix-assets")
 
 
 def run(home: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -39,29 +39,30 @@ def run(home: Path, *arguments: str, **environment: str) -> subprocess.Completed
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home in which `netflix-assets demo` has run once."""
-    folder = tmp_path_factory.mktemp("cli")
-    done = run(folder, "demo", "--scale", "0.05")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "90 assets built" in done.stdout
-    assert "Which films are rated most" in done.stdout
-    assert "What share are series" in done.stdout
-    return folder
+def home(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return demo.copied_to(tmp_path_factory.mktemp("cli"))
 
 
 @pytest.fixture
-def fresh(home: Path, tmp_path: Path) -> Path:
+def fresh(demo: Demo, tmp_path: Path) -> Path:
     """An empty home in which dbt's project is parsed already; that takes longer than all the rest of a small run."""
-    shutil.copytree(home / "dbt" / "target-local", tmp_path / "dbt" / "target-local")
+    shutil.copytree(demo.home / "dbt" / "target-local", tmp_path / "dbt" / "target-local")
     return tmp_path
 
 
-def test_a_second_demo_loads_nothing_and_answers_the_same(home: Path) -> None:
-    done = run(home, "demo", "--scale", "0.05")
+def test_the_demo_builds_everything_and_shows_a_few_answers(demo: Demo) -> None:
+    assert "90 assets built" in demo.printed
+    assert "Which films are rated most" in demo.printed
+    assert "What share are series" in demo.printed
+    assert (demo.home / "dashboards" / "index.html").as_uri() in demo.printed
+
+
+def test_a_second_demo_loads_nothing_and_answers_the_same(demo: Demo, home: Path) -> None:
+    done = run(home, "demo", "--scale", str(SCALE))
     assert done.returncode == 0
     assert "nothing to do" in done.stdout
-    assert "Which films are rated most" in done.stdout
+    answers = demo.printed[demo.printed.index("Which films are rated most") : demo.printed.index("The files are in")]
+    assert answers in done.stdout
 
 
 def test_status_tells_the_ledger(home: Path) -> None:
@@ -123,7 +124,9 @@ def test_a_failed_run_exits_1_and_names_the_cause(fresh: Path) -> None:
 
 
 def test_an_interrupted_run_says_stopped_and_the_next_one_heals(home: Path) -> None:
-    builds = home / "dbt" / "runs"
+    builds, warehouse = home / "dbt" / "runs", str(home / "warehouse.duckdb")
+    with duckdb.connect(warehouse, read_only=True) as connection:
+        ratings = connection.execute("select * from core.fct_ratings order by all").fetchall()
     before = set(builds.iterdir())
     with subprocess.Popen(
         [COMMAND, "run", "--full-refresh"],
@@ -140,7 +143,9 @@ def test_an_interrupted_run_says_stopped_and_the_next_one_heals(home: Path) -> N
         printed, told = running.communicate(timeout=60)
     assert (running.returncode, told.strip().splitlines()[-1]) == (130, "stopped"), printed + told
     assert "netflix_assets/" not in told  # a helper process of Dagster's does show a traceback of its own
-    assert run(home, "run").returncode == 0
+    assert run(home, "run", "--select", "+group:core").returncode == 0
+    with duckdb.connect(warehouse, read_only=True) as connection:
+        assert connection.execute("select * from core.fct_ratings order by all").fetchall() == ratings
 
 
 def test_a_killed_run_is_reported_as_failed_by_the_next_one(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import pytest
 from netflix_assets.contract import Freshness, all_datasets
 from netflix_assets.definitions import build_defs
 from netflix_assets.freshness import FRESH, freshness_checks, freshness_result, strictest
-from netflix_assets.instance import RunOutcome, open_instance, run_graph
+from netflix_assets.instance import open_instance, run_graph
 from netflix_assets.landing import landing_key
 from netflix_assets.publish import PUBLISHED_KEY
 from netflix_assets.raw import raw_key
@@ -20,6 +20,7 @@ from netflix_assets.resources import landing_bucket, warehouse
 from netflix_assets.samples import generate
 from netflix_assets.settings import Settings, read_settings
 from netflix_assets_tests import conftest
+from netflix_assets_tests.demo import SCALE, Demo, outcome_of
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 WEEKLY = Freshness(warn_after_days=7, fail_after_days=35)
@@ -117,32 +118,37 @@ def test_before_anything_has_landed_nothing_is_late(settings: Settings, defs: dg
     assert not settings.warehouse_file.exists()
 
 
-@pytest.fixture(scope="module")
-def outcome(settings: Settings, defs: dg.Definitions) -> RunOutcome:
+def test_what_is_awaited_is_never_late(settings: Settings, defs: dg.Definitions) -> None:
     with landing_bucket(settings).open() as store:
-        for path in generate(settings.home / "samples", scale=0.05):
+        for path in generate(settings.home / "samples", scale=SCALE):
             if path.stem != "credits":
                 store.put(conftest.landing_key(path), path)
-    return run_graph(settings, defs)
+    assert run_graph(settings, defs, select="group:raw").success
+    found = evaluate(settings, defs, datetime.now(UTC) + timedelta(days=1000))
+    late = {key for key, each in found.items() if not each.passed}
+    datasets = {f"{layer}/{each.id}" for each in all_datasets(settings.sources()) for layer in ("s3", "raw")}
+    assert late == datasets - {"s3/netflix/credits", "raw/netflix/credits"}
 
 
-def test_the_samples_are_fresh_on_the_day_that_they_land(outcome: RunOutcome) -> None:
+@pytest.fixture
+def full(demo: Demo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """A home in which everything was run."""
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "dagster"))
+    return read_settings(home=demo.copied_to(tmp_path))
+
+
+def test_the_samples_are_fresh_on_the_day_that_they_land(demo: Demo, full: Settings) -> None:
+    outcome = outcome_of(demo.run_id, full)
     assert outcome.success, outcome.errors
     assert [check for check in outcome.warned_checks if check.endswith(FRESH)] == []
 
 
-@pytest.mark.parametrize(
-    ("days", "late"),
-    [(6, 0), (8, 20), (1000, 30)],
-)
-def test_later_they_are_late_and_the_awaited_one_is_not(
-    outcome: RunOutcome, settings: Settings, defs: dg.Definitions, days: int, late: int
-) -> None:
-    found = evaluate(settings, defs, datetime.now(UTC) + timedelta(days=days))
+@pytest.mark.parametrize(("days", "late"), [(6, 0), (8, 20), (1000, 30)])
+def test_later_they_are_late(full: Settings, defs: dg.Definitions, days: int, late: int) -> None:
+    found = evaluate(full, defs, datetime.now(UTC) + timedelta(days=days))
     names = {key for key, each in found.items() if not each.passed}
     assert len(names) >= late
     assert bool(names) == bool(late)
-    assert {"s3/netflix/credits", "raw/netflix/credits"} & names == set()
     for key in ("s3/movielens/ratings", "raw/movielens/ratings", "marts/mart_movie_ratings", "published/marts"):
         assert (key in names) == bool(late), key
         assert abs(found[key].metadata["age_days"].value - days) < 0.1
@@ -150,12 +156,12 @@ def test_later_they_are_late_and_the_awaited_one_is_not(
     assert {each.severity for each in found.values()} == {dg.AssetCheckSeverity.WARN}
 
 
-def test_an_object_is_as_old_as_its_upload(outcome: RunOutcome, settings: Settings, defs: dg.Definitions) -> None:
+def test_an_object_is_as_old_as_its_upload(full: Settings, defs: dg.Definitions) -> None:
     """Landing is told by the bucket alone: it is fresh again before anything has been loaded."""
-    path: Any = next(settings.s3_folder.glob("landing/movielens/ratings*.csv"))
+    path: Any = next(full.s3_folder.glob("landing/movielens/ratings*.csv"))
     again: Path = path.with_name("ratings-again.csv")
     shutil.copyfile(path, again)
-    found = evaluate(settings, defs, datetime.now(UTC))
+    found = evaluate(full, defs, datetime.now(UTC))
     newest = found["s3/movielens/ratings"].metadata["newest"].value
     assert newest == pytest.approx(again.stat().st_mtime, abs=2)
     assert found["raw/movielens/ratings"].metadata["newest"].value < newest

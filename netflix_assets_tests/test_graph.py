@@ -25,6 +25,7 @@ from netflix_assets.samples import generate
 from netflix_assets.samples.movielens import FAULTY_RECORDS
 from netflix_assets.settings import Settings, read_settings
 from netflix_assets_tests.conftest import landing_key
+from netflix_assets_tests.demo import SCALE, Demo, outcome_of
 from netflix_assets_tests.metrics import Metrics
 
 RATINGS_HEADER = "userId,movieId,rating,timestamp\n"
@@ -72,20 +73,17 @@ class Project:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+def project(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     with pytest.MonkeyPatch.context() as patch:
-        home = tmp_path_factory.mktemp("graph")
+        home = demo.copied_to(tmp_path_factory.mktemp("graph"))
         patch.setenv("DAGSTER_HOME", str(home / "dagster"))
         settings = read_settings(home=home, settle_seconds=0.2)
-        yield Project(settings, build_defs(settings), generate(home / "samples", scale=0.05))
+        yield Project(settings, build_defs(settings), generate(home / "samples", scale=SCALE))
 
 
 @pytest.fixture(scope="module")
-def first(project: Project) -> RunOutcome:
-    with landing_bucket(project.settings).open() as store:
-        for path in project.samples:
-            store.put(landing_key(path), path)
-    return project.run()
+def first(demo: Demo, project: Project) -> RunOutcome:
+    return outcome_of(demo.run_id, project.settings)
 
 
 def read_csv(paths: list[Path], stem: str) -> list[dict[str, str]]:
@@ -178,14 +176,14 @@ def test_materializations_carry_figures(first: RunOutcome, project: Project) -> 
             assert columns == [row[0] for row in project.query(f"describe {schema}.{name}")], key
 
 
-def test_every_page_was_made_from_what_is_published(first: RunOutcome, project: Project) -> None:
+def test_every_page_was_made_from_what_is_published(demo: Demo, first: RunOutcome, project: Project) -> None:
     (published,) = project.events("published/marts")
     for page in PAGES:
         (event,) = project.events(f"dashboards/{page.name}")
         told, file = event.metadata, project.settings.dashboards_folder / page.file_name
         assert told["version"].value == published.metadata["version"].value
         assert told["bytes"].value == file.stat().st_size < 3_000_000
-        assert told["page"].value == file.as_uri()
+        assert told["page"].value == (demo.home / "dashboards" / page.file_name).as_uri()
         assert told["seconds"].value < 20
         assert told["preview"].value.startswith("![the page's first chart](data:image/png;base64,iVBOR")
         assert len(told["preview"].value) < 100_000

@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,9 +25,8 @@ from netflix_assets.samples import generate
 from netflix_assets.sensors import behind
 from netflix_assets.settings import REPO, Settings, read_settings
 from netflix_assets_tests.conftest import landing_key
+from netflix_assets_tests.demo import COMMAND, SCALE, Demo, outcome_of
 from netflix_assets_tests.warehouse.test_duckdb_publisher import contents
-
-COMMAND = Path(sys.executable).with_name("netflix-assets")
 
 
 @dataclass
@@ -79,28 +77,30 @@ class Project:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+def project(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     with pytest.MonkeyPatch.context() as patch:
-        home = tmp_path_factory.mktemp("publish")
+        home = demo.copied_to(tmp_path_factory.mktemp("publish"))
         patch.setenv("DAGSTER_HOME", str(home / "dagster"))
         dbt = home / "dbt-of-its-own"
         shutil.copytree(REPO / "dbt", dbt, ignore=shutil.ignore_patterns("target", "logs"))
         settings = read_settings(home=home, dbt_project=dbt, settle_seconds=0.2)
-        yield Project(settings, generate(home / "samples", scale=0.05))
+        build_defs(settings)  # parses the project
+        yield Project(settings, generate(home / "samples", scale=SCALE))
 
 
 @pytest.fixture(scope="module")
-def first(project: Project) -> RunOutcome:
-    assert project.status() == {
+def first(demo: Demo, project: Project) -> RunOutcome:
+    return outcome_of(demo.run_id, project.settings)
+
+
+def test_a_home_without_a_run_has_published_nothing(tmp_path: Path) -> None:
+    settings = read_settings(home=tmp_path)
+    assert Project(settings, []).status() == {
         **dict.fromkeys(("version", "run_id", "built_at", "published_at")),
-        "place": str(project.settings.published_folder / "current"),
+        "place": str(settings.published_folder / "current"),
         "is_latest": False,
         "problem": "nothing has been loaded yet; `netflix-assets run` loads, builds and publishes",
     }
-    with landing_bucket(project.settings).open() as store:
-        for path in project.samples:
-            store.put(landing_key(path), path)
-    return project.run()
 
 
 def test_a_whole_run_publishes_every_table_of_core_and_marts(first: RunOutcome, project: Project) -> None:

@@ -1,0 +1,87 @@
+"""A home in which `netflix-assets demo` has run: made once for all tests and processes, copied for each module."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from filelock import FileLock
+
+from netflix_assets.instance import RunOutcome, open_instance
+from netflix_assets.settings import Settings
+
+COMMAND = Path(sys.executable).with_name("netflix-assets")
+SCALE = 0.05
+# What belongs to the place: the local S3's address and dbt's parsed project, which is made anew in a second place.
+_OF_THE_PLACE = shutil.ignore_patterns("local-s3.*", "s3-cache", "target-local")
+
+
+@dataclass(frozen=True)
+class Demo:
+    """The home, which no test changes, what the command printed, and the run that it made."""
+
+    home: Path
+    printed: str
+    run_id: str
+
+    def copied_to(self, home: Path) -> Path:
+        """A home of a test's own in the same state."""
+        return shutil.copytree(self.home, home, symlinks=True, ignore=_OF_THE_PLACE, dirs_exist_ok=True)
+
+
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    """The demo, made by the first who asks for it."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    home, printed = base / "demo", base / "demo.txt"
+    with FileLock(base / "demo.lock"):
+        if not printed.exists():
+            done = subprocess.run(
+                [COMMAND, "demo", "--scale", str(SCALE)],
+                env={**os.environ, "NETFLIX_HOME": str(home), "NETFLIX_SETTLE_SECONDS": "0.2", "COLUMNS": "200"},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 0, done.stdout + done.stderr
+            printed.write_text(done.stdout)
+    published = json.loads((home / "published" / "current" / "manifest.json").read_text())
+    return Demo(home, printed.read_text(), published["run_id"])
+
+
+def outcome_of(run_id: str, settings: Settings) -> RunOutcome:
+    """How a run has ended, by Dagster's event log."""
+    with open_instance(settings) as instance:
+        run = instance.get_run_by_id(run_id)
+        events = [entry.dagster_event for entry in instance.all_logs(run_id) if entry.dagster_event]
+    checks = [each.asset_check_evaluation_data for each in events if each.event_type_value == "ASSET_CHECK_EVALUATION"]
+    made = [each.step_materialization_data.materialization for each in events if each.is_step_materialization]
+
+    def failed(severity: dg.AssetCheckSeverity) -> tuple[str, ...]:
+        return tuple(
+            f"{each.asset_key.to_user_string()}: {each.check_name}"
+            for each in checks
+            if not each.passed and each.severity == severity
+        )
+
+    return RunOutcome(
+        run_id=run_id,
+        success=run is not None and run.is_success,
+        materialized=tuple(each.asset_key.to_user_string() for each in made if each.asset_key.path[0] != "s3"),
+        failed_checks=failed(dg.AssetCheckSeverity.ERROR),
+        warned_checks=failed(dg.AssetCheckSeverity.WARN),
+        passed_checks=sum(each.passed for each in checks),
+        errors=tuple(each.message or "" for each in events if each.is_step_failure),
+        refused=tuple(
+            (each.asset_key.to_user_string(), str(each.metadata["refused"].value))
+            for each in made
+            if "refused" in each.metadata
+        ),
+        warnings=(),
+    )
