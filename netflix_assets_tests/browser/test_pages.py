@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,10 +26,10 @@ from netflix_assets.dashboards.page import build
 from netflix_assets.dashboards.pages import PAGES
 from netflix_assets.dashboards.queries import read
 from netflix_assets.warehouse.publishing import Publication
+from netflix_assets_tests.demo import COMMAND, Demo
 
 pytestmark = pytest.mark.browser
 
-COMMAND = Path(sys.executable).with_name("netflix-assets")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 WIDTHS = (1440, 375)
 THEMES = ("light", "dark")
@@ -52,14 +51,14 @@ def netflix_assets(home: Path, *arguments: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def home_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+def home_of(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """A home in which everything was run on these files, made when it is first asked for."""
-    made: dict[str, Path] = {}
+    made = {"samples": demo.home}
 
     def home(data: str) -> Path:
         if data not in made:
             folder = tmp_path_factory.mktemp(data)
-            if files := _files(data, folder):
+            if files := _files(data):
                 netflix_assets(folder, "land", *files)
             netflix_assets(folder, "run")
             made[data] = folder
@@ -68,10 +67,7 @@ def home_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     return home
 
 
-def _files(data: str, folder: Path) -> list[str]:
-    if data == "samples":
-        netflix_assets(folder, "generate", str(folder / "files"), "--scale", "0.2")
-        return sorted(map(str, (folder / "files").glob("*.csv")))
+def _files(data: str) -> list[str]:
     if data == "real":
         real = os.environ.get("REAL_DATA")
         if not real or not Path(real).is_dir():
@@ -210,10 +206,16 @@ def test_a_table_and_a_file_hold_what_the_chart_shows(chromium: Browser, home_of
 
 def test_a_film_can_be_picked(chromium: Browser, home_of: Callable[[str], Path]) -> None:
     path = home_of("samples") / "dashboards" / "recommendations.html"
+    (liked,) = (each.queries["liked"] for each in PAGES if each.file_name == path.name)
+    published = home_of("samples") / "published" / "current" / "netflix.duckdb"
+    with duckdb.connect(str(published.resolve()), read_only=True) as connection:
+        films = connection.execute(
+            f"select count(distinct movie_id) from {liked.full_name} where {liked.only or 'true'}"
+        ).fetchone()[0]
     with opened(chromium, path) as page:
         panel = page.locator("#also-liked")
         choices = panel.locator("option").evaluate_all("options => options.map(option => option.value)")
-        assert len(choices) > 20
+        assert len(choices) == films > 10
         before = panel.locator(".chart").inner_text()
         panel.locator("summary").click()
         panel.get_by_role("combobox", name="Film").fill(choices[5])

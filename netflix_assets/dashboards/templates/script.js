@@ -65,11 +65,8 @@ async function draw(panel) {
   const axisY = { ...config.axisY, labelLimit: isNarrow ? 118 : 240 };
   const legend = { ...config.legend, ...(isNarrow && { columns: 1 }) };
   const spec = { ...sized(panel.spec, width), datasets: { rows: panel.rows() } };
-  const done = await vegaEmbed(panel.chart, spec, { config: { ...config, axisY, legend }, renderer: "svg", actions: false, tooltip: { theme: "custom" } });
-  // The page says what the picture is and calls it by question and answer; Vega's own words are "Vega visualization".
-  panel.chart.role = "img";
-  for (const name of ["aria-label", "aria-roledescription"]) panel.chart.removeAttribute(name);
-  for (const part of panel.chart.querySelectorAll("[role]")) part.removeAttribute("role");
+  // What the picture is the page says around it, by question and answer: what Vega says inside, at any time, is hidden.
+  const done = await vegaEmbed(panel.chart.firstElementChild, spec, { config: { ...config, axisY, legend }, renderer: "svg", actions: false, tooltip: { theme: "custom" } });
   panel.drawn?.finalize();
   panel.drawn = done;
 }
