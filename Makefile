@@ -105,7 +105,7 @@ test-dashboards: install  ## Every page in Chromium: wide and narrow, light and 
 	$(BIN)/python -m pytest --numprocesses 0 --timeout 0 -m browser -rs
 
 test-healing: install  ## `make ui` as users have it: files come and go, each of its processes is killed in the middle of a run
-	$(PROOF)/test_healing.py
+	$(PROOF)/test_healing.py --durations=0
 
 bench: install  ## What the guarantees cost, as ratios (sample files; `python -m bench.ingest FILE` for your own)
 	$(BIN)/python -m bench.definitions

@@ -71,6 +71,15 @@ def pairs(title: str) -> pd.DataFrame:
     return frame(list(row), [tuple(row.values())])
 
 
+def test_films_of_which_none_is_rated_often_enough_are_no_failure() -> None:
+    (query,) = (query for name, query in page_of("content").queries.items() if name == "films")
+    film = dict.fromkeys(query.columns, 1) | {"title": "Heat", "genres": "Action", "avg_rating": 4.0}
+    unranked = {"polarization_score": None, "polarization_rank": None, "is_polarized": False}
+    row = {**film, **unranked, "is_high_engagement_low_rating": False}
+    html = built("content", films=frame(list(row), [tuple(row.values())])).html
+    assert "No film with enough ratings" in html
+
+
 def test_the_queries_are_what_the_exposures_say() -> None:
     entries = yaml.safe_load((REPO / "dbt/models/exposures.yml").read_text())["exposures"]
     said: Mapping[str, set[str]] = {

@@ -156,7 +156,7 @@ def over_index(frame: pd.DataFrame) -> Drawing:
 
 def _polarised(frame: pd.DataFrame) -> pd.DataFrame:
     """The films that split opinion most, a row for each of the ten ratings."""
-    top = frame[frame["polarization_rank"].notna()].nsmallest(_STRIPS, "polarization_rank")
+    top = frame[frame["polarization_rank"].notna()].sort_values("polarization_rank").head(_STRIPS)
     top = top.assign(film=film_names(top))
     rows = top.melt(
         ["polarization_rank", "film", "polarization_score", "n_ratings"], list(_COUNTS.values()), "n", "ratings"
