@@ -13,6 +13,7 @@ from threading import Event, Thread
 from typing import Any
 
 import dagster as dg
+from sqlalchemy.exc import DBAPIError
 
 from netflix_assets.jobs import EVERYTHING
 from netflix_assets.resources import landing_bucket
@@ -28,16 +29,24 @@ SHIPPED_BEFORE = frozenset({
 _POLL_S = 0.3
 
 
+class StorageError(OSError):
+    """Dagster's storage cannot be read or written, because the disk is full for one."""
+
+
 class SelectionError(ValueError):
     """A selection of assets that is not valid or empty."""
 
 
 @contextlib.contextmanager
 def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
-    """Dagster's storage."""
-    prepare_dagster_home(settings)
-    with dg.DagsterInstance.get() as instance:
-        yield instance
+    """Dagster's storage. Raises: StorageError when what is done with it meets a disk that is full or broken."""
+    home = prepare_dagster_home(settings)
+    try:
+        with dg.DagsterInstance.get() as instance:
+            yield instance
+    except DBAPIError as error:
+        where = f"Dagster's storage (settings: {home / 'dagster.yaml'})"
+        raise StorageError(f"{where}: {error.orig}; is there room on its disk?") from error
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -121,6 +122,21 @@ def test_a_failed_run_exits_1_and_names_the_cause(fresh: Path) -> None:
     assert "FAILED" in done.stdout
     assert "not a valid DuckDB database file" in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
+
+
+def test_a_disk_without_room_is_told_in_a_line(demo: Demo, fresh: Path) -> None:
+    shutil.copytree(demo.home / "dagster", fresh / "dagster")
+    done = subprocess.run(
+        [COMMAND, "run", "--select", "raw/movielens/tags"],
+        env={**os.environ, "NETFLIX_HOME": str(fresh), "COLUMNS": "300"},
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000)),
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"netflix-assets: Dagster's storage (settings: {fresh / 'dagster' / 'dagster.yaml'})"), line
 
 
 def test_an_interrupted_run_says_stopped_and_the_next_one_heals(home: Path) -> None:

@@ -2,7 +2,8 @@
 
 A page that fetches something, writes to the console, is wider than its window, has an empty chart or a fault that axe
 calls serious is a failure. Screenshots go to $DASHBOARD_SHOTS where that is set. Chromium is the system's; without one
-these tests are skipped, and say so.
+these tests are skipped, and say so. $REAL_DATA and $REAL_CATALOGUE name the folders of real files, or $REAL_HOME a home
+in which they have been run.
 """
 
 import csv
@@ -54,6 +55,8 @@ def netflix_assets(home: Path, *arguments: str) -> None:
 def home_of(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """A home in which everything was run on these files, made when it is first asked for."""
     made = {"samples": demo.home}
+    if real := os.environ.get("REAL_HOME"):
+        made["real"] = Path(real)
 
     def home(data: str) -> Path:
         if data not in made:
