@@ -2,8 +2,8 @@
 
 A page that fetches something, writes to the console, is wider than its window, has an empty chart or a fault that axe
 calls serious is a failure. Screenshots go to $DASHBOARD_SHOTS where that is set. Chromium is the system's; without one
-these tests are skipped, and say so. $REAL_DATA and $REAL_CATALOGUE name the folders of real files, or $REAL_HOME a home
-in which they have been run.
+these tests are skipped, and say so. $REAL_DATA and $REAL_CATALOGUE name the folders of real files. Homes in which
+samples or real files have been run already may be named by $SAMPLES_HOME and $REAL_HOME.
 """
 
 import csv
@@ -27,7 +27,7 @@ from netflix_assets.dashboards.page import build
 from netflix_assets.dashboards.pages import PAGES
 from netflix_assets.dashboards.queries import read
 from netflix_assets.warehouse.publishing import Publication
-from netflix_assets_tests.demo import COMMAND, Demo
+from netflix_assets_tests.demo import COMMAND
 
 pytestmark = pytest.mark.browser
 
@@ -52,11 +52,11 @@ def netflix_assets(home: Path, *arguments: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def home_of(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+def home_of(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """A home in which everything was run on these files, made when it is first asked for."""
-    made = {"samples": demo.home}
-    if real := os.environ.get("REAL_HOME"):
-        made["real"] = Path(real)
+    made = {data: Path(home) for data in DATA if (home := os.environ.get(f"{data.upper()}_HOME"))}
+    if "samples" not in made:
+        made["samples"] = request.getfixturevalue("demo").home
 
     def home(data: str) -> Path:
         if data not in made:
