@@ -192,6 +192,7 @@ def test_a_table_and_a_file_hold_what_the_chart_shows(chromium: Browser, home_of
     with opened(chromium, path) as page:
         hours = page.locator("#hours")
         hours.locator("summary").press("Enter")
+        hours.locator("tbody tr").first.wait_for()  # a browser tells the script a moment later
         assert hours.locator("tbody tr").count() == 168
         assert hours.locator("caption").text_content() == "When do people rate?"
         with page.expect_download() as download:
@@ -221,6 +222,7 @@ def test_a_film_can_be_picked(chromium: Browser, home_of: Callable[[str], Path])
         assert len(choices) == films > 10
         before = panel.locator(".chart").inner_text()
         panel.locator("summary").click()
+        panel.locator("tbody tr").first.wait_for()
         panel.get_by_role("combobox", name="Film").fill(choices[5])
         page.wait_for_function(
             "before => document.querySelector('#also-liked .chart').innerText !== before", arg=before
