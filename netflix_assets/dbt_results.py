@@ -96,8 +96,8 @@ def layer_of(node: Mapping[str, Any]) -> str:
 
 def part_of(unique_id: str, manifest: Manifest) -> Part:
     """The invocation that builds a node, or runs a test: the second one for what reads an observation."""
-    node = manifest["nodes"].get(unique_id) or manifest["unit_tests"][unique_id]
-    if node["resource_type"] in ("test", "unit_test"):
+    node = manifest["nodes"][unique_id]
+    if node["resource_type"] == "test":
         parents = [parent for parent in node["depends_on"]["nodes"] if parent in manifest["nodes"]]
         return "observations" if any(part_of(parent, manifest) == "observations" for parent in parents) else "models"
     return "observations" if OBSERVATION in node.get("tags", ()) else "models"
@@ -147,15 +147,10 @@ def selection_of_rest(results: Results, folder: Path) -> list[str]:
     What failed or was skipped dbt finds there itself: named one by one, a few hundred tests would be too long a line.
     """
     failed = {each.node_id if isinstance(each, NodeRun) else each.test_id for each in results.failed}
-    names = sorted(_name_in(unique_id) for unique_id in results.to_run_again - failed)
+    # model.<project>.<name>, test.<project>.<name>.<digest>
+    names = sorted(unique_id.split(".")[2] for unique_id in results.to_run_again - failed)
     found = [f"result:{status}" for status in sorted({each.status for each in results.failed})]
     return ["--select", " ".join([*found, *names]), "--state", str(folder), "--indirect-selection", "empty"]
-
-
-def _name_in(unique_id: str) -> str:
-    # model.<project>.<name>, test.<project>.<name>.<digest>, unit_test.<project>.<model>.<name>
-    kind, _, name, *rest = unique_id.split(".")
-    return rest[0] if kind == "unit_test" else name
 
 
 def _node_runs(results: Mapping[str, Any], manifest: Manifest) -> Iterator[NodeRun]:
@@ -174,8 +169,8 @@ def _node_runs(results: Mapping[str, Any], manifest: Manifest) -> Iterator[NodeR
 
 def _test_results(results: Mapping[str, Any], manifest: Manifest) -> Iterator[CheckRun]:
     for unique_id, result in results.items():
-        test = manifest["nodes"].get(unique_id) or manifest["unit_tests"].get(unique_id)
-        if test is not None and test["resource_type"] in ("test", "unit_test"):
+        test = manifest["nodes"].get(unique_id)
+        if test is not None and test["resource_type"] == "test":
             tested = _tested(test, manifest)
             yield CheckRun(
                 test_id=unique_id,
@@ -200,8 +195,6 @@ def _outcome(result: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _kind(test: Mapping[str, Any]) -> str:
-    if test["resource_type"] == "unit_test":
-        return "unit"
     if "reconciliation" in test["tags"]:
         return "reconciliation"
     return "generic" if test.get("test_metadata") else "singular"
