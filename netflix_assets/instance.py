@@ -6,7 +6,7 @@ import io
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
@@ -124,7 +124,8 @@ def run_graph(
         )
         if any(event.is_step_failure and _interrupted(event.step_failure_data.error) for event in result.all_events):
             raise KeyboardInterrupt
-        return _outcome(result)
+        built = set(result.job_def.asset_layer.executable_asset_keys)
+        return outcome_of(result.run_id, result.success, result.all_events, built)
 
 
 def _interrupted(error: Any) -> bool:
@@ -174,48 +175,52 @@ def _followed(instance: dg.DagsterInstance, run_id: str, progress: Callable[[str
         thread.join()
 
 
-def _outcome(result: dg.ExecuteInProcessResult) -> RunOutcome:
-    built_here = result.job_def.asset_layer.executable_asset_keys  # arrivals on landing assets are no work of the run
-    checks = result.get_asset_check_evaluations()
+def outcome_of(
+    run_id: str, success: bool, events: Sequence[dg.DagsterEvent], built: Container[dg.AssetKey]
+) -> RunOutcome:
+    """How a run has ended, by its events. ``built``: what runs build; arrivals on landing assets are no such work."""
+    checks = [
+        event.asset_check_evaluation_data
+        for event in events
+        if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION
+    ]
     failed = [check for check in checks if not check.passed]
     errors = [
-        f"{event.step_key}: {_root_cause(event.step_failure_data.error)}"
-        for event in result.all_events
-        if event.is_step_failure
+        f"{event.step_key}: {_root_cause(event.step_failure_data.error)}" for event in events if event.is_step_failure
     ]
     return RunOutcome(
-        run_id=result.run_id,
-        success=result.success,
+        run_id=run_id,
+        success=success,
         materialized=tuple(
             event.asset_key.to_user_string()
-            for event in result.all_events
-            if event.is_step_materialization and event.asset_key and event.asset_key in built_here
+            for event in events
+            if event.is_step_materialization and event.asset_key and event.asset_key in built
         ),
         failed_checks=tuple(_name(check) for check in failed if check.severity == dg.AssetCheckSeverity.ERROR),
         warned_checks=tuple(_name(check) for check in failed if check.severity == dg.AssetCheckSeverity.WARN),
         passed_checks=len(checks) - len(failed),
         errors=tuple(errors),
-        refused=tuple(_refused(result)),
-        warnings=tuple(_warnings(result)),
+        refused=tuple(_refused(events)),
+        warnings=tuple(_warnings(events)),
     )
 
 
-def _refused(result: dg.ExecuteInProcessResult) -> Iterator[tuple[str, str]]:
-    for asset, metadata in _materialized(result):
+def _refused(events: Sequence[dg.DagsterEvent]) -> Iterator[tuple[str, str]]:
+    for asset, metadata in _materialized(events):
         if "objects_refused" in metadata and metadata["objects_refused"].value:
             for line in str(metadata["refused"].value).splitlines():
                 yield asset, line.removeprefix("- ")
 
 
-def _warnings(result: dg.ExecuteInProcessResult) -> Iterator[tuple[str, str]]:
-    for asset, metadata in _materialized(result):
+def _warnings(events: Sequence[dg.DagsterEvent]) -> Iterator[tuple[str, str]]:
+    for asset, metadata in _materialized(events):
         if "warnings" in metadata:
             for line in str(metadata["warnings"].value).splitlines():
                 yield asset, line.removeprefix("- ")
 
 
-def _materialized(result: dg.ExecuteInProcessResult) -> Iterator[tuple[str, Mapping[str, dg.MetadataValue[Any]]]]:
-    for event in result.all_events:
+def _materialized(events: Sequence[dg.DagsterEvent]) -> Iterator[tuple[str, Mapping[str, dg.MetadataValue[Any]]]]:
+    for event in events:
         if event.is_step_materialization and event.asset_key:
             yield event.asset_key.to_user_string(), event.step_materialization_data.materialization.metadata
 

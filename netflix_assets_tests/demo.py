@@ -12,6 +12,7 @@ import dagster as dg
 import pytest
 from filelock import FileLock
 
+from netflix_assets import instance as instance_module
 from netflix_assets.instance import RunOutcome, open_instance
 from netflix_assets.settings import Settings
 
@@ -55,33 +56,10 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     return Demo(home, printed.read_text(), published["run_id"])
 
 
-def outcome_of(run_id: str, settings: Settings) -> RunOutcome:
-    """How a run has ended, by Dagster's event log."""
+def outcome_of(demo: Demo, settings: Settings, defs: dg.Definitions) -> RunOutcome:
+    """How the demo's run has ended, by Dagster's event log in a copy of its home."""
     with open_instance(settings) as instance:
-        run = instance.get_run_by_id(run_id)
-        events = [entry.dagster_event for entry in instance.all_logs(run_id) if entry.dagster_event]
-    checks = [each.asset_check_evaluation_data for each in events if each.event_type_value == "ASSET_CHECK_EVALUATION"]
-    made = [each.step_materialization_data.materialization for each in events if each.is_step_materialization]
-
-    def failed(severity: dg.AssetCheckSeverity) -> tuple[str, ...]:
-        return tuple(
-            f"{each.asset_key.to_user_string()}: {each.check_name}"
-            for each in checks
-            if not each.passed and each.severity == severity
-        )
-
-    return RunOutcome(
-        run_id=run_id,
-        success=run is not None and run.is_success,
-        materialized=tuple(each.asset_key.to_user_string() for each in made if each.asset_key.path[0] != "s3"),
-        failed_checks=failed(dg.AssetCheckSeverity.ERROR),
-        warned_checks=failed(dg.AssetCheckSeverity.WARN),
-        passed_checks=sum(each.passed for each in checks),
-        errors=tuple(each.message or "" for each in events if each.is_step_failure),
-        refused=tuple(
-            (each.asset_key.to_user_string(), str(each.metadata["refused"].value))
-            for each in made
-            if "refused" in each.metadata
-        ),
-        warnings=(),
-    )
+        run = instance.get_run_by_id(demo.run_id)
+        events = [entry.dagster_event for entry in instance.all_logs(demo.run_id) if entry.dagster_event]
+    built = defs.resolve_asset_graph().executable_asset_keys
+    return instance_module.outcome_of(demo.run_id, run is not None and run.is_success, events, built)

@@ -7,7 +7,6 @@ import signal
 import socket
 import struct
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -28,8 +27,8 @@ from netflix_assets.dashboards.pages import PAGES
 from netflix_assets.dashboards.queries import Query, first, frame, read
 from netflix_assets.settings import REPO
 from netflix_assets.warehouse.publishing import Publication
+from netflix_assets_tests.demo import COMMAND
 
-COMMAND = Path(sys.executable).with_name("netflix-assets")
 AT = datetime(2026, 5, 4, 3, 2, tzinfo=UTC)
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 PUBLICATION = Publication("v1", "run-1", "i1", "i1", AT, AT, {"marts.mart_overview": 1}, {"movielens/ratings": 12})

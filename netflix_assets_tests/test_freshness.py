@@ -137,8 +137,8 @@ def full(demo: Demo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Setting
     return read_settings(home=demo.copied_to(tmp_path))
 
 
-def test_the_samples_are_fresh_on_the_day_that_they_land(demo: Demo, full: Settings) -> None:
-    outcome = outcome_of(demo.run_id, full)
+def test_the_samples_are_fresh_on_the_day_that_they_land(demo: Demo, full: Settings, defs: dg.Definitions) -> None:
+    outcome = outcome_of(demo, full, defs)
     assert outcome.success, outcome.errors
     assert [check for check in outcome.warned_checks if check.endswith(FRESH)] == []
 

@@ -83,7 +83,7 @@ def project(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pr
 
 @pytest.fixture(scope="module")
 def first(demo: Demo, project: Project) -> RunOutcome:
-    return outcome_of(demo.run_id, project.settings)
+    return outcome_of(demo, project.settings, project.defs)
 
 
 def read_csv(paths: list[Path], stem: str) -> list[dict[str, str]]:

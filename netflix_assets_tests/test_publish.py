@@ -90,7 +90,7 @@ def project(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pr
 
 @pytest.fixture(scope="module")
 def first(demo: Demo, project: Project) -> RunOutcome:
-    return outcome_of(demo.run_id, project.settings)
+    return outcome_of(demo, project.settings, build_defs(project.settings))
 
 
 def test_a_home_without_a_run_has_published_nothing(tmp_path: Path) -> None:

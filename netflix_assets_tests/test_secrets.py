@@ -37,8 +37,8 @@ from netflix_assets.local_s3 import LocalS3, lease
 from netflix_assets.resources import landing_bucket, warehouse
 from netflix_assets.settings import REPO, Settings, SettingsError, current_settings, read_settings
 from netflix_assets.warehouse.base import WarehouseError
+from netflix_assets_tests.demo import COMMAND
 
-COMMAND = Path(sys.executable).with_name("netflix-assets")
 DBT = Path(sys.executable).with_name("dbt")
 
 # ---------------------------------------------------------------- canaries

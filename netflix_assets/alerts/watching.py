@@ -132,7 +132,7 @@ def _within(seconds: float, call: Callable[[], object]) -> str:
     def work() -> None:
         try:
             call()
-        except Exception as error:
+        except Exception as error:  # a thread's exceptions reach nobody: who waits for it is told
             problems.append(str(error))
 
     thread = Thread(target=work, name="alert", daemon=True)

@@ -98,7 +98,7 @@ class NodeRun:
 class CheckRun:
     """What became of a test. ``layer`` and ``name`` are those of the node that it tests.
 
-    ``kind``: generic, singular, unit, or reconciliation, whose ``failures`` are rows of difference.
+    ``kind``: generic, singular, or reconciliation, whose ``failures`` are rows of difference.
     """
 
     test_id: str

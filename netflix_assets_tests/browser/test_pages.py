@@ -37,7 +37,6 @@ THEMES = ("light", "dark")
 DATA = ("samples", "real", "nothing")
 FILES = [page.file_name for page in PAGES]
 HOSTILE = "</script><img src=x onerror=alert(1)>"
-WITHOUT_ROWS = {"nothing": dict.fromkeys(FILES, "all")}
 
 
 def netflix_assets(home: Path, *arguments: str) -> None:

@@ -14,7 +14,6 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -35,11 +34,11 @@ from netflix_assets.raw import FINGERPRINT, raw_key
 from netflix_assets.resources import LandingBucket
 from netflix_assets.warehouse.duckdb import DuckDBWarehouse
 from netflix_assets_tests.conftest import s3_client
+from netflix_assets_tests.demo import COMMAND
 from netflix_assets_tests.proof import crashing
 
 DATASETS = ("ratings", "tags", "movies")  # one of each mode; fewer assets, faster runs
 RUN = ("run", "--select", "group:raw")
-COMMAND = Path(sys.executable).with_name("netflix-assets")
 KILLED = -9
 REFUSED = 3  # exit code of a run that is done and refused an object
 ENOUGH = 50  # random kills that must have struck before, within and after the loads

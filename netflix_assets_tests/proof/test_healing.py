@@ -10,7 +10,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -27,11 +26,11 @@ from netflix_assets.local_s3 import local_s3
 from netflix_assets.processes import is_alive
 from netflix_assets.samples import generate
 from netflix_assets.settings import read_settings
+from netflix_assets_tests.demo import COMMAND
 from netflix_assets_tests.test_secrets import Trap, credentials
 
 pytestmark = pytest.mark.healing
 
-COMMAND = Path(sys.executable).with_name("netflix-assets")
 TIMEOUT_S = 240.0  # of anything that is waited for: a tick comes every 30 s, a run takes 40 s on two cores
 
 Found = TypeVar("Found")

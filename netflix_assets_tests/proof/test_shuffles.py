@@ -25,6 +25,7 @@ from netflix_assets.ingest.level import bring_level
 from netflix_assets.ingest.objects import ObjectStore, objects_of
 from netflix_assets.resources import LandingBucket
 from netflix_assets.warehouse.duckdb import DuckDBWarehouse
+from netflix_assets_tests.demo import COMMAND
 from netflix_assets_tests.proof.arrivals import (
     CHAINS,
     MOVIES,
@@ -399,7 +400,6 @@ WAYS = (
     ("rebuild movielens/ratings", "run"),
     ("run --full-refresh",),
 )
-COMMAND = Path(sys.executable).with_name("netflix-assets")
 
 
 def test_a_rebuild_and_a_full_refresh_by_the_commands_give_the_tables_that_stood_there(tmp_path, dbt, cases):
