@@ -6,8 +6,8 @@ INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo ui docs questions test bench lint format sources lock clean \
-	test-snowflake smoke-snowflake test-corpus test-sequences test-crashes test-fuzz test-shuffles test-mutations \
-	test-s3-faults test-healing test-postgres test-alerts test-dashboards test-superset superset superset-lock
+	test-dbt test-recovery test-proofs test-snowflake smoke-snowflake test-corpus test-sequences test-crashes test-fuzz \
+	test-shuffles test-mutations test-s3-faults test-healing test-postgres test-alerts test-dashboards test-superset superset superset-lock
 
 help:  ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## */\1\t/' | expand -t 18
@@ -38,7 +38,14 @@ questions: install  ## Write docs/questions.md anew: the questions with their an
 	$(BIN)/python -m netflix_assets.questions
 
 test: install  ## All tests but those that have a command of their own
-	$(BIN)/python -m pytest -m "not (emulated or live or healing or postgres or browser or superset)"
+	$(BIN)/python -m pytest --ignore netflix_assets_tests/proof \
+		-m "not (dbt or recovery or emulated or live or postgres or browser or superset)"
+
+test-dbt: install  ## The dbt project by itself: each of its commands, without Dagster
+	$(BIN)/python -m pytest -m dbt
+
+test-recovery: install  ## Whole runs that fail, are tried again or interrupted, and what the next one makes of it
+	$(BIN)/python -m pytest -m recovery
 
 # The suite of the ingestion is the contract of both warehouses, so it runs once more with the other one.
 test-snowflake: install  ## The Snowflake half against an emulator, with the suite of the ingestion
@@ -52,7 +59,10 @@ test-postgres: install  ## Dagster on PostgreSQL, its processes apart and killed
 smoke-snowflake: install  ## The whole graph on a real Snowflake account, in a database of its own (docs/snowflake.md)
 	$(BIN)/python -m pytest --numprocesses 0 --timeout 0 -m live -rs
 
-# The long suites behind docs/reliability.md; `make test` runs a few cases of each.
+# The long suites behind docs/reliability.md.
+test-proofs: install  ## A few cases of each of the suites that follow
+	$(BIN)/python -m pytest -m "not healing" netflix_assets_tests/proof
+
 PROOF := $(BIN)/python -m pytest --numprocesses 0 --timeout 0 netflix_assets_tests/proof
 
 test-sequences: install  ## 500 random sequences of what can happen to a bucket: every version once, none lost

@@ -1,9 +1,12 @@
 """Fixtures that several tests share: a real S3 server for the session, a bucket and a warehouse for each test."""
 
 import itertools
+import shutil
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import mkdtemp
 
 import boto3
 import pytest
@@ -22,11 +25,30 @@ from netflix_assets_tests.emulator.fixtures import SnowflakeDatabase
 snowflake_server, snowflake_database = fixtures.snowflake_server, fixtures.snowflake_database
 
 _bucket_numbers = itertools.count(1)
+_MEMORY = Path("/dev/shm")  # noqa: S108
+_IN_MEMORY = pytest.StashKey[Path]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--warehouse", choices=["duckdb", "snowflake"], default="duckdb", help="what `warehouse` is")
     parser.addoption("--cases", type=int, help="how many cases each suite in proof/ runs; without it, a few")
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest makes its folder
+def pytest_configure(config: pytest.Config) -> None:
+    # What a script starts in the background ignores Ctrl-C, and so would all that the tests start and interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    # A whole run commits 1,700 events one by one: 60 s on a disk, 51 s where none has to reach a disk. The tests kill
+    # processes, not machines. They need 2.5 GB.
+    if config.option.basetemp is None and _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > 6 * 2**30:
+        config.option.basetemp = mkdtemp(prefix="netflix-assets-tests-", dir=_MEMORY)
+        config.stash[_IN_MEMORY] = Path(config.option.basetemp)
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Give the memory back; what failed can be looked at until the machine is restarted."""
+    if (folder := session.config.stash.get(_IN_MEMORY, None)) and exitstatus == pytest.ExitCode.OK:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass(frozen=True)

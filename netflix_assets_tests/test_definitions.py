@@ -22,6 +22,7 @@ from netflix_assets.publish import PUBLISHED_KEY
 from netflix_assets.settings import REPO, SettingsError, read_settings
 from netflix_assets.warehouse.builds import BUILD_TABLES
 from netflix_assets.warehouse.ledger import OPS_TABLES
+from netflix_assets_tests.demo import Demo
 
 MOVIELENS = ("movies", "ratings", "tags", "links", "genome_tags", "genome_scores")
 NETFLIX = ("titles", "credits")
@@ -73,8 +74,8 @@ KEYS = {
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("definitions")
+def home(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return demo.parsed_in(tmp_path_factory.mktemp("definitions"))
 
 
 @pytest.fixture(scope="module")

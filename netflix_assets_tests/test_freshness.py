@@ -57,9 +57,9 @@ def test_what_is_made_of_several_datasets_is_as_fresh_as_the_strictest() -> None
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+def settings(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     with pytest.MonkeyPatch.context() as patch:
-        home = tmp_path_factory.mktemp("freshness")
+        home = demo.parsed_in(tmp_path_factory.mktemp("freshness"))
         patch.setenv("DAGSTER_HOME", str(home / "dagster"))
         yield read_settings(home=home, settle_seconds=0.2)
 

@@ -28,6 +28,7 @@ from netflix_assets.instance import open_instance
 from netflix_assets.retention import Removed, remove_old
 from netflix_assets.runs import HOST, PID, this_host
 from netflix_assets.settings import Settings, read_settings
+from netflix_assets_tests.demo import Demo
 
 KEPT = dg.AssetKey("kept")
 DAY_S = 86_400
@@ -39,9 +40,9 @@ def made() -> None:
 
 
 @pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def settings(demo: Demo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "dagster"))
-    return read_settings(home=tmp_path, keep_runs_days=30, keep_ticks_days=10, keep_builds_days=5)
+    return read_settings(home=demo.parsed_in(tmp_path), keep_runs_days=30, keep_ticks_days=10, keep_builds_days=5)
 
 
 @pytest.fixture

@@ -39,6 +39,8 @@ FAIL_ONCE = """
 """
 RESET = "250003: Connection reset by peer"
 
+pytestmark = pytest.mark.recovery
+
 
 @dataclass
 class Project:
@@ -221,7 +223,7 @@ def test_after_the_last_attempt_it_has_failed_and_nothing_is_published(project: 
     project.mend()
     project.spoil("dim_genres", *range(1, 9))
     before = (project.settings.published_folder / "current").resolve()
-    outcome = project.run(select='key:"core/dim_genres"+')
+    outcome = project.run()
     assert not outcome.success
     assert [len(each) for each in project.attempts(outcome.run_id)[1:]] == [1, 1, 1]
     assert any(RESET in error for error in outcome.errors)

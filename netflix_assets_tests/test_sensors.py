@@ -24,6 +24,7 @@ from netflix_assets.runs import HOST, PID, this_host
 from netflix_assets.samples import generate
 from netflix_assets.settings import Settings, read_settings
 from netflix_assets_tests.conftest import landing_key, s3_client
+from netflix_assets_tests.demo import Demo
 
 LEVEL = "what is published is level with the bucket"
 UNDER_WAY = "a run that brings these datasets level is under way"
@@ -89,8 +90,8 @@ class Watched:
 
 
 @pytest.fixture(scope="module")
-def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
-    home = tmp_path_factory.mktemp("sensors")
+def watched(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    home = demo.parsed_in(tmp_path_factory.mktemp("sensors"))
     settings = read_settings(home=home, settle_seconds=0)
     with pytest.MonkeyPatch.context() as patch, landing_bucket(settings).open():
         patch.setenv("DAGSTER_HOME", str(home / "dagster"))
