@@ -6,8 +6,9 @@ INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo ui docs questions test bench lint format sources lock clean \
-	test-dbt test-recovery test-proofs test-snowflake smoke-snowflake test-corpus test-sequences test-crashes test-fuzz \
-	test-shuffles test-mutations test-s3-faults test-healing test-postgres test-alerts test-dashboards test-superset superset superset-lock
+	test-dbt test-runs test-proofs test-snowflake smoke-snowflake test-corpus test-sequences test-crashes test-fuzz \
+	test-shuffles test-mutations test-s3-faults test-healing test-postgres test-alerts test-dashboards \
+	test-superset superset superset-lock
 
 help:  ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## */\1\t/' | expand -t 18
@@ -39,13 +40,13 @@ questions: install  ## Write docs/questions.md anew: the questions with their an
 
 test: install  ## All tests but those that have a command of their own
 	$(BIN)/python -m pytest --ignore netflix_assets_tests/proof \
-		-m "not (dbt or recovery or emulated or live or postgres or browser or superset)"
+		-m "not (dbt or runs or emulated or live or postgres or browser or superset)"
 
 test-dbt: install  ## The dbt project by itself: each of its commands, without Dagster
 	$(BIN)/python -m pytest -m dbt
 
-test-recovery: install  ## Whole runs that fail, are tried again or interrupted, and what the next one makes of it
-	$(BIN)/python -m pytest -m recovery
+test-runs: install  ## Whole runs that fail, are tried again or interrupted, and what the next one makes of it
+	$(BIN)/python -m pytest -m runs
 
 # The suite of the ingestion is the contract of both warehouses, so it runs once more with the other one.
 test-snowflake: install  ## The Snowflake half against an emulator, with the suite of the ingestion

@@ -186,6 +186,7 @@ def test_every_rule_can_fail() -> None:
     assert {*BREAKS, rules.variables_are_declared_used_and_explained} == set(RULES)
 
 
+@pytest.mark.dbt
 def test_every_column_in_the_warehouse_is_described(home: Path, manifest: Path) -> None:
     """The YAML lists every column that the tables have, and no other, by the catalog that the documentation has."""
     if not (home / "docs" / "catalog.json").exists():

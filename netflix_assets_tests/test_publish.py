@@ -185,7 +185,7 @@ def test_what_is_loaded_alone_is_not_what_consumers_see(first: RunOutcome, proje
         assert project.behind() == ["movielens/ratings"]
 
 
-@pytest.mark.recovery
+@pytest.mark.runs
 def test_a_failed_test_leaves_what_is_published_and_status_says_why(first: RunOutcome, project: Project) -> None:
     before = project.contents()
     spoilt = project.settings.dbt_project / "tests" / "genres_are_never_right.sql"
@@ -211,7 +211,7 @@ def test_a_failed_test_leaves_what_is_published_and_status_says_why(first: RunOu
     assert project.contents() == before
 
 
-@pytest.mark.recovery
+@pytest.mark.runs
 def test_once_it_is_mended_the_next_whole_run_is_published(first: RunOutcome, project: Project) -> None:
     old = project.current()
     (project.settings.dbt_project / "tests" / "genres_are_never_right.sql").unlink()
