@@ -163,9 +163,10 @@ def test_charts_name_colours_that_every_palette_has() -> None:
     text = json.dumps([spec(drawn), look.CONFIG])
     assert set(re.findall(r"var\(--([\w-]+)\)", text)) <= set(look.LIGHT)
     assert "var(" not in json.dumps(look.resolved(spec(drawn)))
-    png = preview(spec(drawn), drawn.rows)
-    width, height = struct.unpack(">II", png[16:24])
-    assert png.startswith(b"\x89PNG")
+    jpeg = preview(spec(drawn), drawn.rows)
+    frame = jpeg.index(b"\xff\xc0")
+    height, width = struct.unpack(">HH", jpeg[frame + 5 : frame + 9])
+    assert jpeg.startswith(b"\xff\xd8\xff")
     assert width == 480
     assert 100 < height < 500
 

@@ -185,7 +185,7 @@ def test_every_page_was_made_from_what_is_published(demo: Demo, first: RunOutcom
         assert told["bytes"].value == file.stat().st_size < 3_000_000
         assert told["page"].value == (demo.home / "dashboards" / page.file_name).as_uri()
         assert told["seconds"].value < 20
-        assert told["preview"].value.startswith("![the page's first chart](data:image/png;base64,iVBOR")
+        assert told["preview"].value.startswith("![the page's first chart](data:image/jpeg;base64,/9j/")
         assert len(told["preview"].value) < 100_000
         rows = {record.data["table"]: record.data["rows"] for record in told["tables"].records}
         for query in page.queries.values():

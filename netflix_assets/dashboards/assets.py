@@ -108,4 +108,4 @@ def _preview(built: "Built") -> dict[str, Any]:
     if built.preview is None:
         return {}
     picture = base64.b64encode(built.preview).decode()
-    return {"preview": dg.MetadataValue.md(f"![the page's first chart](data:image/png;base64,{picture})")}
+    return {"preview": dg.MetadataValue.md(f"![the page's first chart](data:image/jpeg;base64,{picture})")}

@@ -8,8 +8,6 @@ which panels there are (the pages), where frames come from and where pages go (`
 import json
 import math
 import re
-import struct
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -28,8 +26,6 @@ from netflix_assets.warehouse.publishing import Publication
 Frames = Mapping[str, pd.DataFrame]
 
 PREVIEW_WIDTH = 480  # pixels
-
-_PNG = b"\x89PNG\r\n\x1a\n"
 
 
 @dataclass(frozen=True)
@@ -125,7 +121,7 @@ class Page:
 
 @dataclass(frozen=True)
 class Built:
-    """A page as HTML, and its first chart as PNG; None where no chart has rows."""
+    """A page as HTML, and its first chart as JPEG; None where no chart has rows."""
 
     html: str
     preview: bytes | None
@@ -285,25 +281,11 @@ def _first_pick(rows: pd.DataFrame, pick: str) -> pd.DataFrame:
 
 
 def preview(chart: Mapping[str, Any], rows: pd.DataFrame) -> bytes:
-    """The chart as a small PNG in the light colours."""
+    """The chart as a small JPEG in the light colours: a third of the bytes of a PNG, and each run keeps its own."""
     sized = _with_width(chart, PREVIEW_WIDTH)
     config = {**look.CONFIG, "background": look.LIGHT["card"]}
     drawn = look.resolved({**sized, "datasets": {look.ROWS: values(rows)}, "config": config})
-    return _compressed(vl_convert.vegalite_to_png(drawn, scale=1))
-
-
-def _compressed(png: bytes) -> bytes:
-    """The same picture in a quarter of the bytes: the renderer compresses in haste, and each run keeps its previews."""
-    chunks, position = [], len(_PNG)
-    while position < len(png):
-        (length,) = struct.unpack_from(">I", png, position)
-        chunks.append((png[position + 4 : position + 8], png[position + 8 : position + 8 + length]))
-        position += length + 12
-    pixels = zlib.compress(zlib.decompress(b"".join(data for kind, data in chunks if kind == b"IDAT")), 9)
-    return _PNG + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        for kind, data in ((b"IHDR", chunks[0][1]), (b"IDAT", pixels), (b"IEND", b""))
-    )
+    return vl_convert.vegalite_to_jpeg(drawn, scale=1, quality=85)
 
 
 def _with_width(chart: Mapping[str, Any], width: int) -> dict[str, Any]:
