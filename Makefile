@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo ui docs questions test bench lint format sources lock clean \
-	test-dbt test-runs test-proofs test-snowflake smoke-snowflake test-corpus test-sequences test-crashes test-fuzz \
+	test-runs test-proofs test-snowflake smoke-snowflake test-corpus test-sequences test-crashes test-fuzz \
 	test-shuffles test-mutations test-s3-faults test-healing test-postgres test-alerts test-dashboards \
 	test-superset superset superset-lock
 
@@ -40,12 +40,9 @@ questions: install  ## Write docs/questions.md anew: the questions with their an
 
 test: install  ## All tests but those that have a command of their own
 	$(BIN)/python -m pytest --ignore netflix_assets_tests/proof \
-		-m "not (dbt or runs or emulated or live or postgres or browser or superset)"
+		-m "not (runs or emulated or live or postgres or browser or superset)"
 
-test-dbt: install  ## The dbt project by itself: each of its commands, without Dagster
-	$(BIN)/python -m pytest -m dbt
-
-test-runs: install  ## Whole runs that fail, are tried again or interrupted, and what the next one makes of it
+test-runs: install  ## Runs that fail, are tried again or interrupted, and the next one; the dbt project by itself
 	$(BIN)/python -m pytest -m runs
 
 # The suite of the ingestion is the contract of both warehouses, so it runs once more with the other one.
