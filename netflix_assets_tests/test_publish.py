@@ -40,6 +40,12 @@ class Project:
         settings = self.settings.model_copy(update=changes)
         return run_graph(settings, build_defs(settings), select=select)
 
+    def land_late(self, rating: str) -> None:
+        file = self.settings.home / "ratings-late.csv"
+        file.write_text(f"userId,movieId,rating,timestamp\n{rating}\n")
+        with landing_bucket(self.settings).open() as store:
+            store.put(landing_key(file), file)
+
     def contents(self) -> dict[str, bytes | str]:
         return contents(self.settings.published_folder)
 
@@ -175,11 +181,8 @@ def test_a_part_that_was_built_alone_is_not_published(first: RunOutcome, project
 
 
 def test_what_is_loaded_alone_is_not_what_consumers_see(first: RunOutcome, project: Project) -> None:
-    for text in ("7,7,3.5,1700000000", "7,7,4.5,1700000000"):
-        file = project.settings.home / "ratings-late.csv"
-        file.write_text(f"userId,movieId,rating,timestamp\n{text}\n")
-        with landing_bucket(project.settings).open() as store:
-            store.put(landing_key(file), file)
+    for rating in ("7,7,3.5,1700000000", "7,7,4.5,1700000000"):
+        project.land_late(rating)
         assert project.behind() == ["movielens/ratings"]
         assert project.run(select="raw/movielens/ratings").success
         assert project.behind() == ["movielens/ratings"]
@@ -187,6 +190,7 @@ def test_what_is_loaded_alone_is_not_what_consumers_see(first: RunOutcome, proje
 
 @pytest.mark.runs
 def test_a_failed_test_leaves_what_is_published_and_status_says_why(first: RunOutcome, project: Project) -> None:
+    project.land_late("7,7,2.5,1700000000")
     before = project.contents()
     spoilt = project.settings.dbt_project / "tests" / "genres_are_never_right.sql"
     spoilt.write_text("select * from {{ ref('dim_genres') }}\n")
