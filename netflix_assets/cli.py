@@ -4,6 +4,7 @@ Exit codes: 0 done (rejects within tolerance are fine), 1 failed, 2 wrong use, 3
 belong here: anything but reading arguments, calling the pieces and printing.
 """
 
+import hashlib
 import json
 import shutil
 import sys
@@ -67,8 +68,13 @@ def main() -> None:
     except (SettingsError, ContractError, AlertsError) as error:
         Failure(str(error)).show()
         sys.exit(EXIT_USAGE)
-    except (WarehouseError, BucketError, LocalS3Error, DownloadError, OSError) as error:
+    except (WarehouseError, BucketError, LocalS3Error, DownloadError) as error:
         Failure(str(error)).show()
+        sys.exit(EXIT_FAILED)
+    except OSError as error:
+        home = current_settings().home
+        is_below = error.filename is not None and Path(str(error.filename)).is_relative_to(home)
+        Failure(f"{error} (NETFLIX_HOME={home})" if is_below else str(error)).show()
         sys.exit(EXIT_FAILED)
 
 
@@ -92,6 +98,7 @@ def demo(context: click.Context, scale: float) -> None:
     with tempfile.TemporaryDirectory() as folder:
         with err.status("generating sample files"):
             paths = _generated(Path(folder), scale, seed=1)
+        _refuse_other_files(settings, paths)
         _land(settings, paths, dataset=None)
     outcome = 0
     if _is_level(settings):
@@ -144,23 +151,32 @@ def status(as_json: bool) -> None:
     with _ledger(settings) as warehouse:
         states = [dataset_status(dataset, warehouse) for dataset in all_datasets(settings.sources())]
         published = _published(settings, warehouse)
+    strays = _strays(settings)
     if as_json:
-        report = {"home": str(settings.home), "env": settings.env, "datasets": states, "published": published}
+        report = {
+            "home": str(settings.home),
+            "env": settings.env,
+            "datasets": states,
+            "of_no_dataset": strays,
+            "published": published,
+        }
         click.echo(json.dumps(report, indent=2))
         return
     table = _table("dataset", "state", "objects", "versions", "rows", "rejected", "refused", "last loaded (UTC)")
     for state in states:
         refused = sum(each["outcome"] == "refused" for each in state["refused"])
         waiting = state["state"] + (" (optional)" if state["optional"] and state["state"] == "awaited" else "")
-        loaded_at = (state["last_loaded_at"] or "")[:19].replace("T", " ")
+        loaded_at = (state["last_loaded_at"] or "")[:16].replace("T", " ")
         counts = [state[name] for name in ("objects", "versions", "rows", "rejected")]
         table.add_row(state["dataset"], waiting, *(f"{count:,}" for count in (*counts, refused)), loaded_at)
     out.print(table)
     for state in states:
         for each in state["refused"]:
-            out.print(f"{each['object']} {each['outcome']}: {each['reason']}")
+            out.print(f"{each['object']} {each['outcome']}: {each['reason']}", soft_wrap=True)
+    for key in strays:
+        out.print(_of_no_dataset(key), soft_wrap=True)
     for line in publication_lines(published):
-        out.print(line)
+        out.print(line, soft_wrap=True)
 
 
 @cli.group()
@@ -277,7 +293,9 @@ def rebuild(dataset_id: str) -> None:
 @cli.command()
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def reset(yes: bool) -> None:
-    """Remove all state: the local bucket, the warehouse, Dagster's history."""
+    """Remove all state: the local bucket, the warehouse, Dagster's history. What `fetch` has downloaded stays."""
+    from netflix_assets.local_s3 import is_leased, local_s3
+
     home = current_settings().home
     if (home / "dbt" / "dbt_project.yml").exists():
         raise click.UsageError(f"NETFLIX_HOME={home} is a source folder, not a home of these commands; nothing removed")
@@ -287,6 +305,8 @@ def reset(yes: bool) -> None:
         return
     if not yes:
         click.confirm(f"Remove {', '.join(path.name for path in found)} from {home}?", abort=True)
+    if (home / "local-s3.json").exists() and is_leased(local_s3(home)):
+        raise Failure(f"the UI or a run of {home} is under way; stop it first. Nothing is removed")
     for path in found:
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     out.print(f"removed {len(found)} entries from {home}")
@@ -322,6 +342,8 @@ _STATE = (
     "tmp",
     "published",
     "dashboards",
+    "docs",
+    "bench",
 )
 
 
@@ -430,6 +452,22 @@ def _land(settings: Settings, paths: Iterable[Path], dataset: Dataset | None) ->
             out.print(f"{path.name} -> s3://{settings.bucket}/{settings.bucket_prefix}{key}", soft_wrap=True)
 
 
+def _refuse_other_files(settings: Settings, samples: Iterable[Path]) -> None:
+    """Keep invented ratings away from real ones, and real files from being replaced by samples of the same name."""
+    from netflix_assets.resources import landing_bucket
+
+    sources = settings.sources()
+    own = {_object_key(sources, path, None): hashlib.md5(path.read_bytes()).hexdigest() for path in samples}  # noqa: S324
+    with landing_bucket(settings).open() as store:
+        there = {each.key: each.etag for source in sources for each in store.list(f"{source.source}/")}
+    others = [key for key, etag in there.items() if own.get(key) != etag]
+    if others and not own.items() <= there.items():
+        raise click.UsageError(
+            f"the bucket has {others[0]}, which is not of these samples; demo is for a home of its own: "
+            "set NETFLIX_HOME to another folder, or remove what is here with `netflix-assets reset`"
+        )
+
+
 def _object_key(sources: Sequence[Source], path: Path, dataset: Dataset | None) -> str:
     if dataset is not None:
         key = f"{dataset.source}/{path.name}"
@@ -458,11 +496,15 @@ def _dataset(sources: Sequence[Source], dataset_id: str) -> Dataset:
 def _run(settings: Settings, select: str | None, full_refresh: bool) -> int:
     started = time.monotonic()
     with err.status("loading the definitions") as status:
-        from netflix_assets.definitions import build_defs
+        from netflix_assets.dbt_project import DbtProjectError
+
+        try:
+            from netflix_assets.definitions import defs
+        except DbtProjectError as error:
+            raise Failure(str(error)) from error
         from netflix_assets.instance import SelectionError, run_graph
         from netflix_assets.publish import PUBLISHED_KEY
 
-        defs = build_defs(settings)
         status.update("starting")
         try:
             outcome = run_graph(
@@ -475,13 +517,15 @@ def _run(settings: Settings, select: str | None, full_refresh: bool) -> int:
         except SelectionError as error:
             raise click.UsageError(str(error)) from error
     for check in outcome.failed_checks:
-        err.print(f"check failed: {check}", style="red")
+        err.print(f"check failed: {check}: {outcome.told[check]}", style="red", soft_wrap=True)
     for check in outcome.warned_checks:
-        err.print(f"check warns: {check}", style="yellow")
+        err.print(f"check warns: {check}: {outcome.told[check]}", style="yellow", soft_wrap=True)
     for asset, warning in outcome.warnings:
-        err.print(f"{asset}: {warning}", style="yellow")
+        err.print(f"{asset}: {warning}", style="yellow", soft_wrap=True)
     for message in outcome.errors:
-        err.print(message, style="red")
+        err.print(message, style="red", soft_wrap=True)
+    for key in _strays(settings):
+        err.print(_of_no_dataset(key), style="yellow", soft_wrap=True)
     out.print(
         f"run {outcome.run_id} {'succeeded' if outcome.success else 'FAILED'} in {time.monotonic() - started:.0f} s: "
         f"{len(set(outcome.materialized))} assets built, {outcome.passed_checks} checks passed, "
@@ -494,8 +538,23 @@ def _run(settings: Settings, select: str | None, full_refresh: bool) -> int:
     if not outcome.success:
         return EXIT_FAILED
     for dataset, reason in outcome.refused:
-        err.print(f"{dataset}: {reason}", style="yellow")
+        err.print(f"{dataset}: {reason}", style="yellow", soft_wrap=True)
     return EXIT_REFUSED if outcome.refused else 0
+
+
+def _strays(settings: Settings) -> list[str]:
+    """The keys of files in the bucket that belong to no dataset; of a local bucket that was never made, none."""
+    from netflix_assets.ingest.objects import strays_of
+    from netflix_assets.resources import landing_bucket
+
+    if settings.serves_s3 and not (settings.s3_folder / settings.bucket).exists():
+        return []
+    with landing_bucket(settings).open() as store:
+        return [key for source in settings.sources() for key in strays_of(source, store)]
+
+
+def _of_no_dataset(key: str) -> str:
+    return f"{key} belongs to no dataset by its name: nothing is loaded of it (README: which names do)"
 
 
 def _first_page(settings: Settings) -> Path:
@@ -608,5 +667,7 @@ def _table(*names: str, title: str | None = None) -> Table:
         "objects", "versions", "rows", "rejected", "refused", "load", "record", "line", "ratings", "average", "titles",
     }  # fmt: skip
     for name in names:
-        table.add_column(name, justify="right" if name in numeric else "left", overflow="fold")
+        table.add_column(
+            name, justify="right" if name in numeric else "left", overflow="fold", no_wrap=name == "dataset"
+        )
     return table

@@ -125,13 +125,16 @@ def ops_tables(raw_keys: Iterable[dg.AssetKey], models: dg.AssetsDefinition, kin
     ]
 
 
-def dbt_builds(settings: Settings, project: DbtProject) -> dict[Part, dg.AssetsDefinition]:
+def dbt_builds(settings: Settings, project: DbtProject, datasets: Sequence[Dataset]) -> dict[Part, dg.AssetsDefinition]:
     """All nodes of the project, in the two parts that a run builds one after the other."""
     manifest = json.loads(project.manifest_path.read_text(encoding="utf-8"))
-    return {part: _dbt_build(part, manifest, settings, project) for part in _SELECTED}
+    translator = Translator(datasets)
+    return {part: _dbt_build(part, manifest, settings, project, translator) for part in _SELECTED}
 
 
-def _dbt_build(part: Part, manifest: Manifest, settings: Settings, project: DbtProject) -> dg.AssetsDefinition:
+def _dbt_build(
+    part: Part, manifest: Manifest, settings: Settings, project: DbtProject, translator: Translator
+) -> dg.AssetsDefinition:
     """The nodes of one part, built by one dbt invocation."""
 
     def build(
@@ -166,7 +169,7 @@ def _dbt_build(part: Part, manifest: Manifest, settings: Settings, project: DbtP
             select=select,
             exclude=exclude,
             project=project,
-            dagster_dbt_translator=Translator(all_datasets(settings.sources())),
+            dagster_dbt_translator=translator,
             name=f"dbt_{part}",
         )(build)
 

@@ -13,17 +13,26 @@ from pathlib import Path
 from typing import Any
 
 from dagster_dbt import DbtCliResource, DbtProject
+from dagster_dbt.errors import DagsterDbtCliRuntimeError, DagsterDbtError
 from packaging.version import Version
 
 from netflix_assets.settings import Settings
 
 
+class DbtProjectError(RuntimeError):
+    """The dbt project cannot be read; the message has what dbt says of it."""
+
+
 def dbt_project(settings: Settings) -> DbtProject:
     """The dbt project with a manifest that is up to date with its files.
 
-    The manifest is parsed again only when a file of the project has changed (no network, no warehouse).
+    The manifest is parsed again only when a file of the project has changed (no network, no warehouse). Raises:
+    DbtProjectError.
     """
-    project = DbtProject(project_dir=settings.dbt_project, target_path=_target_path(settings))
+    try:
+        project = DbtProject(project_dir=settings.dbt_project, target_path=_target_path(settings))
+    except DagsterDbtError as error:
+        raise DbtProjectError(f"NETFLIX_DBT_PROJECT={settings.dbt_project}: {error}") from error
     state = project_state(settings)
     if not _is_parsed(project, settings, state):
         _parse(project, settings, state)
@@ -41,7 +50,11 @@ def _parse(project: DbtProject, settings: Settings, state: str) -> None:
     settings.home.mkdir(parents=True, exist_ok=True)
     with FileLock(settings.home / "dbt.lock"), exported(settings):
         if not _is_parsed(project, settings, state):  # another process may have done it meanwhile
-            dbt_resource(settings, project).cli(["parse", "--quiet"], target_path=_target_path(settings)).wait()
+            try:
+                dbt_resource(settings, project).cli(["parse", "--quiet"], target_path=_target_path(settings)).wait()
+            except DagsterDbtCliRuntimeError as error:
+                said = str(error).rpartition("Errors parsed from dbt logs:")[2].strip()
+                raise DbtProjectError(f"dbt cannot read {settings.dbt_project}: {said}") from error
             _stamp(settings).write_text(state)
 
 

@@ -27,7 +27,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
     datasets = all_datasets(sources)
     landing_keys = {dataset.id: landing_key(dataset) for dataset in datasets}
     raw_keys = {dataset.id: raw_key(dataset) for dataset in datasets}
-    builds = dbt_builds(settings, project)
+    builds = dbt_builds(settings, project, datasets)
     built = [spec for each in builds.values() for spec in each.specs]
     external = [
         *landing_assets(sources),
@@ -36,7 +36,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
     made = [
         *raw_assets(sources, settings),
         *builds.values(),
-        published_marts(settings, builds.values()),
+        published_marts(settings, builds.values(), datasets),
         *dashboard_assets(settings, project.manifest_path),
     ]
     alerts = alerting(settings, sources, [*external, *made])

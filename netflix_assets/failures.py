@@ -7,6 +7,7 @@ S3 calls are repeated (``ingest/retries.py``), how a step is tried again (``atte
 import re
 from collections.abc import Iterator
 from enum import Enum
+from typing import Any
 
 from netflix_assets.ingest.objects import ObjectChangedError
 from netflix_assets.ingest.retries import BucketError
@@ -91,3 +92,12 @@ def _own_kind(error: BaseException) -> Failure | None:
 
 def _is_of_library(error: BaseException, libraries: tuple[str, ...] = _LIBRARIES) -> bool:
     return f"{type(error).__module__}.".startswith(libraries)
+
+
+def cause_of(error: Any) -> str:
+    """The error of our code without the frame that Dagster puts around it and without the module of its class."""
+    inner = error and (error.cause or error)
+    if not inner:
+        return ""
+    name = "" if inner.cls_name == "Failure" else f"{inner.cls_name}: "  # dg.Failure has a text for people
+    return re.sub(rf"^(?:[\w.]+\.)?{re.escape(inner.cls_name or '')}: ", lambda _: name, inner.message.strip())

@@ -6,6 +6,7 @@ import io
 import os
 import shutil
 import uuid
+import warnings
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 import dagster as dg
 from sqlalchemy.exc import DBAPIError
 
+from netflix_assets.failures import cause_of
 from netflix_assets.jobs import EVERYTHING
 from netflix_assets.resources import landing_bucket
 from netflix_assets.runs import reap, tags_of_this_process
@@ -53,8 +55,9 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
 class RunOutcome:
     """How a run ended: its id, whether it succeeded, what it built and checked, the errors of failed steps.
 
-    ``refused``: (raw asset, what was refused and why) of the datasets with refused objects in the bucket; ``warnings``:
-    (raw asset, what is odd about an object that was loaded).
+    ``told``: what the checks that failed or warn say, by their names; ``refused``: (raw asset, what was refused and
+    why) of the datasets with refused objects in the bucket; ``warnings``: (raw asset, what is odd about an object that
+    was loaded).
     """
 
     run_id: str
@@ -63,6 +66,7 @@ class RunOutcome:
     failed_checks: tuple[str, ...]
     warned_checks: tuple[str, ...]
     passed_checks: int
+    told: Mapping[str, str]
     errors: tuple[str, ...]
     refused: tuple[tuple[str, str], ...]
     warnings: tuple[tuple[str, str], ...]
@@ -139,7 +143,9 @@ def _interrupted(error: Any) -> bool:
 def _selected(defs: dg.Definitions, select: str) -> list[dg.AssetKey]:
     graph = defs.resolve_asset_graph()
     try:
-        chosen = dg.AssetSelection.from_string(select).resolve(graph)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", dg.BetaWarning)  # of the library about itself, for group:
+            chosen = dg.AssetSelection.from_string(select).resolve(graph)
     except (dg.DagsterError, ValueError) as error:
         raise SelectionError(f"--select {select!r}: {error}") from error
     runnable = sorted(chosen & graph.executable_asset_keys)
@@ -186,7 +192,9 @@ def outcome_of(
     ]
     failed = [check for check in checks if not check.passed]
     errors = [
-        f"{event.step_key}: {_root_cause(event.step_failure_data.error)}" for event in events if event.is_step_failure
+        f"{str(event.step_key).replace('__', '/')}: {cause_of(event.step_failure_data.error)}"  # an asset's key
+        for event in events
+        if event.is_step_failure
     ]
     return RunOutcome(
         run_id=run_id,
@@ -199,6 +207,7 @@ def outcome_of(
         failed_checks=tuple(_name(check) for check in failed if check.severity == dg.AssetCheckSeverity.ERROR),
         warned_checks=tuple(_name(check) for check in failed if check.severity == dg.AssetCheckSeverity.WARN),
         passed_checks=len(checks) - len(failed),
+        told={_name(check): (check.description or "").partition("\n")[0] for check in failed},
         errors=tuple(errors),
         refused=tuple(_refused(events)),
         warnings=tuple(_warnings(events)),
@@ -227,9 +236,3 @@ def _materialized(events: Sequence[dg.DagsterEvent]) -> Iterator[tuple[str, Mapp
 
 def _name(check: dg.AssetCheckEvaluation) -> str:
     return f"{check.asset_key.to_user_string()}: {check.check_name}"
-
-
-def _root_cause(error: Any) -> str:
-    while error.cause is not None:
-        error = error.cause
-    return str(error.message).strip()

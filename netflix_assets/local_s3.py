@@ -21,7 +21,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -97,6 +97,13 @@ def lease(server: LocalS3, bucket: str) -> Iterator[LocalS3]:
             with changing:
                 if _is_last(held):
                     _stop(server)
+
+
+def is_leased(server: LocalS3) -> bool:
+    """Whether a process, a run or the UI, works with this server at this moment."""
+    with suppress(FileNotFoundError), (server.home / "local-s3.lease").open() as held:
+        return not _is_last(held)
+    return False
 
 
 def revive(server: LocalS3) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 
 from netflix_assets.attempts import tried_again
-from netflix_assets.contract import all_datasets
+from netflix_assets.contract import Dataset
 from netflix_assets.dbt_project import one_build_at_a_time
 from netflix_assets.freshness import freshness_policy, strictest
 from netflix_assets.resources import WarehouseResource
@@ -37,8 +37,10 @@ _STORED = frozenset({"table", "incremental"})  # dbt's materializations that hol
 _OBJECTS_SHOWN = 10  # of a dataset, in the UI; the record has them all
 
 
-def published_marts(settings: Settings, builds: Iterable[dg.AssetsDefinition]) -> dg.AssetsDefinition:
-    """The asset that publishes what these builds make in the layers core and marts."""
+def published_marts(
+    settings: Settings, builds: Iterable[dg.AssetsDefinition], datasets: Sequence[Dataset]
+) -> dg.AssetsDefinition:
+    """The asset that publishes what these builds make, of all these datasets, in the layers core and marts."""
     specs = [spec for each in builds for spec in each.specs if spec.key.path[0] in SCHEMAS]
     marts = [Mart(spec.key.path[0], spec.key.path[-1], _is_stored(spec)) for spec in specs]
 
@@ -49,7 +51,7 @@ def published_marts(settings: Settings, builds: Iterable[dg.AssetsDefinition]) -
         kinds={settings.warehouse_kind, *(["parquet"] if settings.names is None else [])},
         owners=["team:audience-analytics"],
         description=_DESCRIPTION,
-        freshness_policy=freshness_policy(strictest(all_datasets(settings.sources()))),
+        freshness_policy=freshness_policy(strictest(datasets)),
         output_required=False,  # a branch has nothing to publish into
     )
     def published(

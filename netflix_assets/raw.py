@@ -156,7 +156,11 @@ def _checks(counts: Counts) -> Iterator[dg.AssetCheckResult]:
         check_name=NO_REJECTS,
         passed=counts.open_rejects == 0,
         severity=dg.AssetCheckSeverity.WARN,
-        description="Look at them with: netflix-assets rejects list" if counts.open_rejects else None,
+        description=(
+            f"{counts.open_rejects:,} records; look at them with: netflix-assets rejects list"
+            if counts.open_rejects
+            else None
+        ),
         metadata={"rejected_rows": counts.open_rejects},
     )
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -17,7 +18,8 @@ import pytest
 
 from netflix_assets.contract import CONTRACTS_DIR
 from netflix_assets.instance import open_instance
-from netflix_assets.settings import read_settings
+from netflix_assets.local_s3 import lease, local_s3
+from netflix_assets.settings import REPO, read_settings
 from netflix_assets_tests.demo import COMMAND, SCALE, Demo
 
 UI_QUERY = """{
@@ -238,7 +240,9 @@ def test_rejected_records_are_loaded_after_a_change_of_the_contract(fresh: Path)
     (fresh / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,2,4.0,1\n1,3,7.5,2\nx,4,4.0,3\n")
     assert run(fresh, "land", str(fresh / "ratings.csv")).returncode == 0
     here = {"NETFLIX_CONTRACTS": str(contracts)}
-    assert run(fresh, "run", "--select", "raw/movielens/ratings", **here).returncode == 0
+    done = run(fresh, "run", "--select", "raw/movielens/ratings", **here)
+    assert done.returncode == 0
+    assert re.search(r"^check warns: raw/movielens/ratings: no_rejected_rows: 2 records; look at", done.stderr, re.M)
 
     file = contracts / "movielens.yaml"
     file.write_text(file.read_text().replace("max: 5.0", "max: 8.0"))
@@ -305,6 +309,50 @@ def test_reset_removes_only_what_the_commands_made(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
+def test_reset_leaves_what_a_run_or_the_ui_works_with(fresh: Path) -> None:
+    with lease(local_s3(fresh), "landing"):
+        done = run(fresh, "reset", "--yes")
+        assert (done.returncode, (fresh / "dbt").exists()) == (1, True)
+        assert "is under way; stop it first" in done.stderr
+    assert run(fresh, "reset", "--yes").returncode == 0
+
+
+def test_demo_leaves_the_files_of_others_alone(fresh: Path) -> None:
+    mine = fresh / "s3" / "landing" / "movielens" / "movies.csv"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("movieId,title,genres\n1,Mine (2001),Drama\n")
+    done = run(fresh, "demo", "--scale", "0.01")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "the bucket has movielens/movies.csv, which is not of these samples" in done.stderr
+    assert [path.name for path in mine.parent.iterdir()] == ["movies.csv"]
+    assert "Mine" in mine.read_text()
+
+
+def test_a_file_that_belongs_to_no_dataset_is_told(fresh: Path) -> None:
+    folder = fresh / "s3" / "landing" / "movielens"
+    folder.mkdir(parents=True)
+    for name in ("ratings_10.csv", "tags-10.csv"):
+        (folder / name).write_text("userId,movieId,tag,timestamp\n1,2,slow,3\n")
+    told = "movielens/ratings_10.csv belongs to no dataset by its name"
+    done = run(fresh, "run", "--select", "raw/movielens/tags")
+    assert (done.returncode, done.stderr.count(told)) == (0, 1), done.stderr
+    assert told in run(fresh, "status").stdout
+    assert json.loads(run(fresh, "status", "--json").stdout)["of_no_dataset"] == ["movielens/ratings_10.csv"]
+
+
+def test_what_dbt_cannot_read_is_told_in_its_words(fresh: Path) -> None:
+    project = fresh / "dbt-of-its-own"
+    done = run(fresh, "run", NETFLIX_DBT_PROJECT=str(project))
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False), done.stderr
+    assert f"NETFLIX_DBT_PROJECT={project}" in done.stderr
+    shutil.copytree(REPO / "dbt", project, ignore=shutil.ignore_patterns("target", "logs"))
+    (project / "models" / "marts" / "mart_broken.sql").write_text("select * from {{ ref('nothing') }}\n")
+    done = run(fresh, "run", NETFLIX_DBT_PROJECT=str(project))
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False), done.stderr
+    assert f"dbt cannot read {project}" in done.stderr
+    assert "depends on a node named 'nothing' which was not found" in done.stderr.replace("\n", " ")
+
+
 def test_a_held_warehouse_is_waited_for_and_its_holder_named(home: Path) -> None:
     program = "import duckdb, sys, time; c = duckdb.connect(sys.argv[1]); print('held', flush=True); time.sleep(60)"
     holder = subprocess.Popen(
@@ -317,6 +365,10 @@ def test_a_held_warehouse_is_waited_for_and_its_holder_named(home: Path) -> None
         assert done.returncode == 1
         assert f"is held by process {holder.pid}" in done.stderr.replace("\n", " ")
         assert "Traceback" not in done.stderr
+        quick = {"NETFLIX_WAREHOUSE_WAIT_SECONDS": "0.2", "NETFLIX_STEP_RETRIES": "0"}
+        done = run(home, "run", "--select", "raw/movielens/tags", **quick)
+        assert done.returncode == 1
+        assert re.search(rf"^raw/movielens/tags: HeldError: .* is held by process {holder.pid}", done.stderr, re.M)
     finally:
         holder.kill()
         holder.communicate()

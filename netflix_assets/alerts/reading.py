@@ -4,11 +4,9 @@ Only Dagster's own storage is read, never the bucket or the warehouse. Does not 
 (``incidents.py``).
 """
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
 
 import dagster as dg
 
@@ -16,6 +14,7 @@ from netflix_assets.alerts.incidents import LASTING, Finding, Incident, Memory
 from netflix_assets.alerts.rules import Event
 from netflix_assets.alerts.scope import Scope
 from netflix_assets.demand import MAX_ATTEMPTS, Asked
+from netflix_assets.failures import cause_of
 from netflix_assets.freshness import FRESH
 from netflix_assets.landing import BUCKET_CHECK
 from netflix_assets.sensors import LANDING_SENSOR
@@ -117,7 +116,7 @@ class Reader:
             last = next((tick for tick in ticks if tick.status.value != "STARTED"), None)
             name, cursor = state.instigator_name, getattr(state.instigator_data, "cursor", None)
             if last is not None and last.status.value == "FAILURE":
-                title, cause = f"the {state.instigator_type.value.lower()} {name}", _cause(last.error)
+                title, cause = f"the {state.instigator_type.value.lower()} {name}", cause_of(last.error)
                 yield Finding(f"tick:{name}", "tick_failure", "failed", now, title=title, cause=cause)
             if name == LANDING_SENSOR and Asked.from_cursor(cursor, now).parked:
                 yield Finding("parked", "files_parked", "failed", now, title="new files", cause=PARKED)
@@ -325,16 +324,7 @@ def _said(event: dg.EventLogRecord) -> str:
     """What an event says went wrong."""
     happened = event.event_log_entry.dagster_event
     data = happened.event_specific_data if happened else None
-    return _cause(getattr(data, "error", None)) or (happened.message if happened else None) or ""
-
-
-def _cause(error: Any) -> str:
-    """The error of our code without the frame that Dagster puts around it and without the module of its class."""
-    inner = error and (error.cause or error)
-    if not inner:
-        return ""
-    name = "" if inner.cls_name == "Failure" else f"{inner.cls_name}: "  # dg.Failure has a text for people
-    return re.sub(rf"^(?:[\w.]+\.)?{re.escape(inner.cls_name or '')}: ", lambda _: name, inner.message.strip())
+    return cause_of(getattr(data, "error", None)) or (happened.message if happened else None) or ""
 
 
 def _job(run: dg.DagsterRun) -> str:

@@ -213,6 +213,11 @@ def objects_of(dataset: Dataset, store: ObjectStore) -> list[ObjectVersion]:
     return [listed for listed in store.list(dataset.key_prefix) if dataset.owns_key(listed.key)]
 
 
+def strays_of(source: Source, store: ObjectStore) -> list[str]:
+    """The keys below the source's name that belong to none of its datasets: nothing is ever loaded of them."""
+    return [listed.key for listed in store.list(f"{source.source}/") if source.dataset_of(listed.key) is None]
+
+
 def _unquoted(etag: str | None) -> str:
     # Listings give ETags bare, responses quoted.
     return (etag or "").strip('"')
