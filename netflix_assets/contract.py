@@ -212,6 +212,11 @@ class Dataset(_Strict):
         return self.file or self.name
 
     @property
+    def file_names(self) -> str:
+        """What a file of the dataset may be called, for people: ``tags.csv, tags-<anything>.csv (also .csv.gz)``."""
+        return f"{self.file_stem}.csv, {self.file_stem}-<anything>.csv (also .csv.gz)"
+
+    @property
     def key_prefix(self) -> str:
         """What every object key of the dataset starts with; keys of other datasets may start with it too."""
         return f"{self.source}/{self.file_stem}"
@@ -252,6 +257,8 @@ def load_source(path: Path) -> Source:
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if lacking := _lacking(content):
+            raise ContractError(f"contract {path}: not a contract file (it lacks {', '.join(lacking)})")
         common = {"source": content["source"], "owners": content.get("owners", [])}
         files = {name: entry.get("file", name) for name, entry in content["datasets"].items()}
         content["datasets"] = [
@@ -262,8 +269,16 @@ def load_source(path: Path) -> Source:
     except ValidationError as error:
         problems = "; ".join(f"{_entry(content, problem['loc'])}: {problem['msg']}" for problem in error.errors())
         raise ContractError(f"contract {path}: {problems}") from error
-    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
+    except yaml.YAMLError as error:
+        raise ContractError(f"contract {path}: not a contract file ({error})") from error
+    except (UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
         raise ContractError(f"contract {path}: not a contract file ({error!r})") from error
+
+
+def _lacking(content: object) -> list[str]:
+    """What every contract file begins with and this one does not have."""
+    given = content if isinstance(content, Mapping) else {}
+    return [name for name in ("source", "datasets") if given.get(name) is None]
 
 
 def _entry(content: object, location: Iterable[int | str]) -> str:

@@ -115,6 +115,7 @@ def test_of_two_names_the_longer_one_claims_an_object_and_only_it_does(tmp_path,
 def test_names_that_follow_from_an_entry(tmp_path):
     genome, tags = load_source(written(tmp_path, CONTRACT)).datasets
     assert (tags.id, tags.table, tags.key_prefix) == ("shop/genome_tags", "shop_genome_tags", "shop/genome-tags")
+    assert tags.file_names == "genome-tags.csv, genome-tags-<anything>.csv (also .csv.gz)"
     assert [column.file_name for column in genome.columns] == ["id", "Label"]
 
 
@@ -183,6 +184,29 @@ def test_a_file_that_is_no_contract_is_named(tmp_path, content):
     with pytest.raises(ContractError, match="not a contract file") as raised:
         load_source(path)
     assert str(path) in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "lacking"),
+    [
+        ("", "source, datasets"),
+        ("just words", "source, datasets"),
+        ("datasets: {}", "source"),
+        ("source: a", "datasets"),
+    ],
+)
+def test_a_file_that_is_no_contract_is_told_what_it_lacks(tmp_path, content, lacking):
+    path = written(tmp_path, content)
+    with pytest.raises(ContractError) as raised:
+        load_source(path)
+    assert str(raised.value) == f"contract {path}: not a contract file (it lacks {lacking})"
+
+
+def test_a_slip_in_yaml_is_told_with_its_line_and_column(tmp_path):
+    path = written(tmp_path, "source: shop\ndescription: a: b\n")
+    with pytest.raises(ContractError, match=r"mapping values are not allowed here\n.* line 2, column 15:") as raised:
+        load_source(path)
+    assert "Mark object" not in str(raised.value)
 
 
 def test_a_file_that_is_no_text_is_named(tmp_path):
