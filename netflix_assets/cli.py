@@ -227,7 +227,10 @@ def export_rejects(dataset_id: str, file: Path) -> None:
     from netflix_assets.ledger_report import write_rejects
 
     dataset = _dataset(current_settings().sources(), dataset_id)
-    count = write_rejects(dataset, _rejects(dataset_id), file)
+    try:
+        count = write_rejects(dataset, _rejects(dataset_id), file)
+    except FileExistsError as error:
+        raise click.UsageError(f"{file} is there already; name another file") from error
     if dataset.mode == "overwrite":  # a file of the mended records alone would become the whole table
         advice = "mend them in the file they came from and land that, since the newest file is the whole table"
     else:

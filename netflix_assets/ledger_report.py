@@ -75,10 +75,13 @@ def publication_lines(status: Mapping[str, Any]) -> Iterator[str]:
 def write_rejects(dataset: Dataset, rejects: Sequence[Mapping[str, Any]], file: Path) -> int:
     """Write rejected records under the contract's header, so that they can be mended and landed again.
 
-    Values stand under their own column where the record can be taken apart by its object's header; a record with too
-    few or too many fields stands as it came. The file is in the contract's encoding. Returns the number of records.
+    Values stand under their own column by their object's header. A record with too few fields is filled up with empty
+    ones; of one with too few or too many, what has no column in the contract stands after the last one, so that nothing
+    is lost. The file is in the contract's encoding. Returns the number of records.
+
+    Raises: FileExistsError when the file is there already (it may be half mended), OSError when it cannot be written.
     """
-    with file.open("w", encoding=dataset.encoding, newline="") as target:
+    with file.open("x", encoding=dataset.encoding, newline="") as target:
         writer = csv.writer(target, delimiter=dataset.delimiter, lineterminator="\n")
         writer.writerow([column.file_name for column in dataset.columns])
         for reject in rejects:
@@ -87,11 +90,15 @@ def write_rejects(dataset: Dataset, rejects: Sequence[Mapping[str, Any]], file: 
 
 
 def _in_contract_order(dataset: Dataset, header: str, raw_text: str) -> list[str]:
-    names, fields = _fields(header, dataset.delimiter), _fields(raw_text, dataset.delimiter)
-    if len(names) != len(fields):
-        return fields
-    values = dict(zip(names, fields, strict=True))
-    return [values[column.file_name] for column in dataset.columns]
+    expected = [column.file_name for column in dataset.columns]
+    names = _fields(header, dataset.delimiter) or expected  # a ledger from before headers were kept has none
+    fields = _fields(raw_text, dataset.delimiter)
+    values = dict(zip(names, fields, strict=False))
+    ordered = [values.get(name, "") for name in expected]
+    if len(names) == len(fields):
+        return ordered
+    without_column = [field for name, field in zip(names, fields, strict=False) if name not in expected]
+    return [*ordered, *without_column, *fields[len(names) :]]
 
 
 def _fields(record: str, delimiter: str) -> list[str]:
