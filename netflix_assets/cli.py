@@ -374,7 +374,6 @@ def fetch(what: str, release: Any, folder: Path | None, base_url: str | None) ->
     from netflix_assets.download import fetch_movielens
 
     target = folder or current_settings().home / "downloads" / release
-    target.mkdir(parents=True, exist_ok=True)
     with Progress("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn(), console=err) as bars:
         task = bars.add_task(f"{what} {release}", total=None)
         paths = fetch_movielens(

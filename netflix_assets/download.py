@@ -63,7 +63,7 @@ def fetch_movielens(
     every file taken out. Only ml-latest-small may be without a published sum, because its content changes over time;
     then length and CRCs are what is checked. The download and what is unpacked live in a temporary folder inside
     ``folder``, which goes away in every case; only when everything is verified does each file appear, by one rename.
-    Nothing is resumed.
+    Nothing is resumed, and a folder that was made for a release that fails goes away with it.
 
     ``progress`` is called after each chunk of the zip with the bytes so far and the total, None if the server does not
     tell. Proxies are taken from the environment (``https_proxy``, ``no_proxy``), as urllib does.
@@ -77,14 +77,33 @@ def fetch_movielens(
     if urlsplit(url).scheme not in ("http", "https"):
         raise DownloadError(url, "only http and https are supported", "Give a base URL with https")
     checksum = _published_checksum(f"{url}.md5", release)
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=f".{release}-", ignore_cleanup_errors=True) as work:
+    with (
+        _folder(folder),
+        tempfile.TemporaryDirectory(dir=folder, prefix=f".{release}-", ignore_cleanup_errors=True) as work,
+    ):
         archive = Path(work) / "release.zip"
         found = _save(url, archive, progress)
         if checksum is not None and found != checksum:
             raise DownloadError(url, f"the MD5 sum is {found}, but {url}.md5 says {checksum}", _AGAIN)
         unpacked = _unpack(url, archive, Path(work))
         return [path.replace(folder / path.name) for path in unpacked]
+
+
+@contextlib.contextmanager
+def _folder(folder: Path) -> Iterator[None]:
+    """A folder, made if missing; what was made of it and its parents goes again after an error, as far as empty.
+
+    Raises: OSError when it cannot be made.
+    """
+    made = [each for each in (folder, *folder.parents) if not each.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        for each in made:
+            with contextlib.suppress(OSError):
+                each.rmdir()
+        raise
 
 
 class _NoDowngrade(urllib.request.HTTPRedirectHandler):

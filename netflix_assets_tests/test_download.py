@@ -106,7 +106,7 @@ def fails(server: Server, tmp_path: Path) -> Callable[..., str]:
         folder = tmp_path / "into"
         with pytest.raises(DownloadError) as caught:
             fetch_movielens(release, folder, base_url or server.url)
-        assert not folder.exists() or list(folder.iterdir()) == []
+        assert not folder.exists()
         return str(caught.value)
 
     return fetch
@@ -165,6 +165,15 @@ def test_progress_grows_to_the_size_of_the_zip(server: Server, tmp_path: Path, s
     assert [done for done, _ in seen] == sorted({done for done, _ in seen})
     assert seen[-1][0] == len(body)
     assert {total for _, total in seen} == {len(body) if says_length else None}
+
+
+def test_a_failure_takes_away_the_folders_that_were_made_for_it_and_no_others(server: Server, tmp_path: Path) -> None:
+    server.serve(make_zip(), checksum=f"{'0' * 32}  ml-25m.zip")
+    (tmp_path / "mine").mkdir()
+    for folder in (tmp_path / "downloads" / "ml-25m", tmp_path / "mine"):
+        with pytest.raises(DownloadError):
+            fetch_movielens("ml-25m", folder, server.url)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
 def test_what_progress_raises_goes_through_and_leaves_nothing(server: Server, tmp_path: Path) -> None:
