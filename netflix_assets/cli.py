@@ -441,6 +441,8 @@ def _land(settings: Settings, paths: Iterable[Path], dataset: Dataset | None) ->
     sources = settings.sources()
     keys: dict[str, Path] = {}
     for path in paths:
+        if not path.is_file():
+            raise click.UsageError(f"{path} is no regular file (a pipe, a device); write it to a file and land that")
         key = _object_key(sources, path, dataset)
         if key in keys:
             raise click.UsageError(f"{keys[key]} and {path} would both become {key}; give one of them another name")
