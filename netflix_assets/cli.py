@@ -123,8 +123,8 @@ def demo(context: click.Context, scale: float) -> None:
 def land(paths: tuple[Path, ...], dataset_id: str | None) -> None:
     """Put files into the bucket, under the key that the contract gives them.
 
-    A file belongs to the dataset that its name begins with: ratings.csv and ratings-07.csv.gz to movielens/ratings,
-    titles.csv to netflix/titles.
+    A file belongs to the dataset that it is called after: ratings.csv and ratings-<anything>.csv (also .csv.gz) to
+    movielens/ratings, titles.csv to netflix/titles. A file of another name needs --as.
     """
     settings = current_settings()
     _land(settings, paths, _dataset(settings.sources(), dataset_id) if dataset_id else None)
@@ -473,21 +473,31 @@ def _refuse_other_files(settings: Settings, samples: Iterable[Path]) -> None:
 
 
 def _object_key(sources: Sequence[Source], path: Path, dataset: Dataset | None) -> str:
+    if not path.name.isprintable():
+        raise click.UsageError(f"the name {path.name!r} has a character that cannot be printed in it; rename the file")
     if dataset is not None:
         key = f"{dataset.source}/{path.name}"
         key = key if dataset.owns_key(key) else f"{dataset.key_prefix}/{path.name}"
-        if not dataset.owns_key(key) or not key.isprintable():
-            raise click.UsageError(f"'{path.name}' must end in .csv or .csv.gz; rename the file")
+        if not dataset.owns_key(key):
+            raise click.UsageError(f"'{path.name}' must end in .csv or .csv.gz (small letters); rename the file")
         return key
     found = [f"{source.source}/{path.name}" for source in sources if source.dataset_of(f"{source.source}/{path.name}")]
-    known = ", ".join(f"{each.file_stem}*.csv ({each.id})" for each in all_datasets(sources))
-    if not found or not path.name.isprintable():
-        raise click.UsageError(
-            f"'{path.name}' is no file of a known dataset; known are {known}. Rename it, or say which with --as DATASET"
-        )
+    if not found:
+        raise click.UsageError(f"'{path.name}' is no file of a known dataset; {_advice(sources, path.name)}")
     if len(found) > 1:
         raise click.UsageError(f"'{path.name}' could be {' or '.join(found)}; say which with --as DATASET")
     return found[0]
+
+
+def _advice(sources: Sequence[Source], name: str) -> str:
+    """What to do about a file name that no dataset takes: the small letters that one would, or what is taken."""
+    small = name.lower()
+    if any(source.dataset_of(f"{source.source}/{small}") for source in sources):
+        return f"names are in small letters: rename it to '{small}'"
+    datasets = all_datasets(sources)
+    meant = [each for each in datasets if small.startswith(each.file_stem)] or datasets
+    taken = "; ".join(f"{each.id} takes {each.file_names}" for each in meant)
+    return f"{taken}. Rename it, or say which with --as DATASET"
 
 
 def _dataset(sources: Sequence[Source], dataset_id: str) -> Dataset:

@@ -36,7 +36,7 @@ def landing_assets(sources: Sequence[Source]) -> list[dg.AssetSpec]:
         dg.AssetSpec(
             key=landing_key(dataset),
             group_name="landing",
-            description=f"{dataset.description} Files: `{dataset.key_prefix}*.csv`, also gzipped.",
+            description=f"{dataset.description} {_files(dataset)}",
             owners=list(dataset.owners),
             kinds={"s3", "csv"},
             freshness_policy=freshness_policy(dataset.freshness),
@@ -44,6 +44,11 @@ def landing_assets(sources: Sequence[Source]) -> list[dg.AssetSpec]:
         )
         for dataset in all_datasets(sources)
     ]
+
+
+def _files(dataset: Dataset) -> str:
+    prefix = dataset.key_prefix
+    return f"Files: `{prefix}.csv`, `{prefix}-<anything>.csv`, `{prefix}/<anything>.csv` (also `.csv.gz`)."
 
 
 def arrivals(report: LevelReport) -> Iterator[dg.AssetMaterialization]:

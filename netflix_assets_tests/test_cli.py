@@ -430,6 +430,49 @@ def test_a_file_that_no_dataset_would_find_is_not_landed(tmp_path: Path) -> None
     assert "must end in .csv or .csv.gz" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("ratings_09.csv", "movielens/ratings takes ratings.csv, ratings-<anything>.csv (also .csv.gz). Rename it"),
+        ("ratings (1).csv", "movielens/ratings takes ratings.csv, ratings-<anything>.csv (also .csv.gz). Rename it"),
+        ("tagsx.csv", "movielens/tags takes tags.csv, tags-<anything>.csv (also .csv.gz). Rename it"),
+        ("other.csv", "netflix/titles takes titles.csv, titles-<anything>.csv (also .csv.gz)"),
+        ("RATINGS-8.CSV", "rename it to 'ratings-8.csv'"),
+        ("ratings-\a.csv", "the name 'ratings-\\x07.csv' has a character that cannot be printed in it"),
+    ],
+)
+def test_a_name_that_no_dataset_takes_is_answered_with_what_helps(tmp_path: Path, name: str, says: str) -> None:
+    file = tmp_path / name
+    file.write_text("userId,movieId,rating,timestamp\n")
+    done = run(tmp_path / "home", "land", str(file))
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert "*" not in done.stderr
+
+
+def test_a_pipe_is_not_landed_and_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "ratings.csv"
+    os.mkfifo(pipe)
+    done = run(tmp_path / "home", "land", str(pipe))
+    assert done.returncode == 2
+    assert f"{pipe} is no regular file" in done.stderr
+
+
+def test_an_export_of_rejects_does_not_write_over_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "half-mended.csv"
+    file.write_text("mine")
+    done = run(tmp_path / "home", "rejects", "export", "movielens/ratings", str(file))
+    assert done.returncode == 2
+    assert f"{file} is there already; name another file" in done.stderr
+    assert file.read_text() == "mine"
+
+
+def test_a_fetch_that_fails_leaves_no_folder(tmp_path: Path) -> None:
+    done = run(tmp_path, "fetch", "movielens", "--base-url", "http://127.0.0.1:9", no_proxy="127.0.0.1")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert not (tmp_path / "downloads").exists()
+
+
 def test_reset_never_removes_a_source_folder(tmp_path: Path) -> None:
     (tmp_path / "dbt").mkdir()
     (tmp_path / "dbt" / "dbt_project.yml").touch()
