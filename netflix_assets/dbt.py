@@ -6,7 +6,6 @@ Two invocations build the project: one all models, a small second one those that
 (``raw.py``), how dbt is called (``dbt_project.py``).
 """
 
-import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -125,9 +124,10 @@ def ops_tables(raw_keys: Iterable[dg.AssetKey], models: dg.AssetsDefinition, kin
     ]
 
 
-def dbt_builds(settings: Settings, project: DbtProject, datasets: Sequence[Dataset]) -> dict[Part, dg.AssetsDefinition]:
+def dbt_builds(
+    settings: Settings, project: DbtProject, manifest: Manifest, datasets: Sequence[Dataset]
+) -> dict[Part, dg.AssetsDefinition]:
     """All nodes of the project, in the two parts that a run builds one after the other."""
-    manifest = json.loads(project.manifest_path.read_text(encoding="utf-8"))
     translator = Translator(datasets)
     return {part: _dbt_build(part, manifest, settings, project, translator) for part in _SELECTED}
 

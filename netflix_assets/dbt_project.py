@@ -4,6 +4,7 @@ Does not belong here: its nodes as Dagster assets (``dbt.py``) and what a build 
 """
 
 import hashlib
+import json
 import os
 import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,6 +38,11 @@ def dbt_project(settings: Settings) -> DbtProject:
     if not _is_parsed(project, settings, state):
         _parse(project, settings, state)
     return project
+
+
+def manifest_of(project: DbtProject) -> Mapping[str, Any]:
+    """What dbt has made of the project."""
+    return json.loads(project.manifest_path.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
 
 
 def _is_parsed(project: DbtProject, settings: Settings, state: str) -> bool:

@@ -6,7 +6,7 @@ from netflix_assets.alerts.watching import alerting, alerts_sensor, slack_on_fai
 from netflix_assets.contract import all_datasets
 from netflix_assets.dashboards.assets import dashboard_assets
 from netflix_assets.dbt import dbt_builds, ops_tables
-from netflix_assets.dbt_project import dbt_project, dbt_resource
+from netflix_assets.dbt_project import dbt_project, dbt_resource, manifest_of
 from netflix_assets.freshness import freshness_checks
 from netflix_assets.jobs import asset_jobs
 from netflix_assets.landing import bucket_checks, landing_assets, landing_key
@@ -24,10 +24,11 @@ def build_defs(settings: Settings) -> dg.Definitions:
     """The definitions for these settings; needs no network and no credentials."""
     sources = settings.sources()
     project = dbt_project(settings)
+    manifest = manifest_of(project)
     datasets = all_datasets(sources)
     landing_keys = {dataset.id: landing_key(dataset) for dataset in datasets}
     raw_keys = {dataset.id: raw_key(dataset) for dataset in datasets}
-    builds = dbt_builds(settings, project, datasets)
+    builds = dbt_builds(settings, project, manifest, datasets)
     built = [spec for each in builds.values() for spec in each.specs]
     external = [
         *landing_assets(sources),
@@ -37,7 +38,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
         *raw_assets(sources, settings),
         *builds.values(),
         published_marts(settings, builds.values(), datasets),
-        *dashboard_assets(settings, project.manifest_path),
+        *dashboard_assets(settings, manifest),
     ]
     alerts = alerting(settings, sources, [*external, *made])
     hook = slack_on_failure(alerts)

@@ -6,7 +6,6 @@ Altair. Does not belong here: what a page shows (the pages), what is published (
 """
 
 import base64
-import json
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -25,9 +24,8 @@ if TYPE_CHECKING:
 GROUP = "dashboards"
 
 
-def dashboard_assets(settings: Settings, manifest_path: Path) -> list[dg.AssetsDefinition]:
+def dashboard_assets(settings: Settings, manifest: Mapping[str, Any]) -> list[dg.AssetsDefinition]:
     """One asset for each exposure of dbt's manifest that is a page."""
-    manifest = json.loads(manifest_path.read_text(encoding="utf-8"))
     return [_asset(exposure, settings) for exposure in page_exposures(manifest)]
 
 
