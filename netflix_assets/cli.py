@@ -23,6 +23,7 @@ from rich.text import Text
 
 from netflix_assets.alerts.rules import AlertsError
 from netflix_assets.contract import ContractError, Dataset, Source, all_datasets, dataset_by_id
+from netflix_assets.ingest.objects import ObjectVersion
 from netflix_assets.settings import Settings, SettingsError, current_settings
 from netflix_assets.warehouse.base import Warehouse, WarehouseError
 from netflix_assets.warehouse.ledger import Load, RefusedObject
@@ -461,15 +462,24 @@ def _refuse_other_files(settings: Settings, samples: Iterable[Path]) -> None:
     from netflix_assets.resources import landing_bucket
 
     sources = settings.sources()
-    own = {_object_key(sources, path, None): hashlib.md5(path.read_bytes()).hexdigest() for path in samples}  # noqa: S324
+    own = {_object_key(sources, path, None): path for path in samples}
     with landing_bucket(settings).open() as store:
-        there = {each.key: each.etag for source in sources for each in store.list(f"{source.source}/")}
-    others = [key for key, etag in there.items() if own.get(key) != etag]
-    if others and not own.items() <= there.items():
+        there = [each for source in sources for each in store.list(f"{source.source}/")]
+    same = {each.key for each in there if each.key in own and _has_content(each, own[each.key])}
+    others = [each.key for each in there if each.key not in same]
+    if others and same != set(own):
         raise click.UsageError(
             f"the bucket has {others[0]}, which is not of these samples; demo is for a home of its own: "
             "set NETFLIX_HOME to another folder, or remove what is here with `netflix-assets reset`"
         )
+
+
+def _has_content(listed: ObjectVersion, path: Path) -> bool:
+    """Whether an object is this file; one that came in parts has an ETag that only its sender can check."""
+    is_whole = "-" not in listed.etag
+    return listed.size == path.stat().st_size and (
+        not is_whole or listed.etag == hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+    )
 
 
 def _object_key(sources: Sequence[Source], path: Path, dataset: Dataset | None) -> str:
@@ -538,8 +548,6 @@ def _run(settings: Settings, select: str | None, full_refresh: bool) -> int:
         err.print(f"{asset}: {warning}", style="yellow", soft_wrap=True)
     for message in outcome.errors:
         err.print(message, style="red", soft_wrap=True)
-    for key in _strays(settings):
-        err.print(_of_no_dataset(key), style="yellow", soft_wrap=True)
     out.print(
         f"run {outcome.run_id} {'succeeded' if outcome.success else 'FAILED'} in {time.monotonic() - started:.0f} s: "
         f"{len(set(outcome.materialized))} assets built, {outcome.passed_checks} checks passed, "
@@ -553,18 +561,25 @@ def _run(settings: Settings, select: str | None, full_refresh: bool) -> int:
         return EXIT_FAILED
     for dataset, reason in outcome.refused:
         err.print(f"{dataset}: {reason}", style="yellow", soft_wrap=True)
+    for key in _strays(settings):
+        err.print(_of_no_dataset(key), style="yellow", soft_wrap=True)
     return EXIT_REFUSED if outcome.refused else 0
 
 
 def _strays(settings: Settings) -> list[str]:
-    """The keys of files in the bucket that belong to no dataset; of a local bucket that was never made, none."""
+    """The keys of files in the bucket that belong to no dataset; none where the bucket cannot be looked at."""
     from netflix_assets.ingest.objects import strays_of
+    from netflix_assets.ingest.retries import BucketError
     from netflix_assets.resources import landing_bucket
 
-    if settings.serves_s3 and not (settings.s3_folder / settings.bucket).exists():
+    if settings.serves_s3 and not (settings.s3_folder / settings.bucket).exists():  # nothing has landed yet
         return []
-    with landing_bucket(settings).open() as store:
-        return [key for source in settings.sources() for key in strays_of(source, store)]
+    try:
+        with landing_bucket(settings).open() as store:
+            return [key for source in settings.sources() for key in strays_of(source, store)]
+    except BucketError as error:
+        err.print(f"the bucket cannot be looked at: {error}", style="yellow", soft_wrap=True)
+        return []
 
 
 def _of_no_dataset(key: str) -> str:
