@@ -1,10 +1,12 @@
 """The command ``netflix-assets``. Heavy imports (Dagster, dbt) happen in the commands that need them.
 
-Exit codes: 0 done (rejects within tolerance are fine), 1 failed, 2 wrong use, 3 done but objects were refused. Does not
-belong here: anything but reading arguments, calling the pieces and printing.
+Exit codes: 0 done (rejects within tolerance are fine), 1 failed, 2 wrong use, 3 done but objects were refused, 130
+stopped. Does not belong here: anything but reading arguments, calling the pieces and printing.
 """
 
+import filecmp
 import hashlib
+import io
 import json
 import shutil
 import sys
@@ -55,6 +57,9 @@ def main() -> None:
     from netflix_assets.ingest.retries import BucketError
     from netflix_assets.local_s3 import LocalS3Error
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # file names and values may have letters that it has not
     try:
         sys.exit(cli(standalone_mode=False))  # the code that a command gave to context.exit, or None
     except click.exceptions.Abort:
@@ -235,7 +240,10 @@ def export_rejects(dataset_id: str, file: Path) -> None:
     if dataset.mode == "overwrite":  # a file of the mended records alone would become the whole table
         advice = "mend them in the file they came from and land that, since the newest file is the whole table"
     else:
-        advice = f"name the mended file {dataset.file_stem}-<anything>.csv and land it"
+        advice = (
+            f"name the mended file {dataset.file_stem}-<anything>.csv and land it (these records stay listed for as "
+            "long as the file they came from is in the bucket as it is)"
+        )
     out.print(f"{count:,} records written to {file}; {advice}")
 
 
@@ -356,9 +364,18 @@ _STATE = (
 @click.option("--scale", default=1.0, show_default=True, help="1 is 60,000 ratings and a catalogue of 6,000 titles.")
 @click.option("--seed", default=1, show_default=True, help="The same seed and scale give the same bytes.")
 def generate(folder: Path, scale: float, seed: int) -> None:
-    """Write sample files of every source into FOLDER: ratings like MovieLens', a catalogue like Netflix'."""
-    with err.status("generating"):
-        paths = _generated(folder, scale, seed)
+    """Write sample files of every source into FOLDER: ratings like MovieLens', a catalogue like Netflix'.
+
+    A file that is there already and is not the same is never replaced.
+    """
+    with tempfile.TemporaryDirectory() as drafts, err.status("generating"):
+        made = _generated(Path(drafts), scale, seed)
+        for path in made:
+            there = folder / path.name
+            if there.exists() and not filecmp.cmp(path, there, shallow=False):
+                raise click.UsageError(f"{there} is there already and is another file; name another folder")
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = [Path(shutil.move(path, folder / path.name)) for path in made]
     for path in paths:
         out.print(f"{path}  {path.stat().st_size:,} bytes", soft_wrap=True)
 

@@ -64,7 +64,10 @@ class LocalS3:
 
 
 def local_s3(home: Path) -> LocalS3:
-    """The server of this home, whether it runs or not; a free port and random keys are chosen the first time."""
+    """The server of this home, whether it runs or not; a free port and random keys are chosen the first time.
+
+    Raises: LocalS3Error when what was chosen cannot be read.
+    """
     home.mkdir(parents=True, exist_ok=True)
     state = home / "local-s3.json"
     with FileLock(home / "local-s3.lock"):
@@ -75,7 +78,10 @@ def local_s3(home: Path) -> LocalS3:
             draft.touch(mode=0o600)
             draft.write_text(json.dumps(content), encoding="utf-8")
             draft.replace(state)
-        return LocalS3(home, **json.loads(state.read_text(encoding="utf-8")))
+        try:
+            return LocalS3(home, **json.loads(state.read_text(encoding="utf-8")))
+        except (ValueError, TypeError) as error:
+            raise LocalS3Error(f"{state} is damaged: remove it, and a new one is made") from error
 
 
 @contextmanager

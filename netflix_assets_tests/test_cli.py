@@ -293,6 +293,30 @@ def test_a_wrong_setting_names_the_variable(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_generate_replaces_no_other_file(tmp_path: Path) -> None:
+    real = tmp_path / "a" / "ratings-2024.csv"
+    real.parent.mkdir()
+    real.write_text("mine")
+    done = run(tmp_path, "generate", str(real.parent), "--scale", "0.01")
+    assert (done.returncode, real.read_text()) == (2, "mine")
+    assert f"{real} is there already and is another file" in done.stderr.replace("\n", "")
+    assert [path.name for path in real.parent.iterdir()] == [real.name]
+
+
+def test_letters_that_the_terminal_does_not_have_are_no_error(tmp_path: Path) -> None:
+    done = run(tmp_path, "generate", str(tmp_path / "hüllen"), "--scale", "0.01", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
+    assert r"h\xfcllen/movies.csv" in done.stdout
+
+
+def test_a_damaged_note_of_the_local_s3_is_named(tmp_path: Path) -> None:
+    (tmp_path / "s3" / "landing").mkdir(parents=True)
+    (tmp_path / "local-s3.json").write_text("")
+    done = run(tmp_path, "status")
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    assert "local-s3.json is damaged: remove it" in done.stderr.replace("\n", "")
+
+
 def test_generate_writes_the_same_bytes_twice(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         assert run(tmp_path, "generate", str(tmp_path / folder), "--scale", "0.02").returncode == 0
