@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo ui docs questions test bench lint format sources lock clean \
-	test-runs test-proofs test-snowflake smoke-snowflake test-corpus test-sequences test-crashes test-fuzz \
+	test-long test-snowflake smoke-snowflake test-corpus test-sequences test-crashes test-fuzz \
 	test-shuffles test-mutations test-s3-faults test-healing test-postgres test-alerts test-dashboards \
 	test-superset superset superset-lock
 
@@ -39,11 +39,12 @@ questions: install  ## Write docs/questions.md anew: the questions with their an
 	$(BIN)/python -m netflix_assets.questions
 
 test: install  ## All tests but those that have a command of their own
-	$(BIN)/python -m pytest --ignore netflix_assets_tests/proof \
-		-m "not (runs or emulated or live or postgres or browser or superset)"
+	$(BIN)/python -m pytest -m "not (long or emulated or live or postgres or browser or superset)"
 
-test-runs: install  ## Runs that fail, are tried again or interrupted, and the next one; the dbt project by itself
-	$(BIN)/python -m pytest -m runs
+# Begins with the files that take longest, which leaves no process without work at the end.
+test-long: install  ## What takes longer: runs that fail or are interrupted, dbt by itself, a few cases of each proof
+	$(BIN)/python -m pytest -m "long and not healing" \
+		$(addprefix netflix_assets_tests/,test_retries.py test_cli.py test_publish.py test_dbt_project.py proof)
 
 # The suite of the ingestion is the contract of both warehouses, so it runs once more with the other one.
 test-snowflake: install  ## The Snowflake half against an emulator, with the suite of the ingestion
@@ -57,10 +58,7 @@ test-postgres: install  ## Dagster on PostgreSQL, its processes apart and killed
 smoke-snowflake: install  ## The whole graph on a real Snowflake account, in a database of its own (docs/snowflake.md)
 	$(BIN)/python -m pytest --numprocesses 0 --timeout 0 -m live -rs
 
-# The long suites behind docs/reliability.md.
-test-proofs: install  ## A few cases of each of the suites that follow
-	$(BIN)/python -m pytest -m "not healing" netflix_assets_tests/proof
-
+# The suites behind docs/reliability.md; `make test-long` runs a few cases of each.
 PROOF := $(BIN)/python -m pytest --numprocesses 0 --timeout 0 netflix_assets_tests/proof
 
 test-sequences: install  ## 500 random sequences of what can happen to a bucket: every version once, none lost

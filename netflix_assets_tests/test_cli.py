@@ -146,7 +146,7 @@ def test_a_disk_without_room_is_told_in_a_line(demo: Demo, fresh: Path) -> None:
     assert line.startswith(f"netflix-assets: Dagster's storage (settings: {fresh / 'dagster' / 'dagster.yaml'})"), line
 
 
-@pytest.mark.runs
+@pytest.mark.long
 def test_an_interrupted_run_says_stopped_and_the_next_one_heals(home: Path) -> None:
     builds = home / "dbt" / "runs"
     before = set(builds.iterdir())

@@ -52,7 +52,7 @@ def dbt(home: Path, *arguments: str) -> str:
     return done.stdout
 
 
-@pytest.mark.runs
+@pytest.mark.long
 def test_each_command_works_by_itself(home: Path) -> None:
     assert "All checks passed!" in dbt(home, "debug")
     assert "Completed successfully" in dbt(home, "seed")
@@ -186,7 +186,7 @@ def test_every_rule_can_fail() -> None:
     assert {*BREAKS, rules.variables_are_declared_used_and_explained} == set(RULES)
 
 
-@pytest.mark.runs
+@pytest.mark.long
 def test_every_column_in_the_warehouse_is_described(home: Path, manifest: Path) -> None:
     """The YAML lists every column that the tables have, and no other, by the catalog that the documentation has."""
     if not (home / "docs" / "catalog.json").exists():

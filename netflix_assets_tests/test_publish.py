@@ -188,7 +188,7 @@ def test_what_is_loaded_alone_is_not_what_consumers_see(first: RunOutcome, proje
         assert project.behind() == ["movielens/ratings"]
 
 
-@pytest.mark.runs
+@pytest.mark.long
 def test_a_failed_test_leaves_what_is_published_and_status_says_why(first: RunOutcome, project: Project) -> None:
     project.land_late("7,7,2.5,1700000000")
     before = project.contents()
@@ -215,7 +215,7 @@ def test_a_failed_test_leaves_what_is_published_and_status_says_why(first: RunOu
     assert project.contents() == before
 
 
-@pytest.mark.runs
+@pytest.mark.long
 def test_once_it_is_mended_the_next_whole_run_is_published(first: RunOutcome, project: Project) -> None:
     old = project.current()
     (project.settings.dbt_project / "tests" / "genres_are_never_right.sql").unlink()

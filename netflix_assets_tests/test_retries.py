@@ -39,7 +39,7 @@ FAIL_ONCE = """
 """
 RESET = "250003: Connection reset by peer"
 
-pytestmark = pytest.mark.runs
+pytestmark = pytest.mark.long
 
 
 @dataclass

@@ -1,4 +1,4 @@
 """The suites behind docs/reliability.md: each proves one promise of the ingestion on many cases.
 
-`make test-proofs` runs a few cases of each, `make test-<what>` the number that the document states.
+`make test-long` runs a few cases of each, `make test-<what>` the number that the document states.
 """

@@ -1,8 +1,15 @@
-"""How many cases a suite runs."""
+"""How many cases a suite runs, and that it is one of those that take long."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
+
+
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    for item in items:  # of all folders
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker("long")
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 `netflix-assets run --select group:raw` (Dagster run, S3, DuckDB file) is killed at random moments and at named points
 of a load. What is in the warehouse then must be whole loads; what is in it after one more run must be what an
-undisturbed run made of the same bucket. `make test-proofs` kills at every named point, one after the other in one home,
+undisturbed run made of the same bucket. `make test-long` kills at every named point, one after the other in one home,
 and at a few random moments; with --cases N, at N random moments, and at every point in homes of their own.
 """
 

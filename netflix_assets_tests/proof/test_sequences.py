@@ -771,7 +771,7 @@ def test_each_version_counts_once_whatever_happens(world, cases):
             deadline=None,
             database=None,
             derandomize=is_bounded,
-            # A smaller sequence that fails as well is found in minutes: not in `make test-proofs`.
+            # A smaller sequence that fails as well is found in minutes: not in `make test-long`.
             phases=[Phase.generate] if is_bounded else [Phase.generate, Phase.shrink],
             report_multiple_bugs=False,
             suppress_health_check=list(HealthCheck),

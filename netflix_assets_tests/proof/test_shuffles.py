@@ -394,7 +394,7 @@ def _assert_sound_history(found: dict[tuple, list], seen: dict[tuple, list], now
 # ---------------------------------------------------------------- the commands
 
 BUILD = "build"  # not a command: dbt as it is run here, which saves its tests
-# `make test-proofs` goes the first of these ways, `--cases` as many as it says: a run with all of dbt's tests is slow.
+# `make test-long` goes the first of these ways, `--cases` as many as it says: a run with all of dbt's tests is slow.
 WAYS = (
     ("rebuild movielens/ratings", "run --select raw/movielens/ratings", BUILD),
     ("rebuild movielens/ratings", "run"),

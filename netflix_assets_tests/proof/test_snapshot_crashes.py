@@ -2,7 +2,7 @@
 
 A process takes a snapshot and is killed at a named point. What is in the warehouse then must be the history before or
 the one after, with one version at most that holds of each key and no version twice; one more snapshot must make of it
-what an undisturbed one makes. `make test-proofs` kills at each point once, with --cases at each point of each snapshot.
+what an undisturbed one makes. `make test-long` kills at each point once, with --cases at each point of each snapshot.
 """
 
 import multiprocessing
