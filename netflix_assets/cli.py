@@ -540,7 +540,9 @@ def _run(settings: Settings, select: str | None, full_refresh: bool) -> int:
         from netflix_assets.dbt_project import DbtProjectError
 
         try:
-            from netflix_assets.definitions import defs
+            from netflix_assets.definitions import build_defs
+
+            defs = build_defs(settings)
         except DbtProjectError as error:
             raise Failure(str(error)) from error
         from netflix_assets.instance import SelectionError, run_graph
