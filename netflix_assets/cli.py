@@ -306,7 +306,7 @@ def rebuild(dataset_id: str) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def reset(yes: bool) -> None:
     """Remove all state: the local bucket, the warehouse, Dagster's history. What `fetch` has downloaded stays."""
-    from netflix_assets.local_s3 import is_leased, local_s3
+    from netflix_assets.local_s3 import is_leased
 
     home = current_settings().home
     if (home / "dbt" / "dbt_project.yml").exists():
@@ -317,7 +317,7 @@ def reset(yes: bool) -> None:
         return
     if not yes:
         click.confirm(f"Remove {', '.join(path.name for path in found)} from {home}?", abort=True)
-    if (home / "local-s3.json").exists() and is_leased(local_s3(home)):
+    if is_leased(home):
         raise Failure(f"the UI or a run of {home} is under way; stop it first. Nothing is removed")
     for path in found:
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
@@ -493,10 +493,9 @@ def _refuse_other_files(settings: Settings, samples: Iterable[Path]) -> None:
 
 def _has_content(listed: ObjectVersion, path: Path) -> bool:
     """Whether an object is this file; one that came in parts has an ETag that only its sender can check."""
-    is_whole = "-" not in listed.etag
-    return listed.size == path.stat().st_size and (
-        not is_whole or listed.etag == hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
-    )
+    if listed.size != path.stat().st_size:
+        return False
+    return "-" in listed.etag or listed.etag == hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
 
 
 def _object_key(sources: Sequence[Source], path: Path, dataset: Dataset | None) -> str:

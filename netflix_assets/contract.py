@@ -256,7 +256,7 @@ def load_source(path: Path) -> Source:
     Raises: ContractError, naming the file and the entry, when the file is not a valid contract.
     """
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
         if lacking := _lacking(content):
             raise ContractError(f"contract {path}: not a contract file (it lacks {', '.join(lacking)})")
         common = {"source": content["source"], "owners": content.get("owners", [])}

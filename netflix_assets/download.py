@@ -99,7 +99,7 @@ def _folder(folder: Path) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         yield
-    except BaseException:
+    except BaseException:  # Ctrl-C too leaves no empty folder that looks like a release; it goes on its way
         for each in made:
             with contextlib.suppress(OSError):
                 each.rmdir()

@@ -1,4 +1,4 @@
-"""Which failures may pass by themselves: the one place that decides whether a step is tried again.
+"""Which failures may pass by themselves, the one place that decides whether a step is tried again; how one is told.
 
 Pure functions over errors and over texts, since of what failed inside dbt there is only text. Does not belong here: how
 S3 calls are repeated (``ingest/retries.py``), how a step is tried again (``attempts.py``).

@@ -105,9 +105,9 @@ def lease(server: LocalS3, bucket: str) -> Iterator[LocalS3]:
                     _stop(server)
 
 
-def is_leased(server: LocalS3) -> bool:
-    """Whether a process, a run or the UI, works with this server at this moment."""
-    with suppress(FileNotFoundError), (server.home / "local-s3.lease").open() as held:
+def is_leased(home: Path) -> bool:
+    """Whether a process, a run or the UI, works with the server of this home at this moment."""
+    with suppress(FileNotFoundError), (home / "local-s3.lease").open() as held:
         return not _is_last(held)
     return False
 
