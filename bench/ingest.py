@@ -14,9 +14,9 @@ from pathlib import Path
 
 import duckdb
 
-from netflix_assets.contract import dataset_by_id
-from netflix_assets.ingest.level import bring_level
-from netflix_assets.resources import landing_bucket, warehouse
+from netflix_assets.contracts.model import dataset_by_id
+from netflix_assets.defs.resources import landing_bucket, warehouse
+from netflix_assets.ingest.sync import sync
 from netflix_assets.settings import read_settings
 
 PLAIN = """
@@ -44,7 +44,7 @@ def ingest_seconds(file: Path, home: Path) -> float:
         store.put("movielens/ratings.csv", file)
         with warehouse(settings).open() as connection:
             started = time.perf_counter()
-            report = bring_level(dataset, store, connection, "bench", work_folder=home / "tmp")
+            report = sync(dataset, store, connection, "bench", work_folder=home / "tmp")
             seconds = time.perf_counter() - started
     assert len(report.loads) == 1, report
     return seconds

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from netflix_assets.contract import load_sources
-from netflix_assets.ingest.objects import LIST_PAGE, S3ObjectStore
-from netflix_assets.resources import LandingBucket
+from netflix_assets.contracts.model import load_sources
+from netflix_assets.defs.resources import LandingBucket
+from netflix_assets.storage.objects import LIST_PAGE, S3ObjectStore
 
 KINDS = ("genome-scores/part", "ratings/day", "ratings-x", "tags/day")
 

@@ -15,14 +15,15 @@ import boto3
 import dagster as dg
 from moto.server import ThreadedMotoServer
 
-from netflix_assets import publish, raw
-from netflix_assets.contract import all_datasets
-from netflix_assets.instance import open_instance
-from netflix_assets.landing import landing_key
-from netflix_assets.publish import PUBLISHED_KEY
-from netflix_assets.raw import raw_key
-from netflix_assets.resources import landing_bucket
-from netflix_assets.sensors import landing_sensor
+from netflix_assets.contracts.model import all_datasets
+from netflix_assets.defs import published as publish
+from netflix_assets.defs.landing.assets import landing_key
+from netflix_assets.defs.landing.sensor import landing_sensor
+from netflix_assets.defs.published import PUBLISHED_KEY
+from netflix_assets.defs.raw import assets as raw
+from netflix_assets.defs.raw.assets import raw_key
+from netflix_assets.defs.resources import landing_bucket
+from netflix_assets.operations.instance import open_instance
 from netflix_assets.settings import Settings, read_settings
 
 

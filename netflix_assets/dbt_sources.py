@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from netflix_assets.contract import Dataset, Source
+from netflix_assets.contracts.model import Dataset, Source
 from netflix_assets.settings import current_settings
 from netflix_assets.warehouse.relations import raw_columns
 

@@ -2,21 +2,21 @@
 
 import dagster as dg
 
-from netflix_assets.alerts.watching import alerting, alerts_sensor, slack_on_failure
-from netflix_assets.contract import all_datasets
-from netflix_assets.dashboards.assets import dashboard_assets
-from netflix_assets.dbt import dbt_builds, ops_tables
-from netflix_assets.dbt_project import dbt_project, dbt_resource, manifest_of
-from netflix_assets.freshness import freshness_checks
-from netflix_assets.jobs import asset_jobs
-from netflix_assets.landing import bucket_checks, landing_assets, landing_key
-from netflix_assets.publish import PUBLISHED_KEY, published_marts
-from netflix_assets.raw import raw_assets, raw_key
-from netflix_assets.resources import landing_bucket, warehouse
-from netflix_assets.retention import retention_job
-from netflix_assets.runs import in_this_process
-from netflix_assets.schedules import schedules
-from netflix_assets.sensors import landing_sensor
+from netflix_assets.contracts.model import all_datasets
+from netflix_assets.defs.alerts.sensor import alerting, alerts_sensor, slack_on_failure
+from netflix_assets.defs.dagster_internals import in_this_process
+from netflix_assets.defs.dashboards import dashboard_assets
+from netflix_assets.defs.dbt.assets import dbt_builds, ops_tables
+from netflix_assets.defs.dbt.project import dbt_project, dbt_resource, manifest_of
+from netflix_assets.defs.freshness import freshness_checks
+from netflix_assets.defs.jobs import asset_jobs
+from netflix_assets.defs.landing.assets import bucket_checks, landing_assets, landing_key
+from netflix_assets.defs.landing.sensor import landing_sensor
+from netflix_assets.defs.published import PUBLISHED_KEY, published_marts
+from netflix_assets.defs.raw.assets import raw_assets, raw_key
+from netflix_assets.defs.resources import landing_bucket, warehouse
+from netflix_assets.defs.retention import retention_job
+from netflix_assets.defs.schedules import schedules
 from netflix_assets.settings import Settings, current_settings
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from netflix_assets.dbt_results import Manifest, layer_of
+from netflix_assets.defs.dbt.results import Manifest, layer_of
 
 LAYERS = ("source", "staging", "intermediate", "core", "snapshots", "seeds", "marts", "exposure")
 

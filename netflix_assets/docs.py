@@ -17,8 +17,8 @@ from typing import Any
 from dagster_dbt import DbtProject
 
 from netflix_assets import diagrams
-from netflix_assets.dbt_project import dbt_resource, exported, one_build_at_a_time
-from netflix_assets.dbt_results import layer_of
+from netflix_assets.defs.dbt.project import dbt_resource, exported, one_build_at_a_time
+from netflix_assets.defs.dbt.results import layer_of
 from netflix_assets.settings import Settings, current_settings
 
 _LAYERS = {

@@ -5,7 +5,8 @@ the warehouse is first needed. Does not belong here: AWS' credentials (its defau
 environment's databases and roles (``environments.py``) and what is derived from a contract.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,11 +14,49 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from netflix_assets.alerts.rules import ALERTS_FILE
-from netflix_assets.contract import CONTRACTS_DIR, Source, load_sources
-from netflix_assets.environments import ENVIRONMENTS, Environment, EnvironmentName
+from netflix_assets.contracts.model import CONTRACTS_DIR, Source, load_sources
 
-REPO = Path(__file__).resolve().parent.parent
+PACKAGE = Path(__file__).resolve().parent
+REPO = PACKAGE.parent
+
+EnvironmentName = Literal["local", "dev", "staging", "production"]
+
+
+@dataclass(frozen=True)
+class Environment:
+    """The names of one environment: databases, compute, roles, and where its files lie."""
+
+    database: str
+    serving_database: str
+    load_warehouse: str
+    transform_warehouse: str
+    read_warehouse: str
+    loader_role: str
+    transformer_role: str
+    reader_role: str
+    bucket_prefix: str
+
+
+def _environment(name: str) -> Environment:
+    of = f"NETFLIX_{name.upper()}"
+    return Environment(
+        database=of,
+        serving_database=f"{of}_SERVING",
+        load_warehouse=f"{of}_LOAD",
+        transform_warehouse=f"{of}_TRANSFORM",
+        read_warehouse=f"{of}_READ",
+        loader_role=f"{of}_LOADER",
+        transformer_role=f"{of}_TRANSFORMER",
+        reader_role=f"{of}_READER",
+        bucket_prefix=f"{name}/",
+    )
+
+
+ENVIRONMENTS: Mapping[str, Environment] = {
+    "dev": _environment("dev"),
+    "staging": _environment("staging"),
+    "production": _environment("production"),
+}
 
 
 class SettingsError(ValueError):
@@ -123,7 +162,7 @@ class Settings(BaseSettings):
     step_retries: int = Field(default=3, ge=0)
     step_retry_delay_seconds: float = Field(default=1.0, ge=0)
     schema_prefix: str = Field(default="", pattern=r"^([a-z][a-z0-9_]*_)?$")
-    alerts: AbsolutePath = ALERTS_FILE
+    alerts: AbsolutePath = PACKAGE / "alerts" / "alerts.yaml"
     web_url: str = Field(default="http://127.0.0.1:3000", pattern=r"^https?://.+")
     slack_token: SecretStr | None = None
     slack_channel: str | None = Field(default=None, pattern=r"^[CG][A-Z0-9]{2,}$")

@@ -17,7 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from string import Template
 
-from netflix_assets.environments import ENVIRONMENTS
+from netflix_assets.settings import ENVIRONMENTS
 
 DEPLOY = Path(__file__).resolve().parent.parent / "deploy"
 

@@ -11,13 +11,13 @@ from tempfile import mkdtemp
 import boto3
 import pytest
 
-from netflix_assets.contract import Column, Dataset, Freshness, load_sources
-from netflix_assets.ingest.level import LevelReport, bring_level
-from netflix_assets.ingest.objects import ObjectStore
-from netflix_assets.local_s3 import LocalS3, lease, local_s3
-from netflix_assets.resources import LandingBucket
+from netflix_assets.contracts.model import Column, Dataset, Freshness, load_sources
+from netflix_assets.defs.resources import LandingBucket
+from netflix_assets.ingest.sync import SyncReport, sync
+from netflix_assets.storage.local_s3 import LocalS3, lease, local_s3
+from netflix_assets.storage.objects import ObjectStore
 from netflix_assets.warehouse.base import Warehouse
-from netflix_assets.warehouse.duckdb import DuckDBWarehouse
+from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from netflix_assets_tests.demo import Demo, made_once
 from netflix_assets_tests.emulator import fixtures
 from netflix_assets_tests.emulator.fixtures import SnowflakeDatabase
@@ -111,7 +111,7 @@ def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Wareho
 
 @pytest.fixture
 def emulated_warehouse(snowflake_database: SnowflakeDatabase, bucket: Bucket) -> Iterator[Warehouse]:
-    from netflix_assets.warehouse.snowflake import SnowflakeWarehouse
+    from netflix_assets.warehouse.snowflake.warehouse import SnowflakeWarehouse
 
     snowflake_database.execute(
         "create schema raw",
@@ -124,13 +124,13 @@ def emulated_warehouse(snowflake_database: SnowflakeDatabase, bucket: Bucket) ->
 
 
 @pytest.fixture
-def level(bucket: Bucket, warehouse: Warehouse, tmp_path: Path) -> Callable[..., LevelReport]:
+def level(bucket: Bucket, warehouse: Warehouse, tmp_path: Path) -> Callable[..., SyncReport]:
     """Bring a dataset level with the test's bucket, or with ``store``, in the test's warehouse."""
 
     def bring(
         dataset: Dataset, *, store: ObjectStore = bucket.store, into: Warehouse = warehouse, **options: object
-    ) -> LevelReport:
-        return bring_level(dataset, store, into, "run-1", work_folder=tmp_path / "work", **options)
+    ) -> SyncReport:
+        return sync(dataset, store, into, "run-1", work_folder=tmp_path / "work", **options)
 
     return bring
 

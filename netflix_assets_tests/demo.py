@@ -12,8 +12,8 @@ import dagster as dg
 import pytest
 from filelock import FileLock
 
-from netflix_assets import instance as instance_module
-from netflix_assets.instance import RunOutcome, open_instance
+from netflix_assets.operations import instance as instance_module
+from netflix_assets.operations.instance import RunOutcome, open_instance
 from netflix_assets.settings import Settings
 
 COMMAND = Path(sys.executable).with_name("netflix-assets")

@@ -21,10 +21,10 @@ import pytest
 import yaml
 
 from netflix_assets.dashboards import look, recommendations
-from netflix_assets.dashboards.assets import write_whole
 from netflix_assets.dashboards.page import OVERVIEW, Built, Page, build, preview, spec, values
 from netflix_assets.dashboards.pages import PAGES
 from netflix_assets.dashboards.queries import Query, first, frame, read
+from netflix_assets.defs.dashboards import write_whole
 from netflix_assets.settings import REPO
 from netflix_assets.warehouse.publishing import Publication
 from netflix_assets_tests.demo import COMMAND

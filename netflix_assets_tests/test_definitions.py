@@ -14,11 +14,11 @@ import dagster as dg
 import pytest
 import yaml
 
-from netflix_assets.contract import CONTRACTS_DIR
+from netflix_assets.contracts.model import CONTRACTS_DIR
 from netflix_assets.dashboards import pages
 from netflix_assets.dbt_sources import differences, render, sources_file
 from netflix_assets.definitions import build_defs
-from netflix_assets.publish import PUBLISHED_KEY
+from netflix_assets.defs.published import PUBLISHED_KEY
 from netflix_assets.settings import REPO, SettingsError, read_settings
 from netflix_assets.warehouse.builds import BUILD_TABLES
 from netflix_assets.warehouse.ledger import OPS_TABLES

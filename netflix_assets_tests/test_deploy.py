@@ -27,10 +27,9 @@ from sqlglot import exp
 from sqlglot.tokens import TokenType
 
 from netflix_assets import snowflake_setup
-from netflix_assets.contract import CONTRACTS_DIR, load_sources
-from netflix_assets.environments import ENVIRONMENTS
-from netflix_assets.settings import REPO, Settings, SnowflakeSettings
-from netflix_assets.warehouse.snowflake import SnowflakeWarehouse, query_tag
+from netflix_assets.contracts.model import CONTRACTS_DIR, load_sources
+from netflix_assets.settings import ENVIRONMENTS, REPO, Settings, SnowflakeSettings
+from netflix_assets.warehouse.snowflake.warehouse import SnowflakeWarehouse, query_tag
 from netflix_assets_tests.emulator.fixtures import SnowflakeEmulator
 
 ENVS = ("dev", "staging", "production")

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from netflix_assets.environments import EnvironmentName
+from netflix_assets.settings import EnvironmentName
 
 ALERTS_FILE = Path(__file__).with_name("alerts.yaml")
 

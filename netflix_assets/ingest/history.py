@@ -6,8 +6,8 @@ Does not belong here: what is unusual (``anomaly.py``).
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from netflix_assets.contract import Dataset
-from netflix_assets.ingest.anomaly import Anomaly, LoadFigures, anomalies
+from netflix_assets.contracts.model import Dataset
+from netflix_assets.ingest.anomalies import Anomaly, LoadFigures, anomalies
 from netflix_assets.warehouse.base import Warehouse
 from netflix_assets.warehouse.ledger import Load
 from netflix_assets.warehouse.profile import ColumnProfile

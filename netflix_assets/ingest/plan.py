@@ -3,9 +3,9 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from netflix_assets.contract import Dataset
-from netflix_assets.ingest.objects import ObjectVersion
-from netflix_assets.warehouse.ledger import Load, RefusedObject, standing_loads
+from netflix_assets.contracts.model import Dataset
+from netflix_assets.storage.objects import ObjectVersion
+from netflix_assets.warehouse.ledger import Load, RefusedObject, live_loads
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def plan_loads(
     candidates = [listed for listed in listing if listed.version not in parked_versions]
     keys = {listed.key for listed in listing}
     deleted = tuple(load for load in current if not load.is_replay and load.listed.key not in keys)
-    standing = standing_loads(dataset, current)
+    standing = live_loads(dataset, current)
     if dataset.mode == "overwrite":
         return Plan(_newest_unless_loaded(candidates, current), parked, deleted, standing, _touched(listing, current))
     loaded = {load.listed.version for load in current}

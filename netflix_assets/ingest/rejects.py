@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from netflix_assets.contract import Dataset
-from netflix_assets.ingest.gate import GatedFile, RefusedError, is_cut_off, record_fault, records
-from netflix_assets.values import fault
+from netflix_assets.contracts.model import Dataset
+from netflix_assets.contracts.values import fault
+from netflix_assets.ingest.validate import RefusedError, ValidatedFile, is_cut_off, record_fault, records
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class RejectedRecord:
     is_cut_off: bool = False
 
 
-def find_rejects(file: GatedFile, dataset: Dataset) -> Iterator[RejectedRecord]:
+def find_rejects(file: ValidatedFile, dataset: Dataset) -> Iterator[RejectedRecord]:
     """The records that break the contract, in file order."""
     for number, (line, text, fields) in enumerate(islice(records(file.original, dataset), 1, None), start=1):
         columns, reasons = record_faults(dataset, len(file.header), file.positions, text, fields)

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from netflix_assets.contract import Dataset
-from netflix_assets.ingest.gate import GatedFile, RefusedError, compare_header, pass_gate
+from netflix_assets.contracts.model import Dataset
 from netflix_assets.ingest.rejects import record_faults
+from netflix_assets.ingest.validate import RefusedError, ValidatedFile, compare_header, validate
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Retry:
     """The rejected records of one load that pass now: their numbers, and a gated file of exactly these, in order."""
 
     record_numbers: tuple[int, ...]
-    file: GatedFile
+    file: ValidatedFile
 
 
 def stage_retry(dataset: Dataset, header: str, rejects: Sequence[KeptReject], path: Path) -> Retry | None:
@@ -41,7 +41,7 @@ def stage_retry(dataset: Dataset, header: str, rejects: Sequence[KeptReject], pa
         return None
     content = "".join(f"{record}\n" for record in (header, *(reject.text for reject in passing)))
     as_kept = dataset.model_copy(update={"encoding": "utf-8"})  # whatever the file was written in
-    return Retry(tuple(reject.record_number for reject in passing), pass_gate([content.encode()], as_kept, path))
+    return Retry(tuple(reject.record_number for reject in passing), validate([content.encode()], as_kept, path))
 
 
 def _passing(dataset: Dataset, header: str, rejects: Sequence[KeptReject]) -> Iterator[KeptReject]:

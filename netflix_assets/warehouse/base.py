@@ -14,12 +14,12 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from netflix_assets.contract import Dataset
-from netflix_assets.ingest.gate import GatedFile, RefusedError, header_record
-from netflix_assets.ingest.objects import ObjectVersion
+from netflix_assets.contracts.model import Dataset
 from netflix_assets.ingest.rejects import RejectedRecord, count_within_tolerance, find_rejects
 from netflix_assets.ingest.replay import KeptReject, Retry, stage_retry
-from netflix_assets.warehouse.ledger import OPS_TABLES, Ledger, Load, RefusedObject, place_of, standing_loads
+from netflix_assets.ingest.validate import RefusedError, ValidatedFile, header_record
+from netflix_assets.storage.objects import ObjectVersion
+from netflix_assets.warehouse.ledger import OPS_TABLES, Ledger, Load, RefusedObject, live_loads, slot_of
 from netflix_assets.warehouse.profile import SAMPLE_ROWS, profile_insert
 from netflix_assets.warehouse.relations import Relation, current_view, ddl, ops_ddl, raw_columns
 from netflix_assets.warehouse.typing import Dialect
@@ -41,7 +41,7 @@ class StagedObject:
     """
 
     listed: ObjectVersion
-    file: GatedFile
+    file: ValidatedFile
     replaces: int | None = None
 
 
@@ -207,12 +207,12 @@ class Warehouse(Ledger):
             last_id = self._lock(dataset)
             current = self.current_loads(dataset)
             loaded = {load.listed.version for load in current}
-            standing = standing_loads(dataset, current)
+            standing = live_loads(dataset, current)
             missing = [staged for staged in batch if staged.listed.version not in loaded]
             wanted: list[StagedObject] = []
             overtaken: list[ObjectVersion] = []
             for each in missing:
-                if standing.get(place_of(dataset, each.listed)) == each.replaces:
+                if standing.get(slot_of(dataset, each.listed)) == each.replaces:
                     wanted.append(each)
                 else:
                     overtaken.append(each.listed)
@@ -228,7 +228,7 @@ class Warehouse(Ledger):
                     )
                 except RefusedError as error:
                     self._discard(dataset, load_id)
-                    refused.append(self._park(dataset, staged.listed, error, run_id))
+                    refused.append(self._quarantine(dataset, staged.listed, error, run_id))
             self._supersede(dataset, loads, current)
             headers = {load_id: header_record(staged.file.header, dataset) for load_id, staged in numbered.items()}
             self._record(dataset, [(load, headers[load.load_id]) for load in loads], run_id)
@@ -239,7 +239,7 @@ class Warehouse(Ledger):
     def refuse(self, dataset: Dataset, listed: ObjectVersion, error: RefusedError, run_id: str) -> RefusedObject:
         """Park an object version that did not pass the gate."""
         with self.transaction():
-            return self._park(dataset, listed, error, run_id)
+            return self._quarantine(dataset, listed, error, run_id)
 
     def touch(self, dataset: Dataset, listed: ObjectVersion) -> None:
         """Note that the same bytes were put again later: which object is the newest depends on it."""
@@ -371,8 +371,8 @@ class Warehouse(Ledger):
 
 def _would_replace(dataset: Dataset, listed: ObjectVersion, current: Iterable[Load]) -> bool:
     """Whether loading the object would supersede a load that has rows."""
-    place = place_of(dataset, listed)
-    return any(load.rows_loaded and place_of(dataset, load.listed) == place for load in current)
+    place = slot_of(dataset, listed)
+    return any(load.rows_loaded and slot_of(dataset, load.listed) == place for load in current)
 
 
 def _of_a_whole_file(rejects: Iterable[RejectedRecord]) -> Iterator[RejectedRecord]:

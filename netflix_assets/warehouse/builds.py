@@ -73,7 +73,7 @@ class Build:
     inputs: Mapping[str, int] | None = None
     retry_of: str | None = None
 
-    def may_touch(self, part: Part | None) -> bool:
+    def may_change(self, part: Part | None) -> bool:
         """Whether it may have built, or changed the sources of, what belongs to a part; it may while nobody knows."""
         return part != "models" or self.part != "observations"
 
@@ -222,7 +222,7 @@ def _fault(build: Build) -> str | None:
 def _between_attempts(builds: Sequence[Build]) -> str | None:
     """What is wrong with the last build where another one came between its attempts: its tables are of two builds."""
     build = builds[-1]
-    before = [each for each in builds[:-1] if each.may_touch(build.part)]
+    before = [each for each in builds[:-1] if each.may_change(build.part)]
     while build.retry_of is not None:
         if not before or before[-1].invocation_id != build.retry_of:
             return f"another build came between two attempts of build {_named(build)}"

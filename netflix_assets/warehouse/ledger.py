@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, TypeVar
 
-from netflix_assets.contract import Dataset
-from netflix_assets.ingest.gate import RefusedError
-from netflix_assets.ingest.objects import ObjectVersion
+from netflix_assets.contracts.model import Dataset
 from netflix_assets.ingest.rejects import RejectedRecord
+from netflix_assets.ingest.validate import RefusedError
+from netflix_assets.storage.objects import ObjectVersion
 from netflix_assets.warehouse.profile import ColumnProfile
 
 T = TypeVar("T")
@@ -109,14 +109,14 @@ class Counts:
         return self.kept_rejects - self.replayed_rejects
 
 
-def place_of(dataset: Dataset, listed: ObjectVersion) -> str:
+def slot_of(dataset: Dataset, listed: ObjectVersion) -> str:
     """What only one current load can stand for: an object's key; the whole table of an overwrite dataset."""
     return "" if dataset.mode == "overwrite" else listed.key
 
 
-def standing_loads(dataset: Dataset, current: Iterable[Load]) -> dict[str, int]:
+def live_loads(dataset: Dataset, current: Iterable[Load]) -> dict[str, int]:
     """The load that stands in each place, replays aside."""
-    return {place_of(dataset, load.listed): load.load_id for load in current if not load.is_replay}
+    return {slot_of(dataset, load.listed): load.load_id for load in current if not load.is_replay}
 
 
 def fingerprint_of_loads(loads: Iterable[tuple[int, str, str]]) -> str:
@@ -390,7 +390,7 @@ class Ledger(ABC):
                 (load_id, dataset.id, parent.load_id, *numbers),
             )
 
-    def _park(self, dataset: Dataset, listed: ObjectVersion, error: RefusedError, run_id: str) -> RefusedObject:
+    def _quarantine(self, dataset: Dataset, listed: ObjectVersion, error: RefusedError, run_id: str) -> RefusedObject:
         outcome = "ignored" if error.ignored else "refused"
         self._forget(dataset, listed)
         self.insert_rows(

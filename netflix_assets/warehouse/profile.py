@@ -8,7 +8,7 @@ unusual (``ingest/anomaly.py``).
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from netflix_assets.contract import Column, Dataset
+from netflix_assets.contracts.model import Column, Dataset
 from netflix_assets.warehouse.typing import Dialect, literal
 
 # Quartiles of more rows than this come from a sample of about so many: of ratings of ml-25m (24.8 million rows, four

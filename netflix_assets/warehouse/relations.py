@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from netflix_assets.contract import Dataset
+from netflix_assets.contracts.model import Dataset
 from netflix_assets.warehouse.ledger import OPS_TABLES
 
 

@@ -41,7 +41,7 @@ def test_failures_are_told_exactly_once_with_30_percent_of_the_answers_being_err
 ) -> None:
     """`make test-alerts` runs 100 failures; here a few of them."""
     monkeypatch.setattr("netflix_assets.alerts.slack.TIMEOUT_S", 0.4)
-    monkeypatch.setattr("netflix_assets.alerts.watching.HOOK_S", 0.4)
+    monkeypatch.setattr("netflix_assets.defs.alerts.sensor.HOOK_S", 0.4)
     failures = request.config.getoption("--cases") or 20
     seed = random.randrange(10**6)  # noqa: S311
     print(f"seed {seed}")

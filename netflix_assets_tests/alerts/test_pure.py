@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netflix_assets.alerts.incidents import Finding, Incident, Memory, fold
-from netflix_assets.alerts.redacting import clean
+from netflix_assets.alerts.redaction import clean
 from netflix_assets.alerts.rules import AlertsError, Rules, load_rules
 from netflix_assets.alerts.text import Writer
-from netflix_assets.contract import Showable
+from netflix_assets.contracts.model import Showable
 from netflix_assets.settings import SettingsError, read_settings
 from netflix_assets_tests.alerts import slack_server
 
@@ -150,7 +150,7 @@ def test_a_token_without_a_channel_is_refused_and_neither_is_shown() -> None:
 
 
 def test_the_test_alert_says_what_is_missing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    from netflix_assets.alerts.trial import TrialError, send_test
+    from netflix_assets.alerts.test_alert import TrialError, send_test
 
     caplog.set_level(logging.WARNING)
     with slack_server.slack_server() as slack:

@@ -12,8 +12,8 @@ import pytest
 
 from netflix_assets.alerts.incidents import Memory
 from netflix_assets.alerts.rules import Rule, Rules
-from netflix_assets.alerts.watching import alerting, alerts_sensor, slack_on_failure
-from netflix_assets.instance import open_instance
+from netflix_assets.defs.alerts.sensor import alerting, alerts_sensor, slack_on_failure
+from netflix_assets.operations.instance import open_instance
 from netflix_assets.settings import Settings, read_settings
 from netflix_assets_tests.alerts.slack_server import CHANNEL, TOKEN, SlackServer
 
@@ -80,7 +80,7 @@ class World:
         context = dg.build_sensor_context(instance=self.instance, cursor=self.cursor, repository_def=self._repository())
         now = time.time() + self.later
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("netflix_assets.alerts.watching.time.time", lambda: now)
+            patch.setattr("netflix_assets.defs.alerts.sensor.time.time", lambda: now)
             result = self.sensor.evaluate_tick(context)
         self.cursor = result.cursor
         return str(result.skip_message)

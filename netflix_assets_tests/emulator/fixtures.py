@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from netflix_assets.local_s3 import LocalS3
+from netflix_assets.storage.local_s3 import LocalS3
 
 if TYPE_CHECKING:
     from snowflake.connector import SnowflakeConnection

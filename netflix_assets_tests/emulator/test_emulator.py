@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from snowflake.connector.errors import DatabaseError, ProgrammingError
 
-from netflix_assets.local_s3 import local_s3
+from netflix_assets.storage.local_s3 import local_s3
 from netflix_assets_tests.conftest import s3_client
 from netflix_assets_tests.emulator import adaptations, fixtures
 

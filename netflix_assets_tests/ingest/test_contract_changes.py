@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from netflix_assets.warehouse.base import WarehouseError
-from netflix_assets.warehouse.snowflake import SnowflakeWarehouse
+from netflix_assets.warehouse.snowflake.warehouse import SnowflakeWarehouse
 from netflix_assets_tests.conftest import make_column, make_dataset
 
 

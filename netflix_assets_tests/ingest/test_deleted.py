@@ -4,8 +4,8 @@ import pytest
 
 from netflix_assets.warehouse.ledger import Counts
 from netflix_assets_tests.conftest import make_column, make_dataset
-from netflix_assets_tests.ingest.test_level import KEY, RATINGS, ratings, users
 from netflix_assets_tests.ingest.test_replay import TEN
+from netflix_assets_tests.ingest.test_sync import KEY, RATINGS, ratings, users
 
 REMOVING = RATINGS.model_copy(update={"deleted_objects": "remove"})
 

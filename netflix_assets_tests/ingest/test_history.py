@@ -4,13 +4,13 @@ from pathlib import Path
 
 import dagster as dg
 
-from netflix_assets.ingest.anomaly import MIN_HISTORY
+from netflix_assets.defs.raw.assets import raw_assets
+from netflix_assets.defs.resources import landing_bucket, warehouse
+from netflix_assets.ingest.anomalies import MIN_HISTORY
 from netflix_assets.ingest.history import compare_with_history
-from netflix_assets.raw import raw_assets
-from netflix_assets.resources import landing_bucket, warehouse
 from netflix_assets.settings import read_settings
-from netflix_assets_tests.ingest.test_level import KEY, LINKS, RATINGS, ratings
 from netflix_assets_tests.ingest.test_replay import TEN
+from netflix_assets_tests.ingest.test_sync import KEY, LINKS, RATINGS, ratings
 
 
 def links(nulls: int, rows: int = 100) -> str:

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from netflix_assets.ingest.objects import ObjectVersion
 from netflix_assets.ingest.plan import Plan, plan_loads
+from netflix_assets.storage.objects import ObjectVersion
 from netflix_assets.warehouse.ledger import Load, RefusedObject
 from netflix_assets_tests.conftest import make_column, make_dataset
 

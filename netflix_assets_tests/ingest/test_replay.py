@@ -4,13 +4,13 @@ from decimal import Decimal
 
 import pytest
 
-from netflix_assets.contract import Column, Dataset
-from netflix_assets.ledger_report import dataset_status, write_rejects
+from netflix_assets.contracts.model import Column, Dataset
+from netflix_assets.operations.status import dataset_status, write_rejects
 from netflix_assets.warehouse.base import WarehouseError
-from netflix_assets.warehouse.duckdb import DuckDBWarehouse
+from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from netflix_assets.warehouse.ledger import Counts
 from netflix_assets_tests.conftest import make_column, make_dataset
-from netflix_assets_tests.ingest.test_level import (
+from netflix_assets_tests.ingest.test_sync import (
     HEADER,
     KEY,
     RATINGS,

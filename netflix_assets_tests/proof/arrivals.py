@@ -12,7 +12,7 @@ from decimal import Decimal
 from itertools import chain
 from random import Random
 
-from netflix_assets.contract import Dataset, Tolerance
+from netflix_assets.contracts.model import Dataset, Tolerance
 
 _START = 1_690_000_000  # seconds since 1970; a few months from here keep the marts small
 _DAY = 86_400

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import duckdb
 
-from netflix_assets.contract import Dataset
+from netflix_assets.contracts.model import Dataset
 from netflix_assets_tests.conftest import make_column, make_dataset
 
 HEADER = b"id,label\n"

@@ -17,14 +17,24 @@ import dagster as dg
 import duckdb
 from dagster._core.storage.event_log import SqliteEventLogStorage
 
-from netflix_assets import cli, raw
-from netflix_assets.ingest import level
-from netflix_assets.ingest.objects import S3ObjectStore
-from netflix_assets.warehouse.duckdb import DuckDBWarehouse
+from netflix_assets.cli.app import main as cli
+from netflix_assets.defs.raw import assets as raw
+from netflix_assets.ingest import sync as level
+from netflix_assets.storage.objects import S3ObjectStore
+from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 
 # What a run imports on its way, which would take 3 s in each child.
 for name in (
-    *(f"netflix_assets.{module}" for module in ("dbt", "download", "instance", "ledger_report", "local_s3", "sensors")),
+    *(
+        f"netflix_assets.{module}"
+        for module in (
+            "defs.dbt.assets",
+            "operations.instance",
+            "operations.status",
+            "storage.local_s3",
+            "defs.landing.sensor",
+        )
+    ),
     *("boto3", "dagster_aws.s3", "obstore.auth.boto3", "obstore.store"),
 ):
     import_module(name)
@@ -43,7 +53,7 @@ def command(arguments: list[str], environment: dict[str, str], log: Path, point:
     if point is not None:
         POINTS[point](_Fuse(nth))
     sys.argv = ["netflix-assets", *arguments]
-    cli.main()
+    cli()
 
 
 class _Fuse:
@@ -180,7 +190,7 @@ POINTS: dict[str, Point] = {
     "a raw table made": _statement("create table if not exists raw."),
     "a view made": _statement("create or replace view"),
     "an object half read": _within_a_read,
-    "an object through the gate": _after(level, "pass_gate"),
+    "an object through the gate": _after(level, "validate"),
     "begun": _transaction("begun"),
     "the lock taken": _statement("update ops.load_locks set last_load_id = last_load_id"),
     "rows inserted": _statement("insert into raw."),

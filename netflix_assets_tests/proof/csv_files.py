@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
-from netflix_assets.contract import Column, Dataset, Tolerance
+from netflix_assets.contracts.model import Column, Dataset, Tolerance
 from netflix_assets_tests.conftest import make_column, make_dataset
 from netflix_assets_tests.proof.csv_oracle import LONGEST_RECORD, packed
 

@@ -18,7 +18,7 @@ from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
-from netflix_assets.contract import Column, Dataset
+from netflix_assets.contracts.model import Column, Dataset
 
 LONGEST_RECORD = 2_000_000  # bytes of UTF-8 with the line end, of which there is at least one byte
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")

@@ -8,11 +8,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from netflix_assets.contract import dataset_by_id, load_sources
-from netflix_assets.ingest.level import bring_level
-from netflix_assets.ingest.objects import ObjectStore, ObjectVersion
-from netflix_assets.resources import LandingBucket
-from netflix_assets.warehouse.duckdb import DuckDBWarehouse
+from netflix_assets.contracts.model import dataset_by_id, load_sources
+from netflix_assets.defs.resources import LandingBucket
+from netflix_assets.ingest.sync import sync
+from netflix_assets.storage.objects import ObjectStore, ObjectVersion
+from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 
 
 class LaggingStore:
@@ -41,7 +41,7 @@ def main(home: str, bucket: str, warehouse_file: str, run_id: str, *keys: str) -
         for _ in sys.stdin:
             with DuckDBWarehouse(file, wait_seconds=60) as warehouse:
                 seen = LaggingStore(store, list(keys))
-                bring_level(dataset, seen, warehouse, run_id, work_folder=file.with_name(run_id))
+                sync(dataset, seen, warehouse, run_id, work_folder=file.with_name(run_id))
             print("done", flush=True)
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from netflix_assets.ingest.level import bring_level
-from netflix_assets.ingest.objects import ObjectVersion
+from netflix_assets.ingest.sync import sync
+from netflix_assets.storage.objects import ObjectVersion
 from netflix_assets_tests.conftest import make_column, make_dataset
 from netflix_assets_tests.proof.corpus import CORPUS, HEADER, THINGS, Loads, Nasty, Refused
 
@@ -87,7 +87,7 @@ def judged(bucket, warehouse, tmp_path) -> Iterator:
         keys = {f"{dataset.key_prefix}-{number}.csv": nasty.what for number, nasty in enumerate(files)}
         for (key, _), nasty in zip(keys.items(), files, strict=True):
             bucket.put(key, nasty.content)
-        report = bring_level(dataset, bucket.store, warehouse, "run-1", work_folder=tmp_path / "work")
+        report = sync(dataset, bucket.store, warehouse, "run-1", work_folder=tmp_path / "work")
         found = {keys[each.listed.key]: Refused(each.reason, each.outcome == "ignored") for each in report.refused}
         names = ", ".join(column.name for column in dataset.columns)
         for load in report.loads:

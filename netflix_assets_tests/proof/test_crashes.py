@@ -28,11 +28,11 @@ import dagster as dg
 import pytest
 import yaml
 
-from netflix_assets.contract import CONTRACTS_DIR, Dataset, load_sources
-from netflix_assets.local_s3 import LocalS3, lease, local_s3
-from netflix_assets.raw import FINGERPRINT, raw_key
-from netflix_assets.resources import LandingBucket
-from netflix_assets.warehouse.duckdb import DuckDBWarehouse
+from netflix_assets.contracts.model import CONTRACTS_DIR, Dataset, load_sources
+from netflix_assets.defs.raw.assets import FINGERPRINT, raw_key
+from netflix_assets.defs.resources import LandingBucket
+from netflix_assets.storage.local_s3 import LocalS3, lease, local_s3
+from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from netflix_assets_tests.conftest import s3_client
 from netflix_assets_tests.demo import COMMAND
 from netflix_assets_tests.proof import crashing

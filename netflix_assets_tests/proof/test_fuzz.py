@@ -10,8 +10,8 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from netflix_assets.ingest import unpack
-from netflix_assets.ingest.objects import ObjectVersion
+from netflix_assets.ingest import decode as unpack
+from netflix_assets.storage.objects import ObjectVersion
 from netflix_assets_tests.proof.csv_files import FEATURES, random_dataset, random_file
 from netflix_assets_tests.proof.csv_oracle import judge
 

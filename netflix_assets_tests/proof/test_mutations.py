@@ -18,10 +18,10 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 VARIABLE = "NETFLIX_MUTATION"
-LEVEL = "netflix_assets_tests/ingest/test_level.py"
-GATE = "netflix_assets_tests/ingest/test_gate.py"
-DUCKDB = "netflix_assets_tests/warehouse/test_duckdb.py"
-VALUES = "netflix_assets_tests/test_values.py"
+LEVEL = "netflix_assets_tests/ingest/test_sync.py"
+GATE = "netflix_assets_tests/ingest/test_validate.py"
+DUCKDB = "netflix_assets_tests/warehouse/duckdb/test_warehouse.py"
+VALUES = "netflix_assets_tests/contracts/test_values.py"
 
 
 def without_ledger_row() -> None:
@@ -31,7 +31,7 @@ def without_ledger_row() -> None:
 
 
 def without_header_check() -> None:
-    from netflix_assets.ingest import gate
+    from netflix_assets.ingest import validate as gate
 
     def any_header(header, dataset):
         """By place where the name is not there."""
@@ -43,7 +43,7 @@ def without_header_check() -> None:
 
 
 def without_check_of_the_read() -> None:
-    from netflix_assets.ingest.objects import S3ObjectStore
+    from netflix_assets.storage.objects import S3ObjectStore
 
     def read(self, listed):
         """Whatever the bucket has under this key by now, as much of it as arrives."""
@@ -53,7 +53,7 @@ def without_check_of_the_read() -> None:
 
 
 def without_independent_count() -> None:
-    from netflix_assets.ingest.gate import RefusedError
+    from netflix_assets.ingest.validate import RefusedError
     from netflix_assets.warehouse.base import Warehouse
 
     original = Warehouse._keep_rejects
@@ -101,7 +101,7 @@ def without_value_forms() -> None:
 
 
 def without_rollback() -> None:
-    from netflix_assets.warehouse.duckdb import DuckDBWarehouse
+    from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 
     @contextmanager
     def transaction(self):
@@ -120,7 +120,7 @@ def without_memory_of_refusals() -> None:
     def park(self, dataset, listed, error, run_id):
         return RefusedObject(dataset.id, listed, "ignored" if error.ignored else "refused", error.reason)
 
-    Warehouse._park = park
+    Warehouse._quarantine = park
 
 
 @dataclass(frozen=True)

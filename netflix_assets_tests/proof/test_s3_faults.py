@@ -22,14 +22,15 @@ from statistics import mean
 
 import pytest
 
-from netflix_assets import cli, resources
-from netflix_assets.contract import Dataset
-from netflix_assets.ingest.level import ROUNDS, LevelReport, bring_level
-from netflix_assets.ingest.objects import UNREAD_IN_A_ROW, ObjectChangedError, ObjectStore, objects_of
-from netflix_assets.ingest.retries import RETRIES, BucketError, Retries
-from netflix_assets.resources import LandingBucket
+from netflix_assets.cli.app import main as cli
+from netflix_assets.contracts.model import Dataset
+from netflix_assets.defs import resources
+from netflix_assets.defs.resources import LandingBucket
+from netflix_assets.ingest.sync import ROUNDS, SyncReport, sync
 from netflix_assets.settings import current_settings
-from netflix_assets.warehouse.duckdb import DuckDBWarehouse
+from netflix_assets.storage.objects import UNREAD_IN_A_ROW, ObjectChangedError, ObjectStore, objects_of
+from netflix_assets.storage.retries import RETRIES, BucketError, Retries
+from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from netflix_assets_tests.conftest import Bucket, make_column, make_dataset, s3_client
 from netflix_assets_tests.proof.fault_proxy import (
     INTERNAL_ERROR,
@@ -629,13 +630,13 @@ class World:
                 planned.rules.append(Rule(faults[self.rng.choice(names)], kind, f"^{key}$", times))
         planned.bounded[kind, key] = total
 
-    def run(self, warehouse: DuckDBWarehouse) -> dict[str, LevelReport | Exception]:
+    def run(self, warehouse: DuckDBWarehouse) -> dict[str, SyncReport | Exception]:
         """Every dataset once, as the steps of a run do it: each with the bucket opened anew."""
-        outcomes: dict[str, LevelReport | Exception] = {}
+        outcomes: dict[str, SyncReport | Exception] = {}
         for dataset in DATASETS:
             with opened(self.bucket, self.proxy, IMPATIENT) as store:
                 try:
-                    outcomes[dataset.id] = bring_level(dataset, store, warehouse, "run", work_folder=self.folder)
+                    outcomes[dataset.id] = sync(dataset, store, warehouse, "run", work_folder=self.folder)
                 except (BucketError, ObjectChangedError) as failure:
                     outcomes[dataset.id] = failure
         return outcomes
@@ -655,7 +656,7 @@ class World:
         return {listed.key for listed in loads}
 
 
-def _check_outcomes(world: World, planned: Planned, outcomes: dict[str, LevelReport | Exception]) -> None:
+def _check_outcomes(world: World, planned: Planned, outcomes: dict[str, SyncReport | Exception]) -> None:
     """What can be mended by trying again is mended, with so many tries; what cannot is named, and only that."""
     for dataset in DATASETS:
         folder = dataset.key_prefix.rpartition("/")[0] + "/"
@@ -665,7 +666,7 @@ def _check_outcomes(world: World, planned: Planned, outcomes: dict[str, LevelRep
             assert isinstance(outcome, BucketError), outcome
             assert (len(lists), len(gets)) == (TRIES, 0)
             continue
-        assert isinstance(outcome, LevelReport), outcome
+        assert isinstance(outcome, SyncReport), outcome
         live = set(world.live[dataset.id])
         assert {listed.key for listed, _ in outcome.unread} == planned.unread & live
         assert all(f"reading {listed.key}" in str(error) for listed, error in outcome.unread)
@@ -712,7 +713,7 @@ def _scenario(world: World, warehouse: DuckDBWarehouse) -> None:
     world.run(warehouse)
     world.check(warehouse, is_level=False)
     world.proxy.script()
-    assert all(isinstance(each, LevelReport) for each in world.run(warehouse).values())
+    assert all(isinstance(each, SyncReport) for each in world.run(warehouse).values())
     world.check(warehouse, is_level=True)
     world.proxy.script()
     world.run(warehouse)
@@ -758,7 +759,7 @@ def command(monkeypatch, capsys, home, bucket, proxy):
         monkeypatch.setattr(sys, "argv", ["netflix-assets", *arguments])
         current_settings.cache_clear()
         with pytest.raises(SystemExit) as ended:
-            cli.main()
+            cli()
         current_settings.cache_clear()
         said = capsys.readouterr()
         return Done(ended.value.code or 0, " ".join((said.out + said.err).split()))

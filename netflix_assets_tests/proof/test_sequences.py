@@ -30,11 +30,11 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
-from netflix_assets.contract import dataset_by_id, load_sources
-from netflix_assets.ingest import level as level_module
-from netflix_assets.ingest.level import bring_level
-from netflix_assets.resources import LandingBucket
-from netflix_assets.warehouse.duckdb import DuckDBWarehouse
+from netflix_assets.contracts.model import dataset_by_id, load_sources
+from netflix_assets.defs.resources import LandingBucket
+from netflix_assets.ingest import sync as level_module
+from netflix_assets.ingest.sync import sync
+from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from netflix_assets.warehouse.ledger import Counts
 from netflix_assets_tests.conftest import s3_client
 
@@ -442,7 +442,7 @@ class Sequence(RuleBasedStateMachine):
         warehouse.at = store.at = at or Trigger()
         try:
             with patch.object(level_module, "BATCH_OBJECTS", batch):
-                return bring_level(DATASETS[name], store, warehouse, "run-1", work_folder=self.folder / "work")
+                return sync(DATASETS[name], store, warehouse, "run-1", work_folder=self.folder / "work")
         finally:
             warehouse.at = store.at = Trigger()
 

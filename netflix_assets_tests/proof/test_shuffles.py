@@ -20,11 +20,11 @@ from random import Random
 
 import pytest
 
-from netflix_assets.contract import Dataset, all_datasets, dataset_by_id, load_sources
-from netflix_assets.ingest.level import bring_level
-from netflix_assets.ingest.objects import ObjectStore, objects_of
-from netflix_assets.resources import LandingBucket
-from netflix_assets.warehouse.duckdb import DuckDBWarehouse
+from netflix_assets.contracts.model import Dataset, all_datasets, dataset_by_id, load_sources
+from netflix_assets.defs.resources import LandingBucket
+from netflix_assets.ingest.sync import sync
+from netflix_assets.storage.objects import ObjectStore, objects_of
+from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from netflix_assets_tests.demo import COMMAND
 from netflix_assets_tests.proof.arrivals import (
     CHAINS,
@@ -97,7 +97,7 @@ class Place:
     def level(self, datasets: Sequence[Dataset] = DATASETS) -> None:
         with self.warehouse() as warehouse:
             for dataset in datasets:
-                bring_level(self.contract(dataset), self.store, warehouse, "run", work_folder=self.home / "work")
+                sync(self.contract(dataset), self.store, warehouse, "run", work_folder=self.home / "work")
 
     def replay(self) -> None:
         """What the commands replay and rejects replay do, for every dataset."""
@@ -463,7 +463,7 @@ def test_two_processes_at_the_same_time_load_every_version_once(bucket, tmp_path
         assert {runs[load.load_id] for load in loads if load.listed.key == keys[3]} == {"second"}
         found = _rows(warehouse, "raw.movielens_ratings_current")
     with DuckDBWarehouse(tmp_path / "serial.duckdb", wait_seconds=0) as serial:
-        bring_level(RATINGS, bucket.store, serial, "serial", work_folder=tmp_path / "work")
+        sync(RATINGS, bucket.store, serial, "serial", work_folder=tmp_path / "work")
         assert found == _rows(serial, "raw.movielens_ratings_current")
     assert len(found) == 2 * len(keys)
 

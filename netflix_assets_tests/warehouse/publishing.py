@@ -11,11 +11,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from netflix_assets.warehouse import duckdb_publisher
 from netflix_assets.warehouse.base import Warehouse
 from netflix_assets.warehouse.builds import Build, Builds, Part
-from netflix_assets.warehouse.duckdb import DuckDBWarehouse
-from netflix_assets.warehouse.duckdb_publisher import DuckDBPublisher
+from netflix_assets.warehouse.duckdb import publisher as duckdb_publisher
+from netflix_assets.warehouse.duckdb.publisher import DuckDBPublisher
+from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from netflix_assets.warehouse.ledger import OPS_TABLES
 from netflix_assets.warehouse.publishing import Mart
 from netflix_assets.warehouse.relations import ddl, ops_ddl

@@ -5,8 +5,8 @@ import pytest
 from netflix_assets.warehouse import base
 from netflix_assets.warehouse.profile import ColumnProfile
 from netflix_assets_tests.conftest import make_column, make_dataset
-from netflix_assets_tests.ingest.test_level import KEY, RATINGS, ratings, with_faults
 from netflix_assets_tests.ingest.test_replay import TEN
+from netflix_assets_tests.ingest.test_sync import KEY, RATINGS, ratings, with_faults
 
 EVERY = make_dataset(
     make_column("id", "integer"),

@@ -1,0 +1,349 @@
+"""The contract model: what a source's datasets look like, read from ``contracts/*.yaml``.
+
+Belongs here: the shape of a contract and what follows from it alone (names, keys, which dataset an object key belongs
+to). Does not belong here: how files are read or loaded (``ingest/``, ``warehouse/``) and anything of Dagster.
+"""
+
+import codecs
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+CONTRACTS_DIR = Path(__file__).parent
+
+_SNAKE_CASE = re.compile(r"[a-z][a-z0-9_]*")
+_MAX_DIGITS = 38  # of a decimal, in both warehouses
+_TYPE = re.compile(r"integer|bigint|double|boolean|date|timestamp|text|decimal\(([0-9]+),([0-9]+)\)")
+
+
+# What a contract may declare as ``encoding``; Python's other spellings of these (cp1252, ISO-8859-1) mean the same.
+ENCODINGS = (
+    "utf-8", "utf-16", "utf-16-le", "utf-16-be", "latin-1", "windows-1252", "windows-1250", "windows-1251",
+    "iso-8859-2", "iso-8859-15", "cp437", "cp850", "mac-roman", "shift_jis", "gb18030", "big5", "euc-kr",
+)  # fmt: skip
+_ENCODING_NAMES = {codecs.lookup(name).name: name for name in ENCODINGS}
+
+
+class ContractError(ValueError):
+    """A contract file that cannot be used; the message names the file, the entry and what is wrong."""
+
+
+def _snake_case(name: str) -> str:
+    if not _SNAKE_CASE.fullmatch(name):
+        raise ValueError(f"'{name}' is not snake_case (lower case letters, digits and _)")
+    return name
+
+
+# Words that neither warehouse takes as an unquoted column name, and the names that the typing template uses itself.
+_RESERVED = frozenset({
+    "all", "alter", "and", "any", "as", "asc", "between", "by", "case", "cast", "check", "column", "connect",
+    "constraint", "create", "cross", "current", "delete", "desc", "distinct", "drop", "else", "end", "except",
+    "exists", "false", "following", "for", "foreign", "from", "full", "grant", "group", "having", "ilike", "in",
+    "increment", "inner", "insert", "intersect", "into", "is", "join", "lateral", "left", "like", "limit", "minus",
+    "natural", "not", "null", "of", "offset", "on", "or", "order", "outer", "primary", "qualify", "references",
+    "regexp", "revoke", "right", "rlike", "row", "rows", "sample", "select", "set", "some", "start", "table",
+    "tablesample", "then", "to", "trigger", "true", "try_cast", "union", "unique", "update", "using", "values",
+    "view", "when", "whenever", "where", "window", "with",
+})  # fmt: skip
+_TEMPLATE_NAME = re.compile(r"t[0-9]+")
+
+
+def _column_name(name: str) -> str:
+    if name in _RESERVED or _TEMPLATE_NAME.fullmatch(name):
+        raise ValueError(f"'{name}' is a reserved word; choose another name and give the file's as source_name")
+    return _snake_case(name)
+
+
+def _column_type(text: str) -> str:
+    match = _TYPE.fullmatch(text)
+    if match is None:
+        raise ValueError(
+            f"unknown type '{text}'; use integer, bigint, decimal(p,s), double, boolean, date, timestamp or text"
+        )
+    if match[1] and not (1 <= int(match[1]) <= _MAX_DIGITS and int(match[2]) <= int(match[1])):
+        raise ValueError(f"'{text}' needs 1 to {_MAX_DIGITS} digits, and no more of them after the point than in all")
+    return text
+
+
+def _encoding(name: str) -> str:
+    try:
+        return _ENCODING_NAMES[codecs.lookup(name).name]
+    except LookupError as error:
+        raise ValueError(f"unknown encoding '{name}'; use {', '.join(ENCODINGS[:-1])} or {ENCODINGS[-1]}") from error
+
+
+Name = Annotated[str, AfterValidator(_snake_case)]
+ColumnName = Annotated[str, AfterValidator(_column_name)]
+Mode = Literal["append", "upsert", "overwrite"]
+DeletedObjects = Literal["keep", "remove"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Column(_Strict):
+    """One column: its name in the tables, its name in the file and the rules that a value must keep.
+
+    Parameters: ``min`` and ``max`` are inclusive and in the column's own unit; ``pattern`` is a regular expression that
+    the whole text must match (RE2 syntax, which DuckDB, Snowflake and Python share); ``showable`` says whether values
+    may appear in check metadata and alerts.
+    """
+
+    name: ColumnName
+    source_name: str = ""
+    type: Annotated[str, AfterValidator(_column_type)]
+    description: str
+    nullable: bool = False
+    min: Decimal | None = None
+    max: Decimal | None = None
+    multiple_of: Decimal | None = None
+    values: tuple[str, ...] = ()
+    pattern: str | None = None
+    showable: bool = True
+
+    @model_validator(mode="after")
+    def _rules_fit_the_type(self) -> "Column":
+        numeric = self.type in ("integer", "bigint", "double") or self.type.startswith("decimal")
+        if not numeric and any(rule is not None for rule in (self.min, self.max, self.multiple_of)):
+            raise ValueError(f"column '{self.name}': min, max and multiple_of need a number, not {self.type}")
+        if self.pattern is not None:
+            try:
+                re.compile(self.pattern)
+            except re.error as error:
+                raise ValueError(
+                    f"column '{self.name}': pattern '{self.pattern}' is no regular expression ({error})"
+                ) from error
+        return self
+
+    @property
+    def file_name(self) -> str:
+        """The column's name in the file's header."""
+        return self.source_name or self.name
+
+    @property
+    def scale(self) -> int | None:
+        """Digits after the point of a decimal column, None for other types."""
+        match = _TYPE.fullmatch(self.type)
+        return int(match[2]) if match and match[2] else None
+
+
+class Freshness(_Strict):
+    """How old the newest data may be before a warning and before a failure, in days."""
+
+    warn_after_days: float = Field(gt=0)
+    fail_after_days: float = Field(gt=0)
+
+
+class Tolerance(_Strict):
+    """When an object has too many rejected records to be loaded at all: above BOTH bounds it is refused whole."""
+
+    rejected_rows: int = Field(default=1_000, ge=0)
+    rejected_share: float = Field(default=0.01, ge=0, le=1)
+
+    def rejects_allowed(self, record_count: int) -> int:
+        """How many records of an object of so many may be rejected before it is refused whole."""
+        return max(self.rejected_rows, math.floor(self.rejected_share * record_count))
+
+
+class Dataset(_Strict):
+    """One dataset of a source: a set of CSV objects in the bucket and the raw table that holds their rows.
+
+    ``mode``: ``append`` (every object adds rows), ``upsert`` (as append, but rows share ``key`` and the later wins
+    downstream), ``overwrite`` (the newest object is the whole table). ``encoding`` is how its files are written; all
+    that comes after the gate is UTF-8. ``deleted_objects``: whether the rows of an object that has left the bucket stay
+    (``keep``) or leave the ``_current`` view with it (``remove``; as long as an object of the dataset is left, since an
+    empty listing is more likely a wrong bucket than a wish).
+    """
+
+    source: Name
+    name: Name
+    description: str
+    mode: Mode
+    key: tuple[Name, ...]
+    columns: tuple[Column, ...]
+    file: str = ""
+    longer_files: tuple[str, ...] = ()  # files of other datasets that start with this one's name; set by load_source
+    optional: bool = False
+    delimiter: str = Field(default=",", pattern=r"^[\t !#-/:-@\[-`{-~]$")  # one ASCII sign other than a quote
+    encoding: Annotated[str, AfterValidator(_encoding)] = "utf-8"
+    deleted_objects: DeletedObjects = "keep"
+    freshness: Freshness
+    tolerance: Tolerance = Tolerance()
+    owners: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _columns_are_consistent(self) -> "Dataset":
+        for what, names in (
+            ("column", [column.name for column in self.columns]),
+            ("file column", [column.file_name for column in self.columns]),
+        ):
+            twice = sorted({name for name in names if names.count(name) > 1})
+            if twice:
+                raise ValueError(f"{what} '{twice[0]}' stands twice")
+        if self.mode == "overwrite" and self.deleted_objects == "remove":
+            raise ValueError("deleted_objects: remove does not go with mode: overwrite, whose table is never emptied")
+        unknown = sorted(set(self.key) - {column.name for column in self.columns})
+        if unknown:
+            raise ValueError(f"key column '{unknown[0]}' is not among the columns")
+        return self
+
+    @property
+    def id(self) -> str:
+        """The dataset's name in the ledger and in every message: ``movielens/ratings``."""
+        return f"{self.source}/{self.name}"
+
+    @property
+    def table(self) -> str:
+        """The raw table without its schema: ``movielens_ratings``."""
+        return f"{self.source}_{self.name}"
+
+    @property
+    def file_stem(self) -> str:
+        """How the dataset's files are called: ``genome-tags`` of ``genome-tags.csv``."""
+        return self.file or self.name
+
+    @property
+    def file_names(self) -> str:
+        """What a file of the dataset may be called, for people: ``tags.csv, tags-<anything>.csv (also .csv.gz)``."""
+        return f"{self.file_stem}.csv, {self.file_stem}-<anything>.csv (also .csv.gz)"
+
+    @property
+    def key_prefix(self) -> str:
+        """What every object key of the dataset starts with; keys of other datasets may start with it too."""
+        return f"{self.source}/{self.file_stem}"
+
+    @cached_property
+    def _object_key(self) -> re.Pattern[str]:
+        # <source>/<file>.csv, <source>/<file>-<anything>.csv, <source>/<file>/<anything>.csv, each also .csv.gz
+        longer = "|".join(re.escape(stem.removeprefix(self.file_stem)) for stem in self.longer_files)
+        unless_longer = rf"(?!(?:{longer})(?:[-/.]|$))" if longer else ""
+        return re.compile(rf"{re.escape(self.key_prefix)}{unless_longer}(-[^/]*|/.+)?\.csv(\.gz)?", re.DOTALL)
+
+    def owns_key(self, key: str) -> bool:
+        """Whether an object of this key (without the bucket's prefix) belongs to the dataset."""
+        return self._object_key.fullmatch(key) is not None
+
+
+class Source(_Strict):
+    """All datasets of one supplier."""
+
+    source: Name
+    description: str
+    owners: tuple[str, ...] = ()
+    datasets: tuple[Dataset, ...]
+
+    def dataset_of(self, key: str) -> Dataset | None:
+        """The dataset that an object of this key belongs to, None when there is none."""
+        return next((dataset for dataset in self.datasets if dataset.owns_key(key)), None)
+
+
+def _longer(stem: str, stems: Iterable[str]) -> list[str]:
+    return sorted(other for other in stems if other.startswith((f"{stem}-", f"{stem}/")))
+
+
+def load_source(path: Path) -> Source:
+    """Read one contract file.
+
+    Raises: ContractError, naming the file and the entry, when the file is not a valid contract.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if lacking := _lacking(content):
+            raise ContractError(f"contract {path}: not a contract file (it lacks {', '.join(lacking)})")
+        common = {"source": content["source"], "owners": content.get("owners", [])}
+        files = {name: entry.get("file", name) for name, entry in content["datasets"].items()}
+        content["datasets"] = [
+            {"name": name, "longer_files": _longer(files[name], files.values()), **common, **entry}
+            for name, entry in content["datasets"].items()
+        ]
+        return Source.model_validate(content)
+    except ValidationError as error:
+        problems = "; ".join(f"{_entry(content, problem['loc'])}: {problem['msg']}" for problem in error.errors())
+        raise ContractError(f"contract {path}: {problems}") from error
+    except yaml.YAMLError as error:
+        raise ContractError(f"contract {path}: not a contract file ({error})") from error
+    except (UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise ContractError(f"contract {path}: not a contract file ({error!r})") from error
+
+
+def _lacking(content: object) -> list[str]:
+    """What every contract file begins with and this one does not have."""
+    given = content if isinstance(content, Mapping) else {}
+    return [name for name in ("source", "datasets") if given.get(name) is None]
+
+
+def _entry(content: object, location: Iterable[int | str]) -> str:
+    """Where in a contract file something is wrong: datasets and columns by their names, not by their numbers."""
+    names: list[str] = []
+    for part in location:
+        if isinstance(content, Mapping):
+            content = content.get(part)
+        elif isinstance(content, Sequence) and isinstance(part, int) and part < len(content):
+            content = content[part]
+        name = content.get("name") if isinstance(part, int) and isinstance(content, Mapping) else None
+        names.append(str(part if name is None else name))
+    return ".".join(names)
+
+
+def load_sources(folder: Path = CONTRACTS_DIR) -> tuple[Source, ...]:
+    """Read every contract in a folder, ordered by source name.
+
+    Raises: ContractError when the folder holds no contract or one of them is not valid.
+    """
+    sources = tuple(load_source(path) for path in sorted(folder.glob("*.yaml")))
+    if not sources:
+        raise ContractError(f"no contract (*.yaml) in {folder}")
+    return sources
+
+
+def all_datasets(sources: Iterable[Source]) -> list[Dataset]:
+    """The datasets of all sources, in the order in which the contracts list them."""
+    return [dataset for source in sources for dataset in source.datasets]
+
+
+@dataclass(frozen=True)
+class Showable:
+    """Which values that have come out of the warehouse may stand in metadata, messages and alerts.
+
+    ``names``: the columns that every contract lets be shown; None where no contract hides any.
+    """
+
+    names: frozenset[str] | None
+
+    def column(self, name: str) -> bool:
+        """Whether a column of whatever table may be shown: a contract's own, or a count; what is derived may tell."""
+        return self.names is None or name in self.names or name.startswith("n_")
+
+    def message(self, text: str) -> str:
+        """A message of the warehouse, without the values that it quotes."""
+        return text if self.names is None else _QUOTED.sub("'(not shown)'", text)
+
+
+_QUOTED = re.compile(r"'[^']*'")
+
+
+def showable(sources: Iterable[Source]) -> Showable:
+    """What these contracts let be shown."""
+    columns = [column for dataset in all_datasets(sources) for column in dataset.columns]
+    hidden = {column.name for column in columns if not column.showable}
+    return Showable(frozenset({column.name for column in columns} - hidden) if hidden else None)
+
+
+def dataset_by_id(sources: Sequence[Source], dataset_id: str) -> Dataset:
+    """The dataset with this id (``movielens/ratings``).
+
+    Raises: KeyError with the known ids when there is none.
+    """
+    known = {dataset.id: dataset for dataset in all_datasets(sources)}
+    if dataset_id not in known:
+        raise KeyError(f"no dataset '{dataset_id}'; the contracts know {', '.join(known)}")
+    return known[dataset_id]

@@ -1,0 +1,156 @@
+"""What a value must look like to be of its column's type and to keep the column's rules.
+
+The forms are regular expressions that Python, DuckDB and Snowflake read alike; the warehouses use them in SQL to accept
+records (``warehouse/typing.py``), Python uses them to say what is wrong with the others (``ingest/rejects.py``). A load
+commits only when both agree on every record. Does not belong here: SQL, files, anything of Dagster.
+"""
+
+import math
+import re
+from collections.abc import Callable
+from datetime import date, datetime
+from decimal import Context, Decimal
+from functools import lru_cache
+
+from netflix_assets.contracts.model import Column
+
+_NUMBER = "([0-9]+([.][0-9]*)?|[.][0-9]+)"
+_YEAR = "([1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])"  # there is no year 0000
+_DATE = f"{_YEAR}-[0-9]{{2}}-[0-9]{{2}}"
+
+# A type cast alone is too kind: DuckDB's turns '2.7' into 3, '0x10' into 16, '1_000' into 1000 and takes 'nan'; its
+# dates may be 'infinity' or before Christ, its days may have an hour 24.
+_FORMS = {
+    "integer": "[+-]?[0-9]+",
+    "bigint": "[+-]?[0-9]+",
+    "double": f"[+-]?{_NUMBER}([eE][+-]?[0-9]+)?",
+    "boolean": "(true|false|TRUE|FALSE|True|False)",
+    "date": _DATE,
+    "timestamp": f"{_DATE}[ T]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{{1,6}})?",
+}
+INTEGER_BOUNDS = {"integer": 2**31, "bigint": 2**63}
+_EXACT = Context(prec=100)  # enough for every quotient of two numbers of 38 digits
+_SHOWN = 60  # characters of a value that a reason quotes
+
+
+def form(column: Column) -> str | None:
+    """The regular expression that a value of this column must match as a whole; None where any text will do."""
+    return _form(column.type)
+
+
+def precision(column: Column) -> tuple[int, int] | None:
+    """(precision, scale) of a decimal column, None for other types."""
+    return _precision(column.type)
+
+
+# Remembered by type: they are asked for once a value.
+@lru_cache(maxsize=512)
+def _form(type_name: str) -> str | None:
+    digits = _precision(type_name)
+    if digits is None:
+        return _FORMS.get(type_name)
+    # Digits beyond the scale may only be zeros: anything else would be rounded, that is changed.
+    fraction = f"[0-9]{{1,{digits[1]}}}0*" if digits[1] else "0+"
+    return f"[+-]?([0-9]+([.][0-9]{{0,{digits[1]}}}0*)?|[.]{fraction})"
+
+
+@lru_cache(maxsize=512)
+def _precision(type_name: str) -> tuple[int, int] | None:
+    digits = re.findall(r"[0-9]+", type_name)
+    return (int(digits[0]), int(digits[1])) if digits else None
+
+
+def fault(column: Column, text: str) -> str | None:
+    """Why ``text`` is not a value of this column, in words for the person who sent the file; None when it is one."""
+    if text == "":
+        return None if column.nullable else f"{column.name} is empty"
+    problem = _type_problem(column, text) or _rule_problem(column, text)
+    if problem is None:
+        return None
+    shown = text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+    return f"{column.name} {shown!r} {problem}"
+
+
+@lru_cache(maxsize=512)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.ASCII)  # as in RE2, \d is 0 to 9
+
+
+def _matches(pattern: str, text: str) -> bool:
+    return _compiled(pattern).fullmatch(text) is not None
+
+
+def _type_problem(column: Column, text: str) -> str | None:
+    expected = form(column)
+    if expected is not None and not _matches(expected, text):
+        return f"is not {_article(column.type)} like {_example(column)}"
+    if column.type in INTEGER_BOUNDS:
+        bound = INTEGER_BOUNDS[column.type]
+        return None if -bound <= Decimal(text) < bound else f"does not fit {_article(column.type)}"
+    digits = precision(column)
+    if digits is not None:
+        return None if Decimal(text).copy_abs() < 10 ** (digits[0] - digits[1]) else f"does not fit {column.type}"
+    if column.type == "double":
+        return None if math.isfinite(float(text)) else "does not fit a double"
+    if column.type in _CALENDAR:
+        return None if _exists(_CALENDAR[column.type], text) else f"is no {column.type} of the calendar"
+    return None
+
+
+_CALENDAR: dict[str, Callable[[str], object]] = {
+    "date": date.fromisoformat,
+    "timestamp": datetime.fromisoformat,
+}
+
+
+def _exists(parse: Callable[[str], object], text: str) -> bool:
+    try:
+        parse(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _rule_problem(column: Column, text: str) -> str | None:
+    if column.values and text not in column.values:
+        return f"is none of {', '.join(column.values)}"
+    if column.pattern is not None and not _matches(column.pattern, text):
+        return f"does not look like {column.pattern}"
+    # A double is compared as the nearest double, as the warehouse does; everything else exactly.
+    number = float if column.type == "double" else Decimal
+    if column.min is not None and number(text) < number(column.min):
+        return f"below {column.min}"
+    if column.max is not None and number(text) > number(column.max):
+        return f"above {column.max}"
+    if column.multiple_of is not None and not _is_multiple(column, text, column.multiple_of):
+        return f"is no multiple of {column.multiple_of}"
+    return None
+
+
+def _is_multiple(column: Column, text: str, step: Decimal) -> bool:
+    if column.type == "double":
+        return math.fmod(float(text), float(step)) == 0
+    return _EXACT.remainder(Decimal(text), step) == 0
+
+
+_EXAMPLES = {
+    "integer": "42",
+    "bigint": "42",
+    "double": "4.5",
+    "boolean": "true",
+    "date": "2026-11-07",
+    "timestamp": "2026-11-07 13:45:00",
+}
+
+
+def _example(column: Column) -> str:
+    """A value of the right form, for the person who has to mend a wrong one."""
+    digits = precision(column)
+    if digits is None:
+        return _EXAMPLES[column.type]
+    whole = "4" if digits[0] > digits[1] else "0"
+    return f"{whole}.{'5'.ljust(digits[1], '0')}" if digits[1] else whole
+
+
+def _article(type_name: str) -> str:
+    return f"an {type_name}" if type_name[0] in "aeiou" else f"a {type_name}"

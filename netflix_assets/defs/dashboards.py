@@ -1,0 +1,109 @@
+"""The assets ``dashboards/<page>``: pages made from what is published, after it has been.
+
+dbt's exposures are the one place that says what a page is, whose it is and which marts it reads; a test holds the
+pages' queries to them. Charts are imported when a page is built: loading definitions waits for neither pandas nor
+Altair. Does not belong here: what a page shows (the pages), what is published (``publish.py``).
+"""
+
+import base64
+import os
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from netflix_assets.defs.published import PUBLISHED_KEY
+from netflix_assets.defs.resources import WarehouseResource
+from netflix_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from netflix_assets.dashboards.page import Built
+
+GROUP = "dashboards"
+
+
+def dashboard_assets(settings: Settings, manifest: Mapping[str, Any]) -> list[dg.AssetsDefinition]:
+    """One asset for each exposure of dbt's manifest that is a page."""
+    return [_asset(exposure, settings) for exposure in page_exposures(manifest)]
+
+
+def page_exposures(manifest: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The exposures that are pages of the dashboard, in the order of the file."""
+    for exposure in manifest["exposures"].values():
+        if "page" in exposure["config"]["meta"]:
+            yield exposure
+
+
+def marts_of(exposure: Mapping[str, Any]) -> list[str]:
+    """The names of the marts that a page reads, as its exposure says."""
+    return [unique_id.rpartition(".")[2] for unique_id in exposure["depends_on"]["nodes"]]
+
+
+def _asset(exposure: Mapping[str, Any], settings: Settings) -> dg.AssetsDefinition:
+    name = exposure["config"]["meta"]["page"]
+    key = dg.AssetKey([GROUP, name])
+
+    @dg.asset(
+        key=key,
+        deps=[*(dg.AssetKey(["marts", mart]) for mart in marts_of(exposure)), PUBLISHED_KEY],
+        group_name=GROUP,
+        kinds={"html", "altair"},
+        owners=[exposure["owner"]["name"]],
+        description=" ".join(exposure["description"].split()),
+    )
+    def page(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> dg.MaterializeResult[Any]:
+        from netflix_assets.dashboards.page import build
+        from netflix_assets.dashboards.pages import PAGES
+        from netflix_assets.dashboards.queries import read
+
+        started = time.monotonic()
+        (wanted,) = (each for each in PAGES if each.name == name)
+        with warehouse.served(run_id=context.run.run_id, asset=key.to_user_string()) as served:
+            if served is None:
+                raise dg.Failure(
+                    "nothing is published yet; `netflix-assets run` builds and publishes", allow_retries=False
+                )
+            frames = read(wanted.queries, served.query)
+            publication = served.publication
+        built = build(wanted, PAGES, frames, publication)
+        file = settings.dashboards_folder / wanted.file_name
+        write_whole(file, built.html)
+        rows = {query.full_name: len(frames[each]) for each, query in wanted.queries.items()}
+        context.log.info(f"{file}: {sum(rows.values()):,} rows of version {publication.version}")
+        return dg.MaterializeResult(
+            metadata={
+                **_preview(built),
+                "page": dg.MetadataValue.url(file.as_uri()),
+                "version": publication.version,
+                "rows_read": sum(rows.values()),
+                "tables": dg.MetadataValue.table(
+                    [dg.TableRecord({"table": each, "rows": n}) for each, n in rows.items()]
+                ),
+                "bytes": file.stat().st_size,
+                "seconds": round(time.monotonic() - started, 3),
+            },
+            data_version=dg.DataVersion(publication.version),
+        )
+
+    return page
+
+
+def write_whole(file: Path, text: str) -> None:
+    """Write a file under another name and give it its own, so that a reader never sees a part of it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(file)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _preview(built: "Built") -> dict[str, Any]:
+    """A picture of the page's first chart, for the asset's page in Dagster; none where no chart has rows."""
+    if built.preview is None:
+        return {}
+    picture = base64.b64encode(built.preview).decode()
+    return {"preview": dg.MetadataValue.md(f"![the page's first chart](data:image/jpeg;base64,{picture})")}

@@ -1,0 +1,209 @@
+"""What dbt says of a build, read from the artifacts it leaves (manifest.json, run_results.json).
+
+Pure functions over files and dictionaries. Does not belong here: how dbt is run (``dbt.py``), where results are kept
+(``warehouse/builds.py``).
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from netflix_assets.contracts.model import Showable
+from netflix_assets.warehouse.builds import CheckRun, NodeRun, Part
+
+# The tag of models that describe the build itself: they are built by a second invocation, when it has been recorded.
+OBSERVATION = "observation"
+
+_FOLDERS = {"seed": "seeds", "snapshot": "snapshots", "source": "source", "exposure": "exposure"}
+_BUILT = ("model", "seed", "snapshot")
+_FAILED = frozenset({"error", "fail", "runtime error", "partial success"})
+_MESSAGE_CHARACTERS = 500
+
+Manifest = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Results:
+    """The results of one invocation, begun at ``started_at`` (UTC). ``missing``: what of its part has none."""
+
+    invocation_id: str
+    started_at: datetime
+    nodes: list[NodeRun]
+    tests: list[CheckRun]
+    missing: frozenset[str]
+    findings: list["Finding"]
+
+    @property
+    def failed(self) -> list[NodeRun | CheckRun]:
+        """What failed or was skipped because of it, failures first."""
+        every: list[NodeRun | CheckRun] = [*self.nodes, *self.tests]
+        failures = [each for each in every if each.status in _FAILED]
+        return failures + [each for each in every if each.status == "skipped"]
+
+    @property
+    def causes(self) -> list[NodeRun | CheckRun]:
+        """What failed by itself."""
+        return [each for each in self.failed if each.status in _FAILED]
+
+    @property
+    def to_run_again(self) -> frozenset[str]:
+        """What failed or was skipped, and each node with a failed test, with all its tests."""
+        spoilt = {test.node_id for test in self.tests if test.status in _FAILED}
+        return frozenset(
+            [node.node_id for node in self.nodes if node in self.failed or node.node_id in spoilt]
+            + [test.test_id for test in self.tests if test in self.failed or test.node_id in spoilt]
+        )
+
+    def after(self, earlier: "Results") -> "Results":
+        """What two invocations have come to together: of what ran again, the later result."""
+        again = {node.node_id for node in self.nodes} | {test.test_id for test in self.tests}
+        return replace(
+            self,
+            nodes=[*(node for node in earlier.nodes if node.node_id not in again), *self.nodes],
+            tests=[*(test for test in earlier.tests if test.test_id not in again), *self.tests],
+            missing=self.missing & earlier.missing,
+            findings=[*(found for found in earlier.findings if found.test_id not in again), *self.findings],
+        )
+
+    @property
+    def problem(self) -> str | None:
+        """The first failure in one line."""
+        if not self.failed:
+            return None
+        first = self.failed[0]
+        what = f"{first.layer}/{first.name}"
+        what = f"test {first.test_name} of {what}" if isinstance(first, CheckRun) else what
+        said = " ".join((first.message or first.status).split())
+        return f"{what}: {said}"[:_MESSAGE_CHARACTERS]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A test that found rows, by what query; ``column``: whose values they are, whatever the query calls them."""
+
+    test_id: str
+    query: str
+    column: str | None
+
+
+def layer_of(node: Mapping[str, Any]) -> str:
+    """The layer of a node: the folder that a model, seed or snapshot stands in, the kind of anything else."""
+    return str(_FOLDERS.get(node["resource_type"]) or node["fqn"][1])
+
+
+def part_of(unique_id: str, manifest: Manifest) -> Part:
+    """The invocation that builds a node, or runs a test: the second one for what reads an observation."""
+    node = manifest["nodes"][unique_id]
+    if node["resource_type"] == "test":
+        parents = [parent for parent in node["depends_on"]["nodes"] if parent in manifest["nodes"]]
+        return "observations" if any(part_of(parent, manifest) == "observations" for parent in parents) else "models"
+    return "observations" if OBSERVATION in node.get("tags", ()) else "models"
+
+
+def nodes_of(part: Part, manifest: Manifest) -> frozenset[str]:
+    """Every node and test of a part that leaves a result when all of it is built."""
+    wanted = [
+        unique_id
+        for unique_id, node in manifest["nodes"].items()
+        if node["resource_type"] in (*_BUILT, "test") and node["config"]["materialized"] != "ephemeral"
+    ]
+    return frozenset(each for each in wanted if part_of(each, manifest) == part)
+
+
+def read_results(folder: Path, part: Part, shown: Showable) -> Results | None:
+    """What dbt has left in its target folder; None when it ended before it wrote results.
+
+    Messages are without the values that they quote where ``shown`` says that these may be hidden ones.
+    """
+    file = folder / "run_results.json"
+    if not file.exists():
+        return None
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    content = json.loads(file.read_text(encoding="utf-8"))
+    results = {
+        result["unique_id"]: {**result, "message": shown.message(result["message"] or "")}
+        for result in content["results"]
+    }
+    return Results(
+        invocation_id=content["metadata"]["invocation_id"],
+        started_at=datetime.fromisoformat(content["metadata"]["invocation_started_at"]),
+        nodes=list(_node_runs(results, manifest)),
+        tests=list(_test_results(results, manifest)),
+        missing=nodes_of(part, manifest) - results.keys(),
+        findings=[
+            Finding(unique_id, result["compiled_code"], manifest["nodes"][unique_id].get("column_name"))
+            for unique_id, result in results.items()
+            if result["failures"] and result["compiled_code"] and unique_id in manifest["nodes"]
+        ],
+    )
+
+
+def selection_of_rest(results: Results, folder: Path) -> list[str]:
+    """dbt's arguments that build exactly ``to_run_again`` of the results in a folder.
+
+    What failed or was skipped dbt finds there itself: named one by one, a few hundred tests would be too long a line.
+    """
+    failed = {each.node_id if isinstance(each, NodeRun) else each.test_id for each in results.failed}
+    # model.<project>.<name>, test.<project>.<name>.<digest>
+    names = sorted(unique_id.split(".")[2] for unique_id in results.to_run_again - failed)
+    found = [f"result:{status}" for status in sorted({each.status for each in results.failed})]
+    return ["--select", " ".join([*found, *names]), "--state", str(folder), "--indirect-selection", "empty"]
+
+
+def _node_runs(results: Mapping[str, Any], manifest: Manifest) -> Iterator[NodeRun]:
+    for unique_id, result in results.items():
+        node = manifest["nodes"].get(unique_id)
+        if node is not None and node["resource_type"] in _BUILT:
+            yield NodeRun(
+                node_id=unique_id,
+                resource_type=node["resource_type"],
+                layer=layer_of(node),
+                name=node["name"],
+                materialization=node["config"]["materialized"],
+                **_outcome(result),
+            )
+
+
+def _test_results(results: Mapping[str, Any], manifest: Manifest) -> Iterator[CheckRun]:
+    for unique_id, result in results.items():
+        test = manifest["nodes"].get(unique_id)
+        if test is not None and test["resource_type"] == "test":
+            tested = _tested(test, manifest)
+            yield CheckRun(
+                test_id=unique_id,
+                test_name=test["name"],
+                node_id=tested["unique_id"],
+                layer=layer_of(tested),
+                name=tested["name"],
+                kind=_kind(test),
+                failures=int(result["failures"] or 0),
+                **_outcome(result),
+            )
+
+
+def _outcome(result: Mapping[str, Any]) -> dict[str, Any]:
+    begun = [timing["started_at"] for timing in result["timing"]]
+    return {
+        "status": result["status"],
+        "started_at": datetime.fromisoformat(begun[0]) if begun else None,
+        "seconds": result["execution_time"],
+        "message": result["message"][:_MESSAGE_CHARACTERS] or None,
+    }
+
+
+def _kind(test: Mapping[str, Any]) -> str:
+    if "reconciliation" in test["tags"]:
+        return "reconciliation"
+    return "generic" if test.get("test_metadata") else "singular"
+
+
+def _tested(test: Mapping[str, Any], manifest: Manifest) -> Mapping[str, Any]:
+    """The node that a test is shown with: the one that it is attached to, that it names, or the first that it reads."""
+    named = test["config"].get("meta", {}).get("dagster", {}).get("ref", {}).get("name")
+    nodes: Mapping[str, Mapping[str, Any]] = manifest["nodes"]
+    parents = [nodes[each] for each in test["depends_on"]["nodes"] if each in nodes]
+    attached = nodes.get(test.get("attached_node") or "")
+    return attached or next((parent for parent in parents if parent["name"] == named), parents[0])

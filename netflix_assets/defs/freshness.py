@@ -1,0 +1,174 @@
+"""Freshness: how long an asset may go without anything new, and checks that ask the data itself how old it is.
+
+A policy (Dagster's FreshnessPolicy) knows when an asset was last materialized, and Dagster's daemon evaluates it
+without a run. A check looks at the data's own time: when the newest object was put into the bucket, when the newest
+load was committed, when a mart was last built, when the build that consumers see was made. These are moments of this
+system, not of the ratings in the files: samples whose last rating is years old are fresh on the day they are landed.
+
+All windows come from the contracts. What is made of several datasets is as fresh as the strictest of those that must
+be there: a mart whose ratings are due every week is late after a week, however seldom its films come. Checks warn and
+never block: old data is no wrong data.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+
+from netflix_assets.contracts.model import Dataset, Freshness
+from netflix_assets.defs.resources import LandingBucket, WarehouseResource
+from netflix_assets.defs.retry import retry_transient
+from netflix_assets.settings import Settings
+from netflix_assets.storage.objects import objects_of
+from netflix_assets.warehouse.builds import Builds
+
+FRESH = "is_fresh"
+
+Clock = Callable[[], datetime]
+Newest = Mapping[dg.AssetKey, datetime]
+
+
+def freshness_policy(freshness: Freshness) -> dg.FreshnessPolicy:
+    """How long an asset may go without anything new."""
+    return dg.FreshnessPolicy.time_window(
+        fail_window=timedelta(days=freshness.fail_after_days),
+        warn_window=timedelta(days=freshness.warn_after_days),
+    )
+
+
+def strictest(datasets: Iterable[Dataset]) -> Freshness:
+    """The freshness of what is made of these datasets; optional ones count only where there is no other."""
+    every = list(datasets)
+    counted = [each.freshness for each in every if not each.optional] or [each.freshness for each in every]
+    return Freshness(
+        warn_after_days=min(each.warn_after_days for each in counted),
+        fail_after_days=min(each.fail_after_days for each in counted),
+    )
+
+
+def sources_of(unique_id: str, manifest: Mapping[str, Any], datasets: Sequence[Dataset]) -> list[Dataset]:
+    """The datasets that a dbt node is made of, by its manifest; all of them for what describes the runs themselves."""
+    known = {dataset.id: dataset for dataset in datasets}
+    seen, frontier = set(), {unique_id}
+    while frontier:
+        seen |= frontier
+        parents = {
+            parent
+            for each in frontier
+            if each in manifest["nodes"]
+            for parent in manifest["nodes"][each]["depends_on"].get("nodes", ())
+        }
+        frontier = parents - seen
+    names = {"/".join(each.split(".")[2:]) for each in seen if each.startswith("source.")}
+    return [known[name] for name in sorted(names & known.keys())] or list(datasets)
+
+
+def freshness_checks(
+    datasets: Sequence[Dataset],
+    landing: Mapping[str, dg.AssetKey],
+    raw: Mapping[str, dg.AssetKey],
+    built: Sequence[dg.AssetSpec],
+    published: dg.AssetKey,
+    settings: Settings,
+    now: Clock = lambda: datetime.now(UTC),
+) -> list[dg.AssetChecksDefinition]:
+    """The checks of the landing assets, the raw assets, and of what is built and published, a step each.
+
+    ``landing``, ``raw``: dataset id -> asset key; ``built``: the assets of dbt, of which those with a policy are looked
+    at; ``published``: the asset that consumers see. The first step touches the bucket alone and wakes no warehouse.
+    """
+    by_landing = {landing[dataset.id]: dataset for dataset in datasets}
+    by_raw = {raw[dataset.id]: dataset for dataset in datasets}
+    windows = {spec.key: window for spec in built if (window := _window(spec.freshness_policy)) is not None}
+    windows[published] = strictest(datasets)
+
+    @dg.multi_asset_check(name="landing_freshness", specs=_specs(by_landing, "newest object"), can_subset=True)
+    def landing_freshness(
+        context: dg.AssetCheckExecutionContext, bucket: LandingBucket
+    ) -> Iterator[dg.AssetCheckResult]:
+        with retry_transient(context, settings):
+            with bucket.open() as store:
+                listed = {key: objects_of(each, store) for key, each in by_landing.items() if _wanted(key, context)}
+            newest = {key: max(each.last_modified for each in found) for key, found in listed.items() if found}
+            yield from _results(context, newest, {key: each.freshness for key, each in by_landing.items()}, now())
+
+    @dg.multi_asset_check(name="raw_freshness", specs=_specs(by_raw, "newest load"), can_subset=True)
+    def raw_freshness(
+        context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource
+    ) -> Iterator[dg.AssetCheckResult]:
+        with retry_transient(context, settings):
+            newest: Newest = {}
+            if warehouse.exists():
+                with warehouse.open("reader", run_id=context.run.run_id, asset=FRESH) as connection:
+                    loads = connection.newest_loads() if connection.columns(("ops",)) else {}
+                newest = {key: loads[each.id] for key, each in by_raw.items() if each.id in loads}
+            yield from _results(context, newest, {key: each.freshness for key, each in by_raw.items()}, now())
+
+    @dg.multi_asset_check(name="serving_freshness", specs=_specs(windows, "newest build"), can_subset=True)
+    def serving_freshness(
+        context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource
+    ) -> Iterator[dg.AssetCheckResult]:
+        run_id = context.run.run_id
+        with retry_transient(context, settings):
+            newest: dict[dg.AssetKey, datetime] = {}
+            if warehouse.exists():
+                with warehouse.open("reader", run_id=run_id, asset=FRESH) as connection:
+                    found = Builds(connection, settings.schema_prefix).newest_runs()
+                newest = {key: found[path] for key in windows if (path := (key.path[0], key.path[-1])) in found}
+                with warehouse.publisher(run_id=run_id, asset=FRESH) as publisher:
+                    publication = publisher.published()
+                if publication is not None:
+                    newest[published] = publication.built_at
+            yield from _results(context, newest, windows, now())
+
+    return [landing_freshness, raw_freshness, serving_freshness]
+
+
+def _specs(keys: Iterable[dg.AssetKey], what: str) -> list[dg.AssetCheckSpec]:
+    description = f"The {what} is not older than the contract lets it be. Warns, never blocks."
+    return [dg.AssetCheckSpec(FRESH, asset=key, description=description) for key in keys]
+
+
+def _window(policy: object) -> Freshness | None:
+    if not isinstance(policy, dg.FreshnessPolicy):
+        return None
+    day = timedelta(days=1)
+    fail, warn = (getattr(policy, name).to_timedelta() for name in ("fail_window", "warn_window"))
+    return Freshness(warn_after_days=warn / day, fail_after_days=fail / day)
+
+
+def _wanted(key: dg.AssetKey, context: dg.AssetCheckExecutionContext) -> bool:
+    return dg.AssetCheckKey(key, FRESH) in context.selected_asset_check_keys
+
+
+def _results(
+    context: dg.AssetCheckExecutionContext, newest: Newest, windows: Mapping[dg.AssetKey, Freshness], now: datetime
+) -> Iterator[dg.AssetCheckResult]:
+    for key, window in windows.items():
+        if _wanted(key, context):
+            yield freshness_result(key, newest.get(key), window, now)
+
+
+def freshness_result(
+    key: dg.AssetKey, newest: datetime | None, window: Freshness, now: datetime
+) -> dg.AssetCheckResult:
+    """Whether the newest is within the window; where there is nothing yet, nothing is late."""
+    metadata: dict[str, Any] = dict(window)
+    if newest is None:
+        said, passed = "there is nothing yet", True
+    else:
+        age = (now - newest) / timedelta(days=1)
+        passed = age <= window.warn_after_days
+        late = "" if passed else f"; it is late after {window.warn_after_days:g} days"
+        overdue = f" and overdue after {window.fail_after_days:g}" if age > window.fail_after_days else ""
+        said = f"{max(age, 0):.1f} days old{late}{overdue}"
+        metadata |= {"newest": dg.MetadataValue.timestamp(newest), "age_days": round(age, 3)}
+    return dg.AssetCheckResult(
+        asset_key=key,
+        check_name=FRESH,
+        passed=passed,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=said,
+        metadata=metadata,
+    )

@@ -1,0 +1,129 @@
+"""The asset ``published/marts``: what has passed its tests, made visible to consumers at once.
+
+It depends on every table of the layers core and marts, so that a run in which one of them fails does not come here; and
+it asks the build markers, so that asking for it alone gets around nothing. Does not belong here: how a set becomes
+visible (``warehouse/duckdb_publisher.py``, ``warehouse/snowflake_publisher.py``), what dbt builds.
+"""
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import dagster as dg
+
+from netflix_assets.contracts.model import Dataset
+from netflix_assets.defs.dbt.project import one_build_at_a_time
+from netflix_assets.defs.freshness import freshness_policy, strictest
+from netflix_assets.defs.resources import WarehouseResource
+from netflix_assets.defs.retry import retry_transient
+from netflix_assets.settings import Settings
+from netflix_assets.warehouse.base import HeldError
+from netflix_assets.warehouse.builds import NotServableError
+from netflix_assets.warehouse.ledger import fingerprint_of_loads
+from netflix_assets.warehouse.publishing import (
+    SCHEMAS,
+    Mart,
+    Published,
+    PublishingError,
+    SourceObject,
+    branch_reason,
+    by_dataset,
+)
+
+PUBLISHED_KEY = dg.AssetKey(["published", "marts"])
+LOADS = "loads_fingerprints"  # metadata: dataset -> what it says of the loads that the published build was made from
+
+_STORED = frozenset({"table", "incremental"})  # dbt's materializations that hold their rows themselves
+_OBJECTS_SHOWN = 10  # of a dataset, in the UI; the record has them all
+
+
+def published_marts(
+    settings: Settings, builds: Iterable[dg.AssetsDefinition], datasets: Sequence[Dataset]
+) -> dg.AssetsDefinition:
+    """The asset that publishes what these builds make, of all these datasets, in the layers core and marts."""
+    specs = [spec for each in builds for spec in each.specs if spec.key.path[0] in SCHEMAS]
+    marts = [Mart(spec.key.path[0], spec.key.path[-1], _is_stored(spec)) for spec in specs]
+
+    @dg.asset(
+        key=PUBLISHED_KEY,
+        deps=[spec.key for spec in specs],
+        group_name="published",
+        kinds={settings.warehouse_kind, *(["parquet"] if settings.names is None else [])},
+        owners=["team:audience-analytics"],
+        description=_DESCRIPTION,
+        freshness_policy=freshness_policy(strictest(datasets)),
+        output_required=False,  # a branch has nothing to publish into
+    )
+    def published(
+        context: dg.AssetExecutionContext, warehouse: WarehouseResource
+    ) -> Iterator[dg.MaterializeResult[Any]]:
+        if settings.schema_prefix:
+            context.log.info(f"nothing is published: {branch_reason(settings.schema_prefix)}")
+            return
+        started = time.monotonic()
+        asset = PUBLISHED_KEY.to_user_string()
+        with (
+            retry_transient(context, settings),
+            one_build_at_a_time(settings),  # nothing is built while its tables are copied
+            warehouse.publisher(run_id=context.run.run_id, asset=asset) as publisher,
+        ):
+            try:
+                outcome = publisher.publish(marts)
+            except HeldError:
+                raise
+            except (NotServableError, PublishingError) as error:
+                raise dg.Failure(str(error), allow_retries=False) from error
+        publication = outcome.publication
+        done = "is published" if outcome.is_new else "was published before; nothing is changed"
+        context.log.info(f"version {publication.version} of {len(publication.tables)} tables {done}")
+        yield dg.MaterializeResult(
+            metadata=_metadata(outcome, publisher.place, time.monotonic() - started),
+            data_version=dg.DataVersion(publication.version),
+        )
+
+    return published
+
+
+_DESCRIPTION = """What consumers read: every table of core and marts, as the last build that passed whole has left them.
+
+The set changes at once and as a whole. A build that fails, or that covers a part of the graph only, changes nothing.
+"""
+
+
+def _is_stored(spec: dg.AssetSpec) -> bool:
+    return spec.metadata.get("dagster-dbt/materialization_type") in _STORED
+
+
+def _metadata(outcome: Published, place: str, seconds: float) -> dict[str, Any]:
+    publication = outcome.publication
+    tables = [dg.TableRecord({"table": name, "rows": rows}) for name, rows in publication.tables.items()]
+    return {
+        "version": publication.version,
+        "changed": outcome.is_new,
+        "build_run_id": publication.run_id,
+        "built_at": dg.MetadataValue.timestamp(publication.built_at),
+        "published_at": dg.MetadataValue.timestamp(publication.published_at),
+        "place": place,
+        "tables": dg.MetadataValue.table(tables),
+        "dagster/row_count": sum(publication.tables.values()),
+        "made_from": dg.MetadataValue.md(_made_from(outcome.objects)),
+        LOADS: dg.MetadataValue.json(
+            {
+                dataset: fingerprint_of_loads((each.load_id, each.key, each.etag) for each in found)
+                for dataset, found in by_dataset(outcome.objects).items()
+            }
+        ),
+        "seconds": round(seconds, 3),
+        **({} if outcome.size is None else {"bytes": outcome.size}),
+    }
+
+
+def _made_from(objects: Sequence[SourceObject]) -> str:
+    """The newest objects of each dataset as a Markdown list."""
+    lines = []
+    for dataset, found in by_dataset(objects).items():
+        lines.append(f"- **{dataset}**: {sum(each.rows for each in found):,} rows of {len(found):,} loads")
+        lines += [f"  - `{each.key}` ({each.etag})" for each in found[-_OBJECTS_SHOWN:]]
+        if len(found) > _OBJECTS_SHOWN:
+            lines.append(f"  - {len(found) - _OBJECTS_SHOWN:,} older ones")
+    return "\n".join(lines)

@@ -1,0 +1,321 @@
+"""The Dagster resources: the landing bucket, the warehouse and dbt, chosen once by the environment.
+
+They connect when they are used, never when definitions load. Does not belong here: what is done with them.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
+
+import dagster as dg
+from pydantic import SecretStr
+
+from netflix_assets.settings import Settings, current_settings
+from netflix_assets.storage.objects import S3ObjectStore
+from netflix_assets.storage.retries import RETRIES, BucketError
+from netflix_assets.warehouse.base import Warehouse, WarehouseError
+from netflix_assets.warehouse.publishing import Publisher, Served
+
+if TYPE_CHECKING:
+    from dagster_aws.s3 import S3Resource
+    from dagster_snowflake import SnowflakeResource
+    from obstore.auth.boto3 import Boto3CredentialProvider
+
+    from netflix_assets.storage.events import EventQueue
+    from netflix_assets.warehouse.snowflake.warehouse import SnowflakeWarehouse
+
+
+# Whose rights a session has: the loader owns raw and the ledger, the builder what dbt makes and the record of it.
+Role = Literal["loader", "builder", "reader"]
+
+
+class LandingBucket(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The bucket that files land in, and the queue that tells of them where there is one.
+
+    ``local_home`` is set where the bucket is a folder of ours: the local S3 then runs for as long as the bucket is
+    open. Elsewhere the credentials come from the AWS default chain, when they are first needed.
+    """
+
+    bucket: str
+    prefix: str = ""
+    region: str = "us-east-1"
+    endpoint: str | None = None
+    profile: str | None = None
+    local_home: str | None = None
+    events_queue: str | None = None
+
+    @contextmanager
+    def open(self) -> Iterator[S3ObjectStore]:
+        """The bucket, ready to list, read and write. Raises: BucketError when there are no credentials."""
+        from obstore.store import S3Store
+
+        with self._s3() as s3:
+            store = S3Store(
+                self.bucket,
+                prefix=self.prefix or None,
+                region=s3.region_name,
+                endpoint=s3.endpoint_url,
+                virtual_hosted_style_request=s3.endpoint_url is None,
+                client_options={"allow_http": (s3.endpoint_url or "").startswith("http://"), **RETRIES.of_client()},
+                retry_config=RETRIES.of_requests(),
+                credential_provider=self._credentials(s3),
+            )
+            yield S3ObjectStore(store, self.bucket, self._place(s3), RETRIES)
+
+    def events(self) -> "EventQueue | None":
+        """The queue of the bucket's events, where one is set. S3 wants it in the region of the bucket."""
+        if self.events_queue is None:
+            return None
+        with self._s3() as s3:
+            return _event_queue(self.events_queue, **_session_options(s3))
+
+    def _credentials(self, s3: "S3Resource") -> "Boto3CredentialProvider":
+        from botocore.exceptions import BotoCoreError
+        from obstore.auth.boto3 import Boto3CredentialProvider  # boto3 costs 0.3 s, which loading definitions need not
+
+        try:
+            return Boto3CredentialProvider(_session(s3))
+        except (BotoCoreError, ValueError) as error:  # ValueError: the chain has none
+            cause = str(error) if isinstance(error, BotoCoreError) else "AWS' default chain has none"
+            raise BucketError(
+                f"{self._place(s3)}: no credentials: {cause}. Set NETFLIX_AWS_PROFILE, or AWS_PROFILE, or "
+                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            ) from None
+
+    def _place(self, s3: "S3Resource") -> str:
+        """What errors call the bucket; without the user and password that an address can hold."""
+        server = urlsplit(s3.endpoint_url)._replace(query="", fragment="") if s3.endpoint_url else None
+        at = server._replace(netloc=server.netloc.rpartition("@")[2]).geturl() if server else f"AWS {s3.region_name}"
+        return f"s3://{self.bucket}/{self.prefix} at {at}"
+
+    @contextmanager
+    def _s3(self) -> Iterator["S3Resource"]:
+        """dagster-aws' S3Resource: the one place that holds endpoint, region and credentials."""
+        from dagster_aws.s3 import S3Resource  # costs 0.6 s
+
+        if self.local_home is None:
+            yield S3Resource(region_name=self.region, endpoint_url=self.endpoint, profile_name=self.profile)
+            return
+        from netflix_assets.storage.local_s3 import lease, local_s3
+
+        with lease(local_s3(Path(self.local_home)), self.bucket) as server:
+            yield S3Resource(
+                region_name=self.region,
+                endpoint_url=server.endpoint,
+                aws_access_key_id=server.access_key_id,
+                aws_secret_access_key=server.secret_access_key,
+            )
+
+
+def _session(s3: "S3Resource"):  # type: ignore[no-untyped-def]
+    import boto3
+
+    return boto3.Session(**_session_options(s3))
+
+
+def _session_options(s3: "S3Resource") -> dict[str, str | None]:
+    return {
+        "aws_access_key_id": s3.aws_access_key_id,
+        "aws_secret_access_key": s3.aws_secret_access_key,
+        "aws_session_token": s3.aws_session_token,
+        "region_name": s3.region_name,
+        "profile_name": s3.profile_name,
+    }
+
+
+@lru_cache(maxsize=1)  # a new client costs 0.1 s and a TLS handshake, a tick of the sensor otherwise some milliseconds
+def _event_queue(url: str, **session_options: str | None) -> "EventQueue":
+    import boto3
+    from botocore.config import Config
+
+    from netflix_assets.storage.events import EventQueue
+
+    # The address of a queue is that of its server too: AWS' own in the region, a private one, a test's.
+    client = boto3.Session(**session_options).client(
+        "sqs",
+        endpoint_url=urlsplit(url)._replace(path="", query="", fragment="").geturl(),
+        config=Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2}),
+    )
+    return EventQueue(client, url)
+
+
+class WarehouseResource(dg.ConfigurableResource, ABC):  # type: ignore[type-arg]
+    """The warehouse of an environment; opened for a step and closed again."""
+
+    @abstractmethod
+    def open(self, role: Role = "loader", *, run_id: str = "", asset: str = "") -> AbstractContextManager[Warehouse]:
+        """A connection with the rights of a role; ``run_id`` and ``asset`` say on whose behalf, where that is kept."""
+
+    @abstractmethod
+    def publisher(self, *, run_id: str = "", asset: str = "") -> AbstractContextManager[Publisher]:
+        """What publishes the tables of this warehouse, and knows what is published."""
+
+    @abstractmethod
+    def served(self, *, run_id: str = "", asset: str = "") -> AbstractContextManager[Served | None]:
+        """What consumers see, for reading as they do; None where nothing has ever been published."""
+
+    @abstractmethod
+    def exists(self) -> bool:
+        """Whether there is anything to open for reading."""
+
+
+class EmbeddedWarehouse(WarehouseResource):
+    """One DuckDB file. A step gives it back, so that dbt finds it free."""
+
+    file: str
+    published: str  # the folder to publish into
+    wait_seconds: float
+
+    @contextmanager
+    def open(self, role: Role = "loader", *, run_id: str = "", asset: str = "") -> Iterator[Warehouse]:
+        """A connection to the file; waits for another process that holds it."""
+        from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse  # importing duckdb costs 0.1 s
+
+        with DuckDBWarehouse(Path(self.file), self.wait_seconds, read_only=role == "reader") as warehouse:
+            yield warehouse
+
+    @contextmanager
+    def publisher(self, *, run_id: str = "", asset: str = "") -> Iterator[Publisher]:
+        """A publisher into a folder; it opens the file when it publishes."""
+        from netflix_assets.warehouse.duckdb.publisher import DuckDBPublisher
+
+        yield DuckDBPublisher(Path(self.file), Path(self.published), self.wait_seconds)
+
+    @contextmanager
+    def served(self, *, run_id: str = "", asset: str = "") -> Iterator[Served | None]:
+        """The published file; the warehouse itself stays free for writers."""
+        from netflix_assets.warehouse.duckdb.publisher import DuckDBPublisher
+        from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+
+        publisher = DuckDBPublisher(Path(self.file), Path(self.published), self.wait_seconds)
+        publication = publisher.published()
+        if publication is None:
+            yield None
+            return
+        with DuckDBWarehouse(publisher.file_of(publication), self.wait_seconds, read_only=True) as published:
+            yield Served(publication, published.query)
+
+    def exists(self) -> bool:
+        """Whether the file is there."""
+        return Path(self.file).exists()
+
+
+class SnowflakeAccount(WarehouseResource):
+    """One environment on Snowflake. Credentials are not part of it, so that no page and no log can show them."""
+
+    env: str
+
+    @contextmanager
+    def open(self, role: Role = "loader", *, run_id: str = "", asset: str = "") -> Iterator[Warehouse]:
+        """A session. Raises: WarehouseError when settings are missing or it cannot be opened."""
+        with self._session(role, run_id, asset) as warehouse:
+            yield warehouse
+
+    @contextmanager
+    def publisher(self, *, run_id: str = "", asset: str = "") -> Iterator[Publisher]:
+        """A publisher into the serving database, with a session of the transformer."""
+        from netflix_assets.warehouse.snowflake.publisher import SnowflakePublisher
+
+        with self._session("builder", run_id, asset) as warehouse:
+            yield SnowflakePublisher(warehouse, str(current_settings().serving_database))
+
+    @contextmanager
+    def served(self, *, run_id: str = "", asset: str = "") -> Iterator[Served | None]:
+        """A session of the transformer within the serving database."""
+        from netflix_assets.warehouse.snowflake.publisher import SnowflakePublisher
+
+        serving = str(current_settings().serving_database)
+        with self._session("builder", run_id, asset, database=serving) as warehouse:
+            publication = SnowflakePublisher(warehouse, serving).published()
+            yield None if publication is None else Served(publication, warehouse.query)
+
+    @contextmanager
+    def _session(
+        self, role: Role, run_id: str, asset: str, database: str | None = None
+    ) -> Iterator["SnowflakeWarehouse"]:
+        from netflix_assets.warehouse.snowflake.warehouse import SnowflakeWarehouse, query_tag  # costs seconds
+
+        settings = current_settings()
+        snowflake = _snowflake(settings, role, query_tag(self.env, run_id, asset), database)
+        with (
+            ExitStack() as sessions,
+            SnowflakeWarehouse(lambda: sessions.enter_context(snowflake.get_connection())) as warehouse,
+        ):
+            yield warehouse
+
+    def exists(self) -> bool:
+        """An account is always there."""
+        return True
+
+
+def _snowflake(settings: Settings, role: Role, query_tag: str, database: str | None) -> "SnowflakeResource":
+    """dagster-snowflake's resource for a role of the environment; the transformer can read all that there is.
+
+    ``database``: where it is another than the one that is built into.
+    """
+    from dagster_snowflake import SnowflakeResource
+
+    access, names = settings.snowflake, settings.names
+    missing = access.missing()
+    if missing or names is None:
+        raise WarehouseError(
+            f"NETFLIX_ENV={settings.env} keeps its tables on Snowflake and needs {'; '.join(missing)}. "
+            "docs/snowflake.md says where each comes from; without Snowflake: NETFLIX_ENV=local"
+        )
+    address = {"host": access.host, "port": access.port, "protocol": access.protocol, "token": _revealed(access.token)}
+    return SnowflakeResource(
+        account=access.account,
+        user=str(access.user),
+        private_key=_revealed(access.private_key),
+        private_key_path=str(access.private_key_path) if access.private_key_path else None,
+        private_key_password=_revealed(access.private_key_passphrase),
+        authenticator=access.authenticator,
+        database=database or access.database or names.database,
+        warehouse=names.load_warehouse if role == "loader" else names.transform_warehouse,
+        role=names.loader_role if role == "loader" else names.transformer_role,
+        paramstyle="qmark",
+        autocommit=True,  # transactions are begun and ended by statements; dagster-snowflake would commit once more
+        login_timeout=60,
+        client_session_keep_alive=True,  # a large object may be hours in the gate
+        additional_snowflake_connection_args={
+            **{name: value for name, value in address.items() if value is not None},
+            "session_parameters": {
+                "QUERY_TAG": query_tag,
+                "STATEMENT_TIMEOUT_IN_SECONDS": access.statement_timeout_seconds,
+                "TIMEZONE": "UTC",
+                "TIMESTAMP_TYPE_MAPPING": "TIMESTAMP_NTZ",  # what contracts mean by timestamp
+            },
+        },
+    )
+
+
+def _revealed(secret: SecretStr | None) -> str | None:
+    return secret.get_secret_value() if secret else None
+
+
+def landing_bucket(settings: Settings) -> LandingBucket:
+    """The landing bucket of this environment."""
+    return LandingBucket(
+        bucket=settings.bucket,
+        prefix=settings.bucket_prefix,
+        region=settings.s3_region,
+        endpoint=settings.s3_endpoint,
+        profile=settings.aws_profile,
+        local_home=str(settings.home) if settings.serves_s3 else None,
+        events_queue=settings.events_queue_url,
+    )
+
+
+def warehouse(settings: Settings) -> WarehouseResource:
+    """The warehouse of this environment."""
+    if settings.names is None:
+        return EmbeddedWarehouse(
+            file=str(settings.warehouse_file),
+            published=str(settings.published_folder),
+            wait_seconds=settings.warehouse_wait_seconds,
+        )
+    return SnowflakeAccount(env=settings.env)

@@ -1,0 +1,189 @@
+"""Publishing from the embedded warehouse: a folder for each version, and a link to the one that counts.
+
+    published/current -> versions/<version>
+    published/versions/<version>/netflix.duckdb, parquet/<schema>/<table>.parquet, manifest.json
+    published/versions/<version>/marts.duckdb -> netflix.duckdb
+
+DuckDB calls a database by its file's name, and where a schema has that name too it takes ``marts.mart_movies`` for
+ambiguous: 2.0 looks where the link leads, earlier ones do not and must be given ``netflix.duckdb``.
+
+Consumers never open the warehouse, so no writer's lock is in their way, and what they have open stays as it is when the
+link moves on. A version is made under a name that begins with a dot, is never changed once it has its own, and the link
+is switched by one rename: killed at any moment, this leaves the version that was current before, or the new one, whole.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import duckdb
+
+from netflix_assets.warehouse.builds import NotServableError
+from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse, retry_while_held
+from netflix_assets.warehouse.publishing import (
+    SCHEMAS,
+    Mart,
+    Publication,
+    Published,
+    Publisher,
+    PublishingError,
+    SourceObject,
+    by_dataset,
+    candidate_of,
+    objects_of,
+    row_counts,
+)
+from netflix_assets.warehouse.typing import literal
+
+VERSIONS_KEPT = 3
+
+# What DuckDB 1.4, the long-term release, can open; the warehouse itself it cannot.
+STORAGE_VERSION = "v1.4.0"
+
+# Copying needs no more, however many rows there are: 24.8 million ratings and 15.6 million genome scores with 1.1 GB
+# resident in 12 s, in the order of insertion in 18 s. Readers that care about order say so in their query.
+_COPY_SETTINGS = ("set memory_limit = '1GB'", "set preserve_insertion_order = false")
+
+
+class DuckDBPublisher(Publisher):
+    """Publishes the warehouse in ``file`` into ``folder``."""
+
+    def __init__(self, file: Path, folder: Path, wait_seconds: float = 60.0) -> None:
+        self._file = file
+        self._folder = folder
+        self._wait_seconds = wait_seconds
+        self._link = folder / "current"
+        self._versions = folder / "versions"
+        self.place = str(self._link)
+
+    def published(self) -> Publication | None:
+        """What the link leads to."""
+        try:
+            return Publication.from_json(json.loads((self._link / "manifest.json").read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return None
+
+    def file_of(self, publication: Publication) -> Path:
+        """The database of a published set, which nobody changes any more."""
+        return self._versions / publication.version / "netflix.duckdb"
+
+    def publish(self, marts: Sequence[Mart]) -> Published:
+        """Copy the tables into a new version and switch the link to it."""
+        if not self._file.exists():
+            raise NotServableError("nothing has been built yet; `netflix-assets run` does, and publishes it")
+        with _AttachedWarehouse(self._file, self._wait_seconds) as warehouse:
+            candidate = candidate_of(warehouse)
+            self._remove_debris()
+            objects = objects_of(candidate.build, warehouse)
+            current = self.published()
+            if current is not None and current.is_of(candidate):
+                self._prune()
+                return Published(current, objects, is_new=False, size=_size(self._versions / current.version))
+            publication = candidate.publication(row_counts(warehouse, marts), objects)
+            draft = self._versions / f".{publication.version}"
+            draft.mkdir(parents=True)
+            try:
+                _copy(warehouse, sorted(marts), publication, draft)
+            except BaseException:  # a full disk, say, which this would keep full
+                shutil.rmtree(draft, ignore_errors=True)
+                raise
+        (draft / "marts.duckdb").symlink_to("netflix.duckdb")
+        _write_manifest(draft / "manifest.json", publication, objects)
+        _make_durable(draft)
+        version = draft.rename(draft.with_name(publication.version))
+        _sync(self._versions)
+        self._switch(version)
+        self._prune()
+        return Published(publication, objects, is_new=True, size=_size(version))
+
+    def _switch(self, version: Path) -> None:
+        new_link = self._folder / ".current"
+        new_link.unlink(missing_ok=True)
+        new_link.symlink_to(version.relative_to(self._folder))  # relative, so that the home can be moved
+        new_link.replace(self._link)
+        _sync(self._folder)
+
+    def _remove_debris(self) -> None:
+        """Remove what a publisher that was killed has left: drafts, and versions that were never switched to.
+
+        Where the link is gone nobody can say which version that was; all of them stay until they are pruned.
+        """
+        current = self._link.resolve().name if self._link.exists() else None
+        for path in self._made():
+            if path.name.startswith(".") or (current is not None and path.name > current):
+                shutil.rmtree(path)
+
+    def _prune(self) -> None:
+        """Remove all but the newest versions; a reader that has one of them open keeps its files."""
+        current = self._link.resolve().name
+        others = [path for path in self._made() if path.name != current]
+        for path in others[: -(VERSIONS_KEPT - 1)]:
+            shutil.rmtree(path)
+
+    def _made(self) -> list[Path]:
+        """Folders of versions, and of drafts with a dot before, oldest first; a file manager's own files are none."""
+        return sorted(path for path in self._versions.iterdir() if path.is_dir()) if self._versions.exists() else []
+
+
+class _AttachedWarehouse(DuckDBWarehouse):
+    """The warehouse, read-only, on a connection that can write another database beside it."""
+
+    def __init__(self, file: Path, wait_seconds: float) -> None:
+        self.file = file
+        self._connection = duckdb.connect()
+        statement = f"attach {literal(str(file))} as warehouse (read_only)"
+        retry_while_held(file, wait_seconds, lambda: self._connection.execute(statement))
+        self._connection.execute("use warehouse")
+
+
+def _copy(warehouse: DuckDBWarehouse, marts: Sequence[Mart], publication: Publication, draft: Path) -> None:
+    """Copy the tables into a database file and into Parquet files, and count that nothing is missing."""
+    for setting in (*_COPY_SETTINGS, f"set temp_directory = {literal(str(draft / 'spilled'))}"):
+        warehouse.execute(setting)
+    target = literal(str(draft / "netflix.duckdb"))
+    warehouse.execute(f"attach {target} as published (storage_version {literal(STORAGE_VERSION)})")
+    for schema in SCHEMAS:
+        (draft / "parquet" / schema).mkdir(parents=True)
+        warehouse.execute(f"create schema published.{schema}")
+    for mart in marts:
+        name, file = mart.full_name, draft / "parquet" / mart.schema / f"{mart.name}.parquet"
+        table = f"create table published.{name} as select * from warehouse.{name}"
+        parquet = f"copy warehouse.{name} to {literal(str(file))} (format parquet, compression zstd)"
+        for statement in (table, parquet):
+            (count,) = warehouse.execute(statement)[0]
+            if count != publication.tables[name]:
+                raise PublishingError(f"{name}: {count:,} of its {publication.tables[name]:,} rows were copied")
+    warehouse.execute("detach published")  # writes it out
+    shutil.rmtree(draft / "spilled", ignore_errors=True)
+
+
+def _write_manifest(file: Path, publication: Publication, objects: Sequence[SourceObject]) -> None:
+    datasets = {
+        dataset: [{name: value for name, value in asdict(each).items() if name != "dataset"} for each in found]
+        for dataset, found in by_dataset(objects).items()
+    }
+    file.write_text(json.dumps({**publication.as_json(), "datasets": datasets}, indent=1), encoding="utf-8")
+
+
+def _make_durable(folder: Path) -> None:
+    """Make the files read-only, so that no consumer changes them by accident, and bring them to the disk."""
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.is_file():
+            path.chmod(0o444)
+        _sync(path)
+    _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())

@@ -1,0 +1,180 @@
+"""The embedded warehouse: one DuckDB file, one writer process at a time.
+
+Connections are short: opened for a step, closed before dbt starts. A file that another process holds is waited for,
+then the holder is named.
+"""
+
+import os
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import duckdb
+from filelock import FileLock
+
+from netflix_assets.contracts.model import Dataset
+from netflix_assets.warehouse.base import HeldError, StagedObject, Warehouse, WarehouseError
+from netflix_assets.warehouse.relations import is_wider
+from netflix_assets.warehouse.typing import Dialect, literal, typed_select
+
+T = TypeVar("T")
+
+DIALECT = Dialect(
+    matches="regexp_full_match({text}, {pattern})",
+    is_finite="isfinite({value})",
+    approx_distinct="approx_count_distinct({value})",
+    approx_quantile="approx_quantile({value}, {share})",
+    every_nth_row="rowid % {step} = 0",
+)
+
+_POLL_S = 0.2
+_HOLDER = re.compile(r"Conflicting lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
+
+
+class DuckDBWarehouse(Warehouse):
+    """A connection to the file; waits at most ``wait_seconds`` for another process to let go of it.
+
+    Raises: HeldError naming the process that holds the file.
+    """
+
+    dialect = DIALECT
+
+    def __init__(self, file: Path, wait_seconds: float = 60.0, *, read_only: bool = False) -> None:
+        self.file = file
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if not read_only and not file.exists():
+            _create(file)
+        self._connection = retry_while_held(file, wait_seconds, lambda: duckdb.connect(str(file), read_only=read_only))
+
+    def execute(self, statement: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Run one statement and return its rows."""
+        return self._connection.execute(statement, list(parameters)).fetchall()
+
+    def query(self, statement: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Run a query. Returns the names of its columns, in lower case, and its rows."""
+        result = self._connection.execute(statement)
+        return [column[0].lower() for column in result.description or ()], result.fetchall()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """One transaction: committed when the block ends, rolled back when it raises."""
+        self._connection.begin()
+        try:
+            yield
+        except BaseException:  # an interrupt too must not leave half a load open; it goes on its way
+            self._connection.rollback()
+            raise
+        self._connection.commit()
+
+    def columns(self, schemas: Sequence[str]) -> dict[tuple[str, str], dict[str, str]]:
+        """Columns and types of the tables and views of these schemas, by (schema, table)."""
+        found: dict[tuple[str, str], dict[str, str]] = {}
+        for schema, table, column, kind in self.execute(
+            f"""
+            select lower(table_schema), lower(table_name), lower(column_name), lower(data_type)
+            from information_schema.columns
+            where table_schema in ({", ".join("?" for _ in schemas)})
+            order by table_schema, table_name, ordinal_position
+            """,
+            schemas,
+        ):
+            found.setdefault((schema, table), {})[column] = kind
+        return found
+
+    def shown_type(self, kind: str) -> str:
+        """DuckDB shows types as they were given."""
+        return kind
+
+    def can_widen(self, found: str, wanted: str) -> bool:
+        """Any number can become one with more digits before and after the point."""
+        return is_wider(found, wanted)
+
+    def stage(self, dataset: Dataset, batch: Sequence[StagedObject]) -> None:
+        """Nothing to do: the gated files are read where they lie."""
+
+    def insert_records(self, dataset: Dataset, staged: Mapping[int, StagedObject]) -> dict[int, int]:
+        """Insert the records that keep the contract, under the _load_id that each object is given with."""
+        return {load_id: self._insert_object(dataset, each, load_id) for load_id, each in staged.items()}
+
+    def _insert_object(self, dataset: Dataset, staged: StagedObject, load_id: int) -> int:
+        names = ", ".join(column.name for column in dataset.columns)
+        select = typed_select(dataset, _texts(dataset, staged), DIALECT, numeric=staged.file.numeric)
+        rows = self.execute(
+            f"insert into raw.{dataset.table} ({names}, _load_id) select *, {load_id:d} from ({select}) as typed"
+        )
+        return int(rows[0][0])
+
+    def data_fault(self, error: Exception) -> str | None:
+        """DuckDB's message when it could not read or convert the data; a full disk, say, is not their fault."""
+        return str(error) if isinstance(error, duckdb.DataError | duckdb.InvalidInputException) else None
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._connection.close()
+
+
+def _texts(dataset: Dataset, staged: StagedObject) -> str:
+    """The file's records as text columns t0 … tn in the contract's order.
+
+    Nothing is sniffed: names, types, delimiter, quote and header are all said. Records of another width are left out
+    here (ignore_errors) and found again by the count.
+    """
+    file = staged.file
+    columns = ", ".join(f"'c{index}': 'varchar'" for index in range(len(file.header)))
+    texts = ", ".join(f"c{position} as t{index}" for index, position in enumerate(file.positions))
+    return f"""(
+        select {texts}
+        from read_csv(
+            {literal(str(file.path))}, columns = {{{columns}}}, auto_detect = false, header = true,
+            delim = {literal(dataset.delimiter)}, quote = '"', escape = '"', nullstr = '', comment = '',
+            ignore_errors = true, strict_mode = true, null_padding = false, compression = 'none'
+        )
+    ) as texts"""
+
+
+def _create(file: Path) -> None:
+    """Make an empty database under another name and give it its own when it is whole.
+
+    DuckDB writes 12 KB into a new file. A process that is killed while it does leaves a file that DuckDB never opens
+    again, and nothing says that it may be deleted.
+    """
+    draft = file.with_name(f"{file.name}.new")
+    with FileLock(f"{file}.lock"):
+        if not file.exists():
+            draft.unlink(missing_ok=True)
+            duckdb.connect(str(draft)).close()
+            draft.replace(file)
+
+
+def retry_while_held(file: Path, wait_seconds: float, attempt: Callable[[], T]) -> T:
+    """What ``attempt`` to open the file gives; again and again while another process holds it.
+
+    Raises: HeldError naming that process when the time is over.
+    """
+    deadline = time.monotonic() + wait_seconds
+    while True:
+        try:
+            return attempt()
+        except duckdb.IOException as error:
+            holder = _HOLDER.search(str(error))
+            if holder is None:
+                raise WarehouseError(f"{file}: {error}") from error
+            if time.monotonic() >= deadline:
+                raise HeldError(
+                    f"{file} is held by {_describe(holder)}; waited {wait_seconds:.0f} s. Close that program, or let "
+                    "it finish, and try again"
+                ) from error
+            time.sleep(_POLL_S)
+
+
+def _describe(holder: re.Match[str]) -> str:
+    pid = holder["pid"]
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+    except OSError:
+        command = holder["program"]
+    own = " (this process)" if int(pid) == os.getpid() else ""
+    return f"process {pid}{own}: {command[:120]}"

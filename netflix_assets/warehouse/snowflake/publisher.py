@@ -1,0 +1,156 @@
+"""Publishing on Snowflake: tables are cloned into shadow schemas of the serving database, which are then swapped in.
+
+    <serving>.CORE, <serving>.MARTS              what consumers read
+    <serving>.CORE_NEXT, <serving>.MARTS_NEXT    the next set; after the swap the one before
+
+All four belong to the transformer and have the same grants, which a swap carries along with the schemas. Everything
+that takes time or can fail is done in the shadow; what is left are two renames, one after the other. Each schema has
+the record of its set in it, so that it changes with the set, and a switch that was cut off between the two can be seen
+and is finished by the next publication. A query that joins both schemas in the moment between the two renames may see
+tables of two sets.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from netflix_assets.warehouse.builds import NotServableError
+from netflix_assets.warehouse.publishing import (
+    SCHEMAS,
+    Candidate,
+    Mart,
+    Publication,
+    Published,
+    Publisher,
+    PublishingHeldError,
+    candidate_of,
+    objects_of,
+    objects_query,
+    row_counts,
+)
+from netflix_assets.warehouse.snowflake.warehouse import SnowflakeWarehouse
+
+# In each published schema: one row, and a row for each object version that the set was made from.
+_OWN_TABLES = {
+    "publication": {"version": "varchar", "record": "varchar"},
+    "publication_objects": {
+        "dataset": "varchar", "object_key": "varchar", "etag": "varchar", "size_bytes": "bigint", "load_id": "integer",
+        "rows_loaded": "bigint",
+    }
+}  # fmt: skip
+
+
+class SnowflakePublisher(Publisher):
+    """Publishes the database of a session into ``serving_database``; the session has the transformer's rights."""
+
+    def __init__(self, warehouse: SnowflakeWarehouse, serving_database: str) -> None:
+        self._warehouse = warehouse
+        self._serving = serving_database
+        self.place = f"{serving_database}.CORE and {serving_database}.MARTS"
+
+    def published(self) -> Publication | None:
+        """What the record in the schema of marts says; cut off where that in the schema of core says something else."""
+        found = self._records(SCHEMAS)
+        if not found:
+            return None
+        shown = found.get("marts") or found["core"]
+        return replace(shown, is_cut_off=len({found[schema].version for schema in found}) > 1 or len(found) == 1)
+
+    def publish(self, marts: Sequence[Mart]) -> Published:
+        """Clone the tables into the shadow and swap it in."""
+        self._finish_swap()
+        candidate = candidate_of(self._warehouse)
+        objects = objects_of(candidate.build, self._warehouse)
+        current = self.published()
+        if current is not None and current.is_of(candidate):
+            return Published(current, objects, is_new=False)
+        publication = candidate.publication(row_counts(self._warehouse, marts), objects)
+        for schema in SCHEMAS:
+            self._claim(schema, publication)
+        for mart in sorted(marts):
+            self._clone(mart)
+        for schema in SCHEMAS:
+            self._drop_others(schema, {mart.name for mart in marts if mart.schema == schema})
+        self._record_objects(candidate)
+        self._assert_still_right(candidate, publication)
+        for schema in SCHEMAS:
+            self._swap(schema)
+        return Published(publication, objects, is_new=True)
+
+    def _shadow(self, schema: str) -> str:
+        return f"{self._serving}.{schema}_next"
+
+    def _claim(self, schema: str, publication: Publication) -> None:
+        """Put the record of this set into the shadow first: a publisher elsewhere that finds it there gives way."""
+        self._make_own(schema, "publication")
+        self._warehouse.execute(
+            f"insert into {self._shadow(schema)}.publication (version, record) values (?, ?)",
+            (publication.version, json.dumps(publication.as_json())),
+        )
+
+    def _make_own(self, schema: str, table: str) -> None:
+        columns = ", ".join(f"{name} {kind}" for name, kind in _OWN_TABLES[table].items())
+        self._warehouse.execute(f"create or replace transient table {self._shadow(schema)}.{table} ({columns})")
+
+    def _clone(self, mart: Mart) -> None:
+        """A clone costs no copying. Of a dynamic table it would be another dynamic table, which refreshes itself.
+
+        A clone of a transient table must be transient; one of a permanent table may be.
+        """
+        rows = f"clone {mart.full_name}" if mart.is_stored else f"as select * from {mart.full_name}"
+        self._warehouse.execute(f"create or replace transient table {self._shadow(mart.schema)}.{mart.name} {rows}")
+
+    def _drop_others(self, schema: str, wanted: set[str]) -> None:
+        for (name,) in self._warehouse.execute(
+            f"""
+            select lower(table_name) from {self._serving}.information_schema.tables
+            where table_schema = ? order by table_name
+            """,
+            (f"{schema}_next".upper(),),
+        ):
+            if name not in wanted and name not in _OWN_TABLES:
+                self._warehouse.execute(f"drop table {self._shadow(schema)}.{name}")
+
+    def _record_objects(self, candidate: Candidate) -> None:
+        query, values = objects_query(candidate.build)
+        columns = ", ".join(_OWN_TABLES["publication_objects"])
+        for schema in SCHEMAS:
+            self._make_own(schema, "publication_objects")
+            self._warehouse.execute(
+                f"insert into {self._shadow(schema)}.publication_objects ({columns}) {query}", values
+            )
+
+    def _assert_still_right(self, candidate: Candidate, publication: Publication) -> None:
+        """See that nobody has built or published anything since the cloning began, on whatever machine."""
+        if candidate_of(self._warehouse) != candidate:
+            raise NotServableError("another build was made while its tables were copied; publish again")
+        shadows = [f"{schema}_next" for schema in SCHEMAS]
+        if {found.version for found in self._records(shadows).values()} != {publication.version}:
+            raise PublishingHeldError("another process publishes at this moment; nothing was switched here")
+
+    def _swap(self, schema: str) -> None:
+        self._warehouse.execute(f"alter schema {self._serving}.{schema} swap with {self._shadow(schema)}")
+
+    def _finish_swap(self) -> None:
+        """Swap the schema of marts after that of core, where a publisher was cut off between the two."""
+        found = self._records((*SCHEMAS, "marts_next"))
+        if "core" in found and "marts_next" in found and found["core"] == found["marts_next"] != found.get("marts"):
+            self._swap("marts")
+
+    def _records(self, schemas: Sequence[str]) -> Mapping[str, Publication]:
+        """The record in each of these schemas of the serving database, where there is one."""
+        standing = {
+            name
+            for (name,) in self._warehouse.execute(
+                f"select lower(table_schema) from {self._serving}.information_schema.tables where table_name = ?",
+                ("PUBLICATION",),
+            )
+        }
+        queries = [
+            f"select '{schema}', record from {self._serving}.{schema}.publication"
+            for schema in schemas
+            if schema in standing
+        ]
+        rows: list[tuple[Any, ...]] = self._warehouse.execute(" union all ".join(queries)) if queries else []
+        return {schema: Publication.from_json(json.loads(record)) for schema, record in rows}

@@ -1,0 +1,322 @@
+"""The Snowflake warehouse: objects are copied from the bucket by Snowflake itself, under the same ledger as on DuckDB.
+
+A batch goes into a temporary landing table of texts (``COPY INTO`` with explicit file names), outside any transaction;
+then one transaction without DDL, which Snowflake would commit at, takes the lock, types the rows and writes the ledger.
+Does not belong here: how a connection is made (``resources.py``), what the transaction does (``base.py``).
+"""
+
+import json
+import re
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import filterfalse
+from typing import Any
+
+from snowflake.connector import SnowflakeConnection
+from snowflake.connector.errors import DatabaseError, Error
+
+from netflix_assets.contracts.model import Dataset
+from netflix_assets.contracts.values import INTEGER_BOUNDS
+from netflix_assets.storage.objects import ObjectChangedError
+from netflix_assets.warehouse.base import Committed, StagedObject, Warehouse, WarehouseError
+from netflix_assets.warehouse.ledger import in_chunks
+from netflix_assets.warehouse.relations import is_wider
+from netflix_assets.warehouse.typing import Dialect, literal, typed_select
+
+DIALECT = Dialect(
+    matches="regexp_like({text}, {pattern})",  # matches the whole text, always
+    # A NaN equals itself here, and is above every number.
+    is_finite="{value} between -1.7976931348623157e308 and 1.7976931348623157e308",
+    approx_distinct="approx_count_distinct({value})",
+    approx_quantile="approx_percentile({value}, {share})",
+    every_nth_row="mod(hash(*), {step}) = 0",
+    bounds=INTEGER_BOUNDS,  # each is a NUMBER(38, 0)
+    literal=lambda text: literal(text.replace("\\", "\\\\")),  # a backslash escapes, unlike in DuckDB
+)
+
+# COPY INTO takes at most so many names.
+COPY_FILES = 1_000
+
+_EXTERNAL_STAGE = "raw.landing"
+_INTERNAL_STAGE = "raw.normalised"
+
+# Nothing is left to defaults or sniffing; a backslash is a character like any other. An empty field arrives as '' and
+# one that is not there as NULL, so that records of another width can be told.
+_FILE_FORMAT = (
+    "type = csv compression = auto field_delimiter = {delimiter} skip_header = 1 field_optionally_enclosed_by = '\"' "
+    "escape = none escape_unenclosed_field = none null_if = () empty_field_as_null = false trim_space = false "
+    "skip_blank_lines = false error_on_column_count_mismatch = false encoding = 'UTF8'"
+)
+
+# Errors from here to there say that a value or a file cannot be read; anything else is not the data's fault.
+_DATA_ERRORS = range(100_000, 101_000)
+_FILE_GONE = 91_016  # a file that COPY INTO names is not on the stage
+# The session has ended: token expired, session gone, connection closed.
+_SESSION_ENDED = frozenset({390_104, 390_111, 390_112, 390_114, 390_195, 250_002, 250_003, 251_012})
+
+_NUMBER = {"integer": "number(38,0)", "bigint": "number(38,0)"}
+_OTHER = {"varchar": "text", "double": "float", "timestamp": "timestamp_ntz"}
+
+
+class SnowflakeWarehouse(Warehouse):
+    """A session on Snowflake; ``connect`` opens one, and is called a second time when it has ended by itself.
+
+    Raises: WarehouseError when no session can be opened.
+    """
+
+    dialect = DIALECT
+
+    def __init__(self, connect: Callable[[], SnowflakeConnection]) -> None:
+        self._connect = connect
+        self._landed: dict[StagedObject, str] = {}  # what is in the landing table, by its file name there
+        self._has_landing = False  # the session holds a landing table that something still needs
+        self._in_transaction = False
+        self._connection = self._opened()
+
+    def _opened(self) -> SnowflakeConnection:
+        try:
+            return self._connect()
+        except Error as error:
+            raise WarehouseError(f"no session on Snowflake: {_told(error)}. {_advice(error)}") from error
+
+    def execute(self, statement: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Run one statement and return its rows; in a new session where the old one had ended and held nothing."""
+        try:
+            return self._run(statement, parameters)
+        except Error as error:
+            if self._in_transaction or self._has_landing or error.errno not in _SESSION_ENDED:
+                raise
+        self._reconnect()
+        return self._run(statement, parameters)
+
+    def _run(self, statement: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
+        with self._connection.cursor() as cursor:
+            cursor.execute(statement, tuple(parameters) or None)
+            return [tuple(row) for row in cursor.fetchall()]
+
+    def query(self, statement: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Run a query. Returns the names of its columns, in lower case, and its rows."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(statement)
+            return [column.name.lower() for column in cursor.description], [tuple(row) for row in cursor.fetchall()]
+
+    def _reconnect(self) -> None:
+        self._has_landing = False
+        self._connection.close(retry=False)
+        self._connection = self._opened()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """One transaction: committed when the block ends, rolled back when it raises."""
+        self.execute("begin")
+        self._in_transaction = True
+        try:
+            yield
+            self._run("commit", ())
+        except BaseException as error:
+            if not (isinstance(error, Error) and error.errno in _SESSION_ENDED):  # its end has rolled it back
+                self._run("rollback", ())
+            raise
+        finally:
+            self._in_transaction = False
+
+    # ---------------------------------------------------------------- tables
+
+    def columns(self, schemas: Sequence[str]) -> dict[tuple[str, str], dict[str, str]]:
+        """Columns and types of the tables and views of these schemas, by (schema, table)."""
+        found: dict[tuple[str, str], dict[str, str]] = {}
+        for schema, table, column, kind, precision, scale in self.execute(
+            f"""
+            select lower(table_schema), lower(table_name), lower(column_name), lower(data_type), numeric_precision,
+                numeric_scale
+            from information_schema.columns
+            where table_schema in ({", ".join("?" for _ in schemas)})
+            order by table_schema, table_name, ordinal_position
+            """,
+            [schema.upper() for schema in schemas],
+        ):
+            digits = f"({precision},{scale})" if kind == "number" else ""
+            found.setdefault((schema, table), {})[column] = kind + digits
+        return found
+
+    def make_schema(self, schema: str) -> None:
+        """Look first: the loader may not create schemas; Snowflake refuses ``if not exists`` too where one exists."""
+        if not self.execute("select 1 from information_schema.schemata where schema_name = ?", (schema.upper(),)):
+            super().make_schema(schema)
+
+    def shown_type(self, kind: str) -> str:
+        """Whole numbers and decimals are all NUMBER, texts TEXT."""
+        return _NUMBER.get(kind) or _OTHER.get(kind) or kind.replace("decimal", "number")
+
+    def can_widen(self, found: str, wanted: str) -> bool:
+        """A number can get more digits before the point, never another scale."""
+        return is_wider(found, wanted) and found.partition(",")[2] == wanted.partition(",")[2]
+
+    # ---------------------------------------------------------------- loading
+
+    def commit_loads(self, dataset: Dataset, batch: Sequence[StagedObject], run_id: str) -> Committed:
+        """Load a batch in one transaction; once more from the start where the session ended in the middle.
+
+        The landing table goes with its session. A commit whose answer was lost is seen in the ledger the second time.
+        """
+        try:
+            return super().commit_loads(dataset, batch, run_id)
+        except Error as error:
+            if error.errno not in _SESSION_ENDED:
+                raise
+        finally:
+            self._has_landing = False
+        self._reconnect()
+        return super().commit_loads(dataset, batch, run_id)
+
+    def stage(self, dataset: Dataset, batch: Sequence[StagedObject]) -> None:
+        """Copy the objects' records into the session's landing table, as texts.
+
+        What both readers take alike is copied from the bucket; what the gate has written anew by an internal stage.
+        Raises: ObjectChangedError when Snowflake has read another version than the gate.
+        """
+        names = _landing_columns(dataset)
+        self.execute(
+            f"create or replace temporary table {_landing(dataset)} "
+            f"({', '.join(f'{name} {kind}' for name, kind in names.items())})"
+        )
+        self._has_landing = True
+        self._landed.clear()
+        for positions, width in sorted({(each.file.positions, len(each.file.header)) for each in batch}):
+            alike = [each for each in batch if (each.file.positions, len(each.file.header)) == (positions, width)]
+            for chunk in in_chunks(filter(_is_verbatim, alike), COPY_FILES):
+                self._copy(dataset, f"@{_EXTERNAL_STAGE}", {each: each.listed.key for each in chunk})
+            for chunk in in_chunks(filterfalse(_is_verbatim, alike), COPY_FILES):
+                self._copy_by_internal_stage(dataset, chunk)
+        self._check_landed(dataset)
+
+    def _copy(self, dataset: Dataset, stage: str, names: Mapping[StagedObject, str]) -> None:
+        first = next(iter(names)).file
+        fields = [position + 1 for position in first.positions]
+        width = len(first.header)
+        selected = ", ".join(f"${field}" for field in [*fields, width, width + 1])
+        try:
+            self.execute(
+                f"""
+                copy into {_landing(dataset)} ({", ".join(_landing_columns(dataset))})
+                from (
+                    select {selected}, metadata$filename, metadata$file_row_number, metadata$file_content_key
+                    from {stage}
+                )
+                files = ({", ".join(DIALECT.literal(name) for name in names.values())})
+                file_format = ({_FILE_FORMAT.format(delimiter=DIALECT.literal(dataset.delimiter))})
+                on_error = abort_statement
+                force = true
+                """
+            )
+        except DatabaseError as error:
+            if error.errno == _FILE_GONE:
+                raise ObjectChangedError(
+                    f"{dataset.id}: {_told(error)} It was deleted after it had been read"
+                ) from error
+            raise
+        self._landed |= names
+
+    def _copy_by_internal_stage(self, dataset: Dataset, batch: Sequence[StagedObject]) -> None:
+        folder = uuid.uuid4().hex
+        place = f"@{_INTERNAL_STAGE}/{folder}/"
+        try:
+            for staged in batch:
+                file = DIALECT.literal(f"file://{staged.file.path}")
+                self.execute(f"put {file} {place} auto_compress = true overwrite = true")
+            names = {staged: f"{staged.file.path.name}.gz" for staged in batch}
+            self._copy(dataset, place, names)
+        finally:
+            self.execute(f"remove {place}")
+
+    def _check_landed(self, dataset: Dataset) -> None:
+        """Take over the file names as Snowflake tells them, and see that it has read what the gate judged.
+
+        Both know the MD5 of an object's bytes.
+        """
+        landed = dict(
+            self.execute(f"select file_name, max(content_key) from {_landing(dataset)} group by file_name order by 1")
+        )
+        for staged, name in self._landed.items():
+            told = min((each for each in landed if f"/{each}".endswith(f"/{name}")), key=len, default=name)
+            self._landed[staged] = told
+            if _is_verbatim(staged) and landed.get(told, staged.listed.etag) != staged.listed.etag:
+                raise ObjectChangedError(f"{staged.listed.key} changed between the gate and Snowflake's COPY")
+
+    def insert_records(self, dataset: Dataset, staged: Mapping[int, StagedObject]) -> dict[int, int]:
+        """Insert the records that keep the contract, under the _load_id that each object is given with."""
+        names = ", ".join([*(column.name for column in dataset.columns), "_load_id"])
+        numeric = all(each.file.numeric for each in staged.values())
+        source = self._texts(dataset, staged)
+        select = typed_select(dataset, source, DIALECT, numeric=numeric, carried=("_load_id",))
+        self.execute(f"insert into raw.{dataset.table} ({names}) {select}")
+        counts = self.execute(
+            f"select _load_id, count(*) from raw.{dataset.table} where _load_id between ? and ? group by _load_id",
+            (min(staged), max(staged)),
+        )
+        return {int(load_id): int(count) for load_id, count in counts}
+
+    def _texts(self, dataset: Dataset, staged: Mapping[int, StagedObject]) -> str:
+        """The landed records of the right width as text columns t0 … tn, empty ones as NULL, with their _load_id."""
+        texts = ", ".join(f"nullif(landed.t{at}, '') as t{at}" for at in range(len(dataset.columns)))
+        numbers = ", ".join(f"({DIALECT.literal(self._landed[each])}, {load_id:d})" for load_id, each in staged.items())
+        return f"""(
+        select {texts}, numbered.load_id as _load_id
+        from {_landing(dataset)} as landed
+        inner join (select column1 as file_name, column2 as load_id from values {numbers}) as numbered
+            on landed.file_name = numbered.file_name
+        where landed.last_field is not null and landed.extra_field is null
+    ) as texts"""
+
+    def data_fault(self, error: Exception) -> str | None:
+        """Snowflake's message when it could not read or convert the data."""
+        return _told(error) if isinstance(error, DatabaseError) and error.errno in _DATA_ERRORS else None
+
+    def close(self) -> None:
+        """End the session."""
+        self._connection.close()
+
+
+def query_tag(env: str, run_id: str, asset: str) -> str:
+    """What every statement of a session is marked with, so that its cost can be found again."""
+    return json.dumps({"project": "netflix_assets", "env": env, "run": run_id, "asset": asset})
+
+
+def _landing(dataset: Dataset) -> str:
+    return f"raw.landing_{dataset.table}"
+
+
+def _landing_columns(dataset: Dataset) -> dict[str, str]:
+    """``last_field`` is the field at the header's width, ``extra_field`` the one after it."""
+    texts = {f"t{at}": "varchar" for at in range(len(dataset.columns))}
+    own = {"last_field": "varchar", "extra_field": "varchar", "file_name": "varchar", "row_number": "integer"}
+    return {**texts, **own, "content_key": "varchar"}
+
+
+def _is_verbatim(staged: StagedObject) -> bool:
+    """Whether Snowflake can read the object itself and see what the gate saw: plain bytes, or gzip that says so."""
+    file = staged.file
+    if file.path != file.original:
+        return False
+    is_packed = staged.listed.key.endswith(".gz")
+    has_its_size = file.path.stat().st_size == staged.listed.size  # not unpacked, no mark taken off, not decoded
+    return has_its_size != is_packed
+
+
+def _told(error: Exception) -> str:
+    # One line, without the statement's id and the connector's own framing.
+    text = str(getattr(error, "raw_msg", None) or getattr(error, "msg", None) or error)
+    return re.sub(r"\s+", " ", re.sub(r"^[0-9]{6} \([0-9A-Z]{5}\): ([0-9a-f-]{36}: )?", "", text)).strip()
+
+
+_ADVICE = {
+    250_001: "Is NETFLIX_SNOWFLAKE_ACCOUNT right, and does the network let you out?",
+    390_144: "The private key is not the one whose public half NETFLIX_SNOWFLAKE_USER has: see `desc user`",
+    390_100: "NETFLIX_SNOWFLAKE_USER or its key is not known to the account",
+    390_189: "The role does not exist or the user does not have it: deploy/snowflake grants it",
+}
+
+
+def _advice(error: Error) -> str:
+    return _ADVICE.get(error.errno or 0, "See docs/snowflake.md, 'When it does not work'")

@@ -1,0 +1,275 @@
+"""What every node of the dbt project has to keep, as rules over dbt's manifest: each yields its faults, node named.
+
+A rule knows the conventions and no model by name, but for the ledger, which is every layer's witness.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from netflix_assets.contracts.model import all_datasets, load_sources
+from netflix_assets.defs.dbt.results import layer_of
+
+Node = Mapping[str, Any]
+Fault = tuple[str, str]  # node, what is wrong with it
+
+LEDGER = "stg_ops__loads"
+PREFIXES = {"staging": ("stg_",), "intermediate": ("int_",), "core": ("dim_", "fct_", "bridge_"), "marts": ("mart_",)}
+# Whom a layer may read. Seeds are kept by hand and stand outside of the layers.
+PARENTS = {
+    "staging": {"source"},
+    "intermediate": {"staging", "intermediate", "core"},
+    "core": {"staging", "intermediate", "core"},
+    "marts": {"core", "intermediate", "seeds", "marts"},  # a summary reads what it sums up, so that both say the same
+    "snapshots": {"intermediate", "core"},
+    "seeds": set(),
+}
+KEY_TESTS = {"unique", "unique_combination", "is_a_history"}
+_VARIABLE = re.compile(r"""\bvar\(\s*['"](\w+)['"]""")
+
+
+@dataclass(frozen=True)
+class Project:
+    """dbt's manifest and the folder that it was made from."""
+
+    manifest: Mapping[str, Any]
+    folder: Path
+
+    @classmethod
+    def read(cls, manifest: Path, folder: Path) -> "Project":
+        return cls(json.loads(manifest.read_text(encoding="utf-8")), folder)
+
+    def built(self) -> Iterator[Node]:
+        """Models, seeds and snapshots: what has rows."""
+        for node in self.manifest["nodes"].values():
+            if node["resource_type"] in ("model", "seed", "snapshot"):
+                yield node
+
+    def models(self, *layers: str) -> Iterator[Node]:
+        return (node for node in self.built() if layer_of(node) in layers)
+
+    def tests(self, node: Node) -> list[Node]:
+        return [
+            each
+            for each in self.manifest["nodes"].values()
+            if each["resource_type"] == "test" and each.get("attached_node") == node["unique_id"]
+        ]
+
+    def parents(self, node: Node) -> Iterator[Node]:
+        for name in node["depends_on"].get("nodes", ()):
+            yield self.manifest["nodes"].get(name) or self.manifest["sources"][name]
+
+    def keys(self) -> dict[str, str]:
+        """Columns that alone are the key of a table of core, with the table: what foreign keys lead to."""
+        found: dict[str, str] = {}
+        for node in self.models("core"):
+            if not node["name"].startswith("dim_"):
+                continue
+            for test in self.tests(node):
+                if kind(test) == "unique" and test["column_name"].endswith(("_id", "_key", "_day")):
+                    # Several tables may have one row per film; the smallest name is the dimension itself.
+                    column = test["column_name"]
+                    found[column] = min(node["name"], found.get(column, node["name"]))
+        return found
+
+
+Rule = Callable[[Project], Iterator[Fault]]
+
+
+def kind(test: Node) -> str:
+    return (test.get("test_metadata") or {}).get("name", "singular")
+
+
+def is_table(node: Node) -> bool:
+    """Not ephemeral: what that says is tested where it is read."""
+    return bool(node["config"]["materialized"] != "ephemeral")
+
+
+def everything_is_described(project: Project) -> Iterator[Fault]:
+    described = [node for node in project.manifest["nodes"].values() if node["resource_type"] in _DESCRIBED]
+    for group in ("sources", "exposures", "metrics", "semantic_models", "unit_tests"):
+        described += project.manifest[group].values()
+    for node in described:
+        if not (node.get("description") or "").strip():
+            yield node["name"], "has no description"
+        for column in _columns(node):
+            if not column["description"].strip():
+                yield node["name"], f"column {column['name']} has no description"
+
+
+_DESCRIBED = ("model", "seed", "snapshot", "analysis")
+
+
+def _columns(node: Node) -> list[Node]:
+    columns = node.get("columns") or {}
+    return list(columns.values())
+
+
+def descriptions_end_with_the_grain(project: Project) -> Iterator[Fault]:
+    for node in project.built():
+        if not re.search(r"Grain: (at most )?one row\b([^.]|\.(?=\S))*\.$", " ".join(node["description"].split())):
+            yield node["name"], "its description does not end with 'Grain: one row per ...'"
+
+
+def every_model_names_its_columns(project: Project) -> Iterator[Fault]:
+    for node in project.built():
+        if not node["columns"]:
+            yield node["name"], "lists no columns"
+
+
+def every_model_has_a_tested_key(project: Project) -> Iterator[Fault]:
+    """Of staging only where a file is the whole table: several files may say the same, which core decides."""
+    keyless = {f"stg_{each.source}__{each.name}" for each in all_datasets(load_sources()) if each.mode != "overwrite"}
+    for node in project.built():
+        kinds = {kind(test) for test in project.tests(node)}
+        if is_table(node) and node["name"] not in keyless and not kinds & KEY_TESTS:
+            yield node["name"], "has no test of its key (unique, unique_combination or is_a_history)"
+
+
+def every_model_is_tested(project: Project) -> Iterator[Fault]:
+    tested = {parent for test in project.manifest["unit_tests"].values() for parent in test["depends_on"]["nodes"]}
+    for node in project.built():
+        if is_table(node) and not project.tests(node) and node["unique_id"] not in tested:
+            yield node["name"], "has neither a data test nor a unit test"
+
+
+def single_keys_are_not_null(project: Project) -> Iterator[Fault]:
+    for node in project.built():
+        tests = project.tests(node)
+        required = {test["column_name"] for test in tests if kind(test) == "not_null"}
+        for test in tests:
+            if kind(test) == "no_nulls_in_columns":
+                required |= set(test["test_metadata"]["kwargs"]["columns"])
+        for test in tests:
+            if kind(test) == "unique" and test["column_name"] not in required:
+                yield node["name"], f"its key {test['column_name']} may be null"
+
+
+def layers_read_only_what_they_may(project: Project) -> Iterator[Fault]:
+    for node in project.built():
+        for parent in project.parents(node):
+            if parent["name"] == LEDGER and layer_of(node) in ("staging", "core", "intermediate"):
+                continue
+            if layer_of(parent) not in PARENTS[layer_of(node)]:
+                yield node["name"], f"stands in {layer_of(node)} and reads {parent['name']} of {layer_of(parent)}"
+
+
+def what_reads_an_observation_is_one(project: Project) -> Iterator[Fault]:
+    """Observations are built by a run's second invocation: in the first one they would be those of the run before."""
+    for node in project.built():
+        if "observation" in node["tags"] and "run_dependent" not in node["tags"]:
+            yield node["name"], "is an observation and not tagged run_dependent"
+        for parent in project.parents(node):
+            if "observation" in parent["tags"] and "observation" not in node["tags"]:
+                yield node["name"], f"reads the observation {parent['name']} and is not tagged as one"
+
+
+def names_say_the_layer(project: Project) -> Iterator[Fault]:
+    for name, prefixes in PREFIXES.items():
+        for node in project.models(name):
+            if not node["name"].startswith(prefixes):
+                yield node["name"], f"stands in {name} and begins with none of {', '.join(prefixes)}"
+
+
+def foreign_keys_have_relationships(project: Project) -> Iterator[Fault]:
+    """In core and marts, whatever is called like the key of a dimension (``movie_id``, ``similar_user_id``).
+
+    Models of the runs have days of the wall clock, and the calendar ends with the ratings.
+    """
+    keys = project.keys()
+    for node in project.models("core", "marts"):
+        if "observation" in node["tags"]:
+            continue
+        related = {
+            test["test_metadata"]["kwargs"]["column_name"]
+            for test in project.tests(node)
+            if kind(test) == "relationships"
+        }
+        for column in node["columns"]:
+            for key, table in keys.items():
+                if (column == key or column.endswith(f"_{key}")) and table != node["name"] and column not in related:
+                    yield node["name"], f"column {column} has no relationships test to {table}"
+
+
+def core_and_marts_have_contracts(project: Project) -> Iterator[Fault]:
+    for node in project.models("core", "marts"):
+        if not node["config"]["contract"]["enforced"]:
+            yield node["name"], "has no enforced contract"
+        for column in _columns(node):
+            if not column["data_type"]:
+                yield node["name"], f"column {column['name']} has no data_type"
+
+
+def everything_has_an_owner(project: Project) -> Iterator[Fault]:
+    for node in project.built():
+        if not str(node["config"]["meta"].get("owner", "")).startswith("team:"):
+            yield node["name"], "has no owner in meta (team:...)"
+
+
+def every_mart_is_shown_somewhere(project: Project) -> Iterator[Fault]:
+    """In an exposure, or in a mart that sums it up."""
+    shown = set()
+    for exposure in project.manifest["exposures"].values():
+        for parent in project.parents(exposure):
+            shown.add(parent["unique_id"])
+            if layer_of(parent) != "marts":
+                yield exposure["name"], f"reads {parent['name']}, which is no mart"
+    shown |= {parent["unique_id"] for node in project.models("marts") for parent in project.parents(node)}
+    for node in project.models("marts"):
+        if node["unique_id"] not in shown:
+            yield node["name"], "is in no exposure"
+
+
+def every_file_is_a_node(project: Project) -> Iterator[Fault]:
+    """With its own YAML beside it; a file that dbt passes over would be a table that nobody misses."""
+    nodes = {node["original_file_path"]: node for node in project.manifest["nodes"].values()}
+    for file in sorted((project.folder / "models").rglob("*.sql")):
+        node = nodes.get(file.relative_to(project.folder).as_posix())
+        if node is None:
+            yield file.stem, "is a file in models/ and no node"
+        elif (node["patch_path"] or "").partition("://")[2] != node["original_file_path"].removesuffix(".sql") + ".yml":
+            yield file.stem, f"is not described in {file.stem}.yml beside it"
+
+
+def variables_are_declared_used_and_explained(project: Project) -> Iterator[Fault]:
+    text = (project.folder / "dbt_project.yml").read_text(encoding="utf-8")
+    declared = set(yaml.safe_load(text)["vars"])
+    used = {
+        name
+        for file in project.folder.rglob("*")
+        if file.suffix in (".sql", ".yml") and not {"target", "logs"} & set(file.relative_to(project.folder).parts)
+        for name in _VARIABLE.findall(file.read_text(encoding="utf-8"))
+    }
+    for name in sorted(declared - used):
+        yield "dbt_project.yml", f"var {name} is used nowhere"
+    for name in sorted(used - declared):
+        yield "dbt_project.yml", f"var {name} is used and not declared"
+    lines = text.splitlines()
+    for name in sorted(declared):
+        (number,) = (number for number, line in enumerate(lines) if line.startswith(f"  {name}:"))
+        if "#" not in lines[number] and not lines[number - 1].lstrip().startswith("#"):
+            yield "dbt_project.yml", f"var {name} has no comment"
+
+
+RULES: tuple[Rule, ...] = (
+    everything_is_described,
+    descriptions_end_with_the_grain,
+    every_model_names_its_columns,
+    every_model_is_tested,
+    every_model_has_a_tested_key,
+    single_keys_are_not_null,
+    layers_read_only_what_they_may,
+    what_reads_an_observation_is_one,
+    names_say_the_layer,
+    foreign_keys_have_relationships,
+    core_and_marts_have_contracts,
+    everything_has_an_owner,
+    every_mart_is_shown_somewhere,
+    every_file_is_a_node,
+    variables_are_declared_used_and_explained,
+)

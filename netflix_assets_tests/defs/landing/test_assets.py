@@ -1,0 +1,13 @@
+"""The landing assets' own words."""
+
+from netflix_assets.contracts.model import load_sources
+from netflix_assets.defs.landing.assets import landing_assets, landing_key
+
+
+def test_a_landing_asset_says_which_keys_are_taken() -> None:
+    sources = load_sources()
+    described = {spec.key: spec.description or "" for spec in landing_assets(sources)}
+    ratings = next(dataset for source in sources for dataset in source.datasets if dataset.id == "movielens/ratings")
+    files = "`movielens/ratings.csv`, `movielens/ratings-<anything>.csv`, `movielens/ratings/<anything>.csv`"
+    assert described[landing_key(ratings)].endswith(f"Files: {files} (also `.csv.gz`).")
+    assert not any("*" in description for description in described.values())

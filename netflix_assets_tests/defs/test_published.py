@@ -1,0 +1,227 @@
+"""What consumers see of real runs: a whole one, the same again, a part, one whose test fails, a branch.
+
+The tests of this module run in order and build on each other, because each full run takes seconds. What happens at each
+moment of publishing is tested in warehouse/test_duckdb_publisher.py and warehouse/test_snowflake_publisher.py.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import duckdb
+import pytest
+
+from netflix_assets.definitions import build_defs
+from netflix_assets.defs.landing.sensor import behind
+from netflix_assets.defs.published import PUBLISHED_KEY
+from netflix_assets.defs.resources import landing_bucket
+from netflix_assets.operations.instance import RunOutcome, open_instance, run_graph
+from netflix_assets.samples import generate
+from netflix_assets.settings import REPO, Settings, read_settings
+from netflix_assets_tests.conftest import landing_key
+from netflix_assets_tests.demo import COMMAND, SCALE, Demo, outcome_of
+from netflix_assets_tests.warehouse.duckdb.test_publisher import contents
+
+
+@dataclass
+class Project:
+    """A home of its own with a dbt project of its own, which a test can spoil."""
+
+    settings: Settings
+    samples: list[Path]
+
+    def run(self, select: str | None = None, **changes: Any) -> RunOutcome:
+        settings = self.settings.model_copy(update=changes)
+        return run_graph(settings, build_defs(settings), select=select)
+
+    def land_late(self, rating: str) -> None:
+        file = self.settings.home / "ratings-late.csv"
+        file.write_text(f"userId,movieId,rating,timestamp\n{rating}\n")
+        with landing_bucket(self.settings).open() as store:
+            store.put(landing_key(file), file)
+
+    def contents(self) -> dict[str, bytes | str]:
+        return contents(self.settings.published_folder)
+
+    def current(self) -> Path:
+        return (self.settings.published_folder / "current").resolve()
+
+    def models(self) -> set[tuple[str, str]]:
+        """Schema and name of every table that consumers are to see, as the manifest has them."""
+        manifest = json.loads(next((self.settings.home / "dbt").glob("target-*/manifest.json")).read_text())
+        models = [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
+        return {(node["schema"], node["name"]) for node in models if node["schema"] in ("core", "marts")}
+
+    def materialization(self) -> dg.AssetMaterialization:
+        with open_instance(self.settings) as instance:
+            (found,) = instance.fetch_materializations(PUBLISHED_KEY, limit=1).records
+        assert found.asset_materialization is not None
+        return found.asset_materialization
+
+    def command(self, *arguments: str) -> str:
+        """What the command prints, for the same home and dbt project."""
+        said = {"NETFLIX_HOME": str(self.settings.home), "NETFLIX_DBT_PROJECT": str(self.settings.dbt_project)}
+        done = subprocess.run(
+            [COMMAND, *arguments], env={**os.environ, **said}, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def behind(self) -> list[str]:
+        """The datasets of which the sensor says that consumers do not see what the bucket has."""
+        with open_instance(self.settings) as instance, landing_bucket(self.settings).open() as store:
+            return [each.dataset.id for source in self.settings.sources() for each in behind(source, store, instance)]
+
+    def status(self) -> dict[str, Any]:
+        return json.loads(self.command("status", "--json"))["published"]
+
+
+@pytest.fixture(scope="module")
+def project(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    with pytest.MonkeyPatch.context() as patch:
+        home = demo.copied_to(tmp_path_factory.mktemp("publish"))
+        patch.setenv("DAGSTER_HOME", str(home / "dagster"))
+        dbt = home / "dbt-of-its-own"
+        shutil.copytree(REPO / "dbt", dbt, ignore=shutil.ignore_patterns("target", "logs"))
+        settings = read_settings(home=home, dbt_project=dbt, settle_seconds=0.2)
+        build_defs(settings)  # parses the project
+        yield Project(settings, generate(home / "samples", scale=SCALE))
+
+
+@pytest.fixture(scope="module")
+def first(demo: Demo, project: Project) -> RunOutcome:
+    return outcome_of(demo, project.settings, build_defs(project.settings))
+
+
+def test_a_home_without_a_run_has_published_nothing(tmp_path: Path) -> None:
+    settings = read_settings(home=tmp_path)
+    assert Project(settings, []).status() == {
+        **dict.fromkeys(("version", "run_id", "built_at", "published_at")),
+        "place": str(settings.published_folder / "current"),
+        "is_latest": False,
+        "problem": "nothing has been loaded yet; `netflix-assets run` loads, builds and publishes",
+    }
+
+
+def test_a_whole_run_publishes_every_table_of_core_and_marts(first: RunOutcome, project: Project) -> None:
+    assert first.success
+    assert "published/marts" in first.materialized
+    assert project.behind() == []
+    with (
+        duckdb.connect(str(project.current() / "netflix.duckdb"), read_only=True) as published,
+        duckdb.connect(str(project.settings.warehouse_file), read_only=True) as built,
+    ):
+        names = published.execute("select table_schema, table_name from information_schema.tables").fetchall()
+        assert set(names) == project.models()
+        assert len(names) > 20
+        for schema, name in names:
+            query = f"select * from {schema}.{name} order by all"
+            rows = published.execute(query).fetchall()
+            assert rows == built.execute(query).fetchall(), name
+            file = project.current() / "parquet" / schema / f"{name}.parquet"
+            assert published.execute(f"select * from '{file}' order by all").fetchall() == rows, name
+
+
+def test_the_record_tells_run_and_objects(first: RunOutcome, project: Project) -> None:
+    manifest = json.loads((project.current() / "manifest.json").read_text())
+    assert manifest["run_id"] == first.run_id
+    assert project.current().name.endswith(f"-{first.run_id[:8]}")
+    keys = sorted(each["key"] for objects in manifest["datasets"].values() for each in objects)
+    assert keys == sorted(landing_key(path) for path in project.samples)
+
+    metadata = project.materialization().metadata
+    assert metadata["version"].value == manifest["version"]
+    assert metadata["build_run_id"].value == first.run_id
+    assert metadata["changed"].value is True
+    assert metadata["bytes"].value > 100_000
+    assert {row.data["table"]: row.data["rows"] for row in metadata["tables"].records} == manifest["tables"]
+    assert "- **movielens/ratings**: 3,000 rows of 10 loads" in metadata["made_from"].value
+
+
+def test_status_tells_what_is_published(first: RunOutcome, project: Project) -> None:
+    status = project.status()
+    assert (status["run_id"], status["is_latest"], status["problem"]) == (first.run_id, True, None)
+    assert status["version"] == project.current().name
+    assert f"published: {status['place']}, built by run {first.run_id[:8]} at " in project.command("status")
+
+
+def test_publishing_again_changes_nothing_and_says_so(first: RunOutcome, project: Project) -> None:
+    before = project.contents()
+    outcome = project.run(select="published/marts")
+    assert outcome.success
+    assert outcome.materialized == ("published/marts",)
+    assert project.contents() == before
+    assert project.materialization().metadata["changed"].value is False
+    assert project.behind() == []
+
+
+def test_a_branch_ends_its_run_well_and_publishes_nothing(first: RunOutcome, project: Project) -> None:
+    before = project.contents()
+    outcome = project.run(select="published/marts", schema_prefix="branch_1_")
+    assert outcome.success
+    assert outcome.materialized == ()
+    assert project.contents() == before
+
+
+def test_a_part_that_was_built_alone_is_not_published(first: RunOutcome, project: Project) -> None:
+    before = project.contents()
+    assert project.run(select="core/dim_genres").success
+    outcome = project.run(select="published/marts")
+    assert not outcome.success
+    assert "published/marts" not in outcome.materialized
+    (error,) = outcome.errors
+    assert "not all" in error
+    assert project.contents() == before
+
+
+def test_what_is_loaded_alone_is_not_what_consumers_see(first: RunOutcome, project: Project) -> None:
+    for rating in ("7,7,3.5,1700000000", "7,7,4.5,1700000000"):
+        project.land_late(rating)
+        assert project.behind() == ["movielens/ratings"]
+        assert project.run(select="raw/movielens/ratings").success
+        assert project.behind() == ["movielens/ratings"]
+
+
+@pytest.mark.long
+def test_a_failed_test_leaves_what_is_published_and_status_says_why(first: RunOutcome, project: Project) -> None:
+    project.land_late("7,7,2.5,1700000000")
+    before = project.contents()
+    spoilt = project.settings.dbt_project / "tests" / "genres_are_never_right.sql"
+    spoilt.write_text("select * from {{ ref('dim_genres') }}\n")
+
+    outcome = project.run()
+
+    assert not outcome.success
+    assert any("genres_are_never_right" in check for check in outcome.failed_checks), outcome.errors
+    assert "published/marts" not in outcome.materialized
+    assert project.contents() == before
+    status = project.status()
+    assert (status["run_id"], status["is_latest"]) == (first.run_id, False)
+    assert "genres_are_never_right" in status["problem"]
+    assert outcome.run_id[:8] in status["problem"]
+    (line,) = [each for each in project.command("status").splitlines() if each.startswith("not published since ")]
+    assert "genres_are_never_right" in line
+
+    assert project.behind() == ["movielens/ratings"]
+    alone = project.run(select="published/marts")
+    assert not alone.success
+    assert "genres_are_never_right" in alone.errors[0]
+    assert project.contents() == before
+
+
+@pytest.mark.long
+def test_once_it_is_mended_the_next_whole_run_is_published(first: RunOutcome, project: Project) -> None:
+    old = project.current()
+    (project.settings.dbt_project / "tests" / "genres_are_never_right.sql").unlink()
+    outcome = project.run()
+    assert outcome.success
+    assert project.current().name.endswith(f"-{outcome.run_id[:8]}")
+    assert old.exists()
+    assert project.status()["problem"] is None
+    assert project.behind() == []

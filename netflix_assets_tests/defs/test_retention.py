@@ -1,0 +1,141 @@
+"""What the job `retention` removes, what it leaves, and that the daily run waits for a run that loads."""
+
+import os
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.remote_origin import (
+    ManagedGrpcPythonEnvCodeLocationOrigin,
+    RemoteInstigatorOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.scheduler.instigation import (
+    InstigatorState,
+    InstigatorStatus,
+    SensorInstigatorData,
+    TickData,
+    TickStatus,
+)
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+
+from netflix_assets.definitions import build_defs
+from netflix_assets.defs.retention import Removed, remove_old
+from netflix_assets.defs.runs import HOST, PID, this_host
+from netflix_assets.operations.instance import open_instance
+from netflix_assets.settings import Settings, read_settings
+from netflix_assets_tests.demo import Demo
+
+KEPT = dg.AssetKey("kept")
+DAY_S = 86_400
+
+
+@dg.asset(key=KEPT)
+def made() -> None:
+    print("a line for the compute log")
+
+
+@pytest.fixture
+def settings(demo: Demo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "dagster"))
+    return read_settings(home=demo.parsed_in(tmp_path), keep_runs_days=30, keep_ticks_days=10, keep_builds_days=5)
+
+
+@pytest.fixture
+def instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
+    with open_instance(settings) as opened:
+        yield opened
+
+
+def files_of(settings: Settings, run_id: str) -> set[str]:
+    return {path.name for path in settings.dagster_home.rglob(f"{run_id}*")}
+
+
+def test_old_runs_go_with_all_their_files_but_those_that_say_what_is_loaded(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    old, newest = (dg.materialize([made], instance=instance).run_id for _ in range(2))
+    going_on = instance.create_run_for_job(
+        dg.define_asset_job("x").resolve(asset_graph=dg.Definitions([made]).resolve_asset_graph()),
+        status=dg.DagsterRunStatus.STARTED,
+    )
+    assert files_of(settings, old) > {f"{old}.db"}
+    now = datetime.now(UTC)
+
+    assert remove_old(settings, instance, now + timedelta(days=29)).runs == 0
+    assert remove_old(settings, instance, now + timedelta(days=31)).runs == 1
+
+    assert {record.dagster_run.run_id for record in instance.get_run_records()} == {newest, going_on.run_id}
+    assert files_of(settings, old) == set()
+    (left,) = instance.fetch_materializations(KEPT, limit=10).records
+    assert left.run_id == newest
+    event = instance.get_latest_materialization_event(KEPT)
+    assert event is not None
+    assert event.run_id == newest
+    assert f"{newest}.db" in files_of(settings, newest)
+
+
+def test_old_ticks_go_also_those_of_a_sensor_that_is_stopped(settings: Settings, instance: dg.DagsterInstance) -> None:
+    location = ManagedGrpcPythonEnvCodeLocationOrigin(LoadableTargetOrigin(module_name="shop"), "shop")
+    of = RemoteInstigatorOrigin(RemoteRepositoryOrigin(location, "__repository__"), "landing")
+    state = InstigatorState(of, InstigatorType.SENSOR, InstigatorStatus.STOPPED, SensorInstigatorData(sensor_type=None))
+    instance.add_instigator_state(state)
+    now = time.time()
+    for age in (11, 9):
+        instance.create_tick(
+            TickData(
+                state.instigator_origin_id,
+                "landing",
+                InstigatorType.SENSOR,
+                TickStatus.SKIPPED,
+                now - age * DAY_S,
+                selector_id=state.selector_id,
+            )
+        )
+    remove_old(settings, instance, datetime.fromtimestamp(now, UTC))
+    (left,) = instance.get_ticks(state.instigator_origin_id, state.selector_id)
+    assert left.timestamp == pytest.approx(now - 9 * DAY_S)
+
+
+def test_old_folders_of_dbt_go(settings: Settings, instance: dg.DagsterInstance) -> None:
+    runs = settings.home / "dbt" / "runs"
+    now = time.time()
+    for name, age in (("old", 6), ("new", 4)):
+        (runs / name / "models").mkdir(parents=True)
+        (runs / name / "models" / "run_results.json").write_text("{}")
+        os.utime(runs / name, (now - age * DAY_S,) * 2)
+    assert remove_old(settings, instance, datetime.fromtimestamp(now, UTC)) == Removed(runs=0, dbt_folders=1)
+    assert [path.name for path in runs.iterdir()] == ["new"]
+
+
+def test_the_job_removes(settings: Settings, instance: dg.DagsterInstance) -> None:
+    folder = settings.home / "dbt" / "runs" / "old"
+    folder.mkdir(parents=True)
+    os.utime(folder, (0, 0))
+    done = build_defs(settings).resolve_job_def("retention").execute_in_process(instance=instance)
+    assert done.success
+    assert not folder.exists()
+
+
+def test_the_daily_run_waits_for_one_that_loads_but_not_for_a_ghost(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    defs = build_defs(settings)
+    (daily,) = (each for each in defs.schedules or () if each.name == "daily")
+
+    def tick() -> list[dg.RunRequest]:
+        context = dg.build_schedule_context(instance=instance, scheduled_execution_time=datetime.now(UTC))
+        return list(daily.evaluate_tick(context).run_requests or ())
+
+    assert len(tick()) == 1
+    here = {HOST: this_host(), PID: str(os.getpid())}
+    job = defs.resolve_job_def("everything")
+    run = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags=here)
+    assert tick() == []
+    instance.report_run_failed(run)
+    instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags={**here, PID: str(2**22 + 1)})
+    assert len(tick()) == 1

@@ -1,0 +1,32 @@
+"""Dagster's storage under $NETFLIX_HOME: its settings follow the package."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from netflix_assets.operations import instance as instance_module
+from netflix_assets.operations.instance import SHIPPED_BEFORE, prepare_dagster_home
+from netflix_assets.settings import read_settings
+
+SHIPPED = Path(instance_module.__file__).with_name("dagster.yaml")
+
+
+def test_an_earlier_dagster_yaml_is_replaced_and_a_changed_one_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    settings = read_settings(home=tmp_path)
+    file = prepare_dagster_home(settings) / "dagster.yaml"
+    assert file.read_bytes() == SHIPPED.read_bytes()
+    file.write_text("# as an earlier version had it\n")
+    monkeypatch.setattr(instance_module, "SHIPPED_BEFORE", {hashlib.sha256(file.read_bytes()).hexdigest()})
+    prepare_dagster_home(settings)
+    assert file.read_bytes() == SHIPPED.read_bytes()
+    file.write_text("# mine\n")
+    prepare_dagster_home(settings)
+    assert file.read_text() == "# mine\n"
+
+
+def test_the_dagster_yaml_of_now_is_none_of_before() -> None:
+    assert hashlib.sha256(SHIPPED.read_bytes()).hexdigest() not in SHIPPED_BEFORE

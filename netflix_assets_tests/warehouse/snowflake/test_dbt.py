@@ -1,0 +1,603 @@
+"""The dbt project on Snowflake: what its text tells without a server, and what the emulator builds of it.
+
+1. Without a server: the target `snowflake` parses and compiles without a credential, every query is one that Snowflake
+   can run and understands as DuckDB does (``snowflake_sql.py``), and a profile says what the variables say.
+2. Emulated: the whole project, built on the emulator and on DuckDB from the same rows of raw and ops, first from
+   nothing and then incrementally after the files have changed, makes the same tables; the statements that dbt sends
+   are tagged, leave no transaction open to a DDL and are few. The emulator is DuckDB below: it proves the way there
+   and the statements, not Snowflake's arithmetic, which is why 1. looks at that.
+"""
+
+import json
+import math
+import os
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import duckdb
+import jinja2
+import pytest
+import sqlglot
+import yaml
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from dbt.adapters.snowflake.impl import SnowflakeAdapter
+from dbt.cli.main import dbtRunner
+from dbt.config.profile import Profile
+from dbt.config.renderer import ProfileRenderer
+from dbt.contracts.graph.manifest import Manifest
+from dbt.flags import set_from_args
+from dbt_common.context import set_invocation_context
+
+from netflix_assets.contracts.model import all_datasets, load_sources
+from netflix_assets.defs.resources import LandingBucket
+from netflix_assets.ingest.sync import sync
+from netflix_assets.samples import generate
+from netflix_assets.settings import REPO
+from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from netflix_assets_tests.conftest import landing_key, s3_client
+from netflix_assets_tests.emulator.fixtures import SnowflakeEmulator, Statement, running_emulator
+from netflix_assets_tests.proof.arrivals import CHAINS, Put
+from netflix_assets_tests.proof.quick_dbt import QuickDbt
+from netflix_assets_tests.warehouse.snowflake.sql import Schema, faults
+
+pytestmark = pytest.mark.emulated
+
+PROJECT = REPO / "dbt"
+DATABASE = "NETFLIX_DEV_7"
+PREFIX = "branch_7_"
+RUN_ID = "3f1c9a52-run"
+
+# Six users and 600 ratings reach none of the usual thresholds, and two empty tables are always the same.
+THRESHOLDS = {
+    "liked_min_likes": 1,
+    "co_rating_min_co_likes": 1,
+    "segment_n_clusters": 2,
+    "similar_users_min_common": 1,
+}
+
+NAMES = {
+    "NETFLIX_ENV": "dev",
+    "NETFLIX_SNOWFLAKE_DATABASE": DATABASE,
+    "NETFLIX_SNOWFLAKE_WAREHOUSE": "NETFLIX_DEV_TRANSFORM",
+    "NETFLIX_SNOWFLAKE_ROLE": "NETFLIX_DEV_TRANSFORMER",
+    "NETFLIX_SCHEMA_PREFIX": PREFIX,
+}
+
+
+# ------------------------------------------------------------------------------------------ the profile
+
+
+def credentials(tmp_path: Path, **variables: str) -> dict[str, Any]:
+    """What dbt-snowflake would be told, with nothing in the environment but these variables."""
+    set_from_args(SimpleNamespace(), None)
+    set_invocation_context(variables)
+    profiles = yaml.safe_load((PROJECT / "profiles.yml").read_text())
+    profile = Profile.from_raw_profiles(profiles, "netflix_assets", ProfileRenderer({}), target_override=None)
+    return vars(profile.credentials)
+
+
+def test_without_variables_the_profile_is_the_local_one(tmp_path: Path) -> None:
+    assert credentials(tmp_path)["path"] == "../.netflix/warehouse.duckdb"
+    assert credentials(tmp_path, NETFLIX_ENV="")["path"] == "../.netflix/warehouse.duckdb"
+
+
+@pytest.mark.parametrize("environment", ["dev", "staging", "production"])
+def test_the_profile_needs_no_credential_to_be_read(tmp_path: Path, environment: str) -> None:
+    found = credentials(tmp_path, NETFLIX_ENV=environment)
+    assert found["authenticator"] == "snowflake_jwt"
+    for name in ("role", "warehouse", "private_key", "private_key_path", "private_key_passphrase", "token", "host"):
+        assert found[name] is None, name
+    assert json.loads(found["query_tag"]) == {"project": "netflix_assets", "env": environment}
+
+
+def test_the_profile_says_what_the_variables_say(tmp_path: Path) -> None:
+    key = "-----BEGIN PRIVATE KEY-----\nMII=\n-----END PRIVATE KEY-----"
+    found = credentials(
+        tmp_path,
+        **NAMES,
+        NETFLIX_SNOWFLAKE_ACCOUNT="acme-netflix",
+        NETFLIX_SNOWFLAKE_USER="NETFLIX_DEV_RUNNER",
+        NETFLIX_SNOWFLAKE_PRIVATE_KEY=key.replace("\n", "\\n"),
+        NETFLIX_SNOWFLAKE_PRIVATE_KEY_PASSPHRASE="007",
+        NETFLIX_SNOWFLAKE_HOST="acme.privatelink.snowflakecomputing.com",
+        NETFLIX_SNOWFLAKE_PORT="8443",
+        NETFLIX_SNOWFLAKE_PROTOCOL="http",
+    )
+    expected = {
+        "account": "acme-netflix", "user": "NETFLIX_DEV_RUNNER", "database": DATABASE, "schema": f"{PREFIX}public",
+        "warehouse": "NETFLIX_DEV_TRANSFORM", "role": "NETFLIX_DEV_TRANSFORMER", "private_key": key,
+        "private_key_passphrase": "007", "port": 8443, "protocol": "http",
+        "host": "acme.privatelink.snowflakecomputing.com",
+    }  # fmt: skip
+    assert {name: found[name] for name in expected} == expected
+
+
+def test_people_may_come_with_a_token_or_a_browser(tmp_path: Path) -> None:
+    people = {"NETFLIX_ENV": "dev", "NETFLIX_SNOWFLAKE_AUTHENTICATOR": "oauth", "NETFLIX_SNOWFLAKE_TOKEN": "ey.j"}
+    found = credentials(tmp_path, **people)
+    assert (found["authenticator"], found["token"]) == ("oauth", "ey.j")
+    browser = credentials(tmp_path, NETFLIX_ENV="dev", NETFLIX_SNOWFLAKE_AUTHENTICATOR="externalbrowser")
+    assert browser["authenticator"] == "externalbrowser"
+
+
+@pytest.mark.parametrize("prefix", ["Branch_", "branch", "7_", "my-branch_", "a b_", "x;drop schema core;_"])
+def test_a_schema_prefix_must_be_a_name(prefix: str) -> None:
+    class Refused(Exception): ...
+
+    def refuse(message: str) -> None:
+        raise Refused(message)
+
+    macros = jinja2.Environment(autoescape=False).from_string(  # noqa: S701 - SQL, not HTML
+        (PROJECT / "macros" / "generate_schema_name.sql").read_text(),
+        globals={
+            "env_var": lambda name, default: prefix,
+            "exceptions": SimpleNamespace(raise_compiler_error=refuse),
+            "modules": SimpleNamespace(re=re),
+            "return": str,
+        },
+    )
+    with pytest.raises(Refused, match=r"NETFLIX_SCHEMA_PREFIX=.* snake_case and end in an underscore"):
+        macros.module.generate_schema_name("core", None)
+
+
+# ------------------------------------------------------------------------------------------ the text
+
+
+class SnowflakeDbt:
+    """The project parsed once for the target `snowflake`, to be compiled or built with it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._options = [
+            *("--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--target-path", str(folder / "target")),
+            *("--log-path", str(folder / "logs"), "--quiet", "--log-level-file", "none", "--no-partial-parse"),
+            *("--vars", json.dumps(THRESHOLDS)),
+        ]
+        self.manifest: Manifest = self._run(dbtRunner(), "parse").result
+
+    def run(self, command: str, *arguments: str, **variables: str) -> list[Any]:
+        """The results of a command; fails with the messages of the nodes that failed."""
+        # dbt notes in the manifest which nodes it has compiled, and would not compile them anew.
+        runner = dbtRunner(manifest=self.manifest.deepcopy())
+        done = self._run(runner, command, "--no-write-json", *arguments, **variables)
+        failed = [
+            f"{each.node.name}: {each.message}" for each in done.result.results if each.status in ("error", "fail")
+        ]
+        assert done.success, "\n".join(failed)
+        return list(done.result.results)
+
+    def _run(self, runner: dbtRunner, command: str, *arguments: str, **variables: str) -> Any:
+        with pytest.MonkeyPatch.context() as patch:
+            for name in [name for name in os.environ if name.startswith("NETFLIX_")]:
+                patch.delenv(name)
+            for name, value in {**NAMES, **variables}.items():
+                patch.setenv(name, value)
+            done = runner.invoke([command, *self._options, *arguments])
+        if done.exception is not None:
+            raise done.exception
+        return done
+
+    def columns(self) -> Schema:
+        """The columns of all relations, with their types."""
+        found: dict[str, Any] = defaultdict(lambda: defaultdict(dict))
+        for node in [*self.manifest.nodes.values(), *self.manifest.sources.values()]:
+            if node.resource_type in ("model", "seed", "snapshot", "source"):
+                types = {
+                    name: "array" if "[]" in each.data_type else each.data_type for name, each in node.columns.items()
+                }
+                found[node.database][node.schema][node.identifier if node.resource_type == "source" else node.alias] = (
+                    types
+                )
+        return found
+
+
+@pytest.fixture(scope="module")
+def dbt(tmp_path_factory: pytest.TempPathFactory) -> SnowflakeDbt:
+    return SnowflakeDbt(tmp_path_factory.mktemp("snowflake_dbt"))
+
+
+def test_only_models_go_into_a_branchs_schemas(dbt: SnowflakeDbt) -> None:
+    nodes = [node for node in dbt.manifest.nodes.values() if node.resource_type in ("model", "seed", "snapshot")]
+    layers = {"staging", "intermediate", "core", "marts", "seeds", "snapshots"}
+    assert {node.schema for node in nodes} == {PREFIX + layer for layer in layers}
+    assert {source.schema for source in dbt.manifest.sources.values()} == {"raw", "ops"}
+    assert {node.database for node in nodes} == {DATABASE}
+
+
+def test_every_kind_of_model_has_its_place(dbt: SnowflakeDbt) -> None:
+    models = [node for node in dbt.manifest.nodes.values() if node.resource_type == "model"]
+    kinds = {node.config.materialized for node in models}
+    assert kinds == {"view", "table", "incremental", "ephemeral", "dynamic_table"}
+    assert [node.name for node in models if node.config.materialized == "dynamic_table"] == ["mart_activity_by_hour"]
+
+
+@pytest.mark.parametrize("state", ["first build", "tables there"])
+def test_every_query_is_one_of_snowflakes(dbt: SnowflakeDbt, state: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models, snapshots, analyses and tests, as they are when nothing is there and when there are tables to add to."""
+
+    def relations(adapter: SnowflakeAdapter, schema: Any) -> list[Any]:
+        built = (node for node in dbt.manifest.nodes.values() if node.schema == schema.schema.lower())
+        tables = [node for node in built if state == "tables there" and node.resource_type in ("model", "snapshot")]
+        return [
+            adapter.Relation.create(
+                database=DATABASE, schema=schema.schema.upper(), identifier=node.alias.upper(), type="table"
+            )
+            for node in tables
+        ]
+
+    monkeypatch.setattr(SnowflakeAdapter, "list_relations_without_caching", relations)
+    columns = dbt.columns()
+    compiled = {each.node.unique_id: each.node.compiled_code for each in dbt.run("compile", "--no-populate-cache")}
+    kinds = Counter(name.split(".")[0] for name in compiled)
+    assert min(kinds["model"], kinds["test"], kinds["snapshot"], kinds["analysis"]) > 0
+    is_incremental = "affected_keys" in compiled["model.netflix_assets.fct_ratings"]
+    assert is_incremental == (state == "tables there")
+    wrong = {name: faults(sql, columns) for name, sql in compiled.items() if sql}
+    assert {name: found for name, found in wrong.items() if found} == {}
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("select string_split(a, '|') from t", "string_split() is not Snowflake's: write macro split_to_list"),
+        ("select no_such_function(a) from t", "no_such_function() is not Snowflake's"),
+        ("select t.a.epoch() from t", "epoch() is not Snowflake's"),
+        ("select * from range(3)", "range() is not Snowflake's"),
+        ("select unnest([1, 2]) as a", "array is written otherwise"),
+        ("select a[1] from t", "bracket is written otherwise"),
+        ("from t select a", "begins with select"),
+        ("select a from t where a ~ 'x'", "does not parse"),
+        ("select a // b from t", "// starts a comment"),
+        (r"select regexp_replace(a, '\d', '') from t", "a backslash in a text literal"),
+        ("select a from t order by a desc", "1 of 1 orders do not say where nulls go"),
+        ("select trim(a) from t", "trim() takes spaces away"),
+        ("select 1 as a where false", "a where without a from"),
+        ("select a as start from t", "start is a reserved word"),
+        ("select n / 2 as half from db.s.t", "a quotient of decimals"),
+        ("select 1.0 / n as share from db.s.t", "a quotient of decimals"),
+        ("select avg(n) as mean from db.s.t", "the mean of decimals"),
+        ("select cast(x * 2 as integer) as whole from db.s.t", "halves are rounded"),
+        ("select cast(a as date) + 1 as next_day from db.s.t", "dates are not added to"),
+        ("select a + interval '1 day' as next_day from t", "add days"),
+    ],
+)
+def test_what_snowflake_lacks_is_refused(sql: str, expected: str) -> None:
+    columns = {"db": {"s": {"t": {"n": "integer", "x": "double", "a": "varchar"}}}} if "db.s.t" in sql else None
+    assert expected in "\n".join(faults(sql, columns))
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select cast(n as double) / 2.0 as half, 1.5 * x / n as part, cast(floor(x) as integer) as whole from db.s.t",
+        "select max(n) as n from db.s.t group by x having count(*) > 1",
+        "select row_number() over (partition by n order by x desc nulls last) as place from db.s.t",
+    ],
+)
+def test_what_both_have_is_not(sql: str) -> None:
+    assert faults(sql, {"db": {"s": {"t": {"n": "integer", "x": "double"}}}}) == []
+
+
+# ------------------------------------------------------------------------------------------ on the emulator
+
+# Columns that name the moment of a build; of a version's end it is compared whether there is one.
+MOMENTS = ("dbt_scd_id", "dbt_updated_at", "dbt_valid_from", "dbt_valid_to")
+
+INCREMENTAL = (
+    "core.fct_ratings",
+    "core.fct_rating_versions",
+    "core.fct_genome_scores",
+    "snapshots.snap_movies",
+    "snapshots.snap_tags",
+)
+
+
+@dataclass
+class Both:
+    """The same rows of raw and ops on DuckDB and on the emulator, and the project built on both."""
+
+    home: Path
+    local: QuickDbt
+    snowflake: SnowflakeDbt
+    server: SnowflakeEmulator
+    variables: Mapping[str, str]
+
+    def build(self, *arguments: str) -> list[Statement]:
+        """Copy what is loaded and build on both; what dbt sent to the emulator."""
+        self._copy_sources()
+        self.local.build(self.home)
+        start = self.server.mark()
+        self.snowflake.run("build", *arguments, **self.variables)
+        return self.server.statements(start)
+
+    def relations(self) -> list[tuple[str, str]]:
+        """(layer, name) of every table and view that must be the same."""
+        return [
+            (node.schema.removeprefix(PREFIX), node.alias)
+            for node in self.snowflake.manifest.nodes.values()
+            if node.resource_type in ("model", "seed", "snapshot")
+            and node.config.materialized != "ephemeral"
+            and "run_dependent" not in node.tags
+        ]
+
+    def differences(self) -> list[str]:
+        """What is not the same, table by table."""
+        with self._warehouse() as local, self.server.connect(DATABASE) as snowflake, snowflake.cursor() as cursor:
+            return [
+                f"{layer}.{name}: {difference}"
+                for layer, name in self.relations()
+                for difference in _compared(
+                    _Table.of(local.execute(f"select * from {layer}.{name}")),
+                    _Table.of(cursor.execute(f"select * from {PREFIX}{layer}.{name}")),
+                )
+            ]
+
+    def incremental(self) -> dict[str, list[Any]]:
+        """The rows of the tables that a second build adds to."""
+        with self._warehouse() as local:
+            return {name: local.execute(f"select * from {name} order by all").fetchall() for name in INCREMENTAL}
+
+    def empty(self) -> list[str]:
+        """The models without a row, of which the comparison says nothing."""
+        with self._warehouse() as local:
+            return [
+                f"{layer}.{name}"
+                for layer, name in self.relations()
+                if local.execute(f"select 1 from {layer}.{name} limit 1").fetchone() is None
+            ]
+
+    @contextmanager
+    def _warehouse(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        with duckdb.connect(str(self.home / "warehouse.duckdb"), read_only=True) as connection:
+            yield connection
+
+    def _copy_sources(self) -> None:
+        with self._warehouse() as local, self.server.connect(DATABASE) as snowflake, snowflake.cursor() as cursor:
+            tables = local.execute("select schema_name || '.' || table_name from duckdb_tables()").fetchall()
+            views = local.execute("select schema_name || '.' || view_name from duckdb_views()").fetchall()
+            standing = {name for (name,) in [*tables, *views]}
+            for source in self.snowflake.manifest.sources.values():
+                name = f"{source.schema}.{source.identifier}"
+                cursor.execute(f"create schema if not exists {source.schema}")
+                if name not in standing:  # dbt makes it, or only Snowflake has it
+                    columns = ", ".join(f"{column.name} {column.data_type}" for column in source.columns.values())
+                    cursor.execute(f"create table if not exists {name} ({columns})")
+                    continue
+                rows = local.execute(f"select * from {name}")
+                columns = ", ".join(f"{column[0]} {source.columns[column[0]].data_type}" for column in rows.description)
+                cursor.execute(f"create or replace table {name} ({columns})")
+                while some := rows.fetchmany(500):
+                    cursor.execute(f"insert into {name} values {', '.join(map(_literals, some))}")
+
+
+def _literals(row: Iterable[Any]) -> str:
+    return f"({', '.join(map(_literal, row))})"
+
+
+def _literal(value: Any) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool() | int() | float() | Decimal():
+            return str(value)
+        case _:
+            text = str(value).replace("\\", "\\\\").replace("'", "''")
+            return f"'{text}'"
+
+
+@dataclass
+class _Table:
+    columns: list[str]
+    rows: list[tuple[Any, ...]]
+
+    @classmethod
+    def of(cls, cursor: Any) -> "_Table":
+        names = [column[0].lower() for column in cursor.description]
+        return cls(names, [tuple(map(_value, names, row)) for row in cursor.fetchall()])
+
+
+def _value(column: str, value: Any) -> Any:
+    """A value as both drivers may be compared by it: a whole number is an int, a list is a tuple."""
+    if column in MOMENTS:
+        return value is None
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else value.normalize()
+    if isinstance(value, str) and value.startswith("[") and column.endswith("_list"):
+        return tuple(json.loads(value))  # an array, which Snowflake's driver gives as JSON
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _compared(local: _Table, snowflake: _Table) -> Iterator[str]:
+    if local.columns != snowflake.columns:
+        yield f"columns {local.columns} and {snowflake.columns}"
+        return
+    if len(local.rows) != len(snowflake.rows):
+        yield f"{len(local.rows)} and {len(snowflake.rows)} rows"
+        return
+    pairs = zip(sorted(local.rows, key=_order), sorted(snowflake.rows, key=_order), strict=True)
+    different = [(ours, theirs) for ours, theirs in pairs if not all(map(_is_same, ours, theirs))]
+    if different:
+        yield f"{len(different)} rows, such as {different[0][0]} and {different[0][1]}"
+
+
+def _order(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """By what is exact, then by the floating-point numbers, whose last digits may differ."""
+    exact = [repr(value) for value in row if not isinstance(value, float)]
+    return (*exact, *(repr(round(value, 6)) for value in row if isinstance(value, float)))
+
+
+def _is_same(ours: Any, theirs: Any) -> bool:
+    if isinstance(ours, float) and isinstance(theirs, float):
+        return math.isclose(ours, theirs, rel_tol=1e-9)
+    return type(ours) is type(theirs) and ours == theirs
+
+
+@dataclass
+class Built:
+    """What the two builds came to."""
+
+    both: Both
+    first: list[Statement]
+    second: list[Statement]
+    empty: list[str]  # tables without a row after the first
+    differences: tuple[list[str], list[str]]
+    incremental: tuple[dict[str, list[Any]], dict[str, list[Any]]]
+
+
+@pytest.fixture(scope="module")
+def built(dbt: SnowflakeDbt, s3_server: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
+    """Two builds, once for all tests below: of sample files, and after objects were overwritten and added."""
+    folder = tmp_path_factory.mktemp("both")
+    s3_client(s3_server).create_bucket(Bucket="both-warehouses")
+    samples = generate(folder / "samples", scale=0.01)
+    # Files that would take the samples' place: they do so in the second build.
+    whole = ("movielens/movies", "netflix/")
+    replacing = [versions[-1] for versions in CHAINS if versions[0].key.startswith(whole)]
+    others = [versions for versions in CHAINS if not versions[0].key.startswith(whole)]
+    with (
+        running_emulator(s3_server.folder) as server,
+        server.new_database(DATABASE),
+        LandingBucket(bucket="both-warehouses", local_home=str(s3_server.home)).open() as store,
+    ):
+        both = Both(folder, QuickDbt(folder / "local", variables=THRESHOLDS), dbt, server, _address(server, folder))
+
+        def level(files: Sequence[Path], puts: Sequence[Put]) -> None:
+            for path in files:
+                store.put(landing_key(path), path)
+            for put in puts:
+                upload = folder / "upload"
+                upload.write_bytes(put.content)
+                store.put(put.key, upload)
+            with DuckDBWarehouse(folder / "warehouse.duckdb", wait_seconds=0) as warehouse:
+                for dataset in all_datasets(load_sources()):
+                    sync(dataset, store, warehouse, "run", work_folder=folder / "work")
+
+        level(samples, [versions[0] for versions in others])
+        first, different, rows = both.build(), both.differences(), both.incremental()
+        empty = both.empty()
+        level([], [*replacing, *(versions[1] for versions in others if len(versions) > 1)])
+        second = both.build("--exclude-resource-type", "test", "unit_test")  # a third of the time, and they ran above
+        yield Built(both, first, second, empty, (different, both.differences()), (rows, both.incremental()))
+
+
+def _address(server: SnowflakeEmulator, folder: Path) -> dict[str, str]:
+    """The variables of a service user with an encrypted key, and of where the emulator listens."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    path = folder / "key.p8"
+    path.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(b"007")
+        )
+    )
+    return {
+        "NETFLIX_SNOWFLAKE_ACCOUNT": "emulated",
+        "NETFLIX_SNOWFLAKE_USER": "NETFLIX_DEV_RUNNER",
+        "NETFLIX_SNOWFLAKE_PRIVATE_KEY_PATH": str(path),
+        "NETFLIX_SNOWFLAKE_PRIVATE_KEY_PASSPHRASE": "007",
+        "NETFLIX_SNOWFLAKE_HOST": server.host,
+        "NETFLIX_SNOWFLAKE_PORT": str(server.port),
+        "NETFLIX_SNOWFLAKE_PROTOCOL": "http",
+        "NETFLIX_RUN_ID": RUN_ID,
+    }
+
+
+def test_emulated_tables_are_those_of_duckdb(built: Built) -> None:
+    assert len(built.both.relations()) > 20
+    assert all(built.incremental[0].values())
+    assert built.empty == []
+    assert built.differences[0] == []
+
+
+def test_emulated_tables_are_those_of_duckdb_after_files_have_changed(built: Built) -> None:
+    before, after = built.incremental
+    assert [name for name in INCREMENTAL if before[name] == after[name]] == []
+    merged = {_target(each) for each in built.second if each.line.startswith("merge into")}
+    assert merged == {tuple(name.split(".")) for name in INCREMENTAL}
+    assert built.differences[1] == []
+
+
+def test_emulated_statements_say_on_whose_behalf(built: Built) -> None:
+    assets = {f"{layer}/{name}" for layer, name in built.both.relations()}
+    seen = set()
+    for statements in (built.first, built.second):
+        in_node = set()
+        for statement in statements:
+            tag = json.loads(statement.query_tag)
+            assert (tag["project"], tag["env"]) == ("netflix_assets", "dev")
+            if "alter session set query_tag" in statement.text:
+                in_node.add(statement.session)
+            elif statement.session in in_node:
+                assert tag["run"] == RUN_ID
+                target = "/".join(_target(statement) or ())
+                assert target not in assets or tag["asset"] == target, statement.line[:200]
+                seen.add(tag["asset"])
+    assert seen >= assets
+    tested = {json.loads(each.query_tag).get("asset") for each in built.first if "dbt_internal_test" in each.text}
+    assert tested >= assets - {"snapshots/snap_movies", "snapshots/snap_tags"}
+
+
+def test_emulated_statements_are_few(built: Built) -> None:
+    nodes = built.both.snowflake.manifest.nodes.values()
+    count = len([node for node in nodes if node.resource_type != "analysis"])
+    assert len(built.first) <= 3 * count
+    per_node = Counter(json.loads(each.query_tag).get("node") for each in built.second)
+    assert max(number for node, number in per_node.items() if node) <= 15
+
+
+def test_emulated_tables_are_kept_as_configured(built: Built) -> None:
+    created = [each.line for each in built.first if re.match(r"create (or replace )?(transient )?table ", each.line)]
+    permanent = {_target_of(line) for line in created if " transient " not in line.split(".")[0]}
+    assert permanent == {("snapshots", "snap_movies"), ("snapshots", "snap_tags")}
+    assert ("core", "dim_movies") in {_target_of(line) for line in created}
+    for statements in (built.first, built.second):  # made anew by the second build too, in one statement
+        [dynamic] = [each for each in statements if " dynamic table " in each.line]
+        assert _target(dynamic) == ("marts", "mart_activity_by_hour")
+        settings = " ".join(dynamic.text.split()).split(" as (")[0]
+        warehouse = NAMES["NETFLIX_SNOWFLAKE_WAREHOUSE"]
+        assert f"target_lag = '1 hour' warehouse = {warehouse} refresh_mode = FULL" in settings
+    assert dynamic.line.startswith("create or replace transient dynamic table")
+    clustered = {_target(each): each.line for each in built.first if " cluster by (" in each.line}
+    assert set(clustered) == {
+        ("core", "fct_ratings"),
+        ("core", "fct_rating_versions"),
+        ("core", "fct_genome_scores"),
+    }
+    assert "cluster by (date_trunc('month', rated_on), movie_id)" in clustered["core", "fct_ratings"]
+
+
+def test_emulated_statements_are_sound(built: Built) -> None:
+    """None failed, all parse as Snowflake's, and no DDL stands within a transaction, which it would commit."""
+    within = set()
+    for statement in [*built.first, *built.second]:
+        assert statement.error is None, statement
+        sqlglot.parse(statement.text, dialect="snowflake")
+        verb = re.sub(r"^(--[^\n]*\n|\s)+", "", statement.text).split()[0].lower().rstrip(";")
+        if statement.session in within:
+            assert verb in ("insert", "merge", "commit"), statement.line
+        if verb in ("begin", "commit"):
+            (within.add if verb == "begin" else within.discard)(statement.session)
+    assert within == set()
+
+
+_TARGET = re.compile(
+    r"(?:create (?:or replace )?(?:transient |temporary )?(?:(?:dynamic )?table|view)"
+    r"|alter table|merge into|insert overwrite into)"
+    rf"\s+{DATABASE.lower()}\.{PREFIX}(\w+)\.(\w+?)(?:__dbt_tmp)?\b"
+)
+
+
+def _target(statement: Statement) -> tuple[str, ...] | None:
+    return _target_of(statement.line)
+
+
+def _target_of(line: str) -> tuple[str, ...] | None:
+    """(layer, name) of what a statement makes or changes."""
+    found = _TARGET.match(line.replace('"', "").lower())
+    return found.groups() if found else None

@@ -1,0 +1,361 @@
+"""The whole graph by the command with NETFLIX_ENV=production: emulated, and live for whoever has an account.
+
+Both do the same: sample files are landed, the graph is run twice, and every table that dbt builds is compared with the
+one that the same files make on DuckDB. The live test makes a database of its own and drops it.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from netflix_assets.dashboards.pages import PAGES
+from netflix_assets.defs.freshness import FRESH
+from netflix_assets.settings import ENVIRONMENTS
+from netflix_assets.storage.local_s3 import LocalS3
+from netflix_assets_tests.conftest import landing_key, s3_client
+from netflix_assets_tests.demo import COMMAND
+from netflix_assets_tests.emulator.fixtures import SnowflakeEmulator
+from netflix_assets_tests.warehouse.snowflake.test_warehouse import make_key
+
+Execute = Callable[..., Sequence[tuple[Any, ...]]]
+
+
+def run(environment: Mapping[str, str], *arguments: str) -> str:
+    done = subprocess.run(
+        [COMMAND, *arguments], env={**os.environ, **environment}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@dataclass(frozen=True)
+class Twins:
+    """The same files on both warehouses; ``environment`` is the one of Snowflake."""
+
+    environment: Mapping[str, str]
+    local: Path
+    files: list[str]
+
+    def land_and_run(self) -> None:
+        local = {
+            "NETFLIX_ENV": "local",
+            "NETFLIX_HOME": str(self.local),
+            "NETFLIX_S3_ENDPOINT": "",
+            "NETFLIX_BUCKET": "",
+        }
+        for environment in (local, self.environment):
+            run(environment, "land", *self.files)
+            run(environment, "run")
+
+    def models(self) -> list[tuple[str, str]]:
+        """Schema and name of every model and seed, as the manifest has them: those that come later join by themselves.
+
+        What describes the runs themselves differs from run to run.
+        """
+        manifest = json.loads((self.local / "dbt" / "target-local" / "manifest.json").read_text())
+        return [
+            (node["schema"], node["name"])
+            for node in manifest["nodes"].values()
+            if node["resource_type"] in ("model", "seed")
+            and node["config"]["materialized"] != "ephemeral"
+            and "run_dependent" not in node["tags"]
+        ]
+
+    def differences(self, execute: Execute, relations: Sequence[tuple[str, str]] | None = None) -> list[str]:
+        """What differs between the warehouses, of all models or of these relations."""
+        found = []
+        with duckdb.connect(str(self.local / "warehouse.duckdb"), read_only=True) as connection:
+            for schema, name in relations or self.models():
+                ours = connection.execute(f"select * from {schema}.{name}").fetchall()
+                theirs = execute(f"select * from {schema}.{name}")
+                if multiset(ours) != multiset(theirs):
+                    found.append(f"{schema}.{name}: {len(ours)} rows on DuckDB, {len(theirs)} on Snowflake")
+        return found
+
+
+def multiset(rows: Sequence[Sequence[Any]]) -> Counter[tuple[Any, ...]]:
+    return Counter(tuple(map(comparable, row)) for row in rows)
+
+
+def comparable(value: Any) -> Any:
+    """A value in a form in which both warehouses agree: numbers to nine digits, times without a zone, lists as JSON."""
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, int | float | Decimal):
+        return f"{float(value):.9g}"
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=None).isoformat()
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, list | tuple):
+        return json.dumps(list(value))
+    try:
+        return json.dumps(json.loads(value)) if str(value).startswith("[") else str(value)
+    except json.JSONDecodeError:  # the film "[REC]"
+        return str(value)
+
+
+def prepare_database(execute: Execute, database: str, stage_url: str, integration: str) -> None:
+    """What deploy/snowflake sets up, in short, for a database that lives as long as a test."""
+    names = ENVIRONMENTS["production"] if not integration else ENVIRONMENTS[os.environ["NETFLIX_ENV"]]
+    execute(f"create schema {database}.raw")
+    execute(f"create schema {database}.ops")
+    by = f"storage_integration = {integration}" if integration else ""
+    execute(f"create stage {database}.raw.landing url = '{stage_url}' {by}")
+    execute(f"create stage {database}.raw.normalised")
+    execute(f"create database {database}_SERVING")
+    execute(f"grant usage on database {database}_SERVING to role {names.transformer_role}")
+    for schema in ("core", "marts", "core_next", "marts_next"):
+        execute(f"create schema {database}_SERVING.{schema} with managed access")
+        execute(f"grant ownership on schema {database}_SERVING.{schema} to role {names.transformer_role}")
+    for role in (names.loader_role, names.transformer_role):
+        execute(f"grant all privileges on database {database} to role {role}")
+        execute(f"grant all privileges on all schemas in database {database} to role {role}")
+        execute(f"grant select on future tables in database {database} to role {role}")
+        execute(f"grant select on future views in database {database} to role {role}")
+    for stage, rights in (("landing", "usage"), ("normalised", "read, write")):
+        execute(f"grant {rights} on stage {database}.raw.{stage} to role {names.loader_role}")
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    folder = tmp_path_factory.mktemp("sample")
+    run({"NETFLIX_HOME": str(folder)}, "generate", str(folder / "files"), "--scale", "0.05")
+    return sorted(map(str, (folder / "files").glob("*.csv")))
+
+
+# ---------------------------------------------------------------- emulated
+
+
+@pytest.fixture(scope="module")
+def emulated(
+    snowflake_server: SnowflakeEmulator, s3_server: LocalS3, sample: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Twins]:
+    folder = tmp_path_factory.mktemp("twins")
+    database, bucket = "NETFLIX_PRODUCTION", "production-drops"
+    s3_client(s3_server).create_bucket(Bucket=bucket)
+    address = snowflake_server.address()
+    environment = {
+        "NETFLIX_ENV": "production", "NETFLIX_HOME": str(folder / "production"), "NETFLIX_BUCKET": bucket,
+        "NETFLIX_S3_ENDPOINT": s3_server.endpoint, "AWS_ACCESS_KEY_ID": s3_server.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": s3_server.secret_access_key, "NETFLIX_SNOWFLAKE_ACCOUNT": "org-account",
+        "NETFLIX_SNOWFLAKE_USER": "NETFLIX_PRODUCTION_RUNNER",
+        # As a person would give it, seen from where the command is started; dbt runs in another folder.
+        "NETFLIX_SNOWFLAKE_PRIVATE_KEY_PATH": os.path.relpath(make_key(folder)),
+        "NETFLIX_SNOWFLAKE_HOST": address["host"],
+        "NETFLIX_SNOWFLAKE_PORT": str(address["port"]), "NETFLIX_SNOWFLAKE_PROTOCOL": "http",
+    }  # fmt: skip
+    with snowflake_server.new_database(database):
+        prepare_database(snowflake_server.execute, database, f"s3://{bucket}/production/", integration="")
+        twins = Twins(environment, folder / "local", sample)
+        twins.land_and_run()
+        yield twins
+        snowflake_server.execute(f"drop database {database}_SERVING")
+
+
+@pytest.mark.emulated
+def test_emulated_production_builds_what_duckdb_builds(emulated: Twins, snowflake_server: SnowflakeEmulator) -> None:
+    assert len(emulated.models()) > 20
+    execute = lambda statement: snowflake_server.execute(statement, database="NETFLIX_PRODUCTION")  # noqa: E731
+    assert emulated.differences(execute) == []
+
+
+@pytest.mark.emulated
+def test_emulated_consumers_see_what_was_built(emulated: Twins, snowflake_server: SnowflakeEmulator) -> None:
+    execute = lambda statement: snowflake_server.execute(statement, database="NETFLIX_PRODUCTION_SERVING")  # noqa: E731
+    served = [each for each in emulated.models() if each[0] in ("core", "marts")]
+    assert len(served) > 15
+    assert emulated.differences(execute, served) == []
+    status = json.loads(run(emulated.environment, "status", "--json"))["published"]
+    assert (status["is_latest"], status["problem"]) == (True, None)
+    assert status["place"] == "NETFLIX_PRODUCTION_SERVING.CORE and NETFLIX_PRODUCTION_SERVING.MARTS"
+    assert execute("select version from marts.publication") == [(status["version"],)]
+    keys = {key for (key,) in execute("select object_key from marts.publication_objects")}
+    assert keys == {landing_key(Path(file)) for file in emulated.files}
+
+
+@pytest.mark.emulated
+def test_emulated_pages_hold_what_those_of_duckdb_do(emulated: Twins) -> None:
+    """The same queries, of the serving database: the same columns, rows and sentences; the runs' own pages differ."""
+    for page in PAGES:
+        ours, theirs = (
+            panels(folder / "dashboards" / page.file_name)
+            for folder in (emulated.local, Path(emulated.environment["NETFLIX_HOME"]))
+        )
+        assert len(ours[0]) == len(page.panels)
+        if page.name in ("data-quality", "pipeline"):
+            assert {name: each.get("names") for name, each in ours[0].items()} == {
+                name: each.get("names") for name, each in theirs[0].items()
+            }
+        else:
+            assert ours == theirs, page.name
+
+
+def panels(file: Path) -> tuple[dict[str, Any], list[str]]:
+    """The rows and charts of a page, and its sentences."""
+    html = file.read_text(encoding="utf-8")
+    (embedded,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)
+    return json.loads(embedded), re.findall(r'<p class="answer"[^>]*>(.*?)</p>', html)
+
+
+@pytest.mark.emulated
+def test_emulated_second_run_loads_nothing_with_so_many_statements(
+    emulated: Twins, snowflake_server: SnowflakeEmulator
+) -> None:
+    before = snowflake_server.mark()
+    run(emulated.environment, "run")
+    sent = snowflake_server.statements(before)
+    assert [each.line for each in sent if each.line.lower().startswith(("copy", "put", "insert into raw"))] == []
+    tags = [json.loads(each.query_tag or "{}") for each in sent]
+    publishing = [tag for tag in tags if tag.get("asset") == "published/marts"]
+    # One for each table, and to look at markers, counts and records.
+    assert len(publishing) <= len([each for each in emulated.models() if each[0] in ("core", "marts")]) + 40
+    # A page asks each of its marts once, and before that which records of a publication there are and what they say.
+    pages = [tag for tag in tags if str(tag.get("asset")).startswith("dashboards/")]
+    assert len(pages) == sum(len(page.queries) + 2 for page in PAGES), f"{len(pages)} statements of pages"
+    freshness = [tag for tag in tags if tag.get("asset") == FRESH]
+    assert len(freshness) <= 12, f"{len(freshness)} statements to see how old things are"
+    by_us = [
+        tag
+        for tag in tags
+        if tag.get("asset") and "node" not in tag and tag["asset"] != "published/marts"
+        if tag["asset"] != FRESH and not tag["asset"].startswith("dashboards/")
+    ]
+    # Of eight datasets: what is there, loaded and refused, the reconciliation, the bucket check; before and after dbt,
+    # the record of two builds.
+    assert len(by_us) <= 100, f"{len(by_us)} statements of ours"
+    assert len(sent) <= 1_600, f"{len(sent)} statements in all"  # most are tests of dbt: one each
+    assert {json.loads(each.query_tag)["project"] for each in sent if each.query_tag} == {"netflix_assets"}
+
+
+@pytest.mark.emulated
+def test_emulated_no_ddl_within_a_transaction_of_the_loader(
+    snowflake_server: SnowflakeEmulator, emulated: Twins
+) -> None:
+    inside: set[int] = set()
+    sent = [each for each in snowflake_server.statements(0) if each.database == "NETFLIX_PRODUCTION"]
+    assert "begin" in [each.line for each in sent]
+    for each in sent:
+        line = each.line.lower()
+        if line in ("begin", "commit", "rollback"):
+            (inside.add if line == "begin" else inside.discard)(each.session)
+        elif each.session in inside:
+            assert not line.startswith(("create", "alter", "drop", "truncate", "grant")), line
+
+
+@pytest.mark.emulated
+def test_emulated_idle_look_at_the_bucket_wakes_no_warehouse(
+    emulated: Twins, snowflake_server: SnowflakeEmulator
+) -> None:
+    before = snowflake_server.mark()
+    done = subprocess.run(
+        [sys.executable, "-c", IDLE_LOOK], env={**os.environ, **emulated.environment}, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout.strip()) == (0, "0 sources behind"), done.stderr
+    assert snowflake_server.statements(before) == []
+
+
+IDLE_LOOK = """
+from netflix_assets.operations.instance import open_instance
+from netflix_assets.defs.resources import landing_bucket
+from netflix_assets.defs.landing.sensor import behind
+from netflix_assets.settings import current_settings
+
+settings = current_settings()
+with open_instance(settings) as instance, landing_bucket(settings).open() as store:
+    print(sum(bool(behind(source, store, instance)) for source in settings.sources()), "sources behind")
+"""
+
+
+@pytest.mark.emulated
+def test_emulated_no_key_reaches_logs_or_history(emulated: Twins) -> None:
+    key = Path(emulated.environment["NETFLIX_SNOWFLAKE_PRIVATE_KEY_PATH"]).read_text().splitlines()[1]
+    secrets = (key.encode(), emulated.environment["AWS_SECRET_ACCESS_KEY"].encode())
+    looked_at = [path for path in Path(emulated.environment["NETFLIX_HOME"]).rglob("*") if path.is_file()]
+    assert len(looked_at) > 20
+    assert [path for path in looked_at if any(secret in path.read_bytes() for secret in secrets)] == []
+
+
+# ---------------------------------------------------------------- live
+
+NEEDED = ("NETFLIX_ENV", "NETFLIX_BUCKET", "NETFLIX_SNOWFLAKE_ACCOUNT", "NETFLIX_SNOWFLAKE_USER")
+
+
+@contextmanager
+def own_database() -> Iterator[tuple[str, str, Execute]]:
+    """A database made for this test, with its part of the bucket; the admin role must be able to make it."""
+    import snowflake.connector
+
+    names = ENVIRONMENTS[os.environ["NETFLIX_ENV"]]
+    mark = uuid.uuid4().hex[:8]
+    database, prefix = f"{names.database}_SMOKE_{mark.upper()}", f"{names.bucket_prefix}smoke-{mark}/"
+    with snowflake.connector.connect(
+        account=os.environ["NETFLIX_SNOWFLAKE_ACCOUNT"],
+        user=os.environ["NETFLIX_SNOWFLAKE_USER"],
+        authenticator="SNOWFLAKE_JWT",
+        private_key_file=os.environ["NETFLIX_SNOWFLAKE_PRIVATE_KEY_PATH"],
+        private_key_file_pwd=os.environ.get("NETFLIX_SNOWFLAKE_PRIVATE_KEY_PASSPHRASE"),
+        role=os.environ.get("NETFLIX_SMOKE_ADMIN_ROLE", "SYSADMIN"),
+        warehouse=names.transform_warehouse,
+    ) as connection:
+
+        def execute(statement: str) -> list[tuple[Any, ...]]:
+            return [tuple(row) for row in connection.cursor().execute(statement).fetchall()]
+
+        execute(f"create database {database}")
+        try:
+            url = f"s3://{os.environ['NETFLIX_BUCKET']}/{prefix}"
+            prepare_database(execute, database, url, integration=f"{names.database}_S3")
+            execute(f"use database {database}")
+            yield database, prefix, execute
+        finally:
+            execute(f"drop database if exists {database}_SERVING")
+            execute(f"drop database {database}")
+
+
+@pytest.mark.live
+@pytest.mark.skipif(
+    any(name not in os.environ for name in (*NEEDED, "NETFLIX_SNOWFLAKE_PRIVATE_KEY_PATH")),
+    reason="needs a Snowflake account: " + ", ".join((*NEEDED, "NETFLIX_SNOWFLAKE_PRIVATE_KEY_PATH")),
+)
+def test_live_snowflake_builds_what_duckdb_builds(sample: list[str], tmp_path: Path) -> None:
+    with own_database() as (database, prefix, execute):
+        environment = {
+            "NETFLIX_HOME": str(tmp_path / "live"),
+            "NETFLIX_BUCKET_PREFIX": prefix,
+            "NETFLIX_SNOWFLAKE_DATABASE": database,
+        }
+        twins = Twins(environment, tmp_path / "local", sample)
+        try:
+            twins.land_and_run()
+            assert twins.differences(execute) == []
+            served = [each for each in twins.models() if each[0] in ("core", "marts")]
+            execute(f"use database {database}_SERVING")
+            assert twins.differences(execute, served) == []
+            execute(f"use database {database}")
+            run(environment, "run")
+            assert execute("select count(*) from ops.loads where not is_current") == [(0,)]
+        finally:
+            remove_files(prefix)
+
+
+def remove_files(prefix: str) -> None:
+    import boto3
+
+    objects = boto3.resource("s3").Bucket(os.environ["NETFLIX_BUCKET"]).objects
+    objects.filter(Prefix=prefix).delete()

@@ -1,0 +1,235 @@
+"""Publishing on Snowflake, against the emulator: the statements in their order, and what consumers see meanwhile."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from snowflake.connector.errors import DatabaseError
+
+from netflix_assets.settings import SnowflakeSettings, read_settings
+from netflix_assets.warehouse.builds import NotServableError
+from netflix_assets.warehouse.publishing import Publication, Published, PublishingError, problem_of
+from netflix_assets.warehouse.snowflake.publisher import SnowflakePublisher
+from netflix_assets.warehouse.snowflake.warehouse import SnowflakeWarehouse
+from netflix_assets_tests.emulator.fixtures import SnowflakeDatabase, Statement
+from netflix_assets_tests.warehouse.publishing import MARTS, begin_build, build, finish_build
+
+pytestmark = pytest.mark.emulated
+
+
+@dataclass
+class Account:
+    """A database with a build in it, and its serving database."""
+
+    database: SnowflakeDatabase
+    serving: str
+    warehouse: SnowflakeWarehouse
+
+    @property
+    def publisher(self) -> SnowflakePublisher:
+        return SnowflakePublisher(self.warehouse, self.serving)
+
+    def publish(self) -> Published:
+        return self.publisher.publish(MARTS)
+
+    def seen(self) -> set[int]:
+        """Which build's content a consumer sees, in one query over all that is published."""
+        union = " union ".join(f"select content from {self.serving}.{mart.full_name}" for mart in MARTS)
+        return {content for (content,) in self.database.server.execute(union)}
+
+    def sent(self) -> list[Statement]:
+        return [each for each in self.database.server.statements(self.database.start) if self.serving in each.text]
+
+
+@pytest.fixture
+def account(snowflake_database: SnowflakeDatabase) -> Iterator[Account]:
+    serving = f"{snowflake_database.name}_SERVING"
+    schemas = ("core", "marts", "core_next", "marts_next")
+    with (
+        snowflake_database.server.new_database(serving),
+        SnowflakeWarehouse(snowflake_database.connect) as warehouse,
+    ):
+        snowflake_database.server.execute(*(f"create schema {serving}.{schema}" for schema in schemas))
+        yield Account(snowflake_database, serving, warehouse)
+
+
+def test_what_passed_whole_is_cloned_and_swapped_in(account: Account) -> None:
+    build(account.warehouse, 1, inputs={"shop/things": 1})
+    load = {
+        "dataset": "shop/things", "load_id": 1, "object_key": "shop/things.csv", "etag": "e1", "size_bytes": 10,
+        "rows_loaded": 7, "is_current": True,
+    }  # fmt: skip
+    account.warehouse.insert_rows("loads", [load, {**load, "load_id": 2}])
+    assert account.publisher.published() is None
+
+    outcome = account.publish()
+
+    assert outcome.is_new
+    assert account.seen() == {1}
+    assert account.publisher.published() == outcome.publication
+    assert outcome.publication.tables == dict.fromkeys((mart.full_name for mart in MARTS), 10)
+    for schema in ("core", "marts"):
+        objects = account.database.server.execute(f"select * from {account.serving}.{schema}.publication_objects")
+        assert objects == [("shop/things", "shop/things.csv", "e1", 10, 1, 7)]
+    assert problem_of(account.warehouse, outcome.publication) is None
+
+
+def test_the_shadow_is_whole_before_two_renames_one_after_the_other(account: Account) -> None:
+    build(account.warehouse, 1)
+    account.publish()
+    changes = [each.line for each in account.sent() if not each.line.startswith(("select", "create schema"))]
+    shadow = f"{account.serving}.{{}}_next"
+    assert changes[-2:] == [
+        f"alter schema {account.serving}.{schema} swap with {shadow.format(schema)}" for schema in ("core", "marts")
+    ]
+    assert not [line for line in changes[:-2] if "swap" in line]
+    made = "create or replace transient table"
+    assert [line for line in changes if line.startswith(made) and "publication" not in line] == [
+        f"{made} {shadow.format('core')}.fct_ratings clone core.fct_ratings",
+        f"{made} {shadow.format('marts')}.mart_by_hour as select * from marts.mart_by_hour",  # it is no table of rows
+        f"{made} {shadow.format('marts')}.mart_movies clone marts.mart_movies",
+    ]
+    assert all(
+        f"{account.serving}.core_next." in line or f"{account.serving}.marts_next." in line for line in changes[:-2]
+    )
+
+
+def test_the_same_build_is_published_once(account: Account) -> None:
+    build(account.warehouse, 1)
+    first = account.publish()
+    before = len(account.sent())
+    again = account.publish()
+    assert (again.is_new, again.publication) == (False, first.publication)
+    assert all(each.line.startswith("select") for each in account.sent()[before:])
+
+
+def test_the_next_build_takes_its_place_and_models_that_are_gone_go(account: Account) -> None:
+    build(account.warehouse, 1)
+    account.publisher.publish(MARTS)
+    build(account.warehouse, 2)
+    account.publish()
+    build(account.warehouse, 3)
+    account.publisher.publish(MARTS[:2])
+    names = account.database.server.execute(
+        f"""
+        select lower(table_schema), lower(table_name) from {account.serving}.information_schema.tables
+        where table_schema in ('CORE', 'MARTS') order by 1, 2
+        """
+    )
+    own = ("publication", "publication_objects")
+    assert names == sorted(
+        [
+            ("core", "fct_ratings"),
+            ("marts", "mart_by_hour"),
+            *((schema, name) for schema in ("core", "marts") for name in own),
+        ]
+    )
+
+
+def test_a_failed_build_leaves_what_is_published(account: Account) -> None:
+    build(account.warehouse, 1)
+    first = account.publish()
+    build(account.warehouse, 2, has_passed=False, problem="test unique_x: Got 3 results")
+    before = len(account.sent())
+    with pytest.raises(NotServableError, match="unique_x"):
+        account.publish()
+    assert all(each.line.startswith("select") for each in account.sent()[before:])
+    assert account.seen() == {1}
+    assert account.publisher.published() == first.publication
+    assert "unique_x" in str(problem_of(account.warehouse, first.publication))
+
+
+def test_a_build_that_begins_while_tables_are_cloned_is_noticed(account: Account, monkeypatch) -> None:
+    build(account.warehouse, 1)
+    account.publish()
+    build(account.warehouse, 2)
+    meanwhile(monkeypatch, lambda: begin_build(account.warehouse, 3))
+    with pytest.raises(NotServableError, match="has not ended"):
+        account.publish()
+    assert account.seen() == {1}
+
+
+def test_a_whole_build_made_while_tables_are_cloned_is_noticed(account: Account, monkeypatch) -> None:
+    build(account.warehouse, 1)
+    account.publish()
+    build(account.warehouse, 2)
+    meanwhile(monkeypatch, lambda: finish_build(account.warehouse, 3, "observations", "another"))
+    with pytest.raises(NotServableError, match="another build was made"):
+        account.publish()
+    assert account.seen() == {1}
+
+
+def test_of_two_that_publish_at_once_the_later_one_wins(account: Account, monkeypatch) -> None:
+    build(account.warehouse, 1)
+    other: list[Published] = []
+    with pytest.MonkeyPatch.context() as patch:
+        meanwhile(patch, lambda: (patch.undo(), other.append(account.publish())))
+        with pytest.raises(PublishingError, match="another process publishes"):
+            account.publish()
+    assert account.publisher.published() == other[0].publication
+    assert account.seen() == {1}
+
+
+def meanwhile(patch: pytest.MonkeyPatch, happens) -> None:
+    """Let something happen after the first table was cloned."""
+    clone = SnowflakePublisher._clone
+
+    def clone_and_more(self, mart) -> None:
+        clone(self, mart)
+        if mart == MARTS[0]:
+            happens()
+
+    patch.setattr(SnowflakePublisher, "_clone", clone_and_more)
+
+
+@pytest.mark.parametrize("pattern", ["create or replace transient table .*mart_movies", "alter schema .*core swap"])
+def test_cut_off_before_the_first_rename_consumers_see_the_old_set(account: Account, pattern: str) -> None:
+    build(account.warehouse, 1)
+    first = account.publish()
+    build(account.warehouse, 2)
+    with account.database.server.failing(pattern, 1), pytest.raises(DatabaseError):
+        account.publish()
+    assert account.seen() == {1}
+    assert account.publisher.published() == first.publication
+    assert account.publish().is_new
+    assert account.seen() == {2}
+
+
+def test_cut_off_between_the_renames_is_told_and_finished(account: Account) -> None:
+    build(account.warehouse, 1)
+    account.publish()
+    build(account.warehouse, 2)
+    with account.database.server.failing("alter schema .*marts swap", 1), pytest.raises(DatabaseError):
+        account.publish()
+    shown: Publication = account.publisher.published()
+    assert shown.is_cut_off
+    assert "cut off between core and marts" in str(problem_of(account.warehouse, shown))
+
+    finished = account.publish()
+
+    assert not finished.is_new  # one rename was all that it took
+    assert account.seen() == {2}
+    assert account.publisher.published() == finished.publication
+
+
+def test_the_first_set_cut_off_between_the_renames_is_finished_even_after_a_failed_build(account: Account) -> None:
+    build(account.warehouse, 1)
+    with account.database.server.failing("alter schema .*marts swap", 1), pytest.raises(DatabaseError):
+        account.publish()
+    begin_build(account.warehouse, 2)
+    with pytest.raises(NotServableError):
+        account.publish()
+    assert account.seen() == {1}
+    assert not account.publisher.published().is_cut_off
+
+
+@pytest.mark.parametrize(
+    ("options", "serving"),
+    [
+        ({"env": "local"}, None),
+        ({"env": "staging"}, "NETFLIX_STAGING_SERVING"),
+        ({"env": "dev", "snowflake": SnowflakeSettings(database="MY_OWN")}, "MY_OWN_SERVING"),
+    ],
+)
+def test_a_database_is_published_beside_itself(options: dict[str, object], serving: str | None) -> None:
+    assert read_settings(**options).serving_database == serving
