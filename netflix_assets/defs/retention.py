@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from netflix_assets.defs.runs import remove_run_lock
 from netflix_assets.settings import Settings
 
 RETENTION = "retention"
@@ -73,6 +74,7 @@ def _remove_runs(settings: Settings, instance: dg.DagsterInstance, before: datet
     for run_id in old:
         instance.delete_run(run_id)
         instance.compute_log_manager.delete_logs(prefix=[run_id])
+        remove_run_lock(instance, run_id)
         # SQLite keeps the events of a run in a file of its own, which Dagster empties and leaves behind.
         for file in (settings.dagster_home / "history" / "runs").glob(f"{run_id}.db*"):
             file.unlink(missing_ok=True)

@@ -33,7 +33,7 @@ class LocalS3Error(RuntimeError):
     """The local S3 cannot be started; the message says why and what to do."""
 
 
-# Servers started by this process. Polling them keeps one that has ended from staying behind as a zombie.
+# Servers started by this process. Polling them keeps those that have ended from staying behind as zombies.
 _started: list[subprocess.Popen[bytes]] = []
 
 
@@ -161,9 +161,7 @@ def _pid_file(server: LocalS3) -> Path:
 
 
 def _process(server: LocalS3) -> psutil.Process | None:
-    """The server's process while it runs; None for a zombie, or when another process now has its pid."""
-    for child in _started:
-        child.poll()
+    """The server's process while it runs; None for a zombie or when another process now has its pid."""
     with suppress(FileNotFoundError, ValueError, psutil.Error):
         process = psutil.Process(int(_pid_file(server).read_text(encoding="utf-8")))
         if server.address in process.cmdline():
@@ -209,11 +207,18 @@ def _start(server: LocalS3) -> None:
 def _stop(server: LocalS3) -> None:
     # A busy disk can hold up the last writes for long, so the server is killed after a while. What it keeps beside the
     # files (their hashes) is computed again where it is missing.
-    for end in (psutil.Process.terminate, psutil.Process.kill):
-        deadline = time.monotonic() + STOP_TIMEOUT_S
+    if process := _process(server):
         with suppress(psutil.NoSuchProcess):
-            if process := _process(server):
-                end(process)
-        while _process(server) and time.monotonic() < deadline:
-            time.sleep(_POLL_S)
+            for end in (process.terminate, process.kill):
+                end()
+                deadline = time.monotonic() + STOP_TIMEOUT_S
+                while not _has_ended(process) and time.monotonic() < deadline:
+                    time.sleep(_POLL_S)
     _pid_file(server).unlink(missing_ok=True)
+
+
+def _has_ended(process: psutil.Process) -> bool:
+    """Whether the process has released its port. Its parent may be another process, so it may stay as a zombie."""
+    for child in _started:
+        child.poll()
+    return bool(process.status() == psutil.STATUS_ZOMBIE)
