@@ -17,7 +17,8 @@ from pydantic import SecretStr
 from netflix_assets.settings import Settings, current_settings
 from netflix_assets.storage.objects import S3ObjectStore
 from netflix_assets.storage.retries import RETRIES, BucketError
-from netflix_assets.warehouse.base import Warehouse, WarehouseError
+from netflix_assets.warehouse.base import Warehouse
+from netflix_assets.warehouse.errors import WarehouseError
 from netflix_assets.warehouse.publishing import Publisher, Served
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from netflix_assets.contracts.model import CONTRACTS_DIR
+from netflix_assets.contracts.loading import CONTRACTS_DIR
 from netflix_assets.operations.instance import open_instance
 from netflix_assets.settings import REPO, read_settings
 from netflix_assets.storage.local_s3 import lease, local_s3

@@ -25,7 +25,8 @@ from dagster_dbt import (
 from dagster_dbt.asset_utils import get_manifest_and_translator_from_dbt_assets
 from dagster_dbt.errors import DagsterDbtCliRuntimeError
 
-from netflix_assets.contracts.model import Dataset, Showable, all_datasets, showable
+from netflix_assets.contracts.model import Dataset, all_datasets
+from netflix_assets.contracts.visibility import Showable, showable
 from netflix_assets.defs.dbt.project import exported, one_build_at_a_time
 from netflix_assets.defs.dbt.results import (
     OBSERVATION,

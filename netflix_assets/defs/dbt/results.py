@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from netflix_assets.contracts.model import Showable
+from netflix_assets.contracts.visibility import Showable
 from netflix_assets.warehouse.builds import CheckRun, NodeRun, Part
 
 # The tag of models that describe the build itself: they are built by a second invocation, when it has been recorded.

@@ -27,7 +27,7 @@ from netflix_assets.defs.runs import reap, under_way
 from netflix_assets.settings import PACKAGE, Settings
 from netflix_assets.storage.events import EventQueueError, read_news
 from netflix_assets.storage.objects import ListedStore
-from netflix_assets.warehouse.ledger import fingerprint_of_loads
+from netflix_assets.warehouse.loads import fingerprint_of_loads
 
 LANDING_SENSOR = "landing"
 INTERVAL_S = 30

@@ -11,12 +11,12 @@ import threading
 import pytest
 from snowflake.connector.errors import ProgrammingError
 
-from netflix_assets.contracts.model import dataset_by_id, load_sources
+from netflix_assets.contracts.loading import dataset_by_id, load_sources
 from netflix_assets.defs.resources import SnowflakeAccount
 from netflix_assets.ingest.sync import sync
 from netflix_assets.settings import SettingsError, current_settings, read_settings
-from netflix_assets.warehouse.base import WarehouseError
-from netflix_assets.warehouse.ledger import Counts
+from netflix_assets.warehouse.errors import WarehouseError
+from netflix_assets.warehouse.loads import Counts
 from netflix_assets.warehouse.snowflake.warehouse import SnowflakeWarehouse, query_tag
 from netflix_assets_tests.conftest import make_column, make_dataset
 from netflix_assets_tests.ingest.test_sync import HEADER, KEY, MOVIES, RATINGS, movies, ratings, users
@@ -168,7 +168,10 @@ def test_data_that_snowflake_cannot_read_refuse_their_object_only(level, bucket,
     warehouse.prepare(RATINGS)
     with snowflake_server.failing("copy into .*ratings-3", 100144, times=10):
         [refused] = level(RATINGS).refused
-    assert (refused.listed.key, "the warehouse cannot read it" in refused.reason) == ("movielens/ratings-3.csv", True)
+    assert (refused.listed.key, "the warehouse cannot read the file" in refused.reason) == (
+        "movielens/ratings-3.csv",
+        True,
+    )
     assert users(warehouse) == [1, 2, 4]
 
 
