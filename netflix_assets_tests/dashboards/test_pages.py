@@ -117,7 +117,7 @@ def test_without_data_every_panel_names_what_to_land(page: Page) -> None:
 
 def test_an_empty_panel_does_not_claim_that_there_is_no_data() -> None:
     html = built("overview", overview=overview(n_ratings=100)).html
-    assert "No day stands out from the 90 days before it." in html
+    assert "No day stands out from the preceding 90 days." in html
     assert html.count("No data yet") == len(page_of("overview").panels) - 1
 
 

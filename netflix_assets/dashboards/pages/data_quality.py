@@ -144,7 +144,7 @@ def completeness(frame: pd.DataFrame) -> Drawing:
         number("n_loads", "Files"),
     ]
     chart = theme.bars(
-        alt.X("missing:Q", title="share of rows", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])),
+        alt.X("missing:Q", title="rows without a value", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])),
         alt.Y("column:N", title=None, sort=shown),
         columns,
         height=theme.band_height(shown, 20),

@@ -124,8 +124,8 @@ def unusual_days(frame: pd.DataFrame) -> Drawing:
     most = max_row(days, "distance")
     return Drawing(
         sentence(
-            "{days} {stand} out from the 90 days before. Most extreme: {day:%-d %B %Y}, with {ratings} instead of the "
-            "usual {usual}.",
+            "{days} {stand} out from the preceding 90 days. Most extreme: {day:%-d %B %Y}, with {ratings} instead of "
+            "the usual {usual}.",
             days=count(len(days), "day"),
             stand=plural(len(days), "stands", "stand"),
             day=most["date_day"],
@@ -241,7 +241,7 @@ QUERIES = {
     ),
 }  # fmt: skip
 
-_NO_UNUSUAL_DAY = "No day stands out from the 90 days before it."
+_NO_UNUSUAL_DAY = "No day stands out from the preceding 90 days."
 
 PAGE = Page(
     name="overview",

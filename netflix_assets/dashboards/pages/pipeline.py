@@ -33,7 +33,7 @@ def tiles(frames: Frames) -> Sequence[Tile]:
 
 
 def costs(frame: pd.DataFrame) -> Drawing:
-    """Draw the median and the slow run times of the tables that take longest."""
+    """Draw the median and the slow run times of the tables that take the most time."""
     assets = frame.sort_values(["runtime_rank", "asset"], ignore_index=True)
     shown = assets.head(_BARS)["asset"].tolist()
     columns = [
@@ -56,7 +56,7 @@ def costs(frame: pd.DataFrame) -> Drawing:
     end = base.mark_tick(color=theme.RED, thickness=2, size=10).encode(alt.X("p95_s:Q"), name, tooltip=tips)
     return Drawing(
         sentence(
-            "{asset} takes longest: {share_of_total:.0%} of the total time, {p50_s:.1f} s in a median run.",
+            "{asset} takes the most time: {share_of_total:.0%} of the total, {p50_s:.1f} s in a median run.",
             **first_row(assets),
         ),
         assets,
@@ -213,7 +213,7 @@ PAGE = Page(
     queries=QUERIES,
     tiles=tiles,
     panels=[
-        Panel("costs", "Which tables take longest?", "assets", costs, ANY_FILE),
+        Panel("costs", "Which tables take the most time?", "assets", costs, ANY_FILE),
         Panel("trend", "Are builds getting slower?", "runs", trend, ANY_FILE, 6),
         Panel("freshness", "How fresh is the data?", "datasets", freshness, ANY_FILE, 6),
         Panel("runs", "How did recent runs end?", "runs", runs, ANY_FILE),

@@ -56,7 +56,7 @@ def shortlist(frame: pd.DataFrame) -> Drawing:
             Column("film", "Film"),
             Column("genres", "Genres"),
             number("n_ratings", "Ratings"),
-            number("avg_rating", "Mean rating", 2),
+            number("avg_rating", "Mean", 2),
             Column("promotion_score", "Score", "bar", digits=2, maximum=float(films["promotion_score"].max())),
         ],
     )
@@ -121,7 +121,7 @@ def also_liked(frame: pd.DataFrame) -> Drawing:
     )
     return Drawing(
         sentence(
-            "Fans of {film} like {liked} {lift:.1f} times as often as chance predicts. Choose from {films}.",
+            "Among fans of {film}, {liked} is liked {lift:.1f} times as often as chance predicts. Choose from {films}.",
             films=count(pairs["movie_id"].nunique(), "film"),
             **first_row(pairs),
         ),
