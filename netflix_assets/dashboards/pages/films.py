@@ -143,7 +143,7 @@ def engagement(frame: pd.DataFrame) -> Drawing:
         top = max_row(disappointing, "n_ratings")
         answer = sentence(
             "Most-rated film averaging three stars or less: {film}, {mean:.2f} stars from {ratings}. The chart shows "
-            "{shown} like it from the most-rated tenth, and a sample of other films.",
+            "{shown} of this kind from the most-rated tenth, and a sample of other films.",
             film=top["film"],
             ratings=count(top["n_ratings"], "rating"),
             mean=top["avg_rating"],

@@ -151,11 +151,12 @@ def freshness(frame: pd.DataFrame) -> Drawing:
         number("n_rows", "Rows"),
         number("n_objects_refused", "Refused files"),
     ]
+    oldest = max_row(datasets, "shown")
     return Drawing(
         sentence(
-            "Oldest data: {dataset}. Its newest file was {shown:.1f} {unit} old when the tables were built.",
-            unit=unit,
-            **max_row(datasets, "shown"),
+            "Oldest data: {dataset}. Its newest file was {age} old when the tables were built.",
+            dataset=oldest["dataset"],
+            age=f"{oldest['shown']:.1f} {unit}",
         ),
         datasets,
         columns,
