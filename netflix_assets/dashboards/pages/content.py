@@ -24,7 +24,7 @@ def tiles(frames: Frames) -> Sequence[Tile]:
     return [
         Tile(f"{row['n_movies']:,}", f"{plural(row['n_movies'], 'film')} to rate"),
         Tile(str(top["genre"].iloc[0]) if len(top) else "–", "most popular genre"),
-        Tile(f"{row['n_titles']:,}", f"{plural(row['n_titles'], 'title')} in Netflix's catalogue"),
+        Tile(f"{row['n_titles']:,}", plural(row["n_titles"], "Netflix title")),
         Tile(f"{series:,}", f"of them {plural(series, 'is a series', 'are series')}"),
     ]
 

@@ -28,9 +28,9 @@ def tiles(frames: Frames) -> Sequence[Tile]:
         Tile(f"{row['n_ratings']:,}", plural(row["n_ratings"], "rating")),
         Tile(f"{row['n_users']:,}", plural(row["n_users"], "user who rated", "users who rated")),
         Tile(f"{row['n_rated_movies']:,}", f"of {count(row['n_movies'], 'film')} rated"),
-        Tile(average, "average rating, out of 5"),
+        Tile(average, "average rating (of 5)"),
         Tile(per_user, "ratings per user"),
-        Tile(f"{row['n_titles']:,}", f"{plural(row['n_titles'], 'title')} in Netflix's catalogue"),
+        Tile(f"{row['n_titles']:,}", plural(row["n_titles"], "Netflix title")),
     ]
 
 

@@ -28,7 +28,7 @@ def tiles(frames: Frames) -> Sequence[Tile]:
     n_films = pairs["movie_id"].nunique() if len(pairs) else 0
     return [
         Tile(str(min_row(films, "promotion_rank")["title"] if len(films) else "–"), "film to promote first"),
-        Tile(f"{n_candidates}", f"growing {plural(n_candidates, 'category', 'categories')} with too few films"),
+        Tile(f"{n_candidates}", f"growing {plural(n_candidates, 'category', 'categories')} short of films"),
         Tile(str(widest["genre"].iloc[0]) if len(widest) else "–", "genre with the widest gap"),
         Tile(f"{n_films}", f"{plural(n_films, 'film')} with recommendations below"),
     ]
