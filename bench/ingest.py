@@ -14,7 +14,7 @@ from pathlib import Path
 
 import duckdb
 
-from netflix_assets.contracts.model import dataset_by_id
+from netflix_assets.contracts.loading import dataset_by_id
 from netflix_assets.defs.resources import landing_bucket, warehouse
 from netflix_assets.ingest.sync import sync
 from netflix_assets.settings import read_settings

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from netflix_assets.contracts.model import load_sources
+from netflix_assets.contracts.loading import load_sources
 from netflix_assets.defs.resources import LandingBucket
 from netflix_assets.storage.objects import LIST_PAGE, S3ObjectStore
 

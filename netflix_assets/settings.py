@@ -14,7 +14,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from netflix_assets.contracts.model import CONTRACTS_DIR, Source, load_sources
+from netflix_assets.contracts.loading import CONTRACTS_DIR, load_sources
+from netflix_assets.contracts.model import Source
 
 PACKAGE = Path(__file__).resolve().parent
 REPO = PACKAGE.parent

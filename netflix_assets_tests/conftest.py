@@ -11,7 +11,8 @@ from tempfile import mkdtemp
 import boto3
 import pytest
 
-from netflix_assets.contracts.model import Column, Dataset, Freshness, load_sources
+from netflix_assets.contracts.loading import load_sources
+from netflix_assets.contracts.model import Column, Dataset, Freshness
 from netflix_assets.defs.resources import LandingBucket
 from netflix_assets.ingest.sync import SyncReport, sync
 from netflix_assets.storage.local_s3 import LocalS3, lease, local_s3

@@ -14,7 +14,7 @@ import dagster as dg
 import pytest
 import yaml
 
-from netflix_assets.contracts.model import CONTRACTS_DIR
+from netflix_assets.contracts.loading import CONTRACTS_DIR
 from netflix_assets.dashboards import pages
 from netflix_assets.dbt_sources import differences, render, sources_file
 from netflix_assets.definitions import build_defs

@@ -27,7 +27,7 @@ from sqlglot import exp
 from sqlglot.tokens import TokenType
 
 from netflix_assets import snowflake_setup
-from netflix_assets.contracts.model import CONTRACTS_DIR, load_sources
+from netflix_assets.contracts.loading import CONTRACTS_DIR, load_sources
 from netflix_assets.settings import ENVIRONMENTS, REPO, Settings, SnowflakeSettings
 from netflix_assets.warehouse.snowflake.warehouse import SnowflakeWarehouse, query_tag
 from netflix_assets_tests.emulator.fixtures import SnowflakeEmulator

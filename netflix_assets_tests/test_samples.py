@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 import pytest
 
-from netflix_assets.contracts.model import Dataset, load_sources
+from netflix_assets.contracts.loading import load_sources
+from netflix_assets.contracts.model import Dataset
 from netflix_assets.samples import generate
 from netflix_assets.samples import movielens as samples
 

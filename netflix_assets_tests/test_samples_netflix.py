@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from netflix_assets.contracts.model import dataset_by_id, load_sources
+from netflix_assets.contracts.loading import dataset_by_id, load_sources
 from netflix_assets.contracts.values import fault
 from netflix_assets.samples import generate
 from netflix_assets.samples.netflix import LAST_YEAR, write

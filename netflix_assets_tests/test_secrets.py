@@ -36,7 +36,7 @@ from netflix_assets.defs.resources import landing_bucket, warehouse
 from netflix_assets.operations.instance import RunOutcome, run_graph
 from netflix_assets.settings import REPO, Settings, SettingsError, current_settings, read_settings
 from netflix_assets.storage.local_s3 import LocalS3, lease
-from netflix_assets.warehouse.base import WarehouseError
+from netflix_assets.warehouse.errors import WarehouseError
 from netflix_assets_tests.demo import COMMAND
 
 DBT = Path(sys.executable).with_name("dbt")

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 from pydantic import BaseModel, SecretStr
 
-from netflix_assets.contracts.model import Showable, Source, showable
+from netflix_assets.contracts.model import Source
+from netflix_assets.contracts.visibility import Showable, showable
 from netflix_assets.settings import Settings
 
 _HIDDEN = "(not shown)"

@@ -24,11 +24,14 @@ from rich.table import Table
 from rich.text import Text
 
 from netflix_assets.alerts.rules import AlertsError
-from netflix_assets.contracts.model import ContractError, Dataset, Source, all_datasets, dataset_by_id
+from netflix_assets.contracts.loading import ContractError, dataset_by_id
+from netflix_assets.contracts.model import Dataset, Source, all_datasets
+from netflix_assets.ingest import replay as replays_of
 from netflix_assets.settings import Settings, SettingsError, current_settings
 from netflix_assets.storage.objects import ObjectVersion
-from netflix_assets.warehouse.base import Warehouse, WarehouseError
-from netflix_assets.warehouse.ledger import Load, RefusedObject
+from netflix_assets.warehouse.base import Warehouse
+from netflix_assets.warehouse.errors import WarehouseError
+from netflix_assets.warehouse.loads import Load, RefusedObject
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -632,12 +635,12 @@ def _one_line(text: str) -> str:
 
 def _is_level(settings: Settings) -> bool:
     """Whether consumers see everything that the bucket has already."""
-    from netflix_assets.defs.landing.sensor import behind
+    from netflix_assets.defs.landing.sensor import source_status
     from netflix_assets.defs.resources import landing_bucket
     from netflix_assets.operations.instance import open_instance
 
     with open_instance(settings) as instance, landing_bucket(settings).open() as store:
-        return not any(behind(source, store, instance) for source in settings.sources())
+        return not any(source_status(source, store, instance).stale for source in settings.sources())
 
 
 def _rejects(dataset_id: str | None) -> list[dict[str, Any]]:
@@ -675,7 +678,7 @@ def _replay_rejects(settings: Settings, dataset: Dataset) -> tuple[list[Load], i
         return [], 0
     with warehouse(settings).open() as connection, scratch_folder(settings.home / "tmp") as folder:
         connection.prepare(dataset)
-        replays = connection.replay_rejects(dataset, f"replay-{uuid.uuid4()}", folder)
+        replays = replays_of.replay_rejects(dataset, connection, f"replay-{uuid.uuid4()}", folder)
         return replays, connection.counts(dataset).open_rejects
 
 
@@ -690,7 +693,7 @@ def _forget_refusals(settings: Settings, datasets: Sequence[Dataset], object_key
         for dataset in datasets:
             connection.prepare(dataset)
             live = [each for each in objects_of(dataset, store) if object_key in (None, each.key)]
-            forgotten += connection.forget_refusals(dataset, live)
+            forgotten += replays_of.forget_refusals(dataset, connection, live)
     return forgotten
 
 

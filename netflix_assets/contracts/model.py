@@ -7,17 +7,12 @@ to). Does not belong here: how files are read or loaded (``ingest/``, ``warehous
 import codecs
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from decimal import Decimal
 from functools import cached_property
-from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
-
-CONTRACTS_DIR = Path(__file__).parent
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 _SNAKE_CASE = re.compile(r"[a-z][a-z0-9_]*")
 _MAX_DIGITS = 38  # of a decimal, in both warehouses
@@ -30,10 +25,6 @@ ENCODINGS = (
     "iso-8859-2", "iso-8859-15", "cp437", "cp850", "mac-roman", "shift_jis", "gb18030", "big5", "euc-kr",
 )  # fmt: skip
 _ENCODING_NAMES = {codecs.lookup(name).name: name for name in ENCODINGS}
-
-
-class ContractError(ValueError):
-    """A contract file that cannot be used; the message names the file, the entry and what is wrong."""
 
 
 def _snake_case(name: str) -> str:
@@ -246,104 +237,6 @@ class Source(_Strict):
         return next((dataset for dataset in self.datasets if dataset.owns_key(key)), None)
 
 
-def _longer(stem: str, stems: Iterable[str]) -> list[str]:
-    return sorted(other for other in stems if other.startswith((f"{stem}-", f"{stem}/")))
-
-
-def load_source(path: Path) -> Source:
-    """Read one contract file.
-
-    Raises: ContractError, naming the file and the entry, when the file is not a valid contract.
-    """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        if lacking := _lacking(content):
-            raise ContractError(f"contract {path}: not a contract file (it lacks {', '.join(lacking)})")
-        common = {"source": content["source"], "owners": content.get("owners", [])}
-        files = {name: entry.get("file", name) for name, entry in content["datasets"].items()}
-        content["datasets"] = [
-            {"name": name, "longer_files": _longer(files[name], files.values()), **common, **entry}
-            for name, entry in content["datasets"].items()
-        ]
-        return Source.model_validate(content)
-    except ValidationError as error:
-        problems = "; ".join(f"{_entry(content, problem['loc'])}: {problem['msg']}" for problem in error.errors())
-        raise ContractError(f"contract {path}: {problems}") from error
-    except yaml.YAMLError as error:
-        raise ContractError(f"contract {path}: not a contract file ({error})") from error
-    except (UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise ContractError(f"contract {path}: not a contract file ({error!r})") from error
-
-
-def _lacking(content: object) -> list[str]:
-    """What every contract file begins with and this one does not have."""
-    given = content if isinstance(content, Mapping) else {}
-    return [name for name in ("source", "datasets") if given.get(name) is None]
-
-
-def _entry(content: object, location: Iterable[int | str]) -> str:
-    """Where in a contract file something is wrong: datasets and columns by their names, not by their numbers."""
-    names: list[str] = []
-    for part in location:
-        if isinstance(content, Mapping):
-            content = content.get(part)
-        elif isinstance(content, Sequence) and isinstance(part, int) and part < len(content):
-            content = content[part]
-        name = content.get("name") if isinstance(part, int) and isinstance(content, Mapping) else None
-        names.append(str(part if name is None else name))
-    return ".".join(names)
-
-
-def load_sources(folder: Path = CONTRACTS_DIR) -> tuple[Source, ...]:
-    """Read every contract in a folder, ordered by source name.
-
-    Raises: ContractError when the folder holds no contract or one of them is not valid.
-    """
-    sources = tuple(load_source(path) for path in sorted(folder.glob("*.yaml")))
-    if not sources:
-        raise ContractError(f"no contract (*.yaml) in {folder}")
-    return sources
-
-
 def all_datasets(sources: Iterable[Source]) -> list[Dataset]:
     """The datasets of all sources, in the order in which the contracts list them."""
     return [dataset for source in sources for dataset in source.datasets]
-
-
-@dataclass(frozen=True)
-class Showable:
-    """Which values that have come out of the warehouse may stand in metadata, messages and alerts.
-
-    ``names``: the columns that every contract lets be shown; None where no contract hides any.
-    """
-
-    names: frozenset[str] | None
-
-    def column(self, name: str) -> bool:
-        """Whether a column of whatever table may be shown: a contract's own, or a count; what is derived may tell."""
-        return self.names is None or name in self.names or name.startswith("n_")
-
-    def message(self, text: str) -> str:
-        """A message of the warehouse, without the values that it quotes."""
-        return text if self.names is None else _QUOTED.sub("'(not shown)'", text)
-
-
-_QUOTED = re.compile(r"'[^']*'")
-
-
-def showable(sources: Iterable[Source]) -> Showable:
-    """What these contracts let be shown."""
-    columns = [column for dataset in all_datasets(sources) for column in dataset.columns]
-    hidden = {column.name for column in columns if not column.showable}
-    return Showable(frozenset({column.name for column in columns} - hidden) if hidden else None)
-
-
-def dataset_by_id(sources: Sequence[Source], dataset_id: str) -> Dataset:
-    """The dataset with this id (``movielens/ratings``).
-
-    Raises: KeyError with the known ids when there is none.
-    """
-    known = {dataset.id: dataset for dataset in all_datasets(sources)}
-    if dataset_id not in known:
-        raise KeyError(f"no dataset '{dataset_id}'; the contracts know {', '.join(known)}")
-    return known[dataset_id]

@@ -17,9 +17,9 @@ from netflix_assets.defs.freshness import freshness_policy, strictest
 from netflix_assets.defs.resources import WarehouseResource
 from netflix_assets.defs.retry import retry_transient
 from netflix_assets.settings import Settings
-from netflix_assets.warehouse.base import HeldError
 from netflix_assets.warehouse.builds import NotServableError
-from netflix_assets.warehouse.ledger import fingerprint_of_loads
+from netflix_assets.warehouse.errors import HeldError
+from netflix_assets.warehouse.loads import fingerprint_of_loads
 from netflix_assets.warehouse.publishing import (
     SCHEMAS,
     Mart,

@@ -29,19 +29,19 @@ HAS_PROCESS = (
 )
 
 
-def under_way(
-    instance: dg.DagsterInstance, wanted: Set[dg.AssetKey], brought_by: Mapping[str, Set[dg.AssetKey]]
+def runs_in_progress(
+    instance: dg.DagsterInstance, wanted: Set[dg.AssetKey], synced_by: Mapping[str, Set[dg.AssetKey]]
 ) -> Iterator[dg.DagsterRun]:
     """The queued and running runs that sync any of the wanted assets.
 
-    ``brought_by``: the assets that each job syncs (``jobs.brought_by``). A run of another job syncs its selection.
+    ``synced_by``: the assets that each job syncs (``jobs.synced_by``). A run of another job syncs its selection.
     """
     for record in instance.get_run_records(dg.RunsFilter(statuses=[QUEUED, *HAS_PROCESS])):
         run = record.dagster_run
-        brought = brought_by.get(run.job_name, wanted)
+        synced = synced_by.get(run.job_name, wanted)
         if run.asset_selection is not None:
-            brought = brought & run.asset_selection
-        if brought & wanted:
+            synced = synced & run.asset_selection
+        if synced & wanted:
             yield run
 
 

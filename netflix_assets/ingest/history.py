@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.ingest.anomalies import Anomaly, LoadFigures, anomalies
 from netflix_assets.warehouse.base import Warehouse
-from netflix_assets.warehouse.ledger import Load
+from netflix_assets.warehouse.loads import Load
 from netflix_assets.warehouse.profile import ColumnProfile
 
 # So many loads before the run are its history: enough for a median, and old habits are forgotten.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.storage.objects import ObjectVersion
-from netflix_assets.warehouse.ledger import Load, RefusedObject, live_loads
+from netflix_assets.warehouse.loads import Load, RefusedObject, live_loads
 
 
 @dataclass(frozen=True)

@@ -5,30 +5,13 @@ about ten times slower than loading it. Does not belong here: where rejects are 
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.contracts.values import fault
-from netflix_assets.ingest.validate import RefusedError, ValidatedFile, is_cut_off, record_fault, records
-
-
-@dataclass(frozen=True)
-class RejectedRecord:
-    """A record that is kept out of the raw table.
-
-    ``record_number`` counts from 1 without the header; ``line_number`` is the line of the file it starts at, from 1
-    with the header; ``columns`` are the contract's names of the faulty ones (empty when the record as a whole is at
-    fault); ``text`` is the record as it stood in the file, without its line end. ``is_cut_off`` says that the file
-    looks as if it ended within the record.
-    """
-
-    record_number: int
-    line_number: int
-    columns: tuple[str, ...]
-    reason: str
-    text: str
-    is_cut_off: bool = False
+from netflix_assets.ingest.decode import RefusedError
+from netflix_assets.ingest.validate import is_cut_off, record_fault, records
+from netflix_assets.warehouse.loads import RejectedRecord, ValidatedFile
 
 
 def find_rejects(file: ValidatedFile, dataset: Dataset) -> Iterator[RejectedRecord]:

@@ -1,17 +1,20 @@
-"""Rejected records tried again: those that pass the contract of today, as a file that loads like any other.
-
-Does not belong here: where rejects are kept and how the file becomes a load (``warehouse/``).
-"""
+"""Replay rejected records: those that pass today's contract become a file that loads like any other."""
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from netflix_assets.contracts.model import Dataset
+from netflix_assets.ingest.decode import RefusedError
 from netflix_assets.ingest.rejects import record_faults
-from netflix_assets.ingest.validate import RefusedError, ValidatedFile, compare_header, validate
+from netflix_assets.ingest.validate import compare_header, header_record, validate
+from netflix_assets.storage.objects import ObjectVersion
+from netflix_assets.warehouse.base import Warehouse
+from netflix_assets.warehouse.errors import WarehouseError
+from netflix_assets.warehouse.loads import Load, RefusedObject, StagedObject, ValidatedFile
 
 
 @dataclass(frozen=True)
@@ -23,14 +26,14 @@ class KeptReject:
 
 
 @dataclass(frozen=True)
-class Retry:
+class Replay:
     """The rejected records of one load that pass now: their numbers, and a gated file of exactly these, in order."""
 
     record_numbers: tuple[int, ...]
     file: ValidatedFile
 
 
-def stage_retry(dataset: Dataset, header: str, rejects: Sequence[KeptReject], path: Path) -> Retry | None:
+def stage_replay(dataset: Dataset, header: str, rejects: Sequence[KeptReject], path: Path) -> Replay | None:
     """Write the records that keep the contract now to ``path`` and pass them through the gate.
 
     ``header`` is the header record of the object that they stand in. Returns None when none of them passes, also where
@@ -41,7 +44,7 @@ def stage_retry(dataset: Dataset, header: str, rejects: Sequence[KeptReject], pa
         return None
     content = "".join(f"{record}\n" for record in (header, *(reject.text for reject in passing)))
     as_kept = dataset.model_copy(update={"encoding": "utf-8"})  # whatever the file was written in
-    return Retry(tuple(reject.record_number for reject in passing), validate([content.encode()], as_kept, path))
+    return Replay(tuple(reject.record_number for reject in passing), validate([content.encode()], as_kept, path))
 
 
 def _passing(dataset: Dataset, header: str, rejects: Sequence[KeptReject]) -> Iterator[KeptReject]:
@@ -58,3 +61,83 @@ def _passing(dataset: Dataset, header: str, rejects: Sequence[KeptReject]) -> It
 
 def _records(text: str, dataset: Dataset) -> list[list[str]]:
     return list(csv.reader(io.StringIO(text, newline=""), delimiter=dataset.delimiter))
+
+
+def replay_rejects(dataset: Dataset, warehouse: Warehouse, run_id: str, folder: Path) -> list[Load]:
+    """Validate the rejected records of current loads again, under today's contract, in one transaction.
+
+    Records that pass become one new load per load they came from, which is its parent. ``folder`` holds files
+    meanwhile. Returns the new loads.
+
+    Raises: WarehouseError when the warehouse does not load exactly the records that pass, or when another run changed
+    the dataset meanwhile; nothing has changed then.
+    """
+    replays = _staged_replays(dataset, warehouse, folder)
+    if not replays:
+        return []
+    staged = [StagedObject(parent.listed, replay.file) for parent, replay in replays]
+    warehouse.stage(dataset, staged)
+    with warehouse.transaction():
+        last_id = warehouse.lock(dataset)
+        _assert_still_open(dataset, warehouse, replays)
+        numbered = dict(enumerate(staged, start=last_id + 1))
+        counts = warehouse.insert_records(dataset, numbered)
+        loads = [
+            _replayed_load(dataset, warehouse, parent, replay, load_id, counts.get(load_id, 0))
+            for load_id, (parent, replay) in zip(numbered, replays, strict=True)
+        ]
+        headers = [header_record(each.file.header, dataset) for each in staged]
+        warehouse.record_loads(dataset, list(zip(loads, headers, strict=True)), run_id)
+        warehouse.profile_loads(dataset, loads)
+        warehouse.unlock(dataset, last_id + len(numbered))
+    return loads
+
+
+def _staged_replays(dataset: Dataset, warehouse: Warehouse, folder: Path) -> list[tuple[Load, Replay]]:
+    replays = []
+    for parent in warehouse.current_loads(dataset):
+        rejects = [KeptReject(*row) for row in warehouse.open_rejects(dataset, parent)] if parent.rows_rejected else []
+        if rejects:
+            path = folder / f"{parent.load_id}.csv"
+            replay = stage_replay(dataset, warehouse.header_of(dataset, parent), rejects, path)
+            if replay is not None:
+                replays.append((parent, replay))
+    return replays
+
+
+def _assert_still_open(dataset: Dataset, warehouse: Warehouse, replays: Sequence[tuple[Load, Replay]]) -> None:
+    current = {load.load_id for load in warehouse.current_loads(dataset)}
+    for parent, replay in replays:
+        still_open = {number for number, _ in warehouse.open_rejects(dataset, parent)}
+        if parent.load_id not in current or not still_open.issuperset(replay.record_numbers):
+            raise WarehouseError(
+                f"{dataset.id}: another run replaced or replayed {parent.listed.key} meanwhile; nothing was changed. "
+                "Try again"
+            )
+
+
+def _replayed_load(
+    dataset: Dataset, warehouse: Warehouse, parent: Load, replay: Replay, load_id: int, loaded: int
+) -> Load:
+    count = len(replay.record_numbers)
+    if not loaded == count == replay.file.record_count:
+        raise WarehouseError(
+            f"{dataset.id}: {count:,} rejected records of {parent.listed.key} pass, but {loaded:,} would be loaded; "
+            "nothing was changed. This is a bug in the loader: please report it with these records"
+        )
+    warehouse.mark_replayed(dataset, parent, replay.record_numbers, load_id)
+    return Load(dataset.id, load_id, parent.listed, count, loaded, 0, True, datetime.now(UTC), 0.0, parent.load_id)
+
+
+def forget_refusals(dataset: Dataset, warehouse: Warehouse, versions: Collection[ObjectVersion]) -> list[RefusedObject]:
+    """Forget that these object versions were refused or ignored, so that the next run validates them again.
+
+    Refusals of other versions stay, as history. Returns the forgotten refusals in key order.
+    """
+    wanted = {listed.version for listed in versions}
+    with warehouse.transaction():
+        warehouse.lock(dataset)
+        forgotten = [each for each in warehouse.refused_objects(dataset) if each.listed.version in wanted]
+        for each in forgotten:
+            warehouse.forget_refusal(dataset, each.listed)
+    return forgotten

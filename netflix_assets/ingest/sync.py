@@ -13,13 +13,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from netflix_assets.contracts.model import Dataset
+from netflix_assets.ingest.decode import RefusedError
+from netflix_assets.ingest.load import commit_loads, refuse, remove_deleted, update_last_modified
 from netflix_assets.ingest.plan import Plan, plan_loads
 from netflix_assets.ingest.scratch import scratch_folder
-from netflix_assets.ingest.validate import RefusedError, validate
+from netflix_assets.ingest.validate import validate
 from netflix_assets.storage.objects import ObjectChangedError, ObjectStore, ObjectVersion, objects_of
 from netflix_assets.storage.retries import BucketError
-from netflix_assets.warehouse.base import StagedObject, Warehouse
-from netflix_assets.warehouse.ledger import Load, RefusedObject, slot_of
+from netflix_assets.warehouse.base import Warehouse
+from netflix_assets.warehouse.loads import Load, RefusedObject, StagedObject, slot_of
 
 # One transaction takes so many objects or bytes, whichever comes first: one transaction an object costs 2-4 x as much
 # (100 objects: 22.5 s against 6 s), and local copies of more than this would fill small disks. Snowflake's COPY takes
@@ -110,7 +112,7 @@ def sync(
         listing = settled_listing(dataset, store, settle_seconds)
         plan = plan_loads(dataset, listing, warehouse.current_loads(dataset), warehouse.refused_objects(dataset))
         if plan.touched:
-            warehouse.touch(dataset, plan.touched)
+            update_last_modified(dataset, warehouse, plan.touched)
         outcome.changed.clear()
         outcome.refused.clear()
         outcome.unread.clear()
@@ -144,7 +146,7 @@ def _remove_deleted(
             f"remove them: netflix-assets rebuild {dataset.id}"
         )
         return ()
-    warehouse.remove_deleted(dataset, plan.deleted)
+    remove_deleted(dataset, warehouse, plan.deleted)
     outcome.warnings += [
         f"{load.listed.key} was deleted from the bucket; its {load.rows_loaded:,} rows were removed"
         for load in plan.deleted
@@ -243,13 +245,13 @@ def _load_batch(
     ]
     for listed, gated in batch:
         if isinstance(gated, RefusedError):
-            outcome.refused.append(warehouse.refuse(dataset, listed, gated, run_id))
+            outcome.refused.append(refuse(dataset, warehouse, listed, gated, run_id))
         elif isinstance(gated, ObjectChangedError):
             outcome.changed.append(gated)
         elif isinstance(gated, BucketError):
             outcome.unread.append((listed, gated))
     try:
-        done = warehouse.commit_loads(dataset, staged, run_id)
+        done = commit_loads(dataset, warehouse, staged, run_id)
     except ObjectChangedError as error:  # nothing of the batch is loaded; the next round has all of it
         outcome.changed.append(error)
         return

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import TextIO
 
 from netflix_assets.contracts.model import Dataset
-from netflix_assets.ingest.decode import RefusedError as RefusedError  # what the gate raises, for all that call it
-from netflix_assets.ingest.decode import Unpacked
+from netflix_assets.ingest.decode import RefusedError, Unpacked
 from netflix_assets.ingest.diagnose import header_problem, other_format
+from netflix_assets.warehouse.loads import ValidatedFile
 
 # One record, with its line end, may be at most this long: DuckDB's reader leaves longer ones out, or takes them (one
 # byte more, right after the header).
@@ -35,25 +35,6 @@ _NAMES_SHOWN, _NAME_SHOWN = 10, 60  # columns that a reason lists, characters of
 _HEAD_LINES, _LINE_CHARACTERS = 20, 1_000_000  # what is looked at of a file whose header is wrong
 _ENDS = (b"\n", b"\r")
 _END_MARK = "\x00end"  # cannot stand in a file: NUL bytes are refused
-
-
-@dataclass(frozen=True)
-class ValidatedFile:
-    """A local copy of an object that passed the gate.
-
-    ``path`` is what the loader reads: UTF-8, a header, one kind of line end, no blank lines, quotes as in RFC 4180.
-    ``original`` has the object's own records and lines (decompressed), for telling where a rejected record stands.
-    ``positions`` gives, for each column of the contract, its index in the file. ``record_count`` leaves the header out.
-    ``numeric`` says that the records hold nothing but digits, points, commas and line ends.
-    """
-
-    path: Path
-    original: Path
-    header: tuple[str, ...]
-    positions: tuple[int, ...]
-    record_count: int
-    numeric: bool
-    warnings: tuple[str, ...]
 
 
 def validate(blocks: Iterable[bytes], dataset: Dataset, path: Path) -> ValidatedFile:

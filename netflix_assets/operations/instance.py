@@ -17,7 +17,6 @@ from typing import Any
 import dagster as dg
 from sqlalchemy.exc import DBAPIError
 
-from netflix_assets.defs.dagster_internals import RunLauncher
 from netflix_assets.defs.jobs import EVERYTHING
 from netflix_assets.defs.resources import landing_bucket
 from netflix_assets.defs.runs import hold_run_lock, reap
@@ -31,8 +30,9 @@ SHIPPED_BEFORE = frozenset({
     "4ca0385d59de245b4ae608c308db166108c65f95bbbc5db15520f746c54da9b6",
     "2a6eedc00886b4d53dda1daa39fd1d9aa0a77a8e98805f80be1704945fa1efb8",
 })  # fmt: skip
-# The module of the run launcher in those: `module: netflix_assets.runs`
-_LAUNCHER_BEFORE = re.compile(r"""^(\s*module:\s*["']?)netflix_assets\.runs\b""", re.MULTILINE)
+# The run launcher has moved: those say `module: netflix_assets.runs`.
+_LAUNCHER_BEFORE = re.compile(r"""(\bmodule:\s*["']?)netflix_assets\.runs\b""")
+_LAUNCHER_NOW = r"\1netflix_assets.defs.dagster_internals"
 _POLL_S = 0.3
 
 
@@ -89,7 +89,7 @@ def prepare_dagster_home(settings: Settings) -> Path:
     if not theirs.exists() or _digest(theirs) in SHIPPED_BEFORE:
         shutil.copyfile(ours, theirs)
     elif _LAUNCHER_BEFORE.search(changed := theirs.read_text(encoding="utf-8")):
-        theirs.write_text(_LAUNCHER_BEFORE.sub(rf"\g<1>{RunLauncher.__module__}", changed), encoding="utf-8")
+        theirs.write_text(_LAUNCHER_BEFORE.sub(_LAUNCHER_NOW, changed), encoding="utf-8")
     os.environ["DAGSTER_HOME"] = str(home)
     return home
 

@@ -1,27 +1,21 @@
-"""The ledger: the tables of ``ops`` and every statement that asks or writes them, the same on all warehouses.
+"""The ledger: the ``ops`` tables and every statement that reads or writes them, the same on all warehouses."""
 
-Does not belong here: what makes a load (``base.py``), raw tables and how a warehouse spells things (the subclasses).
-"""
-
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, TypeVar
 
 from netflix_assets.contracts.model import Dataset
-from netflix_assets.ingest.rejects import RejectedRecord
-from netflix_assets.ingest.validate import RefusedError
 from netflix_assets.storage.objects import ObjectVersion
+from netflix_assets.warehouse.loads import Counts, Load, RefusedObject, RejectedRecord
 from netflix_assets.warehouse.profile import ColumnProfile
 
 T = TypeVar("T")
 
-# One statement inserts so many rows of ops: one at a time costs seven times as much (DuckDB, 20,000 rejects: 17 s
-# against 2.5 s; more at once are no faster).
+# Rows per INSERT into ops. One row at a time is 7x slower (DuckDB, 20,000 rejects: 17 s vs. 2.5 s); larger chunks gain
+# nothing.
 ROWS_PER_INSERT = 500
 
 # Names, types (spelled as both warehouses understand them) and order of the columns of each ops table.
@@ -50,79 +44,6 @@ OPS_TABLES: Mapping[str, Mapping[str, str]] = {
     },
     "load_locks": {"dataset": "varchar", "last_load_id": "integer"},
 }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Load:
-    """One row of the ledger: one object version that was loaded. Times are UTC.
-
-    ``parent_load_id`` is set where the load replays rejected records of an earlier load of the same object version:
-    its ``rows_in`` are then records that the parent counts among its ``rows_rejected``, and that pass now.
-    """
-
-    dataset: str
-    load_id: int
-    listed: ObjectVersion
-    rows_in: int
-    rows_loaded: int
-    rows_rejected: int
-    is_current: bool
-    loaded_at: datetime
-    seconds: float
-    parent_load_id: int | None = None
-
-    @property
-    def is_replay(self) -> bool:
-        """Whether it brought rejected records of another load rather than an object."""
-        return self.parent_load_id is not None
-
-
-@dataclass(frozen=True)
-class RefusedObject:
-    """An object version that was not loaded: ``refused`` for a fault, ``ignored`` when it held no records."""
-
-    dataset: str
-    listed: ObjectVersion
-    outcome: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Counts:
-    """The figures that must agree for a dataset, in rows.
-
-    A load's figures never change: a record that is replayed stays among the rejects that its load counted and keeps,
-    marked there with the load that took it up.
-    """
-
-    unaccounted_loads: int  # loads of which rows_in is not rows_loaded + rows_rejected
-    ledger_rows: int  # rows_loaded of the current loads
-    current_rows: int  # rows of the _current view
-    rejected_rows: int  # rows_rejected of the current loads
-    kept_rejects: int  # rows in ops.rejected_rows of the current loads
-    replayed_rejects: int = 0  # those of them that a replay has loaded since
-    replay_rows: int = 0  # rows_in of the current loads that are replays
-
-    @property
-    def open_rejects(self) -> int:
-        """Records of the current loads that are still kept out."""
-        return self.kept_rejects - self.replayed_rejects
-
-
-def slot_of(dataset: Dataset, listed: ObjectVersion) -> str:
-    """What only one current load can stand for: an object's key; the whole table of an overwrite dataset."""
-    return "" if dataset.mode == "overwrite" else listed.key
-
-
-def live_loads(dataset: Dataset, current: Iterable[Load]) -> dict[str, int]:
-    """The load that stands in each place, replays aside."""
-    return {slot_of(dataset, load.listed): load.load_id for load in current if not load.is_replay}
-
-
-def fingerprint_of_loads(loads: Iterable[tuple[int, str, str]]) -> str:
-    """One text for what a set of loads comes to, each given by its id, its object's key and ETag; in any order."""
-    lines = (f"{load_id}\0{key}\0{etag}\n" for load_id, key, etag in sorted(loads))
-    return hashlib.blake2b("".join(lines).encode(), digest_size=16).hexdigest()
 
 
 class Ledger(ABC):
@@ -291,7 +212,7 @@ class Ledger(ABC):
 
     # ---------------------------------------------------------------- writing, within the caller's transaction
 
-    def _make_lock(self, dataset: Dataset) -> None:
+    def create_lock(self, dataset: Dataset) -> None:
         """Add the dataset's lock row where it is missing."""
         self.execute(
             """
@@ -301,16 +222,16 @@ class Ledger(ABC):
             (dataset.id, dataset.id),
         )
 
-    def _lock(self, dataset: Dataset) -> int:
+    def lock(self, dataset: Dataset) -> int:
         """Take the dataset's lock until the transaction ends. Returns the last load id given out."""
         self.execute("update ops.load_locks set last_load_id = last_load_id where dataset = ?", (dataset.id,))
         return int(self.execute("select last_load_id from ops.load_locks where dataset = ?", (dataset.id,))[0][0])
 
-    def _unlock(self, dataset: Dataset, last_load_id: int) -> None:
+    def unlock(self, dataset: Dataset, last_load_id: int) -> None:
         """Say which load id was given out last; the lock itself ends with the transaction."""
         self.execute("update ops.load_locks set last_load_id = ? where dataset = ?", (last_load_id, dataset.id))
 
-    def _record(self, dataset: Dataset, loads: Sequence[tuple[Load, str]], run_id: str) -> None:
+    def record_loads(self, dataset: Dataset, loads: Sequence[tuple[Load, str]], run_id: str) -> None:
         """Write loads down, each with the header record of its object."""
         self.insert_rows(
             "loads",
@@ -332,7 +253,7 @@ class Ledger(ABC):
             ),
         )
 
-    def _supersede(self, dataset: Dataset, loads: Sequence[Load], current: Iterable[Load]) -> None:
+    def supersede(self, dataset: Dataset, loads: Sequence[Load], current: Iterable[Load]) -> None:
         """End those of the current loads (and their replays) whose rows these loads take the place of."""
         if dataset.mode == "overwrite":
             for load in loads:
@@ -354,7 +275,8 @@ class Ledger(ABC):
                 [*(value for pair in chunk for value in pair), dataset.id, *keys],
             )
 
-    def _touch(self, dataset: Dataset, listed: ObjectVersion) -> None:
+    def update_last_modified(self, dataset: Dataset, listed: ObjectVersion) -> None:
+        """Store a newer modification time for a current load whose bytes were uploaded again."""
         self.execute(
             """
             update ops.loads set last_modified = ?
@@ -363,8 +285,8 @@ class Ledger(ABC):
             (_naive(listed.last_modified), dataset.id, *listed.version),
         )
 
-    def _remove(self, dataset: Dataset, loads: Sequence[Load]) -> None:
-        """End loads (and their replays) because their objects have left the bucket; nothing takes their place."""
+    def mark_removed(self, dataset: Dataset, loads: Sequence[Load]) -> None:
+        """End loads, and their replays, whose objects were deleted from the bucket."""
         for chunk in in_chunks((load.load_id for load in loads), ROWS_PER_INSERT):
             ids = ", ".join("?" for _ in chunk)
             self.execute(
@@ -375,11 +297,13 @@ class Ledger(ABC):
                 (_naive(datetime.now(UTC)), dataset.id, *chunk, *chunk),
             )
 
-    def _keep(self, dataset: Dataset, listed: ObjectVersion, load_id: int, rejects: Iterable[RejectedRecord]) -> int:
+    def keep_rejects(
+        self, dataset: Dataset, listed: ObjectVersion, load_id: int, rejects: Iterable[RejectedRecord]
+    ) -> int:
         """Keep rejected records of a load. Returns how many there were."""
         return self.insert_rows("rejected_rows", (_reject_columns(dataset, listed, load_id, each) for each in rejects))
 
-    def _mark_replayed(self, dataset: Dataset, parent: Load, record_numbers: Sequence[int], load_id: int) -> None:
+    def mark_replayed(self, dataset: Dataset, parent: Load, record_numbers: Sequence[int], load_id: int) -> None:
         """Mark rejected records of a load as loaded by a replay."""
         for numbers in in_chunks(record_numbers, ROWS_PER_INSERT):
             self.execute(
@@ -390,24 +314,27 @@ class Ledger(ABC):
                 (load_id, dataset.id, parent.load_id, *numbers),
             )
 
-    def _quarantine(self, dataset: Dataset, listed: ObjectVersion, error: RefusedError, run_id: str) -> RefusedObject:
-        outcome = "ignored" if error.ignored else "refused"
-        self._forget(dataset, listed)
+    def quarantine(
+        self, dataset: Dataset, listed: ObjectVersion, outcome: str, reason: str, run_id: str
+    ) -> RefusedObject:
+        """Record that an object version was ``refused`` or ``ignored``, in place of an earlier refusal of it."""
+        self.forget_refusal(dataset, listed)
         self.insert_rows(
             "refused_objects",
             [
                 {
                     **_object_columns(dataset, listed),
                     "outcome": outcome,
-                    "reason": error.reason,
+                    "reason": reason,
                     "refused_at": _naive(datetime.now(UTC)),
                     "run_id": run_id,
                 }
             ],
         )
-        return RefusedObject(dataset.id, listed, outcome, error.reason)
+        return RefusedObject(dataset.id, listed, outcome, reason)
 
-    def _forget(self, dataset: Dataset, listed: ObjectVersion) -> None:
+    def forget_refusal(self, dataset: Dataset, listed: ObjectVersion) -> None:
+        """Delete the refusal of an object version."""
         self.execute(
             "delete from ops.refused_objects where dataset = ? and bucket = ? and object_key = ? and etag = ?",
             (dataset.id, *listed.version),

@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any, Self
 
-from netflix_assets.warehouse.base import HeldError, Warehouse, WarehouseError
+from netflix_assets.warehouse.base import Warehouse
 from netflix_assets.warehouse.builds import Build, Builds, NotServableError
+from netflix_assets.warehouse.errors import HeldError, WarehouseError
 
 # The layers that consumers see. Each is a schema, of the same name in the warehouse and in what is published.
 SCHEMAS = ("core", "marts")

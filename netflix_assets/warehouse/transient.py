@@ -11,7 +11,8 @@ from typing import Any
 
 from netflix_assets.storage.objects import ObjectChangedError
 from netflix_assets.storage.retries import BucketError
-from netflix_assets.warehouse.base import HeldError
+from netflix_assets.warehouse.errors import HeldError
+from netflix_assets.warehouse.snowflake.errors import TRANSIENT, transient_pattern
 
 
 class Failure(Enum):
@@ -22,13 +23,6 @@ class Failure(Enum):
     EXHAUSTED = "waited out"  # may pass, but has been tried or waited for as long as makes sense: once more is enough
 
 
-# Snowflake's errors by number: the session has ended (token, session, connection), the service or the way to it fails,
-# a lock was waited for in vain. 630 and 604, a statement that took too long or was cancelled, would take as long again.
-_SNOWFLAKE_TRANSIENT = frozenset({
-    390_104, 390_111, 390_112, 390_114, 390_195, 250_002, 250_003, 251_012,
-    250_001, 250_005, 250_006, 250_011, 250_012,
-    625, 626, 628,
-})  # fmt: skip
 # Its errors without a number of its own, and those of the HTTP libraries below it, by class: imports cost seconds.
 _TRANSIENT_CLASSES = frozenset({
     "BadGatewayError", "GatewayTimeoutError", "InternalServerError", "ServiceUnavailableError", "TooManyRequests",
@@ -42,8 +36,9 @@ _DUCKDB = ("duckdb.", "_duckdb.")  # it has one class for locks and full disks
 _TRANSIENT_TEXT = re.compile(
     r"""
     could\ not\ set\ lock | conflicting\ lock | database\ is\ locked            # DuckDB, SQLite
-    | \b(?:390104|390111|390112|390114|390195|250001|250002|250003|250005|250006|250011|250012|251012)\b
-    | \b00062[568]\b                                                            # Snowflake: locks
+    | """
+    + transient_pattern()
+    + r"""
     | (?:authentication|session|id)\ token\ (?:has\ )?(?:been\ )?(?:expired|no\ longer\ valid)
     | session\ (?:no\ longer\ exists|has\ (?:been\ )?(?:expired|terminated|ended))
     | connection\ (?:reset|refused|aborted|timed\ out|was\ closed|is\ closed|broken)
@@ -81,7 +76,7 @@ def _own_kind(error: BaseException) -> Failure | None:
     if isinstance(error, ObjectChangedError | ConnectionError | TimeoutError):
         return Failure.TRANSIENT
     if _is_of_library(error) and (
-        getattr(error, "errno", None) in _SNOWFLAKE_TRANSIENT
+        getattr(error, "errno", None) in TRANSIENT
         or any(each.__name__ in _TRANSIENT_CLASSES for each in type(error).__mro__)
     ):
         return Failure.TRANSIENT

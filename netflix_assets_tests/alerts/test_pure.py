@@ -14,7 +14,7 @@ from netflix_assets.alerts.incidents import Finding, Incident, Memory, fold
 from netflix_assets.alerts.redaction import clean
 from netflix_assets.alerts.rules import AlertsError, Rules, load_rules
 from netflix_assets.alerts.text import Writer
-from netflix_assets.contracts.model import Showable
+from netflix_assets.contracts.visibility import Showable
 from netflix_assets.settings import SettingsError, read_settings
 from netflix_assets_tests.alerts import slack_server
 

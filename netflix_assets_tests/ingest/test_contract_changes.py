@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from netflix_assets.warehouse.base import WarehouseError
+from netflix_assets.warehouse.errors import WarehouseError
 from netflix_assets.warehouse.snowflake.warehouse import SnowflakeWarehouse
 from netflix_assets_tests.conftest import make_column, make_dataset
 
@@ -70,7 +70,7 @@ def test_a_file_without_one_good_record_leaves_the_table_as_it_was(level, bucket
     bucket.put("shop/reviews.csv", "id\nx\ny\n")
     (refused,) = level(reviews(mode=mode)).refused
     assert refused.reason == (
-        "none of its 2 records keeps the contract, and the rows loaded before stay; the first at line 2: "
+        "all 2 records violate the contract; keeping the rows loaded earlier. First: line 2: "
         "id 'x' is not an integer like 42"
     )
     assert warehouse.execute("select id from raw.shop_reviews_current order by id") == [(1,), (2,)]

@@ -2,7 +2,8 @@
 
 import pytest
 
-from netflix_assets.warehouse.ledger import Counts
+from netflix_assets.ingest.replay import replay_rejects
+from netflix_assets.warehouse.loads import Counts
 from netflix_assets_tests.conftest import make_column, make_dataset
 from netflix_assets_tests.ingest.test_replay import TEN
 from netflix_assets_tests.ingest.test_sync import KEY, RATINGS, ratings, users
@@ -14,7 +15,7 @@ def test_rows_of_deleted_objects_go_where_the_contract_says_so(level, bucket, wa
     bucket.put("movielens/ratings-a.csv", ratings(1, 2) + "3,103,7.5,1600000003\n")
     bucket.put("movielens/ratings-b.csv", ratings(4))
     level(REMOVING)
-    warehouse.replay_rejects(TEN, "replay", tmp_path)
+    replay_rejects(TEN, warehouse, "replay", tmp_path)
     assert users(warehouse) == [1, 2, 3, 4]
     bucket.delete("movielens/ratings-a.csv")
     report = level(REMOVING)

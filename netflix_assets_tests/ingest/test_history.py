@@ -8,6 +8,7 @@ from netflix_assets.defs.raw.assets import raw_assets
 from netflix_assets.defs.resources import landing_bucket, warehouse
 from netflix_assets.ingest.anomalies import MIN_HISTORY
 from netflix_assets.ingest.history import compare_with_history
+from netflix_assets.ingest.replay import replay_rejects
 from netflix_assets.settings import read_settings
 from netflix_assets_tests.ingest.test_replay import TEN
 from netflix_assets_tests.ingest.test_sync import KEY, LINKS, RATINGS, ratings
@@ -48,7 +49,7 @@ def test_replays_are_no_history(level, bucket, warehouse, tmp_path):
     for number in range(MIN_HISTORY):
         bucket.put(f"movielens/ratings-{number}.csv", ratings(*range(1, 101)) + "3,103,7.5,3\n")
     level(RATINGS)
-    assert len(warehouse.replay_rejects(TEN, "replay", tmp_path)) == MIN_HISTORY
+    assert len(replay_rejects(TEN, warehouse, "replay", tmp_path)) == MIN_HISTORY
     bucket.put(KEY, ratings(*range(1, 101)))
     comparison = compare_with_history(RATINGS, level(RATINGS).loads, warehouse)
     assert (comparison.earlier, comparison.unusual) == (MIN_HISTORY, [])

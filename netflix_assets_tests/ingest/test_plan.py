@@ -6,7 +6,7 @@ import pytest
 
 from netflix_assets.ingest.plan import Plan, plan_loads
 from netflix_assets.storage.objects import ObjectVersion
-from netflix_assets.warehouse.ledger import Load, RefusedObject
+from netflix_assets.warehouse.loads import Load, RefusedObject
 from netflix_assets_tests.conftest import make_column, make_dataset
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)

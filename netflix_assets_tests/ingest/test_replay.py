@@ -5,10 +5,11 @@ from decimal import Decimal
 import pytest
 
 from netflix_assets.contracts.model import Column, Dataset
+from netflix_assets.ingest.replay import replay_rejects
 from netflix_assets.operations.status import dataset_status, write_rejects
-from netflix_assets.warehouse.base import WarehouseError
 from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
-from netflix_assets.warehouse.ledger import Counts
+from netflix_assets.warehouse.errors import WarehouseError
+from netflix_assets.warehouse.loads import Counts
 from netflix_assets_tests.conftest import make_column, make_dataset
 from netflix_assets_tests.ingest.test_sync import (
     HEADER,
@@ -40,7 +41,7 @@ EIGHT, TEN = with_stars_up_to("8.0"), with_stars_up_to("9.9")
 @pytest.fixture
 def replay(warehouse, tmp_path):
     def replayed(dataset: Dataset, into: DuckDBWarehouse = warehouse) -> list[tuple]:
-        loads = into.replay_rejects(dataset, "replay-1", tmp_path)
+        loads = replay_rejects(dataset, into, "replay-1", tmp_path)
         return [(load.load_id, load.parent_load_id, load.rows_in, load.rows_loaded) for load in loads]
 
     return replayed

@@ -12,14 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from netflix_assets.contracts.model import Tolerance, dataset_by_id, load_sources
+from netflix_assets.contracts.loading import dataset_by_id, load_sources
+from netflix_assets.contracts.model import Tolerance
 from netflix_assets.contracts.values import fault
 from netflix_assets.ingest import rejects as rejects_module
 from netflix_assets.ingest import sync as level_module
+from netflix_assets.ingest.replay import forget_refusals
 from netflix_assets.ingest.sync import ROUNDS, settled_listing
 from netflix_assets.storage.objects import ObjectChangedError, ObjectStore, ObjectVersion, fingerprint
 from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
-from netflix_assets.warehouse.ledger import OPS_TABLES, Counts
+from netflix_assets.warehouse.ledger import OPS_TABLES
+from netflix_assets.warehouse.loads import Counts
 
 SOURCES = load_sources()
 RATINGS = dataset_by_id(SOURCES, "movielens/ratings")
@@ -423,19 +426,19 @@ def test_a_refused_object_that_is_forgotten_is_judged_by_the_contract_of_today(l
     assert {each.outcome for each in level(strict).refused} == {"refused", "ignored"}
     assert (level(RATINGS).loads, len(level(RATINGS).refused)) == ([], 2)  # parked: not read again by itself
 
-    forgotten = warehouse.forget_refusals(RATINGS, bucket.store.list(KEY))
+    forgotten = forget_refusals(RATINGS, warehouse, bucket.store.list(KEY))
     assert [(each.listed.key, each.outcome) for each in forgotten] == [(KEY, "refused")]
     report = level(RATINGS)
     assert [(load.rows_loaded, load.rows_rejected) for load in report.loads] == [(0, 2)]
     assert [each.listed.key for each in report.refused] == ["movielens/ratings-empty.csv"]
-    assert warehouse.forget_refusals(RATINGS, bucket.store.list(KEY)) == []
+    assert forget_refusals(RATINGS, warehouse, bucket.store.list(KEY)) == []
 
 
 def test_refusals_of_versions_that_are_gone_stay_as_history(level, bucket, warehouse):
     for content in ("", HEADER):
         bucket.put(KEY, content)
         level(RATINGS)
-    warehouse.forget_refusals(RATINGS, bucket.store.list(KEY))
+    forget_refusals(RATINGS, warehouse, bucket.store.list(KEY))
     assert warehouse.execute("select outcome from ops.refused_objects") == [("refused",)]
     # Judged as before, it is parked as before.
     assert [each.outcome for each in level(RATINGS).refused] == ["ignored"]
@@ -447,7 +450,7 @@ def test_only_the_refusals_of_this_dataset_are_forgotten(level, bucket, warehous
     bucket.put("movielens/movies.csv", "")
     level(RATINGS)
     level(MOVIES)
-    assert warehouse.forget_refusals(RATINGS, bucket.store.list("movielens/movies")) == []
+    assert forget_refusals(RATINGS, warehouse, bucket.store.list("movielens/movies")) == []
     assert len(warehouse.refused_objects(MOVIES)) == 1
 
 
@@ -815,8 +818,8 @@ def test_a_row_that_the_loader_loses_refuses_the_object(level, bucket, tmp_path)
         assert [(each.listed.key, each.reason) for each in report.refused] == [
             (
                 "movielens/ratings-a.csv",
-                "4 records came in, but 2 would be loaded and 1 rejected; nothing of the file was loaded. This is a "
-                "fault of the loader: please report it with the file",
+                "4 records in, but 2 would be loaded and 1 rejected; nothing was loaded. This is a bug in the "
+                "loader: please report it with the file",
             )
         ]
         assert users(warehouse, "movielens_ratings") == [9]
@@ -852,7 +855,9 @@ def test_an_object_that_the_warehouse_cannot_read_is_found_in_its_batch_and_refu
         report = level(RATINGS, into=warehouse)
         [refused] = report.refused
         assert refused.listed.key == "movielens/ratings-13.csv"
-        assert refused.reason.startswith("the warehouse cannot read it: Conversion Error: Could not convert string")
+        assert refused.reason.startswith(
+            "the warehouse cannot read the file: Conversion Error: Could not convert string"
+        )
         assert users(warehouse, "movielens_ratings") == [8, 9, 10, 11, 12, 14, 15, 16]
         assert [load.load_id for load in warehouse.loads(RATINGS)] == list(range(1, 9))
         assert warehouse.counts(RATINGS) == Counts(0, 8, 8, 0, 0)

@@ -21,12 +21,13 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from netflix_assets.contracts.model import ENCODINGS, Dataset
-from netflix_assets.ingest.rejects import RejectedRecord, find_rejects
-from netflix_assets.ingest.validate import MAX_RECORD_BYTES, RefusedError, ValidatedFile, validate
+from netflix_assets.ingest.decode import RefusedError
+from netflix_assets.ingest.load import commit_loads
+from netflix_assets.ingest.rejects import find_rejects
+from netflix_assets.ingest.validate import MAX_RECORD_BYTES, validate
 from netflix_assets.storage.objects import ObjectVersion
-from netflix_assets.warehouse.base import StagedObject
 from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
-from netflix_assets.warehouse.ledger import Load
+from netflix_assets.warehouse.loads import Load, RejectedRecord, StagedObject, ValidatedFile
 from netflix_assets_tests.conftest import make_column, make_dataset
 
 PAIR = make_dataset(make_column("id", "integer", source_name="Id"), make_column("label", nullable=True))
@@ -53,7 +54,8 @@ def committed(warehouse: DuckDBWarehouse, dataset: Dataset, file: ValidatedFile)
     warehouse.prepare(dataset)
     number = str(next(_etags))  # an object of its own, so that none takes another's place
     listed = ObjectVersion("bucket", f"shop/things-{number}.csv", number, 1, datetime(2024, 5, 1, tzinfo=UTC))
-    loads, refused, _ = warehouse.commit_loads(dataset, [StagedObject(listed, file)], "run-1")
+    done = commit_loads(dataset, warehouse, [StagedObject(listed, file)], "run-1")
+    loads, refused = done.loads, done.refused
     assert refused == []
     return loads[0]
 
@@ -624,8 +626,8 @@ def test_a_whole_table_is_not_replaced_by_a_file_that_is_cut_off(level, bucket, 
     bucket.put("shop/films.csv", "id,label\n1,x\n2")
     [refused] = level(films).refused
     assert refused.reason == (
-        f"line 3: 1 fields, the header has 2{CUT}. A file that is the whole table is not loaded in part: send it "
-        "again, whole"
+        f"line 3: 1 fields, the header has 2{CUT}. A file that replaces the whole table is not loaded in part: send it "
+        "again, complete"
     )
     assert warehouse.counts(films).current_rows == 3
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from netflix_assets.contracts.model import dataset_by_id, load_sources
+from netflix_assets.contracts.loading import dataset_by_id, load_sources
 from netflix_assets.operations.status import write_rejects
 
 RATINGS = dataset_by_id(load_sources(), "movielens/ratings")

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from netflix_assets.contracts.model import dataset_by_id, load_sources
+from netflix_assets.contracts.loading import dataset_by_id, load_sources
 from netflix_assets.defs.resources import LandingBucket
 from netflix_assets.ingest.sync import sync
 from netflix_assets.storage.objects import ObjectStore, ObjectVersion

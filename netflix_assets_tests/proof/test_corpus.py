@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from netflix_assets.ingest.replay import replay_rejects
 from netflix_assets.ingest.sync import sync
 from netflix_assets.storage.objects import ObjectVersion
 from netflix_assets_tests.conftest import make_column, make_dataset
@@ -145,7 +146,7 @@ def test_rejects_that_pass_are_loaded_as_a_load_of_their_own(level, bucket, ware
 
     bucket.put(KEY, HEADER + b"1,x\n7,y\n9,z\n")
     level(rated(5))
-    [load] = warehouse.replay_rejects(rated(8), "replay-1", tmp_path)
+    [load] = replay_rejects(rated(8), warehouse, "replay-1", tmp_path)
     assert (load.parent_load_id, load.rows_in, load.rows_loaded) == (1, 1, 1)
     assert numbers(warehouse) == [1, 7]
 
@@ -158,7 +159,7 @@ def test_rows_are_never_replaced_by_none(level, bucket, warehouse, mode, key):
     level(dataset)
     bucket.put(key, HEADER + b"x,x\n")
     [refused] = level(dataset).refused
-    assert refused.reason.startswith("none of its 1 records keeps the contract, and the rows loaded before stay")
+    assert refused.reason.startswith("all 1 records violate the contract; keeping the rows loaded earlier")
     assert numbers(warehouse) == [1]
 
 

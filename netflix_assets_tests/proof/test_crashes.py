@@ -28,7 +28,8 @@ import dagster as dg
 import pytest
 import yaml
 
-from netflix_assets.contracts.model import CONTRACTS_DIR, Dataset, load_sources
+from netflix_assets.contracts.loading import CONTRACTS_DIR, load_sources
+from netflix_assets.contracts.model import Dataset
 from netflix_assets.defs.raw.assets import FINGERPRINT, raw_key
 from netflix_assets.defs.resources import LandingBucket
 from netflix_assets.storage.local_s3 import LocalS3, lease, local_s3

@@ -27,7 +27,7 @@ VALUES = "netflix_assets_tests/contracts/test_values.py"
 def without_ledger_row() -> None:
     from netflix_assets.warehouse.base import Warehouse
 
-    Warehouse._record = lambda *_, **__: None
+    Warehouse.record_loads = lambda *_, **__: None
 
 
 def without_header_check() -> None:
@@ -53,34 +53,34 @@ def without_check_of_the_read() -> None:
 
 
 def without_independent_count() -> None:
-    from netflix_assets.ingest.validate import RefusedError
-    from netflix_assets.warehouse.base import Warehouse
+    from netflix_assets.ingest import load
+    from netflix_assets.ingest.decode import RefusedError
 
-    original = Warehouse._keep_rejects
+    original = load._keep_rejects
 
     @wraps(original)
-    def keep_rejects(self, dataset, staged, load_id, rows_loaded):
+    def keep_rejects(dataset, warehouse, staged, load_id, rows_loaded, current):
         try:
-            return original(self, dataset, staged, load_id, rows_loaded)
+            return original(dataset, warehouse, staged, load_id, rows_loaded, current)
         except RefusedError as error:
-            if "a fault of the loader" not in error.reason:
+            if "a bug in the loader" not in error.reason:
                 raise
             return staged.file.record_count - rows_loaded
 
-    Warehouse._keep_rejects = keep_rejects
+    load._keep_rejects = keep_rejects
 
 
 def without_supersession() -> None:
     from netflix_assets.warehouse.base import Warehouse
 
-    Warehouse._supersede = lambda *_, **__: None
+    Warehouse.supersede = lambda *_, **__: None
 
 
 def without_second_look_at_the_ledger() -> None:
     """Under the lock, a run believes that what its plan said of the ledger is still so."""
     from netflix_assets.warehouse.base import Warehouse
 
-    lock, current_loads = Warehouse._lock, Warehouse.current_loads
+    lock, current_loads = Warehouse.lock, Warehouse.current_loads
 
     def remembering_lock(self, dataset):
         self.has_just_locked = True
@@ -91,7 +91,7 @@ def without_second_look_at_the_ledger() -> None:
             return []
         return current_loads(self, dataset)
 
-    Warehouse._lock, Warehouse.current_loads = remembering_lock, forgetful_current_loads
+    Warehouse.lock, Warehouse.current_loads = remembering_lock, forgetful_current_loads
 
 
 def without_value_forms() -> None:
@@ -115,12 +115,13 @@ def without_rollback() -> None:
 
 
 def without_memory_of_refusals() -> None:
-    from netflix_assets.warehouse.base import RefusedObject, Warehouse
+    from netflix_assets.warehouse.base import Warehouse
+    from netflix_assets.warehouse.loads import RefusedObject
 
-    def park(self, dataset, listed, error, run_id):
-        return RefusedObject(dataset.id, listed, "ignored" if error.ignored else "refused", error.reason)
+    def quarantine(self, dataset, listed, outcome, reason, run_id):
+        return RefusedObject(dataset.id, listed, outcome, reason)
 
-    Warehouse._quarantine = park
+    Warehouse.quarantine = quarantine
 
 
 @dataclass(frozen=True)

@@ -30,12 +30,12 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
-from netflix_assets.contracts.model import dataset_by_id, load_sources
+from netflix_assets.contracts.loading import dataset_by_id, load_sources
 from netflix_assets.defs.resources import LandingBucket
 from netflix_assets.ingest import sync as level_module
 from netflix_assets.ingest.sync import sync
 from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
-from netflix_assets.warehouse.ledger import Counts
+from netflix_assets.warehouse.loads import Counts
 from netflix_assets_tests.conftest import s3_client
 
 # Steps of a sequence, after each of which, if it is a run, everything is compared.

@@ -20,8 +20,10 @@ from random import Random
 
 import pytest
 
-from netflix_assets.contracts.model import Dataset, all_datasets, dataset_by_id, load_sources
+from netflix_assets.contracts.loading import dataset_by_id, load_sources
+from netflix_assets.contracts.model import Dataset, all_datasets
 from netflix_assets.defs.resources import LandingBucket
+from netflix_assets.ingest.replay import forget_refusals, replay_rejects
 from netflix_assets.ingest.sync import sync
 from netflix_assets.storage.objects import ObjectStore, objects_of
 from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
@@ -104,9 +106,9 @@ class Place:
         with self.warehouse() as warehouse:
             for dataset in DATASETS:
                 warehouse.prepare(dataset)
-                warehouse.forget_refusals(dataset, objects_of(dataset, self.store))
+                forget_refusals(dataset, warehouse, objects_of(dataset, self.store))
                 (self.home / "replay").mkdir(exist_ok=True)
-                warehouse.replay_rejects(self.contract(dataset), "replay", self.home / "replay")
+                replay_rejects(self.contract(dataset), warehouse, "replay", self.home / "replay")
 
     def rebuild(self, dataset: Dataset) -> None:
         with self.warehouse() as warehouse:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from netflix_assets.ingest.replay import replay_rejects
 from netflix_assets.warehouse import base
 from netflix_assets.warehouse.profile import ColumnProfile
 from netflix_assets_tests.conftest import make_column, make_dataset
@@ -88,7 +89,7 @@ def test_a_replay_is_profiled_and_a_refused_object_is_not(level, bucket, warehou
     bucket.put("movielens/ratings-bad.csv", with_faults(1, 2_000))
     bucket.put(KEY, ratings(1) + "3,103,7.5,3\n")
     level(RATINGS)
-    warehouse.replay_rejects(TEN, "replay", tmp_path)
+    replay_rejects(TEN, warehouse, "replay", tmp_path)
     assert warehouse.execute(
         "select load_id, cast(p50 as double) from ops.profiles where column_name = 'rating' order by 1"
     ) == [(2, 4.5), (3, 7.5)]  # the first number went to the refused one

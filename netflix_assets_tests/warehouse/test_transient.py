@@ -11,13 +11,13 @@ import requests
 import snowflake.connector.errors as snowflake
 import urllib3.exceptions
 
-from netflix_assets.contracts.model import ContractError
+from netflix_assets.contracts.loading import ContractError
 from netflix_assets.defs.retry import retry_transient
 from netflix_assets.settings import Settings, read_settings
 from netflix_assets.storage.objects import ObjectChangedError
 from netflix_assets.storage.retries import BucketError, is_transient
-from netflix_assets.warehouse.base import HeldError, WarehouseError
 from netflix_assets.warehouse.builds import NotServableError
+from netflix_assets.warehouse.errors import HeldError, WarehouseError
 from netflix_assets.warehouse.publishing import PublishingError, PublishingHeldError
 from netflix_assets.warehouse.transient import Failure, kind_of, kind_of_text
 

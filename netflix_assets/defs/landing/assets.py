@@ -17,7 +17,7 @@ from netflix_assets.ingest.plan import Plan, plan_loads
 from netflix_assets.ingest.sync import SyncReport
 from netflix_assets.settings import Settings
 from netflix_assets.storage.objects import objects_of
-from netflix_assets.warehouse.ledger import Load
+from netflix_assets.warehouse.loads import Load
 
 # More new objects than this in one run become lines of one event instead of an event each.
 MAX_EVENTS = 20

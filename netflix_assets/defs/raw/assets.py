@@ -20,7 +20,7 @@ from netflix_assets.ingest.sync import SyncReport, sync
 from netflix_assets.settings import Settings
 from netflix_assets.storage.objects import fingerprint
 from netflix_assets.storage.retries import BucketError
-from netflix_assets.warehouse.ledger import Counts, Load, fingerprint_of_loads
+from netflix_assets.warehouse.loads import Counts, Load, fingerprint_of_loads
 from netflix_assets.warehouse.profile import ColumnProfile
 from netflix_assets.warehouse.relations import raw_columns
 

@@ -16,7 +16,9 @@ import duckdb
 from filelock import FileLock
 
 from netflix_assets.contracts.model import Dataset
-from netflix_assets.warehouse.base import HeldError, StagedObject, Warehouse, WarehouseError
+from netflix_assets.warehouse.base import Warehouse
+from netflix_assets.warehouse.errors import HeldError, WarehouseError
+from netflix_assets.warehouse.loads import StagedObject
 from netflix_assets.warehouse.relations import is_wider
 from netflix_assets.warehouse.typing import Dialect, literal, typed_select
 

@@ -19,9 +19,12 @@ from snowflake.connector.errors import DatabaseError, Error
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.contracts.values import INTEGER_BOUNDS
 from netflix_assets.storage.objects import ObjectChangedError
-from netflix_assets.warehouse.base import Committed, StagedObject, Warehouse, WarehouseError
+from netflix_assets.warehouse.base import T, Warehouse
+from netflix_assets.warehouse.errors import WarehouseError
 from netflix_assets.warehouse.ledger import in_chunks
+from netflix_assets.warehouse.loads import StagedObject
 from netflix_assets.warehouse.relations import is_wider
+from netflix_assets.warehouse.snowflake.errors import DATA_ERRORS, FILE_NOT_FOUND, SESSION_ENDED, advice_for
 from netflix_assets.warehouse.typing import Dialect, literal, typed_select
 
 DIALECT = Dialect(
@@ -49,11 +52,6 @@ _FILE_FORMAT = (
     "skip_blank_lines = false error_on_column_count_mismatch = false encoding = 'UTF8'"
 )
 
-# Errors from here to there say that a value or a file cannot be read; anything else is not the data's fault.
-_DATA_ERRORS = range(100_000, 101_000)
-_FILE_GONE = 91_016  # a file that COPY INTO names is not on the stage
-# The session has ended: token expired, session gone, connection closed.
-_SESSION_ENDED = frozenset({390_104, 390_111, 390_112, 390_114, 390_195, 250_002, 250_003, 251_012})
 
 _NUMBER = {"integer": "number(38,0)", "bigint": "number(38,0)"}
 _OTHER = {"varchar": "text", "double": "float", "timestamp": "timestamp_ntz"}
@@ -78,14 +76,14 @@ class SnowflakeWarehouse(Warehouse):
         try:
             return self._connect()
         except Error as error:
-            raise WarehouseError(f"no session on Snowflake: {_told(error)}. {_advice(error)}") from error
+            raise WarehouseError(f"no session on Snowflake: {_told(error)}. {advice_for(error.errno)}") from error
 
     def execute(self, statement: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Run one statement and return its rows; in a new session where the old one had ended and held nothing."""
         try:
             return self._run(statement, parameters)
         except Error as error:
-            if self._in_transaction or self._has_landing or error.errno not in _SESSION_ENDED:
+            if self._in_transaction or self._has_landing or error.errno not in SESSION_ENDED:
                 raise
         self._reconnect()
         return self._run(statement, parameters)
@@ -115,7 +113,7 @@ class SnowflakeWarehouse(Warehouse):
             yield
             self._run("commit", ())
         except BaseException as error:
-            if not (isinstance(error, Error) and error.errno in _SESSION_ENDED):  # its end has rolled it back
+            if not (isinstance(error, Error) and error.errno in SESSION_ENDED):  # its end has rolled it back
                 self._run("rollback", ())
             raise
         finally:
@@ -155,20 +153,24 @@ class SnowflakeWarehouse(Warehouse):
 
     # ---------------------------------------------------------------- loading
 
-    def commit_loads(self, dataset: Dataset, batch: Sequence[StagedObject], run_id: str) -> Committed:
-        """Load a batch in one transaction; once more from the start where the session ended in the middle.
+    def in_one_session(self, work: Callable[[], T]) -> T:
+        """Run work that needs one session; once more from the start when the session ended in the middle.
 
-        The landing table goes with its session. A commit whose answer was lost is seen in the ledger the second time.
+        The landing table ends with its session. If only the answer to a commit was lost, the second try finds its loads
+        in the ledger.
         """
         try:
-            return super().commit_loads(dataset, batch, run_id)
+            return work()
         except Error as error:
-            if error.errno not in _SESSION_ENDED:
+            if error.errno not in SESSION_ENDED:
                 raise
         finally:
             self._has_landing = False
         self._reconnect()
-        return super().commit_loads(dataset, batch, run_id)
+        try:
+            return work()
+        finally:
+            self._has_landing = False
 
     def stage(self, dataset: Dataset, batch: Sequence[StagedObject]) -> None:
         """Copy the objects' records into the session's landing table, as texts.
@@ -211,7 +213,7 @@ class SnowflakeWarehouse(Warehouse):
                 """
             )
         except DatabaseError as error:
-            if error.errno == _FILE_GONE:
+            if error.errno == FILE_NOT_FOUND:
                 raise ObjectChangedError(
                     f"{dataset.id}: {_told(error)} It was deleted after it had been read"
                 ) from error
@@ -271,7 +273,7 @@ class SnowflakeWarehouse(Warehouse):
 
     def data_fault(self, error: Exception) -> str | None:
         """Snowflake's message when it could not read or convert the data."""
-        return _told(error) if isinstance(error, DatabaseError) and error.errno in _DATA_ERRORS else None
+        return _told(error) if isinstance(error, DatabaseError) and error.errno in DATA_ERRORS else None
 
     def close(self) -> None:
         """End the session."""
@@ -308,15 +310,3 @@ def _told(error: Exception) -> str:
     # One line, without the statement's id and the connector's own framing.
     text = str(getattr(error, "raw_msg", None) or getattr(error, "msg", None) or error)
     return re.sub(r"\s+", " ", re.sub(r"^[0-9]{6} \([0-9A-Z]{5}\): ([0-9a-f-]{36}: )?", "", text)).strip()
-
-
-_ADVICE = {
-    250_001: "Is NETFLIX_SNOWFLAKE_ACCOUNT right, and does the network let you out?",
-    390_144: "The private key is not the one whose public half NETFLIX_SNOWFLAKE_USER has: see `desc user`",
-    390_100: "NETFLIX_SNOWFLAKE_USER or its key is not known to the account",
-    390_189: "The role does not exist or the user does not have it: deploy/snowflake grants it",
-}
-
-
-def _advice(error: Error) -> str:
-    return _ADVICE.get(error.errno or 0, "See docs/snowflake.md, 'When it does not work'")

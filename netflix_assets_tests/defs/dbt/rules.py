@@ -12,7 +12,8 @@ from typing import Any
 
 import yaml
 
-from netflix_assets.contracts.model import all_datasets, load_sources
+from netflix_assets.contracts.loading import load_sources
+from netflix_assets.contracts.model import all_datasets
 from netflix_assets.defs.dbt.results import layer_of
 
 Node = Mapping[str, Any]

@@ -1,6 +1,6 @@
 """The landing assets' own words."""
 
-from netflix_assets.contracts.model import load_sources
+from netflix_assets.contracts.loading import load_sources
 from netflix_assets.defs.landing.assets import landing_assets, landing_key
 
 

@@ -13,9 +13,9 @@ from threading import Event, Thread
 import duckdb
 import pytest
 
-from netflix_assets.warehouse.base import WarehouseError
 from netflix_assets.warehouse.builds import NotServableError
 from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from netflix_assets.warehouse.errors import WarehouseError
 from netflix_assets.warehouse.publishing import Mart, Published, PublishingError, problem_of
 from netflix_assets_tests.warehouse.publishing import (
     MARTS,

@@ -12,11 +12,12 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from netflix_assets.ingest.load import Committed, commit_loads
 from netflix_assets.ingest.validate import validate
 from netflix_assets.storage.objects import ObjectVersion
-from netflix_assets.warehouse.base import StagedObject, WarehouseError
 from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
-from netflix_assets.warehouse.ledger import Counts
+from netflix_assets.warehouse.errors import WarehouseError
+from netflix_assets.warehouse.loads import Counts, StagedObject
 from netflix_assets.warehouse.relations import Relation
 from netflix_assets_tests.conftest import make_column, make_dataset
 
@@ -88,7 +89,7 @@ def test_read_only_reads_and_does_not_write(tmp_path):
     file = tmp_path / "deep" / "folder" / "warehouse.duckdb"
     with DuckDBWarehouse(file) as warehouse:
         warehouse.prepare(THINGS)
-        warehouse.commit_loads(THINGS, [staged(tmp_path, "id,price,label\n1,2.50,x\n")], "run-1")
+        commit_loads(THINGS, warehouse, [staged(tmp_path, "id,price,label\n1,2.50,x\n")], "run-1")
     with DuckDBWarehouse(file, read_only=True) as warehouse, DuckDBWarehouse(file, read_only=True) as second:
         for reader in (warehouse, second):
             assert reader.counts(THINGS) == Counts(0, 1, 1, 0, 0)
@@ -98,7 +99,7 @@ def test_read_only_reads_and_does_not_write(tmp_path):
 
 def test_preparing_twice_changes_nothing(tmp_path, warehouse):
     warehouse.prepare(THINGS)
-    warehouse.commit_loads(THINGS, [staged(tmp_path, "id,price,label\n1,2.50,x\n")], "run-1")
+    commit_loads(THINGS, warehouse, [staged(tmp_path, "id,price,label\n1,2.50,x\n")], "run-1")
     warehouse.prepare(THINGS)
     assert warehouse.counts(THINGS) == Counts(0, 1, 1, 0, 0)
     assert warehouse.execute("select dataset, last_load_id from ops.load_locks") == [("shop/things", 1)]
@@ -131,7 +132,8 @@ def test_tables_have_the_types_of_the_contract(warehouse):
 def test_keys_with_quotes_are_kept_as_they_are(tmp_path, warehouse, key):
     warehouse.prepare(THINGS)
     odd = staged(tmp_path, "id,price,label\n1,,it's\nx,,y\n", key)
-    loads, refused, _ = warehouse.commit_loads(THINGS, [odd], "it's")
+    done = commit_loads(THINGS, warehouse, [odd], "it's")
+    loads, refused = done.loads, done.refused
     assert ([load.listed.key for load in loads], refused) == ([key], [])
     assert warehouse.execute("select id, label, _object_key from raw.shop_things_current") == [(1, "it's", key)]
     assert [row["object_key"] for row in warehouse.rejected_rows(THINGS)] == [key]
@@ -141,7 +143,7 @@ def test_keys_with_quotes_are_kept_as_they_are(tmp_path, warehouse, key):
 def test_files_in_odd_folders_are_loaded(tmp_path, warehouse, folder):
     (tmp_path / folder).mkdir()
     warehouse.prepare(THINGS)
-    loads, *_ = warehouse.commit_loads(THINGS, [staged(tmp_path / folder, "id,price,label\n1,2.50,x\n")], "run-1")
+    loads = commit_loads(THINGS, warehouse, [staged(tmp_path / folder, "id,price,label\n1,2.50,x\n")], "run-1").loads
     assert [load.rows_loaded for load in loads] == [1]
 
 
@@ -153,7 +155,7 @@ def test_names_and_values_with_quotes_do_not_break_the_statement(tmp_path, wareh
     file = validate([b'"it\'s ""a""",b\'; --\nit\'s,x\'y\n"""",z\n"""",\'\n'], odd, tmp_path / "odd.csv")
     warehouse.prepare(odd)
     listed = ObjectVersion("bucket", "shop/things.csv", "1", 1, datetime(2024, 5, 1, tzinfo=UTC))
-    warehouse.commit_loads(odd, [StagedObject(listed, file)], "run-1")
+    commit_loads(odd, warehouse, [StagedObject(listed, file)], "run-1")
     assert warehouse.execute("select a, b from raw.shop_things order by a") == [('"', "'"), ("it's", "x'y")]
     assert [row["reason"] for row in warehouse.rejected_rows(odd)] == ["b 'z' does not look like [^']*'[^']*"]
 
@@ -178,6 +180,6 @@ def test_a_version_that_is_current_is_not_loaded_again_by_a_second_commit(tmp_pa
     # Two runs may have planned the same load; the ledger is read again under the lock.
     warehouse.prepare(THINGS)
     first = staged(tmp_path, "id,price,label\n1,2.50,x\n")
-    assert len(warehouse.commit_loads(THINGS, [first], "run-1").loads) == 1
-    assert warehouse.commit_loads(THINGS, [first], "run-2") == ([], [], [])
+    assert len(commit_loads(THINGS, warehouse, [first], "run-1").loads) == 1
+    assert commit_loads(THINGS, warehouse, [first], "run-2") == Committed()
     assert warehouse.counts(THINGS) == Counts(0, 1, 1, 0, 0)

@@ -36,7 +36,8 @@ from dbt.contracts.graph.manifest import Manifest
 from dbt.flags import set_from_args
 from dbt_common.context import set_invocation_context
 
-from netflix_assets.contracts.model import all_datasets, load_sources
+from netflix_assets.contracts.loading import load_sources
+from netflix_assets.contracts.model import all_datasets
 from netflix_assets.defs.resources import LandingBucket
 from netflix_assets.ingest.sync import sync
 from netflix_assets.samples import generate

@@ -4,14 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from netflix_assets.contracts.model import (
-    ContractError,
-    all_datasets,
-    dataset_by_id,
-    load_source,
-    load_sources,
-    showable,
-)
+from netflix_assets.contracts.loading import ContractError, dataset_by_id, load_source, load_sources
+from netflix_assets.contracts.model import all_datasets
+from netflix_assets.contracts.visibility import showable
 
 CONTRACT = """
 source: shop
