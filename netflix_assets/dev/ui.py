@@ -27,7 +27,7 @@ from netflix_assets.storage.local_s3 import LocalS3, LocalS3Error, lease, local_
 UI_OF = "NETFLIX_UI_OF"  # environment variable of all processes of a UI: its home
 STOP_TIMEOUT_S = 30.0
 KILL_TIMEOUT_S = 5.0
-NO_DEFINITIONS_S = 60.0  # a restarted code server has its definitions back after 10 to 20 s
+NO_DEFINITIONS_S = 30.0  # a code server that was killed has a new process for its definitions after 5 to 15 s
 _LOOK_S = 1.0
 
 
