@@ -109,7 +109,7 @@ def test_a_home_without_a_run_has_published_nothing(tmp_path: Path) -> None:
         **dict.fromkeys(("version", "run_id", "built_at", "published_at")),
         "place": str(settings.published_folder / "current"),
         "is_latest": False,
-        "problem": "nothing has been loaded yet; `netflix-assets run` loads, builds and publishes",
+        "problem": "nothing has been loaded yet. To load, build and publish: netflix-assets run",
     }
 
 
