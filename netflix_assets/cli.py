@@ -53,7 +53,7 @@ class Failure(click.ClickException):
 
 def main() -> None:
     """Run the command line; no traceback reaches the user for anything that has a name."""
-    from netflix_assets.download import DownloadError
+    from netflix_assets.dev.fetch import DownloadError
     from netflix_assets.ingest.retries import BucketError
     from netflix_assets.local_s3 import LocalS3Error
 
@@ -389,7 +389,7 @@ def fetch(what: str, release: Any, folder: Path | None, base_url: str | None) ->
     """Download a MovieLens release, check it and unpack its CSV files (read GroupLens' licence before you use them)."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
 
-    from netflix_assets.download import fetch_movielens
+    from netflix_assets.dev.fetch import fetch_movielens
 
     target = folder or current_settings().home / "downloads" / release
     with Progress("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn(), console=err) as bars:
@@ -447,7 +447,7 @@ def dashboards(port: int, browser: bool) -> None:
 
 
 def _generated(folder: Path, scale: float, seed: int) -> list[Path]:
-    from netflix_assets.samples import generate as generate_samples
+    from netflix_assets.dev.samples import generate as generate_samples
 
     try:
         return generate_samples(folder, scale, seed)

@@ -12,8 +12,8 @@ from typing import Any, cast
 import duckdb
 import pytest
 
-from netflix_assets import docs
-from netflix_assets.questions import PAGE, QuestionError, is_current, questions
+from netflix_assets.dev import docs
+from netflix_assets.dev.questions import PAGE, QuestionError, is_current, questions
 from netflix_assets.resources import warehouse
 from netflix_assets.settings import REPO, read_settings
 from netflix_assets_tests import dbt_rules as rules

@@ -16,8 +16,8 @@ import yaml
 
 from netflix_assets.contract import CONTRACTS_DIR
 from netflix_assets.dashboards import pages
-from netflix_assets.dbt_sources import differences, render, sources_file
 from netflix_assets.definitions import build_defs
+from netflix_assets.dev.dbt_sources import differences, render, sources_file
 from netflix_assets.publish import PUBLISHED_KEY
 from netflix_assets.settings import REPO, SettingsError, read_settings
 from netflix_assets.warehouse.builds import BUILD_TABLES

@@ -26,8 +26,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from sqlglot import exp
 from sqlglot.tokens import TokenType
 
-from netflix_assets import snowflake_setup
 from netflix_assets.contract import CONTRACTS_DIR, load_sources
+from netflix_assets.dev import snowflake_setup
 from netflix_assets.environments import ENVIRONMENTS
 from netflix_assets.settings import REPO, Settings, SnowflakeSettings
 from netflix_assets.warehouse.snowflake import SnowflakeWarehouse, query_tag
@@ -188,7 +188,15 @@ def test_clients_take_the_sql_as_it_is(env: str, keys: Path) -> None:
 
 
 def test_the_command_prints_the_sql_and_nothing_else(keys: Path) -> None:
-    command = [sys.executable, "-m", "netflix_assets.snowflake_setup", "setup", "--env", "dev", *setup_options(keys)]
+    command = [
+        sys.executable,
+        "-m",
+        "netflix_assets.dev.snowflake_setup",
+        "setup",
+        "--env",
+        "dev",
+        *setup_options(keys),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("-- 1. Roles and service users of dev.")
@@ -683,7 +691,7 @@ DOCS = "".join((REPO / "docs" / name).read_text() for name in ("snowflake.md", "
 
 
 def test_commands_of_the_documentation_are_ones_that_the_program_has() -> None:
-    commands = re.findall(r"python -m netflix_assets\.snowflake_setup ((?:\\\n|[^\\\n`|>])+)", DOCS)
+    commands = re.findall(r"python -m netflix_assets\.dev\.snowflake_setup ((?:\\\n|[^\\\n`|>])+)", DOCS)
     assert len(commands) >= 6
     parser = snowflake_setup._parser()
     seen = set()

@@ -22,6 +22,7 @@ from moto.server import ThreadedMotoServer
 from netflix_assets import publish, raw, sensors
 from netflix_assets.contract import all_datasets
 from netflix_assets.demand import Asked
+from netflix_assets.dev.snowflake_setup import render_aws
 from netflix_assets.ingest import events
 from netflix_assets.ingest.objects import S3ObjectStore
 from netflix_assets.landing import landing_key
@@ -30,7 +31,6 @@ from netflix_assets.raw import raw_key
 from netflix_assets.resources import landing_bucket
 from netflix_assets.sensors import COMPARISON_S, INTERVAL_S, LEVEL, landing_sensor
 from netflix_assets.settings import Settings, SettingsError, read_settings
-from netflix_assets.snowflake_setup import render_aws
 from netflix_assets_tests.ingest.test_events import bridge_event, s3_event, through_sns
 
 NOTHING = "no event of a file; everything is compared in"

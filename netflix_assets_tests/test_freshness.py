@@ -11,13 +11,13 @@ import pytest
 
 from netflix_assets.contract import Freshness, all_datasets
 from netflix_assets.definitions import build_defs
+from netflix_assets.dev.samples import generate
 from netflix_assets.freshness import FRESH, freshness_checks, freshness_result, strictest
 from netflix_assets.instance import open_instance, run_graph
 from netflix_assets.landing import landing_key
 from netflix_assets.publish import PUBLISHED_KEY
 from netflix_assets.raw import raw_key
 from netflix_assets.resources import landing_bucket, warehouse
-from netflix_assets.samples import generate
 from netflix_assets.settings import Settings, read_settings
 from netflix_assets_tests import conftest
 from netflix_assets_tests.demo import SCALE, Demo, outcome_of

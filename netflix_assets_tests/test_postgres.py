@@ -24,9 +24,9 @@ import pytest
 import yaml
 
 from netflix_assets.demand import Asked
+from netflix_assets.dev.samples import generate
 from netflix_assets.local_s3 import lease, local_s3
 from netflix_assets.runs import HOST, PID
-from netflix_assets.samples import generate
 from netflix_assets.settings import REPO
 from netflix_assets_tests.conftest import landing_key
 

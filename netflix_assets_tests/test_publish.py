@@ -18,10 +18,10 @@ import duckdb
 import pytest
 
 from netflix_assets.definitions import build_defs
+from netflix_assets.dev.samples import generate
 from netflix_assets.instance import RunOutcome, open_instance, run_graph
 from netflix_assets.publish import PUBLISHED_KEY
 from netflix_assets.resources import landing_bucket
-from netflix_assets.samples import generate
 from netflix_assets.sensors import behind
 from netflix_assets.settings import REPO, Settings, read_settings
 from netflix_assets_tests.conftest import landing_key

@@ -20,9 +20,9 @@ import pytest
 from netflix_assets import dbt as dbt_module
 from netflix_assets.dbt_results import Results, selection_of_rest
 from netflix_assets.definitions import build_defs
+from netflix_assets.dev.samples import generate
 from netflix_assets.instance import RunOutcome, open_instance, run_graph
 from netflix_assets.resources import landing_bucket, warehouse
-from netflix_assets.samples import generate
 from netflix_assets.settings import REPO, Settings, read_settings
 from netflix_assets.warehouse.builds import Build, Builds, CheckRun, NodeRun
 from netflix_assets_tests.conftest import landing_key

@@ -15,13 +15,13 @@ import pytest
 from netflix_assets import processes, publish, raw, sensors
 from netflix_assets.contract import all_datasets
 from netflix_assets.definitions import build_defs
+from netflix_assets.dev.samples import generate
 from netflix_assets.instance import open_instance, run_graph
 from netflix_assets.local_s3 import local_s3
 from netflix_assets.publish import PUBLISHED_KEY
 from netflix_assets.raw import raw_key
 from netflix_assets.resources import landing_bucket
 from netflix_assets.runs import HOST, PID, this_host
-from netflix_assets.samples import generate
 from netflix_assets.settings import Settings, read_settings
 from netflix_assets_tests.conftest import landing_key, s3_client
 from netflix_assets_tests.demo import Demo

@@ -24,7 +24,8 @@ from netflix_assets.warehouse.duckdb import DuckDBWarehouse
 
 # What a run imports on its way, which would take 3 s in each child.
 for name in (
-    *(f"netflix_assets.{module}" for module in ("dbt", "download", "instance", "ledger_report", "local_s3", "sensors")),
+    *(f"netflix_assets.{module}" for module in ("dbt", "instance", "ledger_report", "local_s3", "sensors")),
+    "netflix_assets.dev.fetch",
     *("boto3", "dagster_aws.s3", "obstore.auth.boto3", "obstore.store"),
 ):
     import_module(name)

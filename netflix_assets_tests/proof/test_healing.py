@@ -20,11 +20,11 @@ import dagster as dg
 import duckdb
 import pytest
 
+from netflix_assets.dev.samples import generate
 from netflix_assets.instance import open_instance
 from netflix_assets.jobs import EVERYTHING
 from netflix_assets.local_s3 import local_s3
 from netflix_assets.processes import is_alive
-from netflix_assets.samples import generate
 from netflix_assets.settings import read_settings
 from netflix_assets_tests.demo import COMMAND
 from netflix_assets_tests.test_secrets import Trap, credentials

@@ -37,9 +37,9 @@ from dbt.flags import set_from_args
 from dbt_common.context import set_invocation_context
 
 from netflix_assets.contract import all_datasets, load_sources
+from netflix_assets.dev.samples import generate
 from netflix_assets.ingest.level import bring_level
 from netflix_assets.resources import LandingBucket
-from netflix_assets.samples import generate
 from netflix_assets.settings import REPO
 from netflix_assets.warehouse.duckdb import DuckDBWarehouse
 from netflix_assets_tests.conftest import landing_key, s3_client

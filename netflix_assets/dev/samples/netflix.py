@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from netflix_assets.samples.making import (
+from netflix_assets.dev.samples.making import (
     ADJECTIVES,
     NOUNS,
     SAMPLE_IDS_FROM,

@@ -1,4 +1,4 @@
-"""The documentation site: ``python -m netflix_assets.docs`` writes it to $NETFLIX_HOME/docs.
+"""The documentation site: ``python -m netflix_assets.dev.docs`` writes it to $NETFLIX_HOME/docs.
 
 ``index.html`` has every model with its columns, the tables and their keys, and what is made from what; ``dbt.html`` is
 dbt's own site with every query. Both are one file each, need no network and open from file://. Beside them lie the

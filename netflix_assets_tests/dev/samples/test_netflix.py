@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from netflix_assets.contract import dataset_by_id, load_sources
-from netflix_assets.samples import generate
-from netflix_assets.samples.netflix import LAST_YEAR, write
+from netflix_assets.dev.samples import generate
+from netflix_assets.dev.samples.netflix import LAST_YEAR, write
 from netflix_assets.values import fault
 
 Rows = list[dict[str, str]]

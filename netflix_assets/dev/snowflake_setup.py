@@ -1,6 +1,6 @@
 """Prints the SQL and the AWS policies that make an environment, from the templates in ``deploy/``.
 
-    python -m netflix_assets.snowflake_setup setup --env production --bucket my-bucket ... > setup.sql
+    python -m netflix_assets.dev.snowflake_setup setup --env production --bucket my-bucket ... > setup.sql
 
 Belongs here: which values the templates get, and that none of them can be anything but a value. They are checked by
 form, so strictly (no quote, blank, backslash or line end passes) that the templates quote them as they are.
@@ -200,7 +200,7 @@ def checked(given: Mapping[str, str | None]) -> dict[str, str]:
 
 def _parser() -> argparse.ArgumentParser:
     summary = (__doc__ or "").partition("\n")[0]
-    parser = argparse.ArgumentParser(prog="python -m netflix_assets.snowflake_setup", description=summary)
+    parser = argparse.ArgumentParser(prog="python -m netflix_assets.dev.snowflake_setup", description=summary)
     commands = parser.add_subparsers(dest="command", required=True)
     setup = commands.add_parser("setup", help="the SQL that makes an environment on Snowflake")
     _add(setup, "bucket", "prefix", "aws_role", "runner_key", "bi_key", *DEFAULTS)

@@ -1,4 +1,4 @@
-"""dbt's source definitions, written from the contracts: ``python -m netflix_assets.dbt_sources [--check]``.
+"""dbt's source definitions, written from the contracts: ``python -m netflix_assets.dev.dbt_sources [--check]``.
 
 One contract entry is everything that a dataset needs, so dbt's view of it is generated and a test compares the two.
 """

@@ -12,7 +12,7 @@ square root) or integers.
 import tempfile
 from pathlib import Path
 
-from netflix_assets.samples import movielens, netflix
+from netflix_assets.dev.samples import movielens, netflix
 
 SCALES = (0.01, 25.0)  # the smallest and the largest scale
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from netflix_assets.download import DownloadError, Release, _NoDowngrade, fetch_movielens
+from netflix_assets.dev.fetch import DownloadError, Release, _NoDowngrade, fetch_movielens
 
 FILES = {
     "movies.csv": b"movieId,title,genres\n1,Lantern of Velamora (1998),Drama\n",

@@ -15,8 +15,8 @@ from typing import NamedTuple
 import pytest
 
 from netflix_assets.contract import Dataset, load_sources
-from netflix_assets.samples import generate
-from netflix_assets.samples import movielens as samples
+from netflix_assets.dev.samples import generate
+from netflix_assets.dev.samples import movielens as samples
 
 MOVIELENS = next(source for source in load_sources() if source.source == "movielens")
 RATINGS_FILES = [f"ratings-{year}.csv" for year in range(2015, 2025)]
