@@ -1,54 +1,42 @@
-"""Fetch a MovieLens release from GroupLens: the zip, its checksum, the CSV files in it.
+"""Fetch a MovieLens release from GroupLens: download the zip, verify its checksum, unpack its CSV files.
 
-Belongs here: the one download the project offers, with the standard library alone. Does not belong here: where the
-files go from there (``cli.py``).
-
-MovieLens is GroupLens' own: whoever fetches it accepts the licence in the release's README (research use, no
-redistribution without permission), which is why the files are fetched by the user and not shipped.
+The project does not ship the files: whoever fetches them accepts the licence in the release's README (research use, no
+redistribution without permission).
 """
 
-import contextlib
-import hashlib
-import http.client
+import io
 import re
-import stat
 import tempfile
-import urllib.error
-import urllib.request
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Literal, get_args
-from urllib.parse import urlsplit
+from typing import Any, Literal, cast, get_args
+from urllib.parse import urljoin
+
+import pooch
+import requests
 
 Release = Literal["ml-latest-small", "ml-25m", "ml-32m"]
 Progress = Callable[[int, int | None], None]
 
-# The release without a fixed content: GroupLens replaces it from time to time and publishes no checksum for it.
-_UNSUMMED: Release = "ml-latest-small"
-_EXPECTED = frozenset({"links.csv", "movies.csv", "ratings.csv", "tags.csv"})  # every release has at least these
+# GroupLens replaces this release from time to time and may publish no checksum for it.
+_MAY_LACK_CHECKSUM: Release = "ml-latest-small"
+_REQUIRED = frozenset({"links.csv", "movies.csv", "ratings.csv", "tags.csv"})  # in every release
 
-_TIMEOUT_S = 30.0  # for connecting and for each read, not for the whole download
-_CHUNK = 1 << 18  # bytes
-_CHECKSUM_BYTES = 4_096  # a checksum file is one line; more than this is something else
-_CHECKSUM = re.compile(
-    r"MD5 \((?P<bsd>[^)]+)\) = (?P<bsd_sum>[0-9a-f]{32})"
-    r"|(?P<sum>[0-9a-f]{32})(?:\s+\*?(?P<name>\S+))?",
-    re.IGNORECASE,
-)
-_CSV_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.csv")
+_TIMEOUT_S = 30.0  # to connect and for each read, not for the whole download
+_CHUNK_BYTES = 1 << 18
 
-_BY_HAND = "download the zip in a browser, unpack it and bring its CSV files in with `netflix-assets land`"
-_LATER = f"Try again later, or {_BY_HAND}"
-_AGAIN = f"Nothing was kept: try again, or {_BY_HAND}"
+_BY_HAND = "download the zip in a browser, unpack it and land its CSV files with: netflix-assets land"
 
 
 class DownloadError(RuntimeError):
-    """A release that could not be fetched; the message names the URL, what happened and what to do."""
+    """The release could not be fetched. The message names the URL, the cause and the fix."""
 
-    def __init__(self, url: str, problem: str, remedy: str) -> None:
-        super().__init__(f"{url}: {problem}. {remedy}.")
+    status: int | None = None  # of the server's answer, if that was an error
+
+    def __init__(self, url: str, problem: str, advice: str = f"Try again, or {_BY_HAND}") -> None:
+        super().__init__(f"{url}: {problem}. {advice}")
 
 
 def fetch_movielens(
@@ -57,208 +45,126 @@ def fetch_movielens(
     base_url: str = "https://files.grouplens.org/datasets/movielens",
     progress: Progress | None = None,
 ) -> list[Path]:
-    """Download a release, verify it and put its CSV files into a folder (made if missing); returns their paths by name.
+    """Download a release, verify it and put its CSV files into ``folder``; return their paths by name.
 
-    Verified are the length, the MD5 sum that GroupLens publishes beside the zip (``<release>.zip.md5``) and the CRC of
-    every file taken out. Only ml-latest-small may be without a published sum, because its content changes over time;
-    then length and CRCs are what is checked. The download and what is unpacked live in a temporary folder inside
-    ``folder``, which goes away in every case; only when everything is verified does each file appear, by one rename.
-    Nothing is resumed, and a folder that was made for a release that fails goes away with it.
+    The zip must match the MD5 checksum that GroupLens publishes next to it (``<release>.zip.md5``), and each file its
+    CRC in the zip. Only ml-latest-small may lack a checksum. The folder is created, and files in it are replaced, only
+    after everything is verified, so a failed fetch leaves nothing.
 
-    ``progress`` is called after each chunk of the zip with the bytes so far and the total, None if the server does not
-    tell. Proxies are taken from the environment (``https_proxy``, ``no_proxy``), as urllib does.
+    ``progress`` receives the bytes so far and the total after each chunk of the zip; the total is None if the server
+    does not send a length. Proxies come from the environment (``https_proxy``, ``no_proxy``).
 
-    Raises: DownloadError when the release cannot be had or is not what it should be; ValueError for an unknown release;
-    OSError when the folder cannot be written.
+    Raises:
+        DownloadError: The release cannot be downloaded or verified.
+        ValueError: The release is unknown.
+        OSError: The folder cannot be written.
     """
     if release not in get_args(Release):
-        raise ValueError(f"unknown release '{release}'; known are {', '.join(get_args(Release))}")
+        raise ValueError(f"unknown release '{release}'; choose from {', '.join(get_args(Release))}")
     url = f"{base_url.rstrip('/')}/{release}.zip"
-    if urlsplit(url).scheme not in ("http", "https"):
-        raise DownloadError(url, "only http and https are supported", "Give a base URL with https")
-    checksum = _published_checksum(f"{url}.md5", release)
-    with (
-        _folder(folder),
-        tempfile.TemporaryDirectory(dir=folder, prefix=f".{release}-", ignore_cleanup_errors=True) as work,
-    ):
-        archive = Path(work) / "release.zip"
-        found = _save(url, archive, progress)
-        if checksum is not None and found != checksum:
-            raise DownloadError(url, f"the MD5 sum is {found}, but {url}.md5 says {checksum}", _AGAIN)
-        unpacked = _unpack(url, archive, Path(work))
+    if not url.startswith(("http://", "https://")):
+        raise DownloadError(url, "not an http or https URL", "Pass a base URL that starts with https://")
+    expected = _published_checksum(f"{url}.md5", release)
+    # Work next to the target, so that moving a file there is one rename on the same disk.
+    nearest = next(each for each in (folder, *folder.parents) if each.exists())
+    with tempfile.TemporaryDirectory(dir=nearest, prefix=f".{release}-", ignore_cleanup_errors=True) as work:
+        archive = Path(work) / f"{release}.zip"
+        with archive.open("wb") as file:
+            _download(url, file, progress)
+        found = pooch.file_hash(str(archive), alg="md5")
+        if expected not in (None, found):
+            raise DownloadError(url, f"checksum mismatch: expected MD5 {expected} ({url}.md5), got {found}")
+        unpacked = _unpack(url, archive, release)
+        folder.mkdir(parents=True, exist_ok=True)
         return [path.replace(folder / path.name) for path in unpacked]
 
 
-@contextlib.contextmanager
-def _folder(folder: Path) -> Iterator[None]:
-    """A folder, made if missing; what was made of it and its parents goes again after an error, as far as empty.
-
-    Raises: OSError when it cannot be made.
-    """
-    made = [each for each in (folder, *folder.parents) if not each.exists()]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        yield
-    except BaseException:  # Ctrl-C too leaves no empty folder that looks like a release; it goes on its way
-        for each in made:
-            with contextlib.suppress(OSError):
-                each.rmdir()
-        raise
-
-
-class _NoDowngrade(urllib.request.HTTPRedirectHandler):
-    """Follows redirects, but not from https to anything else."""
-
-    def redirect_request(
-        self,
-        req: urllib.request.Request,
-        fp: IO[bytes],
-        code: int,
-        msg: str,
-        headers: http.client.HTTPMessage,
-        newurl: str,
-    ) -> urllib.request.Request | None:
-        """As the base class, or an error for a redirect that gives up encryption."""
-        if req.type == "https" and urlsplit(newurl).scheme != "https":
-            raise urllib.error.URLError(f"redirected to {newurl}, which is not https")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-def _opener() -> urllib.request.OpenerDirector:
-    """An opener that knows http and https only: no file:, ftp: or data:, not by redirect either."""
-    opener = urllib.request.OpenerDirector()
-    for handler in (
-        urllib.request.ProxyHandler(),
-        urllib.request.UnknownHandler(),
-        urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(),
-        urllib.request.HTTPDefaultErrorHandler(),
-        urllib.request.HTTPErrorProcessor(),
-        _NoDowngrade(),
-    ):
-        opener.add_handler(handler)
-    opener.addheaders = [("User-Agent", "netflix-assets")]
-    return opener
-
-
-def _chunks(url: str, progress: Progress | None = None) -> Iterator[bytes]:
-    """The body of a URL, whole or a DownloadError; urllib.error.HTTPError goes through to the caller."""
-    with contextlib.ExitStack() as stack:
-        with _connection_errors(url):
-            response = stack.enter_context(_opener().open(url, timeout=_TIMEOUT_S))
-        length = response.headers.get("Content-Length", "")
-        total = int(length) if length.isascii() and length.isdigit() else None
-        done = 0
-        while True:
-            with _connection_errors(url):
-                chunk = response.read(_CHUNK)
-            if not chunk:
-                break
-            done += len(chunk)
-            yield chunk
-            if progress is not None:
-                progress(done, total)
-    if total is not None and done != total:
-        raise DownloadError(url, f"the answer ended after {done:,} of {total:,} bytes", _AGAIN)
-
-
-@contextlib.contextmanager
-def _connection_errors(url: str) -> Iterator[None]:
-    try:
-        yield
-    except urllib.error.HTTPError as error:
-        error.close()
-        raise
-    except urllib.error.URLError as error:
-        raise DownloadError(url, f"no connection ({error.reason})", _LATER) from error
-    except http.client.HTTPException as error:
-        raise DownloadError(url, f"the answer is not whole or not HTTP ({error!r})", _AGAIN) from error
-    except OSError as error:
-        raise DownloadError(url, f"the connection failed ({error})", _AGAIN) from error
-
-
-def _refused(url: str, error: urllib.error.HTTPError) -> DownloadError:
-    return DownloadError(url, f"the server answered {error.code} {error.reason}", _LATER)
-
-
 def _published_checksum(url: str, release: Release) -> str | None:
-    """The MD5 sum that stands beside the zip, in lower case; None where none needs to be published and none is."""
-    text = b""
+    """Return the MD5 checksum next to the zip, or None if there is none and the release may lack it."""
+    content = io.BytesIO()
     try:
-        for chunk in _chunks(url):
-            text += chunk
-            if len(text) > _CHECKSUM_BYTES:
-                break
-    except urllib.error.HTTPError as error:
-        if error.code != 404:
-            raise _refused(url, error) from error
-        if release == _UNSUMMED:
+        _download(url, content)
+    except DownloadError as error:
+        if error.status != 404:
+            raise
+        if release == _MAY_LACK_CHECKSUM:
             return None
-        problem = f"the server answered 404, so that {release}.zip cannot be verified"
-        raise DownloadError(url, problem, _LATER) from error
-    match = _CHECKSUM.fullmatch(text.decode("ascii", errors="replace").strip())
+        raise DownloadError(url, f"checksum not found (404), so {release}.zip cannot be verified") from error
+    text = content.getvalue().decode("ascii", errors="replace")
+    match = re.search(r"\b[0-9a-f]{32}\b", text, re.IGNORECASE)
     if match is None:
-        raise DownloadError(url, f"not an MD5 checksum but {text[:40]!r}", _LATER)
-    name = match["bsd"] or match["name"] or f"{release}.zip"
-    if name.rsplit("/", 1)[-1] != f"{release}.zip":
-        raise DownloadError(url, f"the checksum is one of '{name}'", _LATER)
-    return (match["bsd_sum"] or match["sum"]).lower()
+        raise DownloadError(url, f"not an MD5 checksum: {text[:40]!r}")
+    return match[0].lower()
 
 
-def _save(url: str, path: Path, progress: Progress | None) -> str:
-    """Write the body of a URL to a file and return its MD5 sum."""
-    digest = hashlib.md5(usedforsecurity=False)  # what GroupLens publishes; it finds damage, not malice
+class _ProgressBar:
+    """Passes pooch's progress on to a callback.
+
+    Pooch counts whole chunks and ends with ``reset()`` and ``update(total)``; the cap at the total makes both correct.
+    """
+
+    def __init__(self, callback: Progress) -> None:
+        self.callback = callback
+        self.total = 0  # set by pooch; 0 if the server does not send a length
+        self.done = 0
+
+    def update(self, size: int) -> None:
+        self.done = min(self.done + size, self.total or self.done + size)
+        self.callback(self.done, self.total or None)
+
+    def reset(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def _download(url: str, file: Any, progress: Progress | None = None) -> None:
+    download = pooch.HTTPDownloader(
+        progressbar=_ProgressBar(progress) if progress else False,
+        chunk_size=_CHUNK_BYTES,
+        timeout=_TIMEOUT_S,
+        hooks={"response": _refuse_downgrade},
+    )
     try:
-        with path.open("wb") as file:
-            for chunk in _chunks(url, progress):
-                file.write(chunk)
-                digest.update(chunk)
-    except urllib.error.HTTPError as error:
-        raise _refused(url, error) from error
-    return digest.hexdigest()
+        download(url, file, None)
+    except requests.HTTPError as error:
+        answer = cast(requests.Response, error.response)
+        answer.close()
+        failure = DownloadError(url, f"the server answered {answer.status_code} {answer.reason}")
+        failure.status = answer.status_code
+        raise failure from error
+    except requests.RequestException as error:
+        raise DownloadError(url, f"download failed: {_root_cause(error)}") from error
 
 
-def _unpack(url: str, archive: Path, folder: Path) -> list[Path]:
-    """Extract the CSV files of the zip, by name; nothing of their paths in the zip is used but the last part.
+def _refuse_downgrade(response: requests.Response, **_: Any) -> None:
+    """Refuse a redirect from https to http."""
+    target = urljoin(response.url, response.headers.get("Location", ""))
+    if response.url.startswith("https:") and not target.startswith("https:"):
+        raise requests.exceptions.InvalidURL(f"redirected to {target}, which is not https")
 
-    Other files (the README) stay in the zip. An archive with a member that points out of it, a link, an encrypted file
-    or two files of one name is refused whole: GroupLens makes no such zip.
+
+def _root_cause(error: BaseException) -> BaseException:
+    """Return the first error of the chain: requests wraps "connection refused" four times."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return error
+
+
+def _unpack(url: str, archive: Path, release: Release) -> list[Path]:
+    """Extract ``<release>/<name>.csv`` from the zip and check each CRC.
+
+    A name without a further slash cannot leave the folder, and zipfile never creates links.
     """
     try:
         with zipfile.ZipFile(archive) as zipped:
-            members = {}
-            for info in zipped.infolist():
-                name = info.filename.rsplit("/", 1)[-1]
-                if _is_odd(info) or name in members:
-                    raise DownloadError(url, f"the zip holds the odd member {info.filename!r}", _AGAIN)
-                if _CSV_NAME.fullmatch(name):
-                    members[name] = info
-            if missing := sorted(_EXPECTED - members.keys()):
-                raise DownloadError(url, f"the zip lacks {', '.join(missing)}", _AGAIN)
-            for name, info in members.items():
-                with zipped.open(info) as source, (folder / name).open("xb") as target:
-                    _copy(url, name, source, target)
-    except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError) as error:
-        raise DownloadError(url, f"not a zip that can be read ({error})", _AGAIN) from error
-    return [folder / name for name in sorted(members)]
-
-
-def _is_odd(info: zipfile.ZipInfo) -> bool:
-    parts = info.filename.removesuffix("/").split("/")
-    outside = any(part in ("", ".", "..") for part in parts)
-    strange = any(character in info.orig_filename for character in ("\\", ":", "\0"))
-    link = stat.S_ISLNK(info.external_attr >> 16)
-    encrypted = bool(info.flag_bits & 1)
-    return outside or strange or link or encrypted
-
-
-def _copy(url: str, name: str, source: IO[bytes], target: IO[bytes]) -> None:
-    """Copy one member; zipfile compares its CRC when the end is reached."""
-    while True:
-        try:
-            chunk = source.read(_CHUNK)
-        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-            raise DownloadError(url, f"{name} in the zip is damaged ({error})", _AGAIN) from error
-        if not chunk:
-            return
-        target.write(chunk)
+            members = [name for name in zipped.namelist() if re.fullmatch(rf"{release}/[\w-]+\.csv", name)]
+            zipped.extractall(archive.parent, members)
+    # RuntimeError: encrypted or an unknown compression; ValueError: a name that is not text
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError) as error:
+        raise DownloadError(url, f"cannot read the zip: {error}") from error
+    unpacked = sorted((archive.parent / release).glob("*.csv"))
+    if missing := sorted(_REQUIRED - {path.name for path in unpacked}):
+        raise DownloadError(url, f"the zip lacks {', '.join(missing)}")
+    return unpacked
