@@ -32,7 +32,7 @@ demo: install  ## Sample files -> local S3 -> the whole graph -> a few answers
 ui: install  ## The Dagster UI with daemon, sensors and local S3 (port: UI_PORT, default 3000), until Ctrl-C
 	@$(BIN)/netflix-assets ui
 
-docs: install  ## The documentation site in .netflix/docs: every model, tables and keys, lineage, metrics, dbt's own site
+docs: install  ## Write dbt's documentation site to .netflix/docs: models, columns, queries, lineage
 	@$(BIN)/python -m netflix_assets.dev.docs
 
 questions: install  ## Write docs/questions.md anew: the questions with their answers in this home's warehouse
