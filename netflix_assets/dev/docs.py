@@ -1,7 +1,7 @@
 """Write dbt's documentation site: ``python -m netflix_assets.dev.docs`` puts it into $NETFLIX_HOME/docs.
 
-``index.html`` is dbt's site in one file: it needs no network and opens from file://. ``tables.mmd`` is a Mermaid diagram
-of the tables of core and their foreign keys. Data catalogs read ``manifest.json`` and ``catalog.json``.
+``index.html`` is dbt's site in one file: it needs no network and opens from file://. ``tables.mmd`` is a Mermaid
+diagram of the tables of core and their foreign keys. Data catalogs read ``manifest.json`` and ``catalog.json``.
 """
 
 import re
