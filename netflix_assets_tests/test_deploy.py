@@ -337,7 +337,7 @@ def test_unknown_environments_and_missing_values_are_named(keys: Path) -> None:
     assert (code, out) == (2, "")
     assert "'local'" in err
     code, out, err = run("setup", "--env", "dev", "--bucket", "my-bucket")
-    assert (code, out, err) == (2, "", "also needed: --aws-role, --runner-key, --bi-key\n")
+    assert (code, out, err) == (2, "", "missing: --aws-role, --runner-key, --bi-key\n")
 
 
 def test_the_key_is_given_as_snowflake_takes_it(keys: Path, setups) -> None:
