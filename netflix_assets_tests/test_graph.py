@@ -20,7 +20,7 @@ from netflix_assets.dashboards.pages import PAGES
 from netflix_assets.definitions import build_defs
 from netflix_assets.dev.questions import questions
 from netflix_assets.dev.samples import generate
-from netflix_assets.dev.samples.movielens import FAULTY_RECORDS
+from netflix_assets.dev.samples.movielens.scenario import FAULTY_RECORDS
 from netflix_assets.instance import RunOutcome, SelectionError, open_instance, run_graph
 from netflix_assets.resources import landing_bucket
 from netflix_assets.settings import Settings, read_settings
