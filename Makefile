@@ -135,7 +135,7 @@ format: install  ## Format Python and SQL
 	$(BIN)/ruff format .
 	$(BIN)/sqlfluff fix dbt
 
-sources: install  ## Write dbt's sources anew from the contracts
+sources: install  ## Generate dbt's sources from the contracts
 	$(BIN)/python -m netflix_assets.dev.dbt_sources
 
 lock:  ## Resolve the ranges of pyproject.toml anew into requirements.lock (names, versions, hashes; no URLs)
