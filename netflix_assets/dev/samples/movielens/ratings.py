@@ -41,14 +41,14 @@ def make_block(films: Films, users: Users, first: int, after: int, seed: int) ->
     counts = users.ratings[first:after]
     user = np.repeat(np.arange(first, after), counts)
     starts = np.repeat(running_total(counts)[:-1], counts)  # index of the user's first rating
-    place = np.arange(len(user)) - starts  # 0 for the user's first rating
-    day, time = _choose_times(users, user, place, counts[user - first], dice)
+    position = np.arange(len(user)) - starts  # 0 for the user's first rating
+    day, time = _choose_times(users, user, position, counts[user - first], dice)
     film = _choose_films(films, users.taste[user], user, day, dice)
     half_stars = _choose_stars(films, users, user, film, day, dice)
 
-    # Corrections: a later rating takes the film of an earlier one and moves its stars. Later places have later times.
-    again = np.flatnonzero((dice.uniform(len(user)) < RE_RATED_SHARE) & (place > 0))
-    earlier = starts[again] + dice.below(place[again])
+    # Corrections: a later rating takes the film of an earlier one and moves its stars. Times grow with the position.
+    again = np.flatnonzero((dice.uniform(len(user)) < RE_RATED_SHARE) & (position > 0))
+    earlier = starts[again] + dice.below(position[again])
     again, earlier = again[time[earlier] < time[again]], earlier[time[earlier] < time[again]]
     film[again] = film[earlier]
     moved = half_stars[earlier] + np.array((-2, -1, 1, 2))[dice.below(np.full(len(again), 4))]
@@ -58,14 +58,14 @@ def make_block(films: Films, users: Users, first: int, after: int, seed: int) ->
     return RatingBlock(user[order], film[order], half_stars[order], time[order])
 
 
-def _choose_times(users: Users, user: Ints, place: Ints, count: Ints, dice: Dice) -> tuple[Ints, Ints]:
+def _choose_times(users: Users, user: Ints, position: Ints, count: Ints, dice: Dice) -> tuple[Ints, Ints]:
     """Return the day (since FIRST_DAY) and time (seconds since 1970) of each rating, ascending within a user.
 
     A user rates in sessions of about three films. Sessions are spread over the user's stay by quantiles of the days'
     weights, which shows growth, season, weekdays and unusual weeks. The hour depends on taste and weekend.
     """
     sessions = (count + _RATINGS_PER_SESSION - 1) // _RATINGS_PER_SESSION
-    session = place * sessions // count
+    session = position * sessions // count
     is_start = np.concatenate((np.ones(1, dtype=bool), (np.diff(user) != 0) | (np.diff(session) != 0)))
     row = np.cumsum(is_start) - 1  # of the session, among the block's sessions
     owner, number, of = user[is_start], session[is_start], sessions[is_start]

@@ -37,11 +37,11 @@ def make_users(count: int, ratings: int, films: int, seed: int) -> Users:
     activity = 1.0 / np.maximum(dice.uniform(count), 0.025)
     # Users who rate more stay longer, so that no single user dominates a season.
     stay = dice.uniform(count)
-    place = np.arange(count)
-    stay_days = 14.0 + 1_500.0 * np.where(place % 16 == 3, stay, stay * stay * stay) + 4.0 * activity
+    position = np.arange(count)
+    stay_days = 14.0 + 1_500.0 * np.where(position % 16 == 3, stay, stay * stay * stay) + 4.0 * activity
     # Some users join on the first day, and some of those stay to the end. User 1 does, so that every year has ratings.
-    joined[(place % 40 == 0) | (place % 16 == 3)] = 0
-    stay_days[place % 40 == 0] = N_DAYS
+    joined[(position % 40 == 0) | (position % 16 == 3)] = 0
+    stay_days[position % 40 == 0] = N_DAYS
     left = joined + np.minimum(stay_days.astype(np.int64), N_DAYS - joined) - 1
 
     # The shares of the tastes move from those of the first year to those of the last.

@@ -67,12 +67,12 @@ def make_cast(titles: Titles, seed: int) -> Cast:
     first_regular = int(n_stars.sum()) + np.cumsum(n_regulars) - n_regulars
     first_director = int(n_stars.sum() + n_regulars.sum())
     pool = 1 + int(n_directors.sum()) * 6 // 10
-    u, place = dice.uniform(len(slot_title)), _skewed(dice, len(slot_title))
+    u, position = dice.uniform(len(slot_title)), _skewed(dice, len(slot_title))
     is_star, is_once = u < STAR_SHARE, u >= STAR_SHARE + REGULAR_SHARE
     person = np.where(
         is_star,
-        first_star[slot_industry] + (place * n_stars[slot_industry]).astype(np.int64),
-        first_regular[slot_industry] + (place * n_regulars[slot_industry]).astype(np.int64),
+        first_star[slot_industry] + (position * n_stars[slot_industry]).astype(np.int64),
+        first_regular[slot_industry] + (position * n_regulars[slot_industry]).astype(np.int64),
     )
     person[is_once] = first_director + pool + np.arange(int(is_once.sum()))
     actors, actor_starts = _without_repeats(slot_title, person, count)
@@ -130,14 +130,14 @@ def credit_rows(titles: Titles, cast: Cast, seed: int) -> Iterator[Sequence[obje
         unscripted = bool({"documentation", "reality", "music"} & set(titles.genres[index]))
         voice = " (voice)" if "animation" in titles.genres[index] else ""
         u = dice.uniform(2 * len(actors)).tolist()
-        for place, person in enumerate(actors):
-            character = stock[int(u[2 * place] * len(stock))] + voice
-            if unscripted and u[2 * place + 1] < 0.8:
+        for position, person in enumerate(actors):
+            character = stock[int(u[2 * position] * len(stock))] + voice
+            if unscripted and u[2 * position + 1] < 0.8:
                 character = "Self"
-            elif u[2 * place + 1] > 0.925:
+            elif u[2 * position + 1] > 0.925:
                 character = ""
             yield cast.person_ids[person], title, cast.names[person], character, "ACTOR"
-            if 0.9 < u[2 * place + 1] < 0.9012 and character:
+            if 0.9 < u[2 * position + 1] < 0.9012 and character:
                 yield cast.person_ids[person], title, cast.names[person], f"{character} II", "ACTOR"
         for person in cast.directors[cast.director_starts[index] : cast.director_starts[index + 1]]:
             yield cast.person_ids[person], title, cast.names[person], "", "DIRECTOR"
