@@ -8,8 +8,8 @@ DuckDB names a database after its file. If a schema has the same name, ``marts.m
 follows the link, earlier versions do not and must open ``netflix.duckdb``.
 
 Consumers never open the warehouse, so no writer's lock blocks them, and files they have open do not change when the
-link moves. A version is built under a name with a leading dot and never changes after its rename. One rename switches the
-link: a kill at any moment leaves the previous version or the new one, complete.
+link moves. A version is built under a name with a leading dot and never changes after its rename. One rename switches
+the link: a kill at any moment leaves the previous version or the new one, complete.
 """
 
 import json
