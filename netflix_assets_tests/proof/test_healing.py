@@ -24,9 +24,9 @@ import pytest
 
 from netflix_assets.defs.jobs import EVERYTHING
 from netflix_assets.defs.runs import HAS_PROCESS
+from netflix_assets.dev.samples import generate
 from netflix_assets.dev.ui import processes_of
 from netflix_assets.operations.instance import open_instance
-from netflix_assets.samples import generate
 from netflix_assets.settings import read_settings
 from netflix_assets.storage.local_s3 import local_s3
 from netflix_assets_tests.demo import COMMAND
