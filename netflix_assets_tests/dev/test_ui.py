@@ -17,7 +17,7 @@ from netflix_assets.dev.ui import UI_OF, PortTakenError, UIEndedError, UIRunsErr
 from netflix_assets.settings import Settings, read_settings
 from netflix_assets_tests.storage.test_local_s3 import runs
 
-SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
+SLEEP = ["sleep", "600"]
 # Starts another process, which ignores interrupts, and ends.
 PARENT = """
 import subprocess, sys
