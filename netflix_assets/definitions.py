@@ -3,7 +3,8 @@
 import dagster as dg
 
 from netflix_assets.contracts.model import all_datasets
-from netflix_assets.defs.alerts.sensor import alerting, alerts_sensor, slack_on_failure
+from netflix_assets.defs.alerts.hook import Alerting, slack_on_failure
+from netflix_assets.defs.alerts.sensor import alerts_sensor
 from netflix_assets.defs.dagster_internals import in_this_process
 from netflix_assets.defs.dashboards import dashboard_assets
 from netflix_assets.defs.dbt.assets import dbt_builds, ops_tables
@@ -40,8 +41,8 @@ def build_defs(settings: Settings) -> dg.Definitions:
         published_marts(settings, builds.values(), datasets),
         *dashboard_assets(settings, manifest),
     ]
-    alerts = alerting(settings, sources, [*external, *made])
-    hook = slack_on_failure(alerts)
+    alerting = Alerting.of(settings, sources, [*external, *made])
+    hook = slack_on_failure(alerting)
     return dg.Definitions(
         assets=[*external, *(each.with_hooks({hook}) for each in made)],
         asset_checks=[
@@ -51,7 +52,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
         jobs=[*asset_jobs(sources), retention_job(settings)],
         schedules=schedules(settings, sources),
         # A branch loads nothing of its own and publishes nothing: what lands starts no run of it, and nobody is told.
-        sensors=[] if settings.schema_prefix else [landing_sensor(settings, sources), alerts_sensor(alerts)],
+        sensors=[] if settings.schema_prefix else [landing_sensor(settings, sources), alerts_sensor(alerting)],
         resources={
             "bucket": landing_bucket(settings),
             "warehouse": warehouse(settings),

@@ -86,11 +86,11 @@ def test_a_sensor_that_turns_to_failing_is_told_once_and_that_it_is_well_again(s
         sensor.tick(TickStatus.STARTED)
         shop.tick()
     shop.settle()
-    assert head(slack) == ["🔴 the sensor landing fails"]
+    assert head(slack) == ["🔴 sensor landing is failing"]
     assert "RuntimeError: no credentials: https://(not shown)@s3.example" in slack.parents[0]["text"]
     sensor.tick(TickStatus.SKIPPED)
     shop.settle()
-    assert head(slack) == ["🟢 the sensor landing recovered"]
+    assert head(slack) == ["🟢 sensor landing recovered"]
 
 
 def test_files_of_which_all_attempts_have_failed_are_told(shop: World, slack: SlackServer) -> None:
@@ -102,8 +102,8 @@ def test_files_of_which_all_attempts_have_failed_are_told(shop: World, slack: Sl
     sensor.tick(TickStatus.SKIPPED, cursor=replace(asked, parked=True).to_cursor())
     shop.tick()
     shop.settle()
-    assert head(slack) == ["🔴 new files are parked"]
-    assert "3 runs for the same state of the bucket have failed" in slack.parents[0]["text"]
+    assert head(slack) == ["🔴 new files are not loading"]
+    assert "3 runs failed for the same files" in slack.parents[0]["text"]
     sensor.tick(TickStatus.SKIPPED, cursor=replace(asked, count=8, attempt=1).to_cursor())
     shop.settle()
     assert head(slack) == ["🟢 new files recovered"]
@@ -124,7 +124,7 @@ def test_what_is_made_of_something_old_folds_under_it(shop: World, slack: SlackS
     shop.settle()
     assert head(slack) == ["🟠 s3/shop/things is late"]
     assert "Owner: team:shop" in slack.parents[0]["text"]
-    assert "Not made because of it: raw/shop/things" in slack.parents[0]["text"]
+    assert "Blocked: raw/shop/things" in slack.parents[0]["text"]
     become(FreshnessState.FAIL)
     shop.settle()
     assert head(slack) == ["🔴 s3/shop/things is overdue"]
@@ -136,6 +136,6 @@ def test_what_is_made_of_something_old_folds_under_it(shop: World, slack: SlackS
 def test_an_idle_tick_reads_and_sends_nothing(shop: World, slack: SlackServer) -> None:
     shop.tick()
     slack.calls.clear()
-    assert shop.tick() == "nothing is wrong"
+    assert shop.tick() == "no open incidents"
     assert slack.calls == []
     assert set(json.loads(shop.cursor or "")) == {"since"}
