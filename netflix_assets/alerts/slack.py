@@ -5,7 +5,6 @@ Each message carries its subjects in its metadata. After a lost answer it is fou
 
 import logging
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
@@ -71,7 +70,7 @@ class Slack:
             answer = self._call("conversations_history", **page)
             for each in answer.get("messages", []):
                 metadata = each.get("metadata") or {}
-                about = metadata.get("event_payload")
+                about = metadata.get("event_payload") or {}
                 if metadata.get("event_type") == EVENT_TYPE and about["environment"] == environment:
                     found.append(PostedMessage(each["ts"], frozenset(about["subjects"]), about["open"]))
             page["cursor"] = (answer.get("response_metadata") or {}).get("next_cursor")

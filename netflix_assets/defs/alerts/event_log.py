@@ -1,4 +1,4 @@
-"""Read findings from Dagster's own storage: what runs did, and conditions that last. Never reads bucket or warehouse."""
+"""Read findings from Dagster's own storage: what runs did, and conditions that last."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace

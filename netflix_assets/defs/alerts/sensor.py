@@ -30,8 +30,9 @@ def alerts_sensor(alerting: Alerting) -> dg.SensorDefinition:
     )
     def alerts(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         now, repository = time.time(), context.repository_def
-        instigators = [*repository.sensor_defs, *repository.schedule_defs] if repository else []
-        watched = frozenset(each.name for each in instigators) - {ALERTS_SENSOR}
+        sensors = [each.name for each in repository.sensor_defs] if repository else []
+        schedules = [each.name for each in repository.schedule_defs] if repository else []
+        watched = frozenset([*sensors, *schedules]) - {ALERTS_SENSOR}
         state = _tick(alerting, context.instance, _load_state(context, now), watched, now, context.log)
         still_open = sum(bool(each.is_open and each.to) for each in state.incidents)
         pending = sum(bool(each.pending) for each in state.incidents)

@@ -1,4 +1,4 @@
-"""States that last, of which no run tells: sensors that fail, files that are parked, data that gets old."""
+"""Conditions outside runs: failing sensors, files that do not load, stale data."""
 
 import json
 import time
@@ -56,7 +56,7 @@ def head(slack: SlackServer) -> list[str]:
 
 
 class Landing:
-    """The landing sensor, as the daemon writes down what it does."""
+    """The landing sensor's ticks, as the daemon records them."""
 
     def __init__(self, shop: World) -> None:
         repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("netflix_assets"), "__repository__")
@@ -77,7 +77,7 @@ class Landing:
         self.instance.update_instigator_state(self.state)
 
 
-def test_a_sensor_that_turns_to_failing_is_told_once_and_that_it_is_well_again(shop: World, slack: SlackServer) -> None:
+def test_a_failing_sensor_is_reported_once_and_recovers(shop: World, slack: SlackServer) -> None:
     sensor = Landing(shop)
     sensor.tick(TickStatus.SKIPPED)
     shop.tick()
@@ -93,7 +93,7 @@ def test_a_sensor_that_turns_to_failing_is_told_once_and_that_it_is_well_again(s
     assert head(slack) == ["🟢 sensor landing recovered"]
 
 
-def test_files_of_which_all_attempts_have_failed_are_told(shop: World, slack: SlackServer) -> None:
+def test_exhausted_files_are_reported(shop: World, slack: SlackServer) -> None:
     sensor = Landing(shop)
     asked = Asked({"shop/things": "x"}, "basis", count=7, attempt=3, at=1.0)
     sensor.tick(TickStatus.SKIPPED, cursor=asked.to_cursor())
@@ -109,7 +109,7 @@ def test_files_of_which_all_attempts_have_failed_are_told(shop: World, slack: Sl
     assert head(slack) == ["🟢 new files recovered"]
 
 
-def test_what_is_made_of_something_old_folds_under_it(shop: World, slack: SlackServer) -> None:
+def test_stale_assets_downstream_fold_into_the_one_upstream(shop: World, slack: SlackServer) -> None:
     keys = [LANDING.key, dg.AssetKey(["raw", "shop", "things"])]
 
     def become(state: FreshnessState) -> None:
@@ -133,7 +133,7 @@ def test_what_is_made_of_something_old_folds_under_it(shop: World, slack: SlackS
     assert head(slack) == ["🟢 s3/shop/things recovered"]
 
 
-def test_an_idle_tick_reads_and_sends_nothing(shop: World, slack: SlackServer) -> None:
+def test_an_idle_tick_sends_nothing_and_keeps_a_small_cursor(shop: World, slack: SlackServer) -> None:
     shop.tick()
     slack.calls.clear()
     assert shop.tick() == "no open incidents"
