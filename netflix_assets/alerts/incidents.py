@@ -168,7 +168,7 @@ class AlertState:
             if each in active
             or each.message in messages
             or each.posted_at > window_start
-            or each.ended_at > self.reread_after
+            or (each.finding.state == "recovered" and each.ended_at > self.reread_after)  # a running run is read again
         ]
         delivered = sorted((each for each in kept if not each.pending), key=lambda each: each.is_open)
         surplus = delivered[: max(0, len(kept) - MAX_INCIDENTS)]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-_LAYERS = ("dashboards", "published", "marts", "core")  # what people look at first
+_LAYERS = ("dashboards", "published", "marts", "core")  # consumers look at these first
 
 
 @dataclass(frozen=True)

@@ -54,13 +54,12 @@ class EventLog:
             ascending=True,
         )
         running = self.instance.get_run_records(dg.RunsFilter(statuses=_RUNNING))
-        ended_ids = [each.dagster_run.run_id for each in ended]
         # The cursor of an older version also names running runs here, with a place in their log.
         known = {run_id for run_id, place in state.read.items() if not place}
         runs = [each.dagster_run for each in [*running, *ended] if each.dagster_run.run_id not in known]
         findings = [each for run in runs for each in self._findings(run) if each.at > state.reread_after]
         since = max([state.since, *(each.update_timestamp.timestamp() for each in ended)])
-        read = dict.fromkeys(ended_ids, "")
+        read = {each.dagster_run.run_id: "" for each in ended}
         return [*map(self._complete, findings)], replace(state, since=since, read=read)
 
     def find_failure(self, run_id: str, step: str) -> Finding | None:
@@ -73,9 +72,9 @@ class EventLog:
     def last_good_at(self, step: str) -> float:
         """When all assets of a step were last materialized by successful runs (Unix time); 0 if some were not."""
         keys = [dg.AssetKey.from_user_string(each) for each in self.index.steps.get(step, ())]
-        latest = [*self.instance.get_latest_materialization_events(keys).values()]
-        is_good = all(event and self._has_succeeded(event.run_id) for event in latest)
-        return min((event.timestamp for event in latest if event), default=0.0) if is_good else 0.0
+        latest = self.instance.get_latest_materialization_events(keys)
+        moments = [each.timestamp for each in latest.values() if each and self._has_succeeded(each.run_id)]
+        return min(moments) if moments and len(moments) == len(keys) else 0.0
 
     def find_conditions(
         self, incidents: Sequence[Incident], watched: frozenset[str], long_s: float, now: float
