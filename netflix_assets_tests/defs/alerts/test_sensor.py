@@ -167,7 +167,7 @@ def test_a_retry_that_succeeds_between_ticks_is_not_reported(shop: World, slack:
     assert slack.messages == []
 
 
-def test_the_sensor_posts_what_the_hook_could_not(shop: World, slack: SlackServer) -> None:
+def test_the_sensor_posts_failures_that_the_hook_missed(shop: World, slack: SlackServer) -> None:
     slack.fault = lambda _: "500 before"
     Step.error = ValueError("no")
     run_things(shop)
