@@ -619,12 +619,12 @@ def test_a_last_record_that_is_cut_off_is_rejected_as_such(tmp_path, warehouse, 
     assert [(each.record_number, each.reason) for each in found] == [(3, reason)]
 
 
-def test_a_whole_table_is_not_replaced_by_a_file_that_is_cut_off(level, bucket, warehouse):
+def test_a_whole_table_is_not_replaced_by_a_file_that_is_cut_off(sync, bucket, warehouse):
     films = make_dataset(make_column("id", "integer"), make_column("label"), name="films", mode="overwrite")
     bucket.put("shop/films.csv", "id,label\n1,x\n2,y\n3,z\n")
-    level(films)
+    sync(films)
     bucket.put("shop/films.csv", "id,label\n1,x\n2")
-    [refused] = level(films).refused
+    [refused] = sync(films).refused
     assert refused.reason == (
         f"line 3: 1 fields, the header has 2{CUT}. A file that replaces the whole table is not loaded in part: send it "
         "again, complete"

@@ -32,7 +32,7 @@ class Put:
 
 @dataclass(frozen=True)
 class Act:
-    """What people and runs do: level, build, build facts, full refresh, widen, replay, rebuild (``of`` a dataset)."""
+    """What people and runs do: sync, build, build facts, full refresh, widen, replay, rebuild (``of`` a dataset)."""
 
     name: str
     of: str = ""
@@ -248,7 +248,7 @@ def _acts(chance: Random) -> Iterator[Act]:
     yield Act("widen")
     # The first build makes the incremental tables, so that there are two to four that add to them, with the last one.
     yield from (Act(chance.choice(["build", "build facts", "build facts"])) for _ in range(chance.randint(2, 4)))
-    yield from [Act("level")] * chance.randint(0, 3)
+    yield from [Act("sync")] * chance.randint(0, 3)
     yield from [Act("replay")] * chance.randint(0, 2)
     if chance.random() < 0.3:
         yield Act("full refresh")

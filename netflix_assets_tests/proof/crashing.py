@@ -19,7 +19,7 @@ from dagster._core.storage.event_log import SqliteEventLogStorage
 
 from netflix_assets.cli.app import main as cli
 from netflix_assets.defs.raw import assets as raw
-from netflix_assets.ingest import sync as level
+from netflix_assets.ingest import sync as sync_module
 from netflix_assets.storage.objects import S3ObjectStore
 from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 
@@ -49,7 +49,7 @@ def command(arguments: list[str], environment: dict[str, str], log: Path, point:
         os.dup2(output.fileno(), 1)
         os.dup2(output.fileno(), 2)
     os.environ.update(environment)
-    level.BATCH_OBJECTS = BATCH_OBJECTS
+    sync_module.BATCH_OBJECTS = BATCH_OBJECTS
     if point is not None:
         POINTS[point](_Fuse(nth))
     sys.argv = ["netflix-assets", *arguments]
@@ -190,7 +190,7 @@ POINTS: dict[str, Point] = {
     "a raw table made": _statement("create table if not exists raw."),
     "a view made": _statement("create or replace view"),
     "an object half read": _within_a_read,
-    "an object through the gate": _after(level, "validate"),
+    "an object through the gate": _after(sync_module, "validate"),
     "begun": _transaction("begun"),
     "the lock taken": _statement("update ops.load_locks set last_load_id = last_load_id"),
     "rows inserted": _statement("insert into raw."),

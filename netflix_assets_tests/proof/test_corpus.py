@@ -140,12 +140,12 @@ def numbers(warehouse) -> list[int]:
 
 
 @proves("rejected records that a changed contract now takes")
-def test_rejects_that_pass_are_loaded_as_a_load_of_their_own(level, bucket, warehouse, tmp_path):
+def test_rejects_that_pass_are_loaded_as_a_load_of_their_own(sync, bucket, warehouse, tmp_path):
     def rated(most: int):
         return make_dataset(make_column("id", "integer", max=most), make_column("label", nullable=True))
 
     bucket.put(KEY, HEADER + b"1,x\n7,y\n9,z\n")
-    level(rated(5))
+    sync(rated(5))
     [load] = replay_rejects(rated(8), warehouse, "replay-1", tmp_path)
     assert (load.parent_load_id, load.rows_in, load.rows_loaded) == (1, 1, 1)
     assert numbers(warehouse) == [1, 7]
@@ -153,12 +153,12 @@ def test_rejects_that_pass_are_loaded_as_a_load_of_their_own(level, bucket, ware
 
 @proves("not one good record, where rows would be replaced")
 @pytest.mark.parametrize(("mode", "key"), [("append", KEY), ("upsert", KEY), ("overwrite", "shop/things-2.csv")])
-def test_rows_are_never_replaced_by_none(level, bucket, warehouse, mode, key):
+def test_rows_are_never_replaced_by_none(sync, bucket, warehouse, mode, key):
     dataset = THINGS.model_copy(update={"mode": mode})
     bucket.put(KEY, ONE)
-    level(dataset)
+    sync(dataset)
     bucket.put(key, HEADER + b"x,x\n")
-    [refused] = level(dataset).refused
+    [refused] = sync(dataset).refused
     assert refused.reason.startswith("all 1 records violate the contract; keeping the rows loaded earlier")
     assert numbers(warehouse) == [1]
 
@@ -180,38 +180,38 @@ class ChangingStore:
 
 
 @proves("an object that changes while it is read")
-def test_an_object_that_changes_is_read_again_three_times_at_most(level, bucket, warehouse):
+def test_an_object_that_changes_is_read_again_three_times_at_most(sync, bucket, warehouse):
     bucket.put(KEY, ONE)
-    level(THINGS, store=ChangingStore(bucket, times=2))
+    sync(THINGS, store=ChangingStore(bucket, times=2))
     assert numbers(warehouse) == [0, 0]
     bucket.put(KEY, ONE)
     with pytest.raises(RuntimeError, match="in each of 3 tries"):
-        level(THINGS, store=ChangingStore(bucket, times=3))
+        sync(THINGS, store=ChangingStore(bucket, times=3))
     assert numbers(warehouse) == [0, 0]
 
 
 @proves("an object younger than two seconds in the local bucket")
-def test_a_young_object_is_waited_for(level, bucket, warehouse):
+def test_a_young_object_is_waited_for(sync, bucket, warehouse):
     bucket.put(KEY, ONE)
     [listed] = bucket.store.list(KEY)
-    level(THINGS, settle_seconds=2.0)
+    sync(THINGS, settle_seconds=2.0)
     assert time.time() - listed.last_modified.timestamp() >= 2.0
     assert numbers(warehouse) == [1]
 
 
 @proves("an object deleted from the bucket")
-def test_rows_of_a_deleted_object_stay(level, bucket, warehouse):
+def test_rows_of_a_deleted_object_stay(sync, bucket, warehouse):
     bucket.put(KEY, ONE)
-    level(THINGS)
+    sync(THINGS)
     bucket.delete(KEY)
-    report = level(THINGS)
+    report = sync(THINGS)
     assert [load.listed.key for load in report.deleted] == [KEY]
     assert numbers(warehouse) == [1]
 
 
 @proves("a dataset of which no object has arrived")
-def test_a_dataset_without_objects_is_an_empty_typed_table(level, warehouse):
-    assert level(THINGS).awaited
+def test_a_dataset_without_objects_is_an_empty_typed_table(sync, warehouse):
+    assert sync(THINGS).awaited
     relation = warehouse.describe([("raw", "shop_things")])["raw", "shop_things"]
     assert relation.row_count == 0
     expected = [warehouse.shown_type(kind) for kind in ("integer", "varchar")]

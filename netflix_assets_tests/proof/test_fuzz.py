@@ -49,7 +49,7 @@ class ChoppedStore:
             yield content[start : start + size]
 
 
-def test_every_generated_file_becomes_what_pythons_csv_module_says(cases, level, bucket, warehouse, monkeypatch):
+def test_every_generated_file_becomes_what_pythons_csv_module_says(cases, sync, bucket, warehouse, monkeypatch):
     count = cases(344)
     seen: Counter[str] = Counter()
     outcomes: Counter[str] = Counter()
@@ -66,7 +66,7 @@ def test_every_generated_file_becomes_what_pythons_csv_module_says(cases, level,
             files[key] = file
             bucket.put(key, file.content)
             seen.update(file.features)
-        report = level(dataset, store=ChoppedStore(bucket.store, chance, monkeypatch))
+        report = sync(dataset, store=ChoppedStore(bucket.store, chance, monkeypatch))
         outcomes += compare(report, warehouse, dataset, files)
     print(f"\n{count:,} files: {dict(outcomes)}; features: {dict(seen)}")
     assert sum(outcomes[name] for name in ("loaded", "refused", "ignored")) == count

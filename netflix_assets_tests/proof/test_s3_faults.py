@@ -342,36 +342,36 @@ def test_credentials_that_cannot_be_renewed_are_told(monkeypatch, bucket, proxy,
 # ---------------------------------------------------------------- one object and the others
 
 
-def test_an_object_that_cannot_be_read_stops_no_other(level, bucket, store, proxy, warehouse):
+def test_an_object_that_cannot_be_read_stops_no_other(sync, bucket, store, proxy, warehouse):
     for number in range(4):
         bucket.put(f"shop/things-{number}.csv", things(number))
     proxy.script(Rule(INTERNAL_ERROR, "get", "things-1"), Rule(error(403, "AccessDenied"), "get", "things-2"))
-    report = level(THINGS, store=store)
+    report = sync(THINGS, store=store)
     assert [load.listed.key for load in report.loads] == ["shop/things-0.csv", "shop/things-3.csv"]
     assert [listed.key for listed, _ in report.unread] == ["shop/things-1.csv", "shop/things-2.csv"]
     proxy.script()
-    assert [load.listed.key for load in level(THINGS, store=store).loads] == ["shop/things-1.csv", "shop/things-2.csv"]
+    assert [load.listed.key for load in sync(THINGS, store=store).loads] == ["shop/things-1.csv", "shop/things-2.csv"]
     assert current_rows(warehouse) == [(number, "a") for number in range(4)]
 
 
-def test_a_server_that_fails_for_every_object_is_found_out_after_a_few(level, bucket, store, proxy, warehouse):
+def test_a_server_that_fails_for_every_object_is_found_out_after_a_few(sync, bucket, store, proxy, warehouse):
     for number in range(UNREAD_IN_A_ROW + 4):
         bucket.put(f"shop/things-{number}.csv", things(number))
     proxy.script(Rule(SLOW_DOWN, "get"))
-    report = level(THINGS, store=store)
+    report = sync(THINGS, store=store)
     assert len(proxy.seen("get")) == UNREAD_IN_A_ROW * TRIES
     assert len(report.unread) == UNREAD_IN_A_ROW + 4
     assert "was not tried" in str(report.unread[-1][1])
     # What is forbidden is known at once, and says nothing about the objects after it.
     proxy.script(Rule(error(403, "AccessDenied"), "get", "things-[0-4]"))
     with opened(bucket, proxy) as anew:
-        assert [load.listed.key for load in level(THINGS, store=anew).loads] == [
+        assert [load.listed.key for load in sync(THINGS, store=anew).loads] == [
             f"shop/things-{number}.csv" for number in range(5, UNREAD_IN_A_ROW + 4)
         ]
 
 
 def test_an_object_that_is_overwritten_while_its_body_breaks_off_is_loaded_as_it_is_now(
-    level, bucket, store, proxy, warehouse
+    sync, bucket, store, proxy, warehouse
 ):
     bucket.put(KEY, things(1, 2, 3))
 
@@ -381,7 +381,7 @@ def test_an_object_that_is_overwritten_while_its_body_breaks_off_is_loaded_as_it
         handler.give(response, end=len(response.body) // 2)
 
     proxy.script(Rule(overwrite_and_cut, "get", times=1))
-    assert len(level(THINGS, store=store).loads) == 1
+    assert len(sync(THINGS, store=store).loads) == 1
     assert current_rows(warehouse) == [(4, "b"), (5, "b"), (6, "b")]
     assert warehouse.execute(f"select count(*) from raw.{THINGS.table}") == [(3,)]
 
@@ -396,16 +396,16 @@ def _shorter(response: Response) -> Response:
 
 
 @pytest.mark.parametrize("lie", [_other_etag, _shorter])
-def test_an_answer_that_is_not_the_listed_object_is_never_loaded(level, bucket, store, proxy, warehouse, lie):
+def test_an_answer_that_is_not_the_listed_object_is_never_loaded(sync, bucket, store, proxy, warehouse, lie):
     bucket.put(KEY, things(1, 2))
     bucket.put("shop/things-2.csv", things(3))
     proxy.script(Rule(changed(lie), "get", "things.csv"))
     with pytest.raises(ObjectChangedError, match=f"in each of {ROUNDS} tries"):
-        level(THINGS, store=store)
+        sync(THINGS, store=store)
     assert len(proxy.seen("get", "things.csv")) == ROUNDS
     assert current_rows(warehouse) == [(3, "a")]
     proxy.script(Rule(changed(lie), "get", "things.csv", times=ROUNDS - 1))
-    assert len(level(THINGS, store=store).loads) == 1
+    assert len(sync(THINGS, store=store).loads) == 1
     assert current_rows(warehouse) == [(1, "a"), (2, "a"), (3, "a")]
 
 
@@ -427,45 +427,45 @@ def _stale(proxy: FaultProxy, store: ObjectStore, folder: str = "shop/") -> Faul
     return changed(lambda response: replace(response, body=body))
 
 
-def test_a_stale_listing_loads_nothing_that_is_gone_and_loses_nothing(level, bucket, store, proxy, warehouse):
+def test_a_stale_listing_loads_nothing_that_is_gone_and_loses_nothing(sync, bucket, store, proxy, warehouse):
     for name in ("kept", "overwritten", "deleted"):
         bucket.put(f"shop/things-{name}.csv", things(1, label=name))
-    level(THINGS, store=store)
+    sync(THINGS, store=store)
     before = current_rows(warehouse)
     stale = _stale(proxy, store)
     bucket.put("shop/things-overwritten.csv", things(1, label="anew"))
     bucket.put("shop/things-new.csv", things(1, label="new"))
     bucket.delete("shop/things-deleted.csv")
     proxy.script(Rule(stale, "list"))
-    assert level(THINGS, store=store).loads == []
+    assert sync(THINGS, store=store).loads == []
     assert current_rows(warehouse) == before
     proxy.script()
-    assert len(level(THINGS, store=store).loads) == 2
+    assert len(sync(THINGS, store=store).loads) == 2
     # After that the old one again: it has a version that is not there any more, and one loaded that it does not know.
     proxy.script(Rule(stale, "list"))
     with pytest.raises(ObjectChangedError, match=r"things-overwritten.csv changed"):
-        level(THINGS, store=store)
+        sync(THINGS, store=store)
     proxy.script(Rule(stale, "list", times=ROUNDS - 1))
-    assert level(THINGS, store=store).loads == []
+    assert sync(THINGS, store=store).loads == []
     rows = sorted((1, label) for label in ("kept", "anew", "deleted", "new"))
     assert current_rows(warehouse) == rows
     assert warehouse.execute(f"select count(*) from raw.{THINGS.table}") == [(5,)]
 
 
-def test_an_object_that_was_deleted_before_it_could_be_loaded_is_no_row(level, bucket, store, proxy, warehouse):
+def test_an_object_that_was_deleted_before_it_could_be_loaded_is_no_row(sync, bucket, store, proxy, warehouse):
     bucket.put(KEY, things(1))
     bucket.put("shop/things-2.csv", things(2))
     stale = _stale(proxy, store)
     bucket.delete(KEY)
     proxy.script(Rule(stale, "list"))
     with pytest.raises(ObjectChangedError, match="was deleted after it had been listed"):
-        level(THINGS, store=store)
+        sync(THINGS, store=store)
     proxy.script()
-    assert level(THINGS, store=store).loads == []
+    assert sync(THINGS, store=store).loads == []
     assert current_rows(warehouse) == [(2, "a")]
 
 
-def test_a_listing_whose_second_page_fails_is_whole_or_an_error(level, bucket, proxy, s3_server, warehouse):
+def test_a_listing_whose_second_page_fails_is_whole_or_an_error(sync, bucket, proxy, s3_server, warehouse):
     count = 1_005  # the server gives 1,000 a page, as S3 does
     folder = s3_server.folder / bucket.name / "shop"
     folder.mkdir()
@@ -482,7 +482,7 @@ def test_a_listing_whose_second_page_fails_is_whole_or_an_error(level, bucket, p
             assert sum(request.has_failed for request in proxy.seen("list")) == 2
             proxy.script(Rule(fault, "list", is_first_page=False))
             with pytest.raises(BucketError, match=f"{TRIES} tries"):
-                level(THINGS, store=store)
+                sync(THINGS, store=store)
     assert current_rows(warehouse) == []  # a part of a listing is none
 
 
@@ -510,7 +510,7 @@ def copied_slowly(path: Path, content: str, seconds: float, pieces: int = 10) ->
         thread.join()
 
 
-def test_a_file_that_is_still_being_copied_is_waited_for(level, bucket, store, s3_server, warehouse):
+def test_a_file_that_is_still_being_copied_is_waited_for(sync, bucket, store, s3_server, warehouse):
     content = things(*range(2_000))
     with copied_slowly(s3_server.folder / bucket.name / KEY, content, seconds=2.5) as copying:
         deadline = time.monotonic() + 10
@@ -518,26 +518,26 @@ def test_a_file_that_is_still_being_copied_is_waited_for(level, bucket, store, s
             assert time.monotonic() < deadline
             time.sleep(0.05)
         assert copying.is_alive()  # or there was nothing to wait for
-        report = level(THINGS, store=store, settle_seconds=1.5)
+        report = sync(THINGS, store=store, settle_seconds=1.5)
         assert not copying.is_alive()
     assert [load.rows_loaded for load in report.loads] == [2_000]
     assert current_rows(warehouse) == [(number, "a") for number in range(2_000)]
 
 
-def test_runs_that_do_not_wait_end_with_the_whole_file_all_the_same(level, bucket, store, s3_server, warehouse):
+def test_runs_that_do_not_wait_end_with_the_whole_file_all_the_same(sync, bucket, store, s3_server, warehouse):
     content = things(*range(2_000))
     with copied_slowly(s3_server.folder / bucket.name / KEY, content, seconds=2.5) as copying:
         while copying.is_alive():
             with suppress(ObjectChangedError):
-                level(THINGS, store=store)
+                sync(THINGS, store=store)
             time.sleep(0.2)
     deadline = time.monotonic() + 10
     while [listed.size for listed in objects_of(THINGS, store)] != [len(content)]:
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    level(THINGS, store=store)
+    sync(THINGS, store=store)
     assert current_rows(warehouse) == [(number, "a") for number in range(2_000)]
-    assert level(THINGS, store=store).loads == []
+    assert sync(THINGS, store=store).loads == []
 
 
 # ---------------------------------------------------------------- random scenarios

@@ -32,7 +32,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 
 from netflix_assets.contracts.loading import dataset_by_id, load_sources
 from netflix_assets.defs.resources import LandingBucket
-from netflix_assets.ingest import sync as level_module
+from netflix_assets.ingest import sync as sync_module
 from netflix_assets.ingest.sync import sync
 from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from netflix_assets.warehouse.loads import Counts
@@ -441,7 +441,7 @@ class Sequence(RuleBasedStateMachine):
         warehouse, store = warehouse or self.warehouse, store or self.store
         warehouse.at = store.at = at or Trigger()
         try:
-            with patch.object(level_module, "BATCH_OBJECTS", batch):
+            with patch.object(sync_module, "BATCH_OBJECTS", batch):
                 return sync(DATASETS[name], store, warehouse, "run-1", work_folder=self.folder / "work")
         finally:
             warehouse.at = store.at = Trigger()

@@ -96,7 +96,7 @@ class Place:
         upload.write_bytes(put.content)
         self.store.put(put.key, upload)
 
-    def level(self, datasets: Sequence[Dataset] = DATASETS) -> None:
+    def sync(self, datasets: Sequence[Dataset] = DATASETS) -> None:
         with self.warehouse() as warehouse:
             for dataset in datasets:
                 sync(self.contract(dataset), self.store, warehouse, "run", work_folder=self.home / "work")
@@ -114,10 +114,10 @@ class Place:
         with self.warehouse() as warehouse:
             warehouse.prepare(dataset)
             warehouse.forget_dataset(dataset)
-        self.level([dataset])
+        self.sync([dataset])
 
     def build(self, *arguments: str) -> None:
-        self.level()
+        self.sync()
         self.dbt.build(self.home, *arguments)
 
     def listing(self) -> list[tuple[str, str]]:
@@ -181,8 +181,8 @@ def go_through(steps: Sequence[Step], at: Place) -> None:
         match step.name:
             case "widen":
                 at.is_strict = False
-            case "level":
-                at.level()
+            case "sync":
+                at.sync()
             case "replay":
                 at.replay()
             case "rebuild":
@@ -363,7 +363,7 @@ def test_the_histories_are_sound_in_every_order(bucket, tmp_path, dbt, cases):
             standing: dict[str, dict[tuple, tuple]] = {name: {} for name in names}
             for put in shuffled((*TAGS, *MOVIES), random(f"history {case}")):
                 at.put(put)
-                at.level()
+                at.sync()
                 at.dbt.build(at.home, "--select", *(f"+{name}" for name in names))
                 for history in HISTORIES:
                     now = history.now(at)

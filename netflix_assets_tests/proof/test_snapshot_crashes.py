@@ -84,7 +84,7 @@ def arrive(at: Place, puts: list[Put]) -> None:
     """Load the files and build what the snapshots read."""
     for put in puts:
         at.put(put)
-    at.level()
+    at.sync()
     at.dbt.build(at.home, "--select", *(f"+{name}" for name in KEYS), "--exclude", *KEYS)
 
 
