@@ -118,14 +118,14 @@ FAULTS = {
     "unknown type": ("type: text", "type: string", "datasets.genome.columns.label.type: ", "unknown type 'string'"),
     "impossible decimal": ("type: text", 'type: "decimal(2,5)"', "datasets.genome.columns.label.type: ", "(2,5)"),
     "too many digits": ("type: text", 'type: "decimal(39,0)"', "datasets.genome.columns.label.type: ", "1 to 38"),
-    "key is no column": ("key: [id]", "key: [ident]", "datasets.genome: ", "key column 'ident' is not among the"),
-    "double column": ("name: label", "name: id", "datasets.genome: ", "column 'id' stands twice"),
-    "double file column": ("source_name: Label", "source_name: id", "datasets.genome: ", "file column 'id' stands"),
+    "key is no column": ("key: [id]", "key: [ident]", "datasets.genome: ", "key column 'ident' is not one of the"),
+    "double column": ("name: label", "name: id", "datasets.genome: ", "duplicate column 'id'"),
+    "double file column": ("source_name: Label", "source_name: id", "datasets.genome: ", "duplicate file column 'id'"),
     "unknown field": ("mode: append", "mode: append\n    colour: red", "datasets.genome.colour: ", "not permitted"),
     "unknown mode": ("mode: append", "mode: replace", "datasets.genome.mode: ", "'append', 'upsert' or 'overwrite'"),
     "missing field": ("    mode: append\n", "", "datasets.genome.mode: ", "Field required"),
     "name that is no name": ("name: label", "name: Label", "datasets.genome.columns.Label.name: ", "not snake_case"),
-    "bound of a text": ("type: text", "type: text, min: 1", "datasets.genome.columns.label: ", "need a number"),
+    "bound of a text": ("type: text", "type: text, min: 1", "datasets.genome.columns.label: ", "require a numeric"),
     "broken pattern": ("type: text", "type: text, pattern: '['", "datasets.genome.columns.label: ", "regular expr"),
     "quote as delimiter": ("mode: append", "mode: append\n    delimiter: '\"'", "datasets.genome.delimiter: ", "patt"),
     "unknown encoding": (
@@ -182,7 +182,7 @@ def test_a_file_that_is_no_contract_is_named(tmp_path, content):
 
 
 @pytest.mark.parametrize(
-    ("content", "lacking"),
+    ("content", "missing"),
     [
         ("", "source, datasets"),
         ("just words", "source, datasets"),
@@ -190,11 +190,11 @@ def test_a_file_that_is_no_contract_is_named(tmp_path, content):
         ("source: a", "datasets"),
     ],
 )
-def test_a_file_that_is_no_contract_is_told_what_it_lacks(tmp_path, content, lacking):
+def test_a_file_that_is_no_contract_is_told_what_it_lacks(tmp_path, content, missing):
     path = written(tmp_path, content)
     with pytest.raises(ContractError) as raised:
         load_source(path)
-    assert str(raised.value) == f"contract {path}: not a contract file (it lacks {lacking})"
+    assert str(raised.value) == f"contract {path}: not a contract file (missing: {missing})"
 
 
 def test_a_slip_in_yaml_is_told_with_its_line_and_column(tmp_path):
@@ -228,7 +228,7 @@ def test_sources_are_ordered_by_file_and_datasets_as_written(tmp_path):
 def test_an_unknown_dataset_is_answered_with_the_known_ones(tmp_path):
     sources = (load_source(written(tmp_path, CONTRACT)),)
     assert dataset_by_id(sources, "shop/genome_tags").name == "genome_tags"
-    with pytest.raises(KeyError, match="no dataset 'shop/genomes'; the contracts know shop/genome, shop/genome_tags"):
+    with pytest.raises(KeyError, match="unknown dataset 'shop/genomes'; known: shop/genome, shop/genome_tags"):
         dataset_by_id(sources, "shop/genomes")
 
 

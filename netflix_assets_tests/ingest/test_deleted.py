@@ -20,7 +20,7 @@ def test_rows_of_deleted_objects_go_where_the_contract_says_so(sync, bucket, war
     bucket.delete("movielens/ratings-a.csv")
     report = sync(REMOVING)
     assert ([load.load_id for load in report.removed], report.deleted) == ([1], [])
-    assert report.warnings == ["movielens/ratings-a.csv was deleted from the bucket; its 2 rows were removed"]
+    assert report.warnings == ["movielens/ratings-a.csv was deleted from the bucket; removed its 2 rows"]
     assert users(warehouse) == [4]
     assert users(warehouse, "movielens_ratings") == [1, 2, 3, 4]  # raw is a log
     assert warehouse.counts(REMOVING) == Counts(0, 1, 1, 0, 0)
@@ -39,10 +39,10 @@ def test_a_bucket_that_looks_empty_removes_no_row(sync, bucket, warehouse):
     bucket.delete(KEY)
     report = sync(REMOVING)
     assert ([load.load_id for load in report.deleted], report.removed) == ([1], ())
-    assert "no object is left under movielens/ratings; the rows stay" in report.warnings[0]
+    assert "no objects left under movielens/ratings; keeping the rows" in report.warnings[0]
     assert users(warehouse) == [1]
 
 
 def test_a_table_that_is_never_emptied_cannot_follow_deletions():
-    with pytest.raises(ValueError, match="deleted_objects: remove does not go with mode: overwrite"):
+    with pytest.raises(ValueError, match="deleted_objects: remove does not fit mode: overwrite"):
         make_dataset(make_column("id"), mode="overwrite", deleted_objects="remove")

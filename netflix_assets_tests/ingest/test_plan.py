@@ -133,5 +133,5 @@ def test_overwrite_with_nothing_loaded_takes_the_newest_that_is_not_refused():
 def test_overwrite_notes_that_the_loaded_bytes_were_put_again():
     again = version("c", minutes=9)
     plan = planned("overwrite", [A, again], [load(C)], [])
-    assert (plan.load, plan.touched) == ((), again)
-    assert planned("overwrite", [A, C], [load(C)], []).touched is None
+    assert (plan.load, plan.reuploaded) == ((), again)
+    assert planned("overwrite", [A, C], [load(C)], []).reuploaded is None

@@ -177,8 +177,8 @@ def test_another_delimiter(tmp_path, warehouse, delimiter):
     ("content", "warnings"),
     [
         (b"label,Id\nx,1\ny,2\n", ()),
-        (b"label,Id,colour\nx,1,red\ny,2,\n", ("column 'colour' is not in the contract and was left out",)),
-        (b"a,Id,b,label\n,1,,x\n,2,,y\n", ("column 'a', 'b' is not in the contract and was left out",)),
+        (b"label,Id,colour\nx,1,red\ny,2,\n", ("column 'colour' is not in the contract; ignored",)),
+        (b"a,Id,b,label\n,1,,x\n,2,,y\n", ("columns 'a', 'b' are not in the contract; ignored",)),
     ],
 )
 def test_columns_go_by_name(tmp_path, warehouse, content, warnings):
@@ -189,11 +189,11 @@ def test_columns_go_by_name(tmp_path, warehouse, content, warnings):
 @pytest.mark.parametrize(
     ("header", "reason"),
     [
-        (b"Id", "the header lacks 'label'; expected Id,label"),
-        (b"Id,Label", "the header lacks 'label' and has 'Label', which the contract does not know; expected Id,label"),
-        (b"id, label", "the header lacks 'Id', 'label' and has 'id', ' label', which the contract does not know; "
-                       "expected Id,label"),
-        (b"Id,label,Id", "the header names column 'Id' twice"),
+        (b"Id", "the header is missing column 'label'; expected: Id,label"),
+        (b"Id,Label", "the header is missing column 'label' and has unknown column 'Label'; expected: Id,label"),
+        (b"id, label", "the header is missing columns 'Id', 'label' and has unknown columns 'id', ' label'; "
+                       "expected: Id,label"),
+        (b"Id,label,Id", "duplicate column 'Id' in the header"),
     ],
 )  # fmt: skip
 def test_headers_that_are_refused(tmp_path, header, reason):
@@ -212,18 +212,18 @@ def test_zero_bytes_are_refused(tmp_path, content):
 
 @pytest.mark.parametrize("content", [b"\n", b"\r\n\r\n", b"\r"])
 def test_blank_lines_alone_are_refused(tmp_path, content):
-    assert refusal(tmp_path, content).reason == "the file holds only blank lines"
+    assert refusal(tmp_path, content).reason == "the file contains only blank lines"
 
 
 @pytest.mark.parametrize("content", [b"Id,label", b"Id,label\n", b"Id,label\r\n", b'"Id","label"\n\n', b"Id,label\r"])
 def test_a_header_alone_is_ignored_not_refused(tmp_path, content):
     error = refusal(tmp_path, content)
-    assert error.reason == "the file has a header and no records; the rows loaded before stay"
+    assert error.reason == "the file has a header but no records; keeping the rows loaded earlier"
     assert error.ignored
 
 
 UTF_16 = "; save it as 'CSV UTF-8', or declare `encoding: utf-16` in the contract"
-LATIN = "Latin-1 or Windows-1252: save the file as 'CSV UTF-8', or declare `encoding: windows-1252` in the contract"
+SAVE_LATIN = "save it as 'CSV UTF-8', or declare `encoding: windows-1252` in the contract"
 
 
 @pytest.mark.parametrize("mark", [codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE])
@@ -248,7 +248,7 @@ def test_utf_16_without_a_mark_is_refused_with_its_name_and_the_place_of_the_fir
 def test_nul_bytes_are_refused_with_their_place(tmp_path, start, size):
     content = start + "Id,label\n1,é\0".encode()
     reason = refusal(tmp_path, content, size=size).reason
-    assert reason == f"NUL byte at offset {content.index(0)}: the file is damaged or no text"
+    assert reason == f"NUL byte at offset {content.index(0)}; the file is damaged or is not text"
 
 
 @pytest.mark.parametrize("start", [b"", codecs.BOM_UTF8])
@@ -257,7 +257,10 @@ def test_nul_bytes_are_refused_with_their_place(tmp_path, start, size):
 def test_latin_1_is_refused_with_the_place_of_the_byte(tmp_path, start, before, size):
     content = start + f"Id,label\n1,{before}\n2,caf".encode()
     reason = refusal(tmp_path, content + b"\xe9 au lait\n", size=size).reason
-    assert reason == f"byte 0xe9 at offset {len(content)} is not UTF-8; likely {LATIN}"
+    assert reason == (
+        f"byte 0xe9 at offset {len(content)} is not valid UTF-8; the file is probably Latin-1 or Windows-1252: "
+        f"{SAVE_LATIN}"
+    )
 
 
 @BLOCK_SIZES
@@ -273,8 +276,8 @@ def test_a_character_across_blocks_is_read(tmp_path, warehouse, size):
 @BLOCK_SIZES
 def test_a_last_character_that_does_not_end_is_cut_off_or_latin_1(tmp_path, content, byte, size):
     assert refusal(tmp_path, content, size=size).reason == (
-        f"byte {byte} starts a UTF-8 character that the file ends in: it was cut off, so upload it again; or it is not "
-        f"UTF-8 but {LATIN}"
+        f"the file ends inside the UTF-8 character that starts with byte {byte}. If it was truncated, upload it again; "
+        f"if it is Latin-1 or Windows-1252, {SAVE_LATIN}"
     )
 
 
@@ -282,7 +285,7 @@ def test_a_last_character_that_does_not_end_is_cut_off_or_latin_1(tmp_path, cont
 def test_a_quote_that_is_never_closed_is_refused_with_its_line(tmp_path, size):
     content = b'Id,label\n1,"a\nb"\n2,y\n3,"z\n4,w\n'
     assert refusal(tmp_path, content, size=size).reason == (
-        'the record that starts at line 5 opens a quote (") that is never closed: the file is damaged or cut off'
+        'the record that starts at line 5 opens a quote (") that is never closed; the file is damaged or truncated'
     )
 
 
@@ -308,7 +311,7 @@ def test_gzip_is_known_by_its_first_bytes(tmp_path, size):
 @pytest.mark.parametrize("kept", [10, 1000, len(PACKED) - 8, len(PACKED) - 1])
 @BLOCK_SIZES
 def test_truncated_gzip_is_refused(tmp_path, kept, size):
-    assert refusal(tmp_path, PACKED[:kept], size=size).reason == "the gzip data ends early: the upload was cut off"
+    assert refusal(tmp_path, PACKED[:kept], size=size).reason == "the gzip data ends early; upload the file again"
 
 
 @pytest.mark.parametrize(
@@ -334,12 +337,12 @@ def test_zeros_after_gzip_are_padding(tmp_path, size):
 @BLOCK_SIZES
 def test_anything_else_after_gzip_is_refused(tmp_path, padding, size):
     reason = refusal(tmp_path, PACKED + bytes(padding) + b"what is this", size=size).reason
-    assert reason == "after the end of the gzip data stands something that is no gzip"
+    assert reason == "unexpected data after the end of the gzip data; upload the file again"
 
 
 def test_a_second_member_that_is_cut_off_is_refused(tmp_path):
     content = gzip.compress(b"Id,label\n1,x\n", mtime=0) + gzip.compress(b"2,y\n", mtime=0)[:-3]
-    assert refusal(tmp_path, content).reason == "the gzip data ends early: the upload was cut off"
+    assert refusal(tmp_path, content).reason == "the gzip data ends early; upload the file again"
 
 
 # ---------------------------------------------------------------- encodings that the contract declares
@@ -396,26 +399,26 @@ TWO_AND_A_MARK = codecs.BOM_UTF16_LE + "Id,label\n1,".encode("utf-16-le")
 @pytest.mark.parametrize(
     ("encoding", "content", "reason"),
     [
-        ("windows-1252", b"Id,label\n1,caf\xe9\n2,\x81\n", "byte 0x81 at offset 18 is not windows-1252, which the "
-         "contract says the file to be; save the file in it, or declare the right `encoding` in the contract"),
-        ("utf-16", TWO_AND_A_MARK + b"\x00\xdcx\0\n\0", "byte 0x00 at offset 24 is not utf-16, which the contract "
-         "says the file to be; save the file in it, or declare the right `encoding` in the contract"),
-        ("utf-16", TWO_AND_A_MARK + b"\x3c\xd8", "the file ends in the middle of a character of utf-16, which starts "
-         "at offset 24: it was cut off; upload it again"),
-        ("utf-16", TWO_AND_A_MARK + b"x", "the file ends in the middle of a character of utf-16, which starts at "
-         "offset 24: it was cut off; upload it again"),
-        ("utf-16", TWO_AND_A_MARK + "ü\0".encode("utf-16-le"), "NUL byte at offset 26: the file is damaged or no text "
-         "in utf-16"),
-        ("shift_jis", "Id,label\n1,日".encode("shift_jis") + b"\0", "NUL byte at offset 13: the file is damaged or no "
-         "text in shift_jis"),
-        ("latin-1", codecs.BOM_UTF8 + b"Id,label\n1,x\n", "the file is encoded in UTF-8, the contract says latin-1; "
-         "save it in that, or declare `encoding: utf-8` in the contract"),
-        ("latin-1", TWO_AND_A_MARK, "the file is encoded in UTF-16, the contract says latin-1; save it in that, or "
-         "declare `encoding: utf-16` in the contract"),
-        ("utf-16-be", TWO_AND_A_MARK, "the file is encoded in UTF-16, the contract says utf-16-be; save it in that, or "
-         "declare `encoding: utf-16` in the contract"),
-        ("utf-16", b"Id,label\n1,x\n", "the contract says utf-16, but the file is not; save it so, or take `encoding` "
-         "out of the contract"),
+        ("windows-1252", b"Id,label\n1,caf\xe9\n2,\x81\n", "byte 0x81 at offset 18 is not valid windows-1252, "
+         "the encoding in the contract; save the file in that encoding, or correct `encoding` in the contract"),
+        ("utf-16", TWO_AND_A_MARK + b"\x00\xdcx\0\n\0", "byte 0x00 at offset 24 is not valid utf-16, the encoding "
+         "in the contract; save the file in that encoding, or correct `encoding` in the contract"),
+        ("utf-16", TWO_AND_A_MARK + b"\x3c\xd8", "the file ends in the middle of a character (utf-16, offset 24): it "
+         "was truncated. Upload it again"),
+        ("utf-16", TWO_AND_A_MARK + b"x", "the file ends in the middle of a character (utf-16, offset 24): it was "
+         "truncated. Upload it again"),
+        ("utf-16", TWO_AND_A_MARK + "ü\0".encode("utf-16-le"), "NUL byte at offset 26; the file is damaged or is not "
+         "utf-16 text"),
+        ("shift_jis", "Id,label\n1,日".encode("shift_jis") + b"\0", "NUL byte at offset 13; the file is damaged or is "
+         "not shift_jis text"),
+        ("latin-1", codecs.BOM_UTF8 + b"Id,label\n1,x\n", "the file is encoded in UTF-8, but the contract says "
+         "latin-1; save it as latin-1, or declare `encoding: utf-8` there"),
+        ("latin-1", TWO_AND_A_MARK, "the file is encoded in UTF-16, but the contract says latin-1; save it as latin-1, "
+         "or declare `encoding: utf-16` there"),
+        ("utf-16-be", TWO_AND_A_MARK, "the file is encoded in UTF-16, but the contract says utf-16-be; save it as "
+         "utf-16-be, or declare `encoding: utf-16` there"),
+        ("utf-16", b"Id,label\n1,x\n", "the contract says utf-16, but the file is not; save it as utf-16, or correct "
+         "the contract"),
         ("windows-1252", "Id,label\n1,x\n".encode("utf-16-le"), "the file is encoded in UTF-16 without a byte order "
          f"mark (NUL byte at offset 1){UTF_16}"),
     ],
@@ -437,8 +440,8 @@ def test_what_is_not_in_the_declared_encoding_is_refused_with_its_place(tmp_path
 def test_utf_8_in_place_of_latin_1_is_loaded_as_declared_with_a_warning(tmp_path, content, warned, size):
     assert gated(tmp_path, content, in_encoding("latin-1"), size).warnings == (
         (
-            "the contract says `encoding: latin-1`, but the file reads as UTF-8 too: if letters beyond A to Z are "
-            "wrong, take `encoding` out of the contract",
+            "the contract says `encoding: latin-1`, but the file is also valid UTF-8; if accented letters look wrong, "
+            "remove `encoding` from the contract",
         )
         if warned
         else ()
@@ -478,38 +481,41 @@ def tarred() -> bytes:
 
 CSV = b"Id,label\n1,x\n"
 SAVE = "open it and save it as 'CSV UTF-8'"
-ONLY = "only gzip or plain files are read: unpack it, or pack it with gzip"
+UPLOAD = "upload it uncompressed or as gzip"
 OTHER_FORMATS = {
-    "xlsx": (zipped("[Content_Types].xml", "xl/workbook.xml"), f"an Excel workbook (.xlsx), not CSV: {SAVE}"),
-    "ods": (ods(), f"an OpenDocument spreadsheet (.ods), not CSV: {SAVE}"),
-    "zip": (zipped("things.csv"), "a ZIP archive: upload the CSV files in it, plain or packed with gzip"),
-    "xls": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504), f"an old Excel workbook (.xls), not CSV: {SAVE}"),
-    "pdf": (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", "a PDF document, not CSV: ask the sender for the data as CSV"),
-    "parquet": (parquet(), "Parquet, not CSV: export it as CSV"),
-    "bzip2": (bz2.compress(CSV), f"packed with bzip2; {ONLY}"),
-    "xz": (lzma.compress(CSV), f"packed with xz; {ONLY}"),
-    "zstd": (b"\x28\xb5\x2f\xfd\x24\x0d\x69\0\0", f"packed with zstd; {ONLY}"),
-    "lz4": (b"\x04\x22\x4d\x18\x64\x40\xa7\x0d\0\0\0", f"packed with lz4; {ONLY}"),
-    "7z": (b"7z\xbc\xaf\x27\x1c\0\x04", f"packed with 7-Zip; {ONLY}"),
-    "rar": (b"Rar!\x1a\x07\x01\0", f"packed with RAR; {ONLY}"),
-    "tar.gz": (gzip.compress(tarred()), f"a tar archive: upload the CSV files in it one by one; {ONLY}"),
-    "gzip twice": (gzip.compress(gzip.compress(CSV)), "packed with gzip twice: unpack it once"),
+    "xlsx": (zipped("[Content_Types].xml", "xl/workbook.xml"), f"an Excel workbook (.xlsx), not CSV; {SAVE}"),
+    "ods": (ods(), f"an OpenDocument spreadsheet (.ods), not CSV; {SAVE}"),
+    "zip": (zipped("things.csv"), "a ZIP archive; upload the CSV files in it, uncompressed or as gzip"),
+    "xls": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504), f"an old Excel workbook (.xls), not CSV; {SAVE}"),
+    "pdf": (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", "a PDF document, not CSV; ask the sender for the data as CSV"),
+    "parquet": (parquet(), "Parquet, not CSV; export it as CSV"),
+    "bzip2": (bz2.compress(CSV), f"compressed with bzip2; {UPLOAD}"),
+    "xz": (lzma.compress(CSV), f"compressed with xz; {UPLOAD}"),
+    "zstd": (b"\x28\xb5\x2f\xfd\x24\x0d\x69\0\0", f"compressed with zstd; {UPLOAD}"),
+    "lz4": (b"\x04\x22\x4d\x18\x64\x40\xa7\x0d\0\0\0", f"compressed with lz4; {UPLOAD}"),
+    "7z": (b"7z\xbc\xaf\x27\x1c\0\x04", f"compressed with 7-Zip; {UPLOAD}"),
+    "rar": (b"Rar!\x1a\x07\x01\0", f"compressed with RAR; {UPLOAD}"),
+    "tar.gz": (
+        gzip.compress(tarred()),
+        "a tar archive; upload the CSV files in it one by one, uncompressed or as gzip",
+    ),
+    "gzip twice": (gzip.compress(gzip.compress(CSV)), "compressed with gzip twice; decompress it once"),
     "utf-32": (codecs.BOM_UTF32_LE + "Id,label\n".encode("utf-32-le"), "encoded in UTF-32; save it as 'CSV UTF-8'"),
     "html": (
         b"<!DOCTYPE html>\n<html><body>404</body></html>",
-        "a web page (HTML), most likely an error page in place of a download: download it again",
+        "a web page (HTML), probably an error page saved instead of the download; download it again",
     ),
     "html without doctype": (
         b"\xef\xbb\xbf \n<HTML lang='de'>",
-        "a web page (HTML), most likely an error page in place of a download: download it again",
+        "a web page (HTML), probably an error page saved instead of the download; download it again",
     ),
     "error of S3": (
         b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>AccessDenied</Code><Message>No.</Message></Error>',
-        "an error message in XML (AccessDenied) in place of a download: download it again",
+        "an XML error message (AccessDenied) saved instead of the download; download it again",
     ),
-    "xml": (b'<?xml version="1.0"?><things/>', "XML, not CSV: export it as CSV"),
-    "json": (b'{"Id": 1, "label": "x"}\n', "JSON, not CSV: export it as CSV"),
-    "json list": (b'[\n  {"Id": 1, "label": "x"}]\n', "JSON, not CSV: export it as CSV"),
+    "xml": (b'<?xml version="1.0"?><things/>', "XML, not CSV; export it as CSV"),
+    "json": (b'{"Id": 1, "label": "x"}\n', "JSON, not CSV; export it as CSV"),
+    "json list": (b'[\n  {"Id": 1, "label": "x"}]\n', "JSON, not CSV; export it as CSV"),
 }
 
 
@@ -523,7 +529,7 @@ def test_a_file_that_is_no_csv_is_named(tmp_path, name, encoding):
 
 @pytest.mark.parametrize("header", ["PAR1,PAR2", "[Id],[label]", "{Id},label", "Rar!,label", "BZh9,label", "7z,label"])
 def test_a_header_that_starts_like_another_format_is_still_a_header(tmp_path, header):
-    assert refusal(tmp_path, f"{header}\n1,x\n".encode()).reason.startswith("the header lacks 'Id'")
+    assert refusal(tmp_path, f"{header}\n1,x\n".encode()).reason.startswith("the header is missing column")
     names = header.split(",")
     dataset = make_dataset(make_column("a", "integer", source_name=names[0]), make_column("b", source_name=names[1]))
     assert gated(tmp_path, f"{header}\n1,x\n".encode(), dataset).record_count == 1
@@ -532,27 +538,25 @@ def test_a_header_that_starts_like_another_format_is_still_a_header(tmp_path, he
 @pytest.mark.parametrize(
     ("content", "declared", "reason"),
     [
-        ("Id;label\n1;x\n", ",", "the header looks separated by ';', the contract says ',': export the file with ',' "
-         'between the columns, or declare `delimiter: ";"` in the contract'),
-        ("Id\tlabel\n1\tx\n", ",", "the header looks separated by TAB, the contract says ',': export the file with ',' "
-         'between the columns, or declare `delimiter: "\\t"` in the contract'),
-        ('"Id"|"label"\n1|x\n', ",", "the header looks separated by '|', the contract says ',': export the file with "
-         "',' " 'between the columns, or declare `delimiter: "|"` in the contract'),
-        ("Id,label\n1,x\n", "\t", "the header looks separated by ',', the contract says TAB: export the file with TAB "
-         'between the columns, or declare `delimiter: ","` in the contract'),
-        ("id;name\n1;x\n", ",", "the header looks separated by ';', the contract says ',': export the file with ',' "
-         'between the columns, or declare `delimiter: ";"` in the contract'),
-        ("id;name;more\n1;x;y\n", ",", "the header lacks 'Id', 'label' and has 'id;name;more', which the contract does "
-         "not know; expected Id,label"),
-        ("sep=;\nId;label\n1;x\n", ",", "line 1, 'sep=;', is a note to Excel and not the header: delete it, and export "
-         'the file with \',\' between the columns, or declare `delimiter: ";"` in the contract'),
-        ("sep=,\r\nId,label\r\n1,x\r\n", ",", "line 1, 'sep=,', is a note to Excel and not the header: delete it"),
-        ("Things of 2026\n\nId,label\n1,x\n", ",", "the header stands in line 3: delete what stands above it"),
-        ("1,x\n2,y\n", ",", "the first line looks like data: the file has no header; put one above, with the columns "
-         "Id,label"),
-        ("2026-11-07,x\n", ",", "the first line looks like data: the file has no header; put one above, with the "
-         "columns Id,label"),
-        ("Id,2026\n1,x\n", ",", "the header lacks 'label' and has '2026', which the contract does not know; expected "
+        ("Id;label\n1;x\n", ",", "the header is separated by ';', but the contract says ','; export the file with ',' "
+         'as the separator, or declare `delimiter: ";"` in the contract'),
+        ("Id\tlabel\n1\tx\n", ",", "the header is separated by TAB, but the contract says ','; export the file with "
+         "',' " 'as the separator, or declare `delimiter: "\\t"` in the contract'),
+        ('"Id"|"label"\n1|x\n', ",", "the header is separated by '|', but the contract says ','; export the file with "
+         "',' " 'as the separator, or declare `delimiter: "|"` in the contract'),
+        ("Id,label\n1,x\n", "\t", "the header is separated by ',', but the contract says TAB; export the file with TAB "
+         'as the separator, or declare `delimiter: ","` in the contract'),
+        ("id;name\n1;x\n", ",", "the header is separated by ';', but the contract says ','; export the file with ',' "
+         'as the separator, or declare `delimiter: ";"` in the contract'),
+        ("id;name;more\n1;x;y\n", ",", "the header is missing columns 'Id', 'label' and has unknown column "
+         "'id;name;more'; expected: Id,label"),
+        ("sep=;\nId;label\n1;x\n", ",", "line 1, 'sep=;', is an Excel directive, not the header; delete it, and export "
+         'the file with \',\' as the separator, or declare `delimiter: ";"` in the contract'),
+        ("sep=,\r\nId,label\r\n1,x\r\n", ",", "line 1, 'sep=,', is an Excel directive, not the header; delete it"),
+        ("Things of 2026\n\nId,label\n1,x\n", ",", "the header is on line 3; delete the lines above it"),
+        ("1,x\n2,y\n", ",", "the first line looks like data, not a header; add the header: Id,label"),
+        ("2026-11-07,x\n", ",", "the first line looks like data, not a header; add the header: Id,label"),
+        ("Id,2026\n1,x\n", ",", "the header is missing column 'label' and has unknown column '2026'; expected: "
          "Id,label"),
     ],
 )  # fmt: skip
@@ -564,14 +568,14 @@ def test_a_header_that_is_wrong_for_a_known_cause(tmp_path, content, declared, r
 def test_a_reason_does_not_list_a_thousand_columns(tmp_path):
     header = ",".join([f"c{number}" for number in range(1000)] + ["n" * 100_000])
     reason = refusal(tmp_path, f"{header}\n".encode()).reason
-    assert reason.endswith("'c9' and 991 more, which the contract does not know; expected Id,label")
+    assert reason.endswith("'c9' and 991 more; expected: Id,label")
     [warning] = gated(tmp_path, f"Id,{'n' * 100_000},label\n1,x,y\n".encode()).warnings
-    assert warning == f"column '{'n' * 60}…' is not in the contract and was left out"
+    assert warning == f"column '{'n' * 60}…' is not in the contract; ignored"
 
 
 def test_columns_without_a_name_are_left_out_whatever_their_number(tmp_path, warehouse):
     content = b"Id,label,,,\n1,x,,,\n2,y,,,\n"
-    assert gated(tmp_path, content).warnings == ("column '' is not in the contract and was left out",)
+    assert gated(tmp_path, content).warnings == ("column '' is not in the contract; ignored",)
     assert through(tmp_path, warehouse, content) == TWO
 
 
@@ -591,27 +595,27 @@ def test_ragged_records_are_counted_and_rejected(tmp_path, warehouse, end):
     lines = ["Id,label", "1,x", "2", "3,y,z", "4,w", "5,v,", " ", "6,u,,", "7,", ","]
     found = rejects(tmp_path, warehouse, end.join(lines).encode())
     assert [(each.record_number, each.line_number, each.columns, each.reason, each.text) for each in found] == [
-        (2, 3, (), "1 fields, the header has 2", "2"),
-        (3, 4, (), "3 fields, the header has 2", "3,y,z"),
-        (5, 6, (), "3 fields, the header has 2", "5,v,"),
-        (6, 7, (), "1 fields, the header has 2", " "),
-        (7, 8, (), "4 fields, the header has 2", "6,u,,"),
+        (2, 3, (), "1 field, but the header has 2", "2"),
+        (3, 4, (), "3 fields, but the header has 2", "3,y,z"),
+        (5, 6, (), "3 fields, but the header has 2", "5,v,"),
+        (6, 7, (), "1 field, but the header has 2", " "),
+        (7, 8, (), "4 fields, but the header has 2", "6,u,,"),
         (9, 10, ("id",), "id is empty", ","),
     ]
     assert warehouse.execute("select id, label from raw.shop_things order by id") == [(1, "x"), (4, "w"), (7, None)]
 
 
-CUT = ": it is the last record and has no line end, so the file may be cut off"
+CUT = "; this last record has no line ending, so the file may be truncated"
 
 
 @pytest.mark.parametrize(
     ("last", "reason"),
     [
-        ("3", f"1 fields, the header has 2{CUT}"),
-        ("3\n", "1 fields, the header has 2"),
-        ("3\r\n", "1 fields, the header has 2"),
-        ("3\r", "1 fields, the header has 2"),
-        ("3,z,", "3 fields, the header has 2"),
+        ("3", f"1 field, but the header has 2{CUT}"),
+        ("3\n", "1 field, but the header has 2"),
+        ("3\r\n", "1 field, but the header has 2"),
+        ("3\r", "1 field, but the header has 2"),
+        ("3,z,", "3 fields, but the header has 2"),
     ],
 )
 def test_a_last_record_that_is_cut_off_is_rejected_as_such(tmp_path, warehouse, last, reason):
@@ -626,8 +630,8 @@ def test_a_whole_table_is_not_replaced_by_a_file_that_is_cut_off(sync, bucket, w
     bucket.put("shop/films.csv", "id,label\n1,x\n2")
     [refused] = sync(films).refused
     assert refused.reason == (
-        f"line 3: 1 fields, the header has 2{CUT}. A file that replaces the whole table is not loaded in part: send it "
-        "again, complete"
+        f"line 3: 1 field, but the header has 2{CUT}. A truncated file cannot replace the whole table; upload "
+        "it again, complete"
     )
     assert warehouse.counts(films).current_rows == 3
 
@@ -656,7 +660,7 @@ def test_a_reason_shows_a_value_of_the_right_form(tmp_path, warehouse, kind, rea
 def test_quotes_that_are_no_rfc_4180_are_rejected_not_altered(tmp_path, warehouse, field):
     found = rejects(tmp_path, warehouse, f'Id,label\n1,x\n2,{field}\n3,"y"\n'.encode())
     assert [(each.record_number, each.line_number, each.columns, each.reason, each.text) for each in found] == [
-        (2, 3, (), 'a quote (") stands within a field: put the whole field in quotes and double those in it',
+        (2, 3, (), 'unescaped quote (") inside a field; quote the field and double the inner quotes',
          f"2,{field}")
     ]  # fmt: skip
     assert warehouse.execute("select id, label from raw.shop_things order by id") == [(1, "x"), (3, "y")]

@@ -66,7 +66,7 @@ def judge(content: bytes, dataset: Dataset) -> Verdict:
     header = records.pop(0).fields
     wanted = [column.file_name for column in dataset.columns]
     if any(name and header.count(name) > 1 for name in header):
-        return Verdict(refused="twice")
+        return Verdict(refused="duplicate column")
     if not set(wanted) <= set(header):
         return Verdict(refused="header")
     if not records:
@@ -80,7 +80,7 @@ def judge(content: bytes, dataset: Dataset) -> Verdict:
             rejects.append((number, record.line, ", ".join(faulty), record.text.rstrip("\r\n")))
     tolerance = dataset.tolerance
     if len(rejects) > max(tolerance.rejected_rows, math.floor(tolerance.rejected_share * len(records))):
-        return Verdict(refused="records break the contract")
+        return Verdict(refused="records violate the contract")
     return Verdict(record_count=len(records), rows=rows, rejects=tuple(rejects))
 
 

@@ -25,7 +25,7 @@ from netflix_assets.defs.resources import LandingBucket
 from netflix_assets.defs.retention import RETENTION
 from netflix_assets.defs.runs import reap, under_way
 from netflix_assets.settings import PACKAGE, Settings
-from netflix_assets.storage.events import EventQueueError, read_news
+from netflix_assets.storage.events import EventQueueError, receive_events
 from netflix_assets.storage.objects import ListedStore
 from netflix_assets.warehouse.loads import fingerprint_of_loads
 
@@ -120,7 +120,7 @@ def _heard(
     if queue is None:
         return None
     try:
-        news = read_news(queue, asked.heard, bucket.bucket, bucket.prefix, sources)
+        news = receive_events(queue, asked.heard, bucket.bucket, bucket.prefix, sources)
     except EventQueueError as error:
         context.log.warning(f"{error}. Until then everything is compared at each tick")
         return None

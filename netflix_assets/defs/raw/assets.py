@@ -101,11 +101,11 @@ def _raw_asset(dataset: Dataset, settings: Settings) -> dg.AssetsDefinition:
 
 def raise_if_unread(report: SyncReport) -> None:
     """Not before the others are loaded and told: the failed run is asked for again, and then reads only these."""
-    if report.unread:
-        (_, error), *others = report.unread
+    if report.failed_reads:
+        (_, error), *others = report.failed_reads
         more = f". Nor were read: {', '.join(listed.key for listed, _ in others[:MAX_EVENTS])}" if others else ""
         uncounted = f" and {len(others) - MAX_EVENTS} more" if len(others) > MAX_EVENTS else ""
-        is_transient = any(each.is_transient for _, each in report.unread)
+        is_transient = any(each.is_transient for _, each in report.failed_reads)
         raise BucketError(f"{error}{more}{uncounted}", is_transient=is_transient)
 
 
