@@ -635,12 +635,12 @@ def _one_line(text: str) -> str:
 
 def _is_level(settings: Settings) -> bool:
     """Whether consumers see everything that the bucket has already."""
-    from netflix_assets.defs.landing.sensor import behind
+    from netflix_assets.defs.landing.sensor import source_status
     from netflix_assets.defs.resources import landing_bucket
     from netflix_assets.operations.instance import open_instance
 
     with open_instance(settings) as instance, landing_bucket(settings).open() as store:
-        return not any(behind(source, store, instance) for source in settings.sources())
+        return not any(source_status(source, store, instance).stale for source in settings.sources())
 
 
 def _rejects(dataset_id: str | None) -> list[dict[str, Any]]:
