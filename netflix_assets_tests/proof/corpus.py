@@ -124,43 +124,43 @@ NO_RECORDS = "the file has a header but no records; keeping the rows loaded earl
 NEVER_CLOSED = (
     'the record that starts at line {} opens a quote (") that is never closed; the file is damaged or truncated'
 )
-OTHER = "something else"
+OTHER = "another format"
 TEXT = "any other text"
 QUOTED = "quoted commas"
-TYPE = "a value that does not look like its type"
+TYPE = "a value that does not match its type"
 HEAD = "no header;"
 SEPARATED = "`;`, TAB or"
 FIELDS = "too few or too many fields"
-GZIP = "gzip, whatever the key's ending"
-BAD_GZIP = "gzip that is cut off or damaged"
+GZIP = "gzip, whatever the file extension"
+BAD_GZIP = "gzip that is truncated, damaged"
 
 CORPUS = (
     # ------------------------------------------------------------ header
     Nasty("columns in another order", "columns in another order", b"label,id\nx,1\ny,2\n", TWO),
-    Nasty("a 13th column", "a column that the contract does not know", b"id,label,device\n1,x,tv\n",
+    Nasty("a 13th column", "a column that is not in the contract", b"id,label,device\n1,x,tv\n",
           Loads([(1, "x")], warning="column 'device' is not in the contract; ignored")),
-    Nasty("a delimiter at the end of each line", "a column that the contract does not know", b"id,label,\n1,x,\n2,y,\n",
+    Nasty("a delimiter at the end of each line", "a column that is not in the contract", b"id,label,\n1,x,\n2,y,\n",
           Loads([(1, "x"), (2, "y")], warning="column '' is not in the contract; ignored")),
-    Nasty("three delimiters at the end of each line", "a column that the contract does not know",
+    Nasty("three delimiters at the end of each line", "a column that is not in the contract",
           b"id,label,,,\n1,x,,,\n", Loads([(1, "x")], warning="column '' is not in the contract; ignored")),
-    Nasty("3,000 more columns", "a column that the contract does not know",
+    Nasty("3,000 more columns", "a column that is not in the contract",
           ",".join(["id", *MANY, "label"]).encode() + b"\n1" + b"," * 3_001 + b"x\n",
           Loads([(1, "x")], warning="columns 'more_0', 'more_1', 'more_2', 'more_3', 'more_4', 'more_5', 'more_6', "
                 "'more_7', 'more_8', 'more_9' and 2,990 more are not in the contract; ignored")),
-    Nasty("a header of 1 MB", "a column that the contract does not know", b"id,label," + b"n" * 10**6 + b"\n1,x,y\n",
+    Nasty("a header of 1 MB", "a column that is not in the contract", b"id,label," + b"n" * 10**6 + b"\n1,x,y\n",
           Loads([(1, "x")], warning=f"column '{'n' * 60}…' is not in the contract; ignored")),
     Nasty("a delimiter at the end of each record, not of the header", FIELDS, b"id,label\n1,x,\n2,y,\n",
           Loads([], ((1, "3 fields, but the header has 2"), (2, "3 fields, but the header has 2")))),
-    Nasty("a column twice", "a column missing or renamed", b"id,label,id\n1,x,1\n",
+    Nasty("a column twice", "a column missing, renamed", b"id,label,id\n1,x,1\n",
           Refused("duplicate column 'id' in the header")),
-    Nasty("a column renamed", "a column missing or renamed", b"id,name\n1,x\n", Refused(
+    Nasty("a column renamed", "a column missing, renamed", b"id,name\n1,x\n", Refused(
         "the header is missing column 'label' and has unknown column 'name'; expected: id,label")),
-    Nasty("a header in other letters", "a column missing or renamed", b"ID,Label\n1,x\n", Refused(
+    Nasty("a header in other letters", "a column missing, renamed", b"ID,Label\n1,x\n", Refused(
         "the header is missing columns 'id', 'label' and has unknown columns 'ID', 'Label'; expected: id,label")),
-    Nasty("a header with blanks", "a column missing or renamed", b"id, label\n1,x\n", Refused(
+    Nasty("a header with blanks", "a column missing, renamed", b"id, label\n1,x\n", Refused(
         "the header is missing column 'label' and has unknown column ' label'; expected: id,label")),
     Nasty("a header in quotes", QUOTED, b'"id","label"\n1,x\n', ONE),
-    Nasty("one word", "a column missing or renamed", b"hello", Refused(
+    Nasty("one word", "a column missing, renamed", b"hello", Refused(
         "the header is missing columns 'id', 'label' and has unknown column 'hello'; expected: id,label")),
     Nasty("no header", HEAD, b"1,x\n2,y\n", Refused(
         "the first line looks like data, not a header; add the header: id,label")),
@@ -192,8 +192,8 @@ CORPUS = (
     Nasty("a UTF-8 mark in gzip", "a UTF-8 byte order mark", gzip.compress(codecs.BOM_UTF8 + HEADER + A_LINE), ONE),
     Nasty("only a UTF-8 mark", "zero bytes", codecs.BOM_UTF8, Refused("the file is empty (0 bytes)")),
     Nasty("zero bytes", "zero bytes", b"", Refused("the file is empty (0 bytes)")),
-    Nasty("header only", "a header and no records", b"id,label\r\n", Refused(NO_RECORDS, ignored=True)),
-    Nasty("a header without a line end", "a header and no records", b"id,label", Refused(NO_RECORDS, ignored=True)),
+    Nasty("header only", "a header but no records", b"id,label\r\n", Refused(NO_RECORDS, ignored=True)),
+    Nasty("a header without a line end", "a header but no records", b"id,label", Refused(NO_RECORDS, ignored=True)),
     # ------------------------------------------------------------ bytes
     Nasty("UTF-16, little end first", "UTF-16, with or without", "id,label\n1,x\n".encode("utf-16"),
           Refused(f"the file is encoded in UTF-16; {UTF_16}")),
@@ -210,18 +210,18 @@ CORPUS = (
           HEADER + b"1,\x93caf\xe9\x94 \x80\n", Loads([(1, "“café” €")]), WINDOWS),
     Nasty("Latin-1 that is declared, a reject in it", "the encoding that the contract declares",
           HEADER + b"1,caf\xe9\n\xe9,x\n", Loads([(1, "café")], ((2, "id 'é' is not an integer like 42"),)), LATIN1),
-    Nasty("a byte that Windows-1252 has not", "bytes that the declared encoding", HEADER + b"1,\x81\n", Refused(
+    Nasty("a byte that Windows-1252 has not", "bytes that are invalid", HEADER + b"1,\x81\n", Refused(
         "byte 0x81 at offset 11 is not valid windows-1252, the encoding in the contract; save the file in that "
         "encoding, or correct `encoding` in the contract"), WINDOWS),
-    Nasty("half a surrogate pair", "bytes that the declared encoding",
+    Nasty("half a surrogate pair", "bytes that are invalid",
           "id,label\n1,".encode("utf-16") + b"\x00\xd8x\x00\n\x00", Refused(
               "byte 0x00 at offset 24 is not valid utf-16, the encoding in the contract; save the file in that "
               "encoding, or correct `encoding` in the contract"), UTF16),
-    Nasty("a UTF-8 mark where Latin-1 is declared", "bytes that the declared encoding",
+    Nasty("a UTF-8 mark where Latin-1 is declared", "bytes that are invalid",
           codecs.BOM_UTF8 + HEADER + A_LINE, Refused(
               "the file is encoded in UTF-8, but the contract says latin-1; save it as latin-1, or declare "
               "`encoding: utf-8` there"), LATIN1),
-    Nasty("UTF-8 where UTF-16 is declared", "bytes that the declared encoding", HEADER + A_LINE, Refused(
+    Nasty("UTF-8 where UTF-16 is declared", "bytes that are invalid", HEADER + A_LINE, Refused(
         "the contract says utf-16, but the file is not; save it as utf-16, or correct the contract"), UTF16),
     Nasty("UTF-8 where Latin-1 is declared", "UTF-8 where the contract declares", "id,label\n1,é\n".encode(), Loads(
         [(1, "\xc3\xa9")], warning="the contract says `encoding: latin-1`, but the file is also valid UTF-8; if "

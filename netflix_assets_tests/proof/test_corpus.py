@@ -139,7 +139,7 @@ def numbers(warehouse) -> list[int]:
     return [row[0] for row in warehouse.execute("select id from raw.shop_things_current order by id")]
 
 
-@proves("rejected records that a changed contract now takes")
+@proves("rejected records that a changed contract now accepts")
 def test_rejects_that_pass_are_loaded_as_a_load_of_their_own(sync, bucket, warehouse, tmp_path):
     def rated(most: int):
         return make_dataset(make_column("id", "integer", max=most), make_column("label", nullable=True))
@@ -151,7 +151,7 @@ def test_rejects_that_pass_are_loaded_as_a_load_of_their_own(sync, bucket, wareh
     assert numbers(warehouse) == [1, 7]
 
 
-@proves("not one good record, where rows would be replaced")
+@proves("no valid record, where rows would be replaced")
 @pytest.mark.parametrize(("mode", "key"), [("append", KEY), ("upsert", KEY), ("overwrite", "shop/things-2.csv")])
 def test_rows_are_never_replaced_by_none(sync, bucket, warehouse, mode, key):
     dataset = THINGS.model_copy(update={"mode": mode})
@@ -209,7 +209,7 @@ def test_rows_of_a_deleted_object_stay(sync, bucket, warehouse):
     assert numbers(warehouse) == [1]
 
 
-@proves("a dataset of which no object has arrived")
+@proves("a dataset without any object so far")
 def test_a_dataset_without_objects_is_an_empty_typed_table(sync, warehouse):
     assert sync(THINGS).awaited
     relation = warehouse.describe([("raw", "shop_things")])["raw", "shop_things"]
