@@ -1,4 +1,4 @@
-"""A contract that changes under a loaded table, and files that would leave nothing of it."""
+"""Contract changes for a loaded table, and files that would leave the table empty."""
 
 from decimal import Decimal
 
@@ -13,7 +13,7 @@ def reviews(*columns, mode="append"):
     return make_dataset(make_column("id", "integer"), *columns, name="reviews", mode=mode)
 
 
-def test_a_new_column_is_added_and_empty_for_rows_loaded_before(sync, bucket, warehouse):
+def test_a_new_column_is_null_for_rows_loaded_earlier(sync, bucket, warehouse):
     bucket.put("shop/reviews-1.csv", "id\n1\n")
     sync(reviews())
     bucket.put("shop/reviews-2.csv", "id,lang\n2,en\n")
@@ -22,7 +22,7 @@ def test_a_new_column_is_added_and_empty_for_rows_loaded_before(sync, bucket, wa
     assert found == [(1, None), (2, "en")]
 
 
-def test_a_type_with_more_digits_keeps_every_value(sync, bucket, warehouse):
+def test_a_larger_precision_keeps_every_value(sync, bucket, warehouse):
     bucket.put("shop/reviews-1.csv", "id,stars\n1,4.5\n")
     sync(reviews(make_column("stars", "decimal(2,1)")))
     bucket.put("shop/reviews-2.csv", "id,stars\n2,42.5\n")
@@ -31,9 +31,9 @@ def test_a_type_with_more_digits_keeps_every_value(sync, bucket, warehouse):
     assert found == [(1, Decimal("4.5")), (2, Decimal("42.5"))]
 
 
-def test_a_type_with_more_digits_after_the_point_keeps_every_value(sync, bucket, warehouse):
+def test_a_larger_scale_keeps_every_value(sync, bucket, warehouse):
     if isinstance(warehouse, SnowflakeWarehouse):
-        pytest.skip("Snowflake changes no scale in place: the run says so, and `rebuild` loads the dataset anew")
+        pytest.skip("Snowflake cannot change a scale in place; the run says so, and `rebuild` reloads the dataset")
     bucket.put("shop/reviews-1.csv", "id,stars\n1,4.5\n")
     sync(reviews(make_column("stars", "decimal(2,1)")))
     bucket.put("shop/reviews-2.csv", "id,stars\n2,4.25\n")
@@ -46,7 +46,7 @@ def test_a_type_with_more_digits_after_the_point_keeps_every_value(sync, bucket,
 @pytest.mark.parametrize(
     ("before", "after"), [("decimal(3,2)", "decimal(3,1)"), ("bigint", "integer"), ("integer", "text")]
 )
-def test_a_type_that_cannot_hold_what_is_there_is_refused_until_a_rebuild(sync, bucket, warehouse, before, after):
+def test_a_type_too_small_for_loaded_values_is_refused_until_a_rebuild(sync, bucket, warehouse, before, after):
     if isinstance(warehouse, SnowflakeWarehouse) and before == "bigint":
         pytest.skip("on Snowflake both are NUMBER(38, 0)")
     bucket.put("shop/reviews-1.csv", "id,stars\n1,4\n")
@@ -58,13 +58,13 @@ def test_a_type_that_cannot_hold_what_is_there_is_refused_until_a_rebuild(sync, 
     warehouse.forget_dataset(changed)
     report = sync(changed)
 
-    assert [(load.load_id, load.rows_loaded) for load in report.loads] == [(2, 1)]  # load ids go on
+    assert [(load.load_id, load.rows_loaded) for load in report.loads] == [(2, 1)]  # load ids continue
     assert warehouse.execute("select count(*) from raw.shop_reviews_current") == [(1,)]
     assert warehouse.counts(changed).unaccounted_loads == 0
 
 
 @pytest.mark.parametrize("mode", ["append", "upsert", "overwrite"])
-def test_a_file_without_one_good_record_leaves_the_table_as_it_was(sync, bucket, warehouse, mode):
+def test_a_file_without_a_valid_record_does_not_change_the_table(sync, bucket, warehouse, mode):
     bucket.put("shop/reviews.csv", "id\n1\n2\n")
     sync(reviews(mode=mode))
     bucket.put("shop/reviews.csv", "id\nx\ny\n")
@@ -76,7 +76,7 @@ def test_a_file_without_one_good_record_leaves_the_table_as_it_was(sync, bucket,
     assert warehouse.execute("select id from raw.shop_reviews_current order by id") == [(1,), (2,)]
 
 
-def test_a_refusal_is_history_once_the_object_is_mended(sync, bucket, warehouse):
+def test_a_refusal_is_history_once_the_object_is_fixed(sync, bucket, warehouse):
     bucket.put("shop/reviews.csv", "number\n1\n")
     assert len(sync(reviews()).refused) == 1
     bucket.put("shop/reviews.csv", "id\n1\n")

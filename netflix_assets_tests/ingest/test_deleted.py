@@ -1,4 +1,4 @@
-"""Objects that leave the bucket: their rows stay, unless the contract says that they go with them."""
+"""Objects deleted from the bucket: their rows stay unless the contract says to remove them."""
 
 import pytest
 
@@ -11,7 +11,7 @@ from netflix_assets_tests.ingest.test_sync import KEY, RATINGS, ratings, users
 REMOVING = RATINGS.model_copy(update={"deleted_objects": "remove"})
 
 
-def test_rows_of_deleted_objects_go_where_the_contract_says_so(sync, bucket, warehouse, tmp_path):
+def test_rows_of_deleted_objects_are_removed_if_the_contract_says_so(sync, bucket, warehouse, tmp_path):
     bucket.put("movielens/ratings-a.csv", ratings(1, 2) + "3,103,7.5,1600000003\n")
     bucket.put("movielens/ratings-b.csv", ratings(4))
     sync(REMOVING)
@@ -33,7 +33,7 @@ def test_rows_of_deleted_objects_go_where_the_contract_says_so(sync, bucket, war
     assert users(warehouse) == [1, 2, 4]
 
 
-def test_a_bucket_that_looks_empty_removes_no_row(sync, bucket, warehouse):
+def test_an_empty_listing_removes_no_rows(sync, bucket, warehouse):
     bucket.put(KEY, ratings(1))
     sync(REMOVING)
     bucket.delete(KEY)
@@ -43,6 +43,6 @@ def test_a_bucket_that_looks_empty_removes_no_row(sync, bucket, warehouse):
     assert users(warehouse) == [1]
 
 
-def test_a_table_that_is_never_emptied_cannot_follow_deletions():
+def test_an_overwrite_dataset_cannot_remove_deleted_objects():
     with pytest.raises(ValueError, match="deleted_objects: remove does not fit mode: overwrite"):
         make_dataset(make_column("id"), mode="overwrite", deleted_objects="remove")

@@ -1,4 +1,4 @@
-"""Rejected records tried again under a changed contract: what is loaded, what stays, what supersedes what."""
+"""Replays of rejected records under a changed contract: what loads, what stays, what supersedes what."""
 
 from decimal import Decimal
 
@@ -23,7 +23,7 @@ from netflix_assets_tests.ingest.test_sync import (
     users,
 )
 
-# Two records above 5 stars, one without a number.
+# Two ratings above 5 stars, one invalid user id.
 FAULTY = ratings(1, 2) + "3,103,7.5,3\n" + "x,104,4.5,4\n" + "5,105,9.5,5\n" + ratings(6).removeprefix(HEADER)
 
 
@@ -54,11 +54,11 @@ def ledger(warehouse: DuckDBWarehouse) -> list[tuple]:
     )
 
 
-def test_records_that_pass_now_become_a_load_whose_parent_is_the_original(sync, bucket, warehouse, replay):
+def test_passing_records_become_a_load_with_the_original_as_parent(sync, bucket, warehouse, replay):
     bucket.put(KEY, FAULTY)
     bucket.put("movielens/ratings-good.csv", ratings(8))
     sync(RATINGS)
-    assert replay(RATINGS) == []  # the contract is as it was
+    assert replay(RATINGS) == []  # the contract has not changed
     assert replay(EIGHT) == [(3, 2, 1, 1)]
     assert users(warehouse) == [1, 2, 3, 6, 8]
     assert warehouse.execute("select cast(rating as double), _object_key from raw.movielens_ratings_current "
@@ -75,7 +75,7 @@ def test_records_that_pass_now_become_a_load_whose_parent_is_the_original(sync, 
     assert counts.open_rejects == 2
 
 
-def test_twice_in_a_row_replays_nothing_and_a_wider_contract_more(sync, bucket, warehouse, replay):
+def test_a_second_replay_loads_nothing_until_the_contract_widens(sync, bucket, warehouse, replay):
     bucket.put(KEY, FAULTY)
     sync(RATINGS)
     assert replay(EIGHT) == [(2, 1, 1, 1)]
@@ -87,7 +87,7 @@ def test_twice_in_a_row_replays_nothing_and_a_wider_contract_more(sync, bucket, 
     assert warehouse.counts(RATINGS) == Counts(0, 5, 5, 3, 3, replayed_rejects=2, replay_rows=2)
 
 
-def test_the_version_is_not_loaded_again_and_stands_once_in_reports(sync, bucket, warehouse, replay):
+def test_a_replayed_version_is_not_loaded_again_and_is_counted_once(sync, bucket, warehouse, replay):
     bucket.put(KEY, FAULTY)
     sync(RATINGS)
     replay(TEN)
@@ -117,7 +117,7 @@ def test_superseding_the_parent_supersedes_its_replays(sync, bucket, warehouse, 
     assert replay(TEN) == []
 
 
-def test_a_version_that_returns_has_rejects_of_its_own(sync, bucket, warehouse, replay):
+def test_a_returning_version_has_its_own_rejects(sync, bucket, warehouse, replay):
     bucket.put(KEY, FAULTY)
     sync(RATINGS)
     replay(EIGHT)
@@ -129,7 +129,7 @@ def test_a_version_that_returns_has_rejects_of_its_own(sync, bucket, warehouse, 
     assert users(warehouse) == [1, 2, 3, 6]
 
 
-def test_odd_records_come_through_as_they_stood(sync, bucket, warehouse, replay):
+def test_replayed_text_is_unchanged(sync, bucket, warehouse, replay):
     columns = [make_column("id", "integer", max=9), make_column("label", "text", nullable=True)]
     narrow = make_dataset(columns[0], columns[1])
     wide = make_dataset(make_column("id", "integer", max=99), columns[1])
@@ -144,7 +144,7 @@ def test_odd_records_come_through_as_they_stood(sync, bucket, warehouse, replay)
     assert [row["raw_text"] for row in warehouse.rejected_rows(narrow)] == ["bad,x,1000", "few,1"]
 
 
-def test_records_of_a_header_that_the_contract_no_longer_takes_stay(sync, bucket, warehouse, replay):
+def test_records_stay_rejected_when_the_contract_refuses_their_header(sync, bucket, warehouse, replay):
     bucket.put(KEY, FAULTY)
     sync(RATINGS)
     renamed = TEN.model_copy(
@@ -176,7 +176,7 @@ def test_a_crash_at_any_statement_leaves_nothing(sync, bucket, tmp_path, replay)
         assert replay(TEN, last) == []
 
 
-def test_a_loader_that_loses_a_record_changes_nothing(sync, bucket, tmp_path, replay):
+def test_a_record_lost_by_the_loader_aborts_the_replay(sync, bucket, tmp_path, replay):
     bucket.put(KEY, FAULTY)
     file = tmp_path / "losing.duckdb"
     with DuckDBWarehouse(file) as first:
@@ -191,7 +191,7 @@ def test_a_loader_that_loses_a_record_changes_nothing(sync, bucket, tmp_path, re
         assert state(last) == before
 
 
-def test_a_warehouse_from_before_there_were_replays_is_brought_up(sync, bucket, warehouse, replay):
+def test_a_warehouse_older_than_replays_is_migrated(sync, bucket, warehouse, replay):
     bucket.put(KEY, FAULTY)
     sync(RATINGS)
     warehouse.execute("alter table ops.rejected_rows drop column replayed_by")
@@ -199,9 +199,7 @@ def test_a_warehouse_from_before_there_were_replays_is_brought_up(sync, bucket, 
     assert replay(TEN) == [(2, 1, 2, 2)]
 
 
-def test_rejects_of_a_file_in_another_encoding_are_exported_in_it_and_replayed(
-    sync, bucket, warehouse, replay, tmp_path
-):
+def test_rejects_are_exported_in_the_file_encoding_and_replayed(sync, bucket, warehouse, replay, tmp_path):
     def labels(most: int) -> Dataset:
         return make_dataset(make_column("id", "integer", max=most), make_column("label"), encoding="windows-1252")
 

@@ -1,4 +1,4 @@
-"""Bringing a raw table level with a bucket: over S3, into DuckDB, through failures of every kind."""
+"""Syncing a raw table with a bucket: over S3, into DuckDB, through failures of every kind."""
 
 import gzip
 import os
@@ -41,13 +41,13 @@ def users(warehouse: DuckDBWarehouse, relation: str = "movielens_ratings_current
 
 
 def state(warehouse: DuckDBWarehouse) -> dict[str, list[tuple]]:
-    """Everything that a load leaves behind."""
+    """Everything that a load writes."""
     tables = ("raw.movielens_ratings", *(f"ops.{table}" for table in OPS_TABLES))
     return {table: sorted(warehouse.execute(f"select * from {table}"), key=repr) for table in tables}
 
 
 class WatchedStore:
-    """The real bucket; remembers what was read, and lets a test step in before a read."""
+    """The real bucket; records reads and calls ``before`` each of them."""
 
     def __init__(self, store: ObjectStore, before: Callable[[ObjectVersion], None] = lambda _: None) -> None:
         self.bucket = store.bucket
@@ -79,7 +79,7 @@ THIRTEEN = (
 )
 
 
-def test_good_records_are_loaded_and_bad_ones_kept_with_place_reason_and_text(sync, bucket, warehouse):
+def test_valid_records_are_loaded_and_rejects_keep_line_reason_and_text(sync, bucket, warehouse):
     bucket.put(KEY, THIRTEEN)
     report = sync(RATINGS)
     [load] = report.loads
@@ -107,7 +107,7 @@ def test_good_records_are_loaded_and_bad_ones_kept_with_place_reason_and_text(sy
     assert warehouse.counts(RATINGS) == Counts(0, 10, 10, 3, 3)
 
 
-def test_a_second_call_reads_and_changes_nothing(sync, bucket, warehouse):
+def test_a_second_sync_reads_and_changes_nothing(sync, bucket, warehouse):
     bucket.put(KEY, THIRTEEN)
     sync(RATINGS)
     before, watched = state(warehouse), WatchedStore(bucket.store)
@@ -116,7 +116,7 @@ def test_a_second_call_reads_and_changes_nothing(sync, bucket, warehouse):
     assert state(warehouse) == before
 
 
-def test_every_fault_of_a_record_is_told(sync, bucket, warehouse):
+def test_every_fault_of_a_record_is_reported(sync, bucket, warehouse):
     bucket.put(KEY, HEADER + "0,x,4.25,-1\n" + ",,,\n")
     sync(RATINGS)
     assert [(row["column_name"], row["reason"]) for row in warehouse.rejected_rows(RATINGS)] == [
@@ -132,7 +132,7 @@ def test_every_fault_of_a_record_is_told(sync, bucket, warehouse):
     ]
 
 
-def test_the_ledger_says_what_was_loaded(sync, bucket, warehouse):
+def test_the_ledger_records_the_load(sync, bucket, warehouse):
     bucket.put(KEY, ratings(1, 2))
     sync(RATINGS)
     [listed] = bucket.store.list("movielens/ratings")
@@ -165,7 +165,7 @@ def test_added_and_reordered_columns_are_loaded_with_a_warning(sync, bucket, war
 # ---------------------------------------------------------------- versions
 
 
-def test_a_corrected_version_supersedes_the_old_load_and_raw_keeps_both(sync, bucket, warehouse):
+def test_a_new_version_supersedes_the_old_load_and_raw_keeps_both(sync, bucket, warehouse):
     bucket.put(KEY, THIRTEEN)
     sync(RATINGS)
     bucket.put(KEY, ratings(1, 2, 3, stars="3.0"))
@@ -178,12 +178,12 @@ def test_a_corrected_version_supersedes_the_old_load_and_raw_keeps_both(sync, bu
     assert len(users(warehouse, "movielens_ratings")) == 13
     loads = warehouse.execute("select load_id, is_current, superseded_by from ops.loads order by load_id")
     assert loads == [(1, False, 2), (2, True, None)]
-    # The rejects of the old version are history as well.
+    # The rejects of the old version are history too.
     assert warehouse.rejected_rows(RATINGS) == []
     assert warehouse.counts(RATINGS) == Counts(0, 3, 3, 0, 0)
 
 
-def test_content_that_returns_is_loaded_again(sync, bucket, warehouse):
+def test_returning_content_is_loaded_again(sync, bucket, warehouse):
     for content, expected in ((ratings(1), [1]), (ratings(2), [2]), (ratings(1), [1])):
         bucket.put(KEY, content)
         assert len(sync(RATINGS).loads) == 1
@@ -200,7 +200,7 @@ def test_a_deleted_object_is_reported_and_its_rows_stay(sync, bucket, warehouse)
     assert (report.loads, report.awaited, users(warehouse)) == ([], True, [1])
 
 
-def test_load_ids_increase_over_objects_and_calls(sync, bucket, warehouse):
+def test_load_ids_increase_across_objects_and_syncs(sync, bucket, warehouse):
     for name in ("b", "a"):
         bucket.put(f"movielens/ratings-{name}.csv", ratings(1))
     assert [(load.load_id, load.listed.key) for load in sync(RATINGS).loads] == [
@@ -220,7 +220,7 @@ def film_numbers(warehouse: DuckDBWarehouse) -> list[int]:
 
 
 def put_at(bucket, key: str, content: str, minute: int) -> None:
-    """Put an object with this LastModified: as a file, which the server sees after its one second of memory."""
+    """Put an object with this LastModified: as a file, which the server lists within a second."""
     path = bucket.home / "s3" / bucket.name / key
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(content)
@@ -232,7 +232,7 @@ def put_at(bucket, key: str, content: str, minute: int) -> None:
         time.sleep(0.05)
 
 
-def test_overwrite_takes_the_newest_object_as_the_whole_table(sync, bucket, warehouse):
+def test_overwrite_replaces_the_table_with_the_newest_object(sync, bucket, warehouse):
     put_at(bucket, "movielens/movies-z.csv", movies(1, 2, 3), minute=1)
     put_at(bucket, "movielens/movies-a.csv", movies(4), minute=2)
     watched = WatchedStore(bucket.store)
@@ -243,14 +243,14 @@ def test_overwrite_takes_the_newest_object_as_the_whole_table(sync, bucket, ware
     assert film_numbers(warehouse) == [5, 6]
     assert warehouse.execute("select count(*) from raw.movielens_movies") == [(3,)]
     assert warehouse.counts(MOVIES) == Counts(0, 2, 2, 0, 0)
-    # Deleted: nothing older takes its place. A file of the past does not either.
+    # No older object replaces a deleted one.
     bucket.delete("movielens/movies-m.csv")
     report = sync(MOVIES)
     assert (report.loads, [load.listed.key for load in report.deleted]) == ([], ["movielens/movies-m.csv"])
     assert film_numbers(warehouse) == [5, 6]
 
 
-def test_overwrite_keeps_the_table_when_its_file_is_broken_and_goes_on_when_mended(sync, bucket, warehouse):
+def test_overwrite_keeps_the_table_while_its_file_is_broken(sync, bucket, warehouse):
     put_at(bucket, "movielens/movies-1.csv", movies(1), minute=1)
     put_at(bucket, "movielens/movies-2.csv", movies(2), minute=2)
     sync(MOVIES)
@@ -269,7 +269,7 @@ def test_overwrite_keeps_the_table_when_its_file_is_broken_and_goes_on_when_mend
     assert film_numbers(warehouse) == [3]
 
 
-def test_overwrite_with_nothing_loaded_falls_back_in_the_same_call(sync, bucket, warehouse):
+def test_overwrite_with_nothing_loaded_falls_back_in_the_same_sync(sync, bucket, warehouse):
     put_at(bucket, "movielens/movies-1.csv", movies(1), minute=1)
     put_at(bucket, "movielens/movies-2.csv", movies(2), minute=2)
     put_at(bucket, "movielens/movies-3.csv", "broken", minute=3)
@@ -292,7 +292,7 @@ def test_overwrite_with_nothing_loaded_falls_back_in_the_same_call(sync, bucket,
 @pytest.mark.parametrize(
     "dataset", [RATINGS, RATINGS.model_copy(update={"mode": "overwrite"})], ids=["upsert", "overwrite"]
 )
-def test_an_empty_version_changes_nothing_is_recorded_and_not_fetched_again(
+def test_an_empty_version_is_recorded_changes_nothing_and_is_read_once(
     sync, bucket, warehouse, dataset, content, outcome, reason
 ):
     bucket.put(KEY, ratings(1, 2))
@@ -311,7 +311,7 @@ def test_an_empty_version_changes_nothing_is_recorded_and_not_fetched_again(
     assert warehouse.counts(dataset) == Counts(0, 2, 2, 0, 0)
 
 
-def test_refused_objects_stop_no_others_and_are_loaded_once_mended(sync, bucket, warehouse):
+def test_refused_objects_do_not_stop_others_and_load_once_fixed(sync, bucket, warehouse):
     broken = {
         "a-empty": b"",
         "b-utf16": ratings(1).encode("utf-16"),
@@ -354,8 +354,8 @@ def with_faults(good: int, bad: int) -> str:
     ("bound", "good", "bad", "is_loaded"),
     [(1_000, 10, 1_000, True), (1_000, 10, 1_001, False), (10, 1_089, 11, True), (10, 1_088, 11, False)],
 )
-def test_too_many_rejects_refuse_the_object_whole(sync, bucket, warehouse, bound, good, bad, is_loaded):
-    # More than 1,000 (which the contract may say otherwise) AND more than 1 %: 11 of 1,100 is exactly 1 %.
+def test_too_many_rejects_refuse_the_whole_object(sync, bucket, warehouse, bound, good, bad, is_loaded):
+    # Refused above 1,000 rejects (or the contract's bound) AND above 1%; 11 of 1,100 is exactly 1%.
     dataset = RATINGS
     if bound != RATINGS.tolerance.rejected_rows:
         dataset = RATINGS.model_copy(update={"tolerance": Tolerance(rejected_rows=bound)})
@@ -376,7 +376,7 @@ def test_too_many_rejects_refuse_the_object_whole(sync, bucket, warehouse, bound
     assert [load.load_id for load in report.loads] == [1]
 
 
-def test_the_tolerance_of_the_contract_counts(sync, bucket, warehouse):
+def test_the_contract_sets_the_tolerance(sync, bucket, warehouse):
     strict = RATINGS.model_copy(update={"tolerance": RATINGS.tolerance.model_copy(update={"rejected_rows": 0})})
     bucket.put(KEY, with_faults(50, 1))
     [refused] = sync(strict).refused
@@ -384,11 +384,11 @@ def test_the_tolerance_of_the_contract_counts(sync, bucket, warehouse):
     assert users(warehouse, "movielens_ratings") == []
 
 
-def test_a_file_of_faults_is_read_no_further_than_needed(sync, bucket, warehouse, monkeypatch):
-    asked: list[str] = []
+def test_reading_stops_at_the_first_reject_beyond_the_tolerance(sync, bucket, warehouse, monkeypatch):
+    checked: list[str] = []
 
     def counted(column, text):
-        asked.append(text)
+        checked.append(text)
         return find_fault(column, text)
 
     monkeypatch.setattr(rejects_module, "find_fault", counted)
@@ -396,12 +396,12 @@ def test_a_file_of_faults_is_read_no_further_than_needed(sync, bucket, warehouse
     [refused] = sync(RATINGS).refused
     assert refused.reason.startswith("more than 1,000 of 20,001 records violate the contract, ")
     assert refused.reason.endswith("First: line 3: user_id 'x' is not an integer like 42")
-    assert len(asked) == 4 * (1 + 1_001)  # four columns of the good record and of one reject more than is allowed
+    assert len(checked) == 4 * (1 + 1_001)  # four columns of the valid record and of one reject more than allowed
     assert warehouse.execute("select count(*) from ops.rejected_rows") == [(0,)]
 
 
-def test_many_rejects_are_kept_with_few_statements(sync, bucket, tmp_path):
-    class Remembering(DuckDBWarehouse):
+def test_many_rejects_take_few_statements(sync, bucket, tmp_path):
+    class InsertCountingWarehouse(DuckDBWarehouse):
         inserts = 0
 
         def execute(self, statement: str, parameters: tuple = ()) -> list[tuple]:
@@ -409,22 +409,22 @@ def test_many_rejects_are_kept_with_few_statements(sync, bucket, tmp_path):
             return super().execute(statement, parameters)
 
     bucket.put(KEY, with_faults(120_000, 1_200))
-    with Remembering(tmp_path / "remembering.duckdb") as warehouse:
+    with InsertCountingWarehouse(tmp_path / "counting.duckdb") as warehouse:
         [load] = sync(RATINGS, into=warehouse).loads
         assert (load.rows_loaded, load.rows_rejected, warehouse.inserts) == (120_000, 1_200, 3)
         assert [row["record_number"] for row in warehouse.rejected_rows(RATINGS)] == list(range(120_001, 121_201))
         assert warehouse.counts(RATINGS) == Counts(0, 120_000, 120_000, 1_200, 1_200)
 
 
-# ---------------------------------------------------------------- judged again
+# ---------------------------------------------------------------- forgotten refusals
 
 
-def test_a_refused_object_that_is_forgotten_is_judged_by_the_contract_of_today(sync, bucket, warehouse):
+def test_a_forgotten_refusal_is_validated_by_the_current_contract(sync, bucket, warehouse):
     bucket.put(KEY, ratings(1, 2, stars="4.25"))
     bucket.put("movielens/ratings-empty.csv", HEADER)
     strict = RATINGS.model_copy(update={"tolerance": Tolerance(rejected_rows=0, rejected_share=0)})
     assert {each.outcome for each in sync(strict).refused} == {"refused", "ignored"}
-    assert (sync(RATINGS).loads, len(sync(RATINGS).refused)) == ([], 2)  # parked: not read again by itself
+    assert (sync(RATINGS).loads, len(sync(RATINGS).refused)) == ([], 2)  # quarantined: not read again on its own
 
     forgotten = forget_refusals(RATINGS, warehouse, bucket.store.list(KEY))
     assert [(each.listed.key, each.outcome) for each in forgotten] == [(KEY, "refused")]
@@ -434,18 +434,18 @@ def test_a_refused_object_that_is_forgotten_is_judged_by_the_contract_of_today(s
     assert forget_refusals(RATINGS, warehouse, bucket.store.list(KEY)) == []
 
 
-def test_refusals_of_versions_that_are_gone_stay_as_history(sync, bucket, warehouse):
+def test_refusals_of_replaced_versions_stay_as_history(sync, bucket, warehouse):
     for content in ("", HEADER):
         bucket.put(KEY, content)
         sync(RATINGS)
     forget_refusals(RATINGS, warehouse, bucket.store.list(KEY))
     assert warehouse.execute("select outcome from ops.refused_objects") == [("refused",)]
-    # Judged as before, it is parked as before.
+    # Refused for the same reason, it is quarantined again.
     assert [each.outcome for each in sync(RATINGS).refused] == ["ignored"]
     assert warehouse.execute("select outcome from ops.refused_objects order by 1") == [("ignored",), ("refused",)]
 
 
-def test_only_the_refusals_of_this_dataset_are_forgotten(sync, bucket, warehouse):
+def test_forgetting_refusals_affects_one_dataset_only(sync, bucket, warehouse):
     bucket.put(KEY, "")
     bucket.put("movielens/movies.csv", "")
     sync(RATINGS)
@@ -470,7 +470,7 @@ def test_a_dataset_without_objects_is_an_empty_typed_table(sync, warehouse):
 
 
 class CountingWarehouse(DuckDBWarehouse):
-    """Counts its transactions, and the statements in them that are no DML."""
+    """Counts its transactions, and the statements in them that are not DML."""
 
     transactions = 0
     inside = False
@@ -501,10 +501,10 @@ def test_many_small_objects_are_one_transaction_without_ddl(sync, bucket, tmp_pa
         assert warehouse.counts(RATINGS) == Counts(0, 202, 202, 3, 3)
         assert sorted(load.load_id for load in report.loads) == list(range(1, 202))
         sync(RATINGS, into=warehouse)
-        assert warehouse.transactions == 1  # there was nothing to load
+        assert warehouse.transactions == 1  # nothing to load
 
 
-def test_batches_are_cut_by_number_and_by_size(sync, bucket, warehouse, monkeypatch):
+def test_batches_are_capped_by_count_and_by_size(sync, bucket, warehouse, monkeypatch):
     monkeypatch.setattr(sync_module, "BATCH_OBJECTS", 3)
     monkeypatch.setattr(sync_module, "BATCH_BYTES", 3 * len(ratings(1)))
     for number in range(1, 8):
@@ -537,7 +537,7 @@ def test_odd_keys_are_loaded_once(sync, bucket, warehouse, name):
     assert warehouse.execute("select user_id, _object_key from raw.movielens_ratings_current") == [(1, key)]
 
 
-def test_objects_of_others_are_left_alone(sync, bucket, warehouse):
+def test_objects_of_other_datasets_are_ignored(sync, bucket, warehouse):
     for key in (
         "movielens/ratingsx.csv",
         "movielens/ratings.txt",
@@ -549,7 +549,7 @@ def test_objects_of_others_are_left_alone(sync, bucket, warehouse):
     assert sync(RATINGS).listing == []
 
 
-def test_a_young_object_is_waited_for(sync, bucket, warehouse):
+def test_sync_waits_for_a_young_object(sync, bucket, warehouse):
     bucket.put(KEY, ratings(1))
     started = time.monotonic()
     listing = settled_listing(RATINGS, bucket.store, 1.5)
@@ -561,7 +561,7 @@ def test_a_young_object_is_waited_for(sync, bucket, warehouse):
     assert time.monotonic() - started < 0.5
 
 
-def test_an_object_that_grows_is_taken_only_when_it_is_whole(sync, bucket, warehouse):
+def test_a_growing_object_is_loaded_only_when_complete(sync, bucket, warehouse):
     folder = bucket.home / "s3" / bucket.name / "movielens"
     folder.mkdir(parents=True)
 
@@ -583,7 +583,7 @@ def test_an_object_that_grows_is_taken_only_when_it_is_whole(sync, bucket, wareh
     assert len(warehouse.loads(RATINGS)) == 1
 
 
-def test_an_object_from_the_future_is_not_waited_for(bucket):
+def test_sync_does_not_wait_for_an_object_from_the_future(bucket):
     class Tomorrow(WatchedStore):
         def list(self, key_prefix: str) -> list[ObjectVersion]:
             return [replace(each, last_modified=datetime(2999, 1, 1, tzinfo=UTC)) for each in super().list(key_prefix)]
@@ -592,7 +592,7 @@ def test_an_object_from_the_future_is_not_waited_for(bucket):
     assert len(settled_listing(RATINGS, Tomorrow(bucket.store), 60)) == 1
 
 
-def test_the_fingerprint_knows_a_listing_in_any_order(bucket):
+def test_the_fingerprint_does_not_depend_on_order(bucket):
     for name in ("a", "b"):
         bucket.put(f"movielens/ratings-{name}.csv", ratings(1))
     listing = bucket.store.list("movielens/ratings")
@@ -604,10 +604,10 @@ def test_the_fingerprint_knows_a_listing_in_any_order(bucket):
     assert fingerprint(bucket.store.list("movielens/ratings")) == before
 
 
-# ---------------------------------------------------------------- what changes or breaks while it is read
+# ---------------------------------------------------------------- objects that change or break while they are read
 
 
-def test_an_object_that_changes_between_listing_and_reading_heals(sync, bucket, warehouse):
+def test_an_object_changed_between_listing_and_reading_is_read_again(sync, bucket, warehouse):
     bucket.put("movielens/ratings-a.csv", ratings(1))
     bucket.put("movielens/ratings-b.csv", ratings(2))
     corrections = iter([ratings(3)])
@@ -621,7 +621,7 @@ def test_an_object_that_changes_between_listing_and_reading_heals(sync, bucket, 
     assert users(warehouse, "movielens_ratings") == [1, 3]
 
 
-def test_an_object_that_changes_size_but_not_etag_is_not_believed(bucket):
+def test_a_wrong_size_or_etag_is_an_error(bucket):
     bucket.put(KEY, ratings(1))
     [listed] = bucket.store.list("movielens/ratings")
     with pytest.raises(ObjectChangedError, match="changed after it was listed"):
@@ -631,7 +631,7 @@ def test_an_object_that_changes_size_but_not_etag_is_not_believed(bucket):
     assert b"".join(bucket.store.read(listed)) == ratings(1).encode()
 
 
-def test_an_object_that_is_deleted_between_listing_and_reading_is_no_error(sync, bucket, warehouse):
+def test_an_object_deleted_between_listing_and_reading_is_skipped(sync, bucket, warehouse):
     bucket.put("movielens/ratings-a.csv", ratings(1))
     bucket.put("movielens/ratings-b.csv", ratings(2))
 
@@ -644,7 +644,7 @@ def test_an_object_that_is_deleted_between_listing_and_reading_is_no_error(sync,
     assert (users(warehouse), report.refused) == ([1], [])
 
 
-def test_an_object_that_never_stands_still_is_an_error_and_stops_no_others(sync, bucket, warehouse):
+def test_an_object_that_keeps_changing_is_an_error_but_others_load(sync, bucket, warehouse):
     bucket.put("movielens/ratings-a.csv", ratings(1))
     bucket.put("movielens/ratings-b.csv", ratings(2))
     bucket.put("movielens/ratings-c.csv", "")
@@ -664,7 +664,7 @@ def test_an_object_that_never_stands_still_is_an_error_and_stops_no_others(sync,
     assert (users(warehouse), len(report.refused)) == ([2, 102], 1)
 
 
-def test_a_refusal_in_a_call_with_a_second_round_is_told_once(sync, bucket, warehouse):
+def test_a_refusal_is_reported_once_even_after_a_second_round(sync, bucket, warehouse):
     bucket.put("movielens/ratings-a.csv", ratings(1))
     bucket.put("movielens/ratings-b.csv", "")
     corrections = iter([ratings(3)])
@@ -679,7 +679,7 @@ def test_a_refusal_in_a_call_with_a_second_round_is_told_once(sync, bucket, ware
 
 
 class HalfABody(WatchedStore):
-    """Ends each body early, as a broken connection does that nobody notices."""
+    """Ends each body early, like a broken connection that goes unnoticed."""
 
     def read(self, listed: ObjectVersion) -> Iterator[bytes]:
         content = b"".join(super().read(listed))
@@ -689,7 +689,7 @@ class HalfABody(WatchedStore):
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_half_a_body_loads_nothing_and_is_an_error(sync, bucket, warehouse, packed):
+def test_half_a_body_is_an_error_and_loads_nothing(sync, bucket, warehouse, packed):
     content = ratings(*range(1, 100)).encode()
     key = KEY + ".gz" * packed
     bucket.put(key, gzip.compress(content) if packed else content)
@@ -701,7 +701,7 @@ def test_half_a_body_loads_nothing_and_is_an_error(sync, bucket, warehouse, pack
     assert sync(RATINGS).rows_loaded == 99
 
 
-def test_fewer_bytes_than_listed_are_noticed_by_the_bucket_itself(bucket):
+def test_the_store_notices_missing_bytes(bucket):
     bucket.put(KEY, ratings(1))
     [listed] = bucket.store.list("movielens/ratings")
 
@@ -720,7 +720,7 @@ def test_fewer_bytes_than_listed_are_noticed_by_the_bucket_itself(bucket):
     assert str(raised.value) == f"{KEY}: received {listed.size - 7} of {listed.size} bytes"
 
 
-def test_a_store_that_fails_loads_nothing_and_the_next_call_heals(sync, bucket, warehouse):
+def test_a_failing_store_loads_nothing_and_the_next_sync_recovers(sync, bucket, warehouse):
     bucket.put(KEY, ratings(1))
 
     def fail(listed: ObjectVersion) -> None:
@@ -732,7 +732,7 @@ def test_a_store_that_fails_loads_nothing_and_the_next_call_heals(sync, bucket, 
     assert sync(RATINGS).rows_loaded == 1
 
 
-# ---------------------------------------------------------------- crashes and lies inside the transaction
+# ---------------------------------------------------------------- crashes and wrong counts inside the transaction
 
 
 class Crash(BaseException):
@@ -740,7 +740,7 @@ class Crash(BaseException):
 
 
 class CrashingWarehouse(DuckDBWarehouse):
-    """Dies before the n-th statement of the transaction that loads."""
+    """Dies before the n-th statement of the load transaction."""
 
     statements_left: float = float("inf")
     counted = 0
@@ -767,7 +767,7 @@ class CrashingWarehouse(DuckDBWarehouse):
             raise Crash
 
 
-def test_a_crash_at_any_statement_leaves_nothing_and_the_next_call_loads_once(sync, bucket, tmp_path):
+def test_a_crash_at_any_statement_leaves_nothing_and_the_next_sync_loads_once(sync, bucket, tmp_path):
     bucket.put("movielens/ratings-a.csv", ratings(1))
     with DuckDBWarehouse(tmp_path / "crash.duckdb") as first:
         sync(RATINGS, into=first)
@@ -797,7 +797,7 @@ def test_a_crash_at_any_statement_leaves_nothing_and_the_next_call_loads_once(sy
 
 
 class LosingWarehouse(DuckDBWarehouse):
-    """Its loader loses one row of each object that has more than one, and does not notice."""
+    """Silently loses one row of each object that has more than one."""
 
     def insert_records(self, dataset, staged):
         counts = super().insert_records(dataset, staged)
@@ -810,7 +810,7 @@ class LosingWarehouse(DuckDBWarehouse):
         return counts
 
 
-def test_a_row_that_the_loader_loses_refuses_the_object(sync, bucket, tmp_path):
+def test_a_row_lost_by_the_loader_refuses_the_object(sync, bucket, tmp_path):
     bucket.put("movielens/ratings-a.csv", with_faults(3, 1))
     bucket.put("movielens/ratings-b.csv", ratings(9))
     with LosingWarehouse(tmp_path / "losing.duckdb") as warehouse:
@@ -826,7 +826,7 @@ def test_a_row_that_the_loader_loses_refuses_the_object(sync, bucket, tmp_path):
         assert warehouse.counts(RATINGS) == Counts(0, 1, 1, 0, 0)
 
 
-def test_a_row_that_the_loader_loads_twice_refuses_the_object(sync, bucket, tmp_path):
+def test_a_row_loaded_twice_refuses_the_object(sync, bucket, tmp_path):
     class DoublingWarehouse(DuckDBWarehouse):
         def insert_records(self, dataset, staged):
             once, twice = super().insert_records(dataset, staged), super().insert_records(dataset, staged)
@@ -839,7 +839,7 @@ def test_a_row_that_the_loader_loads_twice_refuses_the_object(sync, bucket, tmp_
 
 
 class ChokingWarehouse(DuckDBWarehouse):
-    """Its reader fails on objects that hold a certain user, as a warehouse's own CSV reader might."""
+    """Fails on objects that contain a certain user, as a warehouse's CSV reader might."""
 
     def insert_records(self, dataset, staged):
         for each in staged.values():
@@ -848,7 +848,7 @@ class ChokingWarehouse(DuckDBWarehouse):
         return super().insert_records(dataset, staged)
 
 
-def test_an_object_that_the_warehouse_cannot_read_is_found_in_its_batch_and_refused(sync, bucket, tmp_path):
+def test_an_object_the_warehouse_cannot_read_is_found_in_its_batch_and_refused(sync, bucket, tmp_path):
     for number in range(8, 17):
         bucket.put(f"movielens/ratings-{number:02}.csv", ratings(number))
     with ChokingWarehouse(tmp_path / "choking.duckdb") as warehouse:
@@ -863,7 +863,7 @@ def test_an_object_that_the_warehouse_cannot_read_is_found_in_its_batch_and_refu
         assert warehouse.counts(RATINGS) == Counts(0, 8, 8, 0, 0)
 
 
-def test_two_datasets_in_one_warehouse_do_not_disturb_each_other(sync, bucket, warehouse):
+def test_two_datasets_share_a_warehouse(sync, bucket, warehouse):
     bucket.put(KEY, ratings(1, 2))
     bucket.put("movielens/movies.csv", movies(1))
     bucket.put("movielens/links.csv", "movieId,imdbId,tmdbId\n1,0114709,862\n2,0113497,\n3,113228,15602\n")
@@ -879,7 +879,7 @@ def test_two_datasets_in_one_warehouse_do_not_disturb_each_other(sync, bucket, w
     assert [row["reason"] for row in warehouse.rejected_rows()] == ["imdb_id '113228' does not match [0-9]{7,8}"]
 
 
-def test_an_older_file_never_takes_the_place_of_a_newer_one_that_was_put_twice(sync, bucket, warehouse):
+def test_an_older_file_never_replaces_one_that_was_uploaded_again(sync, bucket, warehouse):
     put_at(bucket, "movielens/movies.csv", movies(1), 1)
     sync(MOVIES)
     put_at(bucket, "movielens/movies-old.csv", movies(2), 2)
@@ -894,7 +894,7 @@ def test_an_older_file_never_takes_the_place_of_a_newer_one_that_was_put_twice(s
     ("dataset", "keys", "content"),
     [(RATINGS, (KEY, KEY), ratings), (MOVIES, ("movielens/movies-a.csv", "movielens/movies-b.csv"), movies)],
 )
-def test_a_run_that_was_overtaken_looks_again(sync, bucket, warehouse, dataset, keys, content):
+def test_an_overtaken_run_lists_again(sync, bucket, warehouse, dataset, keys, content):
     bucket.put(keys[0], content(1))
 
     def overtake(_: ObjectVersion) -> None:
@@ -907,7 +907,7 @@ def test_a_run_that_was_overtaken_looks_again(sync, bucket, warehouse, dataset, 
 
     class OvertakenStore(WatchedStore):
         def read(self, listed):
-            blocks = list(super().read(listed))  # the version that was listed, then the other run
+            blocks = list(super().read(listed))  # read the listed version, then let the other run load
             overtake(listed)
             return iter(blocks)
 

@@ -1,4 +1,4 @@
-"""The gate: what passes, what is written anew, what is refused and in which words; that records are counted right."""
+"""Validation: what passes, what is rewritten, what is refused and why, and that records are counted correctly."""
 
 import bz2
 import codecs
@@ -40,19 +40,19 @@ def cut(content: bytes, size: int) -> Iterator[bytes]:
         yield content[start : start + size]
 
 
-def gated(folder: Path, content: bytes, dataset: Dataset = PAIR, size: int = 4096) -> ValidatedFile:
+def validated(folder: Path, content: bytes, dataset: Dataset = PAIR, size: int = 4096) -> ValidatedFile:
     return validate(cut(content, size), dataset, folder / "object.csv")
 
 
 def refusal(folder: Path, content: bytes, dataset: Dataset = PAIR, size: int = 4096) -> RefusedError:
     with pytest.raises(RefusedError) as raised:
-        gated(folder, content, dataset, size)
+        validated(folder, content, dataset, size)
     return raised.value
 
 
 def committed(warehouse: DuckDBWarehouse, dataset: Dataset, file: ValidatedFile) -> Load:
     warehouse.prepare(dataset)
-    number = str(next(_etags))  # an object of its own, so that none takes another's place
+    number = str(next(_etags))  # a separate object, so that none supersedes another
     listed = ObjectVersion("bucket", f"shop/things-{number}.csv", number, 1, datetime(2024, 5, 1, tzinfo=UTC))
     done = commit_loads(dataset, warehouse, [StagedObject(listed, file)], "run-1")
     loads, refused = done.loads, done.refused
@@ -68,8 +68,8 @@ def rows(warehouse: DuckDBWarehouse, dataset: Dataset, load: Load) -> list[tuple
 
 
 def through(folder: Path, warehouse: DuckDBWarehouse, content: bytes, dataset: Dataset = PAIR) -> list[tuple]:
-    """The rows that are loaded from a file of which nothing may be rejected."""
-    load = committed(warehouse, dataset, gated(folder, content, dataset))
+    """The rows loaded from a file without rejects."""
+    load = committed(warehouse, dataset, validated(folder, content, dataset))
     assert (load.rows_in, load.rows_rejected) == (load.rows_loaded, 0)
     return rows(warehouse, dataset, load)
 
@@ -103,8 +103,8 @@ TWO = [(1, "x"), (2, "y")]
     ],
 )
 @BLOCK_SIZES
-def test_one_content_in_many_forms(tmp_path, request, content, size):
-    file = gated(tmp_path, content, size=size)
+def test_the_same_content_in_many_forms(tmp_path, request, content, size):
+    file = validated(tmp_path, content, size=size)
     assert (file.header, file.positions, file.record_count, file.warnings) == (("Id", "label"), (0, 1), 2, ())
     if size == 3:
         warehouse = request.getfixturevalue("warehouse")
@@ -112,7 +112,7 @@ def test_one_content_in_many_forms(tmp_path, request, content, size):
 
 
 @pytest.mark.parametrize(
-    ("content", "goes_on_as_it_is"),
+    ("content", "is_unchanged"),
     [
         (b"Id,label\n1,x\n", True),
         (b"Id,label\r\n1,x\r\n", True),
@@ -129,9 +129,9 @@ def test_one_content_in_many_forms(tmp_path, request, content, size):
     ],
 )
 @BLOCK_SIZES
-def test_only_what_loaders_may_read_differently_is_written_anew(tmp_path, content, goes_on_as_it_is, size):
-    file = gated(tmp_path, content, size=size)
-    assert (file.path == file.original) is goes_on_as_it_is
+def test_only_files_that_loaders_may_parse_differently_are_rewritten(tmp_path, content, is_unchanged, size):
+    file = validated(tmp_path, content, size=size)
+    assert (file.path == file.original) is is_unchanged
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_only_what_loaders_may_read_differently_is_written_anew(tmp_path, conten
     ],
 )
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-def test_texts_arrive_as_they_were_sent(tmp_path, warehouse, text, value, end):
+def test_text_is_loaded_unchanged(tmp_path, warehouse, text, value, end):
     content = f"Id,label{end}1,{text}{end}2,y".encode()
     assert through(tmp_path, warehouse, content) == [(1, value), (2, "y")]
 
@@ -181,8 +181,8 @@ def test_another_delimiter(tmp_path, warehouse, delimiter):
         (b"a,Id,b,label\n,1,,x\n,2,,y\n", ("columns 'a', 'b' are not in the contract; ignored",)),
     ],
 )
-def test_columns_go_by_name(tmp_path, warehouse, content, warnings):
-    assert gated(tmp_path, content).warnings == warnings
+def test_columns_are_matched_by_name(tmp_path, warehouse, content, warnings):
+    assert validated(tmp_path, content).warnings == warnings
     assert through(tmp_path, warehouse, content) == TWO
 
 
@@ -196,12 +196,12 @@ def test_columns_go_by_name(tmp_path, warehouse, content, warnings):
         (b"Id,label,Id", "duplicate column 'Id' in the header"),
     ],
 )  # fmt: skip
-def test_headers_that_are_refused(tmp_path, header, reason):
+def test_wrong_headers_are_refused(tmp_path, header, reason):
     error = refusal(tmp_path, header + b"\n1,x\n")
     assert (error.reason, error.ignored) == (reason, False)
 
 
-# ---------------------------------------------------------------- what is not loaded
+# ---------------------------------------------------------------- files that are not loaded
 
 
 @pytest.mark.parametrize("content", [b"", codecs.BOM_UTF8, gzip.compress(b"", mtime=0)])
@@ -211,12 +211,12 @@ def test_zero_bytes_are_refused(tmp_path, content):
 
 
 @pytest.mark.parametrize("content", [b"\n", b"\r\n\r\n", b"\r"])
-def test_blank_lines_alone_are_refused(tmp_path, content):
+def test_a_file_of_blank_lines_is_refused(tmp_path, content):
     assert refusal(tmp_path, content).reason == "the file contains only blank lines"
 
 
 @pytest.mark.parametrize("content", [b"Id,label", b"Id,label\n", b"Id,label\r\n", b'"Id","label"\n\n', b"Id,label\r"])
-def test_a_header_alone_is_ignored_not_refused(tmp_path, content):
+def test_a_file_with_only_a_header_is_ignored(tmp_path, content):
     error = refusal(tmp_path, content)
     assert error.reason == "the file has a header but no records; keeping the rows loaded earlier"
     assert error.ignored
@@ -228,7 +228,7 @@ SAVE_LATIN = "save it as 'CSV UTF-8', or declare `encoding: windows-1252` in the
 
 @pytest.mark.parametrize("mark", [codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE])
 @BLOCK_SIZES
-def test_utf_16_is_refused_with_its_name(tmp_path, mark, size):
+def test_utf_16_is_recognized_and_refused(tmp_path, mark, size):
     encoding = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}[mark]
     content = mark + "Id,label\n1,x\n".encode(encoding)
     assert refusal(tmp_path, content, size=size).reason == f"the file is encoded in UTF-16{UTF_16}"
@@ -236,16 +236,14 @@ def test_utf_16_is_refused_with_its_name(tmp_path, mark, size):
 
 @pytest.mark.parametrize(("encoding", "offset"), [("utf-16-le", 1), ("utf-16-be", 0)])
 @pytest.mark.parametrize("size", [2, 3, 7, 4096])
-def test_utf_16_without_a_mark_is_refused_with_its_name_and_the_place_of_the_first_nul(
-    tmp_path, encoding, offset, size
-):
+def test_utf_16_without_a_mark_is_recognized_by_its_nul_bytes(tmp_path, encoding, offset, size):
     reason = refusal(tmp_path, "Id,label\n1,é\n".encode(encoding), size=size).reason
     assert reason == (f"the file is encoded in UTF-16 without a byte order mark (NUL byte at offset {offset}){UTF_16}")
 
 
 @pytest.mark.parametrize("start", [b"", codecs.BOM_UTF8])
 @BLOCK_SIZES
-def test_nul_bytes_are_refused_with_their_place(tmp_path, start, size):
+def test_nul_bytes_are_refused_with_their_offset(tmp_path, start, size):
     content = start + "Id,label\n1,é\0".encode()
     reason = refusal(tmp_path, content, size=size).reason
     assert reason == f"NUL byte at offset {content.index(0)}; the file is damaged or is not text"
@@ -254,7 +252,7 @@ def test_nul_bytes_are_refused_with_their_place(tmp_path, start, size):
 @pytest.mark.parametrize("start", [b"", codecs.BOM_UTF8])
 @pytest.mark.parametrize("before", ["", "é", "日本語🎬", "ascii only"])
 @BLOCK_SIZES
-def test_latin_1_is_refused_with_the_place_of_the_byte(tmp_path, start, before, size):
+def test_latin_1_is_refused_with_the_offset_of_the_byte(tmp_path, start, before, size):
     content = start + f"Id,label\n1,{before}\n2,caf".encode()
     reason = refusal(tmp_path, content + b"\xe9 au lait\n", size=size).reason
     assert reason == (
@@ -264,8 +262,8 @@ def test_latin_1_is_refused_with_the_place_of_the_byte(tmp_path, start, before, 
 
 
 @BLOCK_SIZES
-def test_a_character_across_blocks_is_read(tmp_path, warehouse, size):
-    file = gated(tmp_path, "Id,label\n1,é日🎬\n".encode(), size=size)
+def test_a_character_may_span_blocks(tmp_path, warehouse, size):
+    file = validated(tmp_path, "Id,label\n1,é日🎬\n".encode(), size=size)
     assert rows(warehouse, PAIR, committed(warehouse, PAIR, file)) == [(1, "é日🎬")]
 
 
@@ -274,7 +272,7 @@ def test_a_character_across_blocks_is_read(tmp_path, warehouse, size):
     [("Id,label\n1,🎬".encode()[:-1], "0xf0 at offset 11"), ("Id,label\n1,é".encode("latin-1"), "0xe9 at offset 11")],
 )
 @BLOCK_SIZES
-def test_a_last_character_that_does_not_end_is_cut_off_or_latin_1(tmp_path, content, byte, size):
+def test_an_incomplete_last_character_is_truncated_or_latin_1(tmp_path, content, byte, size):
     assert refusal(tmp_path, content, size=size).reason == (
         f"the file ends inside the UTF-8 character that starts with byte {byte}. If it was truncated, upload it again; "
         f"if it is Latin-1 or Windows-1252, {SAVE_LATIN}"
@@ -282,14 +280,14 @@ def test_a_last_character_that_does_not_end_is_cut_off_or_latin_1(tmp_path, cont
 
 
 @BLOCK_SIZES
-def test_a_quote_that_is_never_closed_is_refused_with_its_line(tmp_path, size):
+def test_an_unclosed_quote_is_refused_with_its_line(tmp_path, size):
     content = b'Id,label\n1,"a\nb"\n2,y\n3,"z\n4,w\n'
     assert refusal(tmp_path, content, size=size).reason == (
         'the record that starts at line 5 opens a quote (") that is never closed; the file is damaged or truncated'
     )
 
 
-def test_a_quote_that_swallows_more_than_a_field_may_hold_is_refused_too(tmp_path):
+def test_an_unclosed_quote_longer_than_the_field_limit_is_refused(tmp_path):
     limit = csv.field_size_limit(1000)
     try:
         reason = refusal(tmp_path, b'Id,label\n1,x\n2,"y\n' + b"3,z\n" * 1000 + b'4,"\n').reason
@@ -304,8 +302,8 @@ PACKED = gzip.compress(b"Id,label\n" + b"".join(b"%d,label %d\n" % (n, n * n) fo
 
 
 @pytest.mark.parametrize("size", [1, 100, 100_000])
-def test_gzip_is_known_by_its_first_bytes(tmp_path, size):
-    assert gated(tmp_path, PACKED, size=size).record_count == 5000
+def test_gzip_is_recognized_by_its_first_bytes(tmp_path, size):
+    assert validated(tmp_path, PACKED, size=size).record_count == 5000
 
 
 @pytest.mark.parametrize("kept", [10, 1000, len(PACKED) - 8, len(PACKED) - 1])
@@ -328,19 +326,19 @@ def test_damaged_gzip_is_refused(tmp_path, content):
 
 @BLOCK_SIZES
 def test_zeros_after_gzip_are_padding(tmp_path, size):
-    assert gated(tmp_path, PACKED + bytes(5000), size=size).record_count == 5000
+    assert validated(tmp_path, PACKED + bytes(5000), size=size).record_count == 5000
     padded = gzip.compress(b"Id,label\n1,") + bytes(9) + gzip.compress(b"x\n2,y\n") + bytes(1)
-    assert gated(tmp_path, padded, size=size).record_count == 2
+    assert validated(tmp_path, padded, size=size).record_count == 2
 
 
 @pytest.mark.parametrize("padding", [0, 9])
 @BLOCK_SIZES
-def test_anything_else_after_gzip_is_refused(tmp_path, padding, size):
+def test_other_data_after_gzip_is_refused(tmp_path, padding, size):
     reason = refusal(tmp_path, PACKED + bytes(padding) + b"what is this", size=size).reason
     assert reason == "unexpected data after the end of the gzip data; upload the file again"
 
 
-def test_a_second_member_that_is_cut_off_is_refused(tmp_path):
+def test_a_truncated_second_member_is_refused(tmp_path):
     content = gzip.compress(b"Id,label\n1,x\n", mtime=0) + gzip.compress(b"2,y\n", mtime=0)[:-3]
     assert refusal(tmp_path, content).reason == "the gzip data ends early; upload the file again"
 
@@ -354,8 +352,8 @@ def in_encoding(encoding: str) -> Dataset:
     return PAIR.model_copy(update={"encoding": encoding})
 
 
-def speaking(encoding: str) -> str:
-    """A file with characters beyond ASCII that this encoding has."""
+def sample_text(encoding: str) -> str:
+    """A file with non-ASCII characters of this encoding."""
     asian = dict.fromkeys(("shift_jis", "gb18030", "big5", "euc-kr"), "Id,label\n1,日本\n2,中\n")
     eastern = dict.fromkeys(("windows-1250", "iso-8859-2"), "Id,label\n1,žluťoučký\n2,łódź\n")
     return {**asian, **eastern, "windows-1251": "Id,label\n1,Привет\n2,мир\n"}.get(encoding, WESTERN)
@@ -364,8 +362,8 @@ def speaking(encoding: str) -> str:
 @pytest.mark.parametrize("encoding", [name for name in ENCODINGS if name != "cp437"])
 @BLOCK_SIZES
 def test_a_declared_encoding_is_decoded_while_it_streams(tmp_path, encoding, size):
-    text = speaking(encoding)
-    file = gated(tmp_path, gzip.compress(text.encode(encoding)), in_encoding(encoding), size)
+    text = sample_text(encoding)
+    file = validated(tmp_path, gzip.compress(text.encode(encoding)), in_encoding(encoding), size)
     assert (file.record_count, file.original.read_text(encoding="utf-8")) == (2, text)
 
 
@@ -389,7 +387,7 @@ def test_a_declared_encoding_is_loaded(tmp_path, warehouse, encoding):
 @BLOCK_SIZES
 def test_the_byte_order_of_utf_16(tmp_path, declared, mark, written_in, size):
     text = "Id,label\n1,🎬 é\n2,y\n"
-    file = gated(tmp_path, mark + text.encode(written_in), in_encoding(declared), size)
+    file = validated(tmp_path, mark + text.encode(written_in), in_encoding(declared), size)
     assert file.original.read_text(encoding="utf-8") == text
 
 
@@ -424,7 +422,7 @@ TWO_AND_A_MARK = codecs.BOM_UTF16_LE + "Id,label\n1,".encode("utf-16-le")
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("size", [5, 4096])
-def test_what_is_not_in_the_declared_encoding_is_refused_with_its_place(tmp_path, encoding, content, reason, size):
+def test_bytes_outside_the_declared_encoding_are_refused_with_their_offset(tmp_path, encoding, content, reason, size):
     assert refusal(tmp_path, content, in_encoding(encoding), size).reason == reason
 
 
@@ -437,8 +435,8 @@ def test_what_is_not_in_the_declared_encoding_is_refused_with_its_place(tmp_path
     ],
 )
 @BLOCK_SIZES
-def test_utf_8_in_place_of_latin_1_is_loaded_as_declared_with_a_warning(tmp_path, content, warned, size):
-    assert gated(tmp_path, content, in_encoding("latin-1"), size).warnings == (
+def test_utf_8_declared_as_latin_1_loads_with_a_warning(tmp_path, content, warned, size):
+    assert validated(tmp_path, content, in_encoding("latin-1"), size).warnings == (
         (
             "the contract says `encoding: latin-1`, but the file is also valid UTF-8; if accented letters look wrong, "
             "remove `encoding` from the contract",
@@ -448,7 +446,7 @@ def test_utf_8_in_place_of_latin_1_is_loaded_as_declared_with_a_warning(tmp_path
     )
 
 
-# ---------------------------------------------------------------- files that are something else
+# ---------------------------------------------------------------- other formats
 
 
 def parquet() -> bytes:
@@ -521,18 +519,18 @@ OTHER_FORMATS = {
 
 @pytest.mark.parametrize("name", OTHER_FORMATS)
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
-def test_a_file_that_is_no_csv_is_named(tmp_path, name, encoding):
+def test_other_formats_are_named(tmp_path, name, encoding):
     content, what = OTHER_FORMATS[name]
     if not (name == "utf-32" and encoding == "latin-1"):
         assert refusal(tmp_path, content, in_encoding(encoding)).reason == f"the file is {what}"
 
 
 @pytest.mark.parametrize("header", ["PAR1,PAR2", "[Id],[label]", "{Id},label", "Rar!,label", "BZh9,label", "7z,label"])
-def test_a_header_that_starts_like_another_format_is_still_a_header(tmp_path, header):
+def test_a_header_that_resembles_another_format_is_still_a_header(tmp_path, header):
     assert refusal(tmp_path, f"{header}\n1,x\n".encode()).reason.startswith("the header is missing column")
     names = header.split(",")
     dataset = make_dataset(make_column("a", "integer", source_name=names[0]), make_column("b", source_name=names[1]))
-    assert gated(tmp_path, f"{header}\n1,x\n".encode(), dataset).record_count == 1
+    assert validated(tmp_path, f"{header}\n1,x\n".encode(), dataset).record_count == 1
 
 
 @pytest.mark.parametrize(
@@ -560,22 +558,22 @@ def test_a_header_that_starts_like_another_format_is_still_a_header(tmp_path, he
          "Id,label"),
     ],
 )  # fmt: skip
-def test_a_header_that_is_wrong_for_a_known_cause(tmp_path, content, declared, reason):
+def test_known_header_problems_are_diagnosed(tmp_path, content, declared, reason):
     dataset = PAIR.model_copy(update={"delimiter": declared})
     assert refusal(tmp_path, content.encode(), dataset).reason == reason
 
 
-def test_a_reason_does_not_list_a_thousand_columns(tmp_path):
+def test_a_reason_lists_a_few_columns_only(tmp_path):
     header = ",".join([f"c{number}" for number in range(1000)] + ["n" * 100_000])
     reason = refusal(tmp_path, f"{header}\n".encode()).reason
     assert reason.endswith("'c9' and 991 more; expected: Id,label")
-    [warning] = gated(tmp_path, f"Id,{'n' * 100_000},label\n1,x,y\n".encode()).warnings
+    [warning] = validated(tmp_path, f"Id,{'n' * 100_000},label\n1,x,y\n".encode()).warnings
     assert warning == f"column '{'n' * 60}…' is not in the contract; ignored"
 
 
-def test_columns_without_a_name_are_left_out_whatever_their_number(tmp_path, warehouse):
+def test_unnamed_columns_are_ignored(tmp_path, warehouse):
     content = b"Id,label,,,\n1,x,,,\n2,y,,,\n"
-    assert gated(tmp_path, content).warnings == ("column '' is not in the contract; ignored",)
+    assert validated(tmp_path, content).warnings == ("column '' is not in the contract; ignored",)
     assert through(tmp_path, warehouse, content) == TWO
 
 
@@ -583,7 +581,7 @@ def test_columns_without_a_name_are_left_out_whatever_their_number(tmp_path, war
 
 
 def rejects(folder: Path, warehouse: DuckDBWarehouse, content: bytes, dataset: Dataset = PAIR) -> list[RejectedRecord]:
-    file = gated(folder, content, dataset)
+    file = validated(folder, content, dataset)
     load = committed(warehouse, dataset, file)
     found = list(find_rejects(file, dataset))
     assert (load.rows_in, load.rows_rejected) == (file.record_count, len(found))
@@ -618,12 +616,12 @@ CUT = "; this last record has no line ending, so the file may be truncated"
         ("3,z,", "3 fields, but the header has 2"),
     ],
 )
-def test_a_last_record_that_is_cut_off_is_rejected_as_such(tmp_path, warehouse, last, reason):
+def test_a_truncated_last_record_is_rejected_as_truncated(tmp_path, warehouse, last, reason):
     found = rejects(tmp_path, warehouse, f"Id,label\n1,x\n2,y\n{last}".encode())
     assert [(each.record_number, each.reason) for each in found] == [(3, reason)]
 
 
-def test_a_whole_table_is_not_replaced_by_a_file_that_is_cut_off(sync, bucket, warehouse):
+def test_a_truncated_file_does_not_replace_the_whole_table(sync, bucket, warehouse):
     films = make_dataset(make_column("id", "integer"), make_column("label"), name="films", mode="overwrite")
     bucket.put("shop/films.csv", "id,label\n1,x\n2,y\n3,z\n")
     sync(films)
@@ -649,7 +647,7 @@ def test_a_whole_table_is_not_replaced_by_a_file_that_is_cut_off(sync, bucket, w
         ("decimal(2,2)", "value '07/11/2026' is not a decimal(2,2) like 0.50"),
     ],
 )
-def test_a_reason_shows_a_value_of_the_right_form(tmp_path, warehouse, kind, reason):
+def test_a_reason_shows_a_valid_value(tmp_path, warehouse, kind, reason):
     dataset = make_dataset(make_column("value", kind), name=re.sub(r"\W", "_", kind))
     example = reason.partition(" like ")[2]
     [found] = rejects(tmp_path, warehouse, f"value\n{example}\n07/11/2026\n".encode(), dataset)
@@ -657,7 +655,7 @@ def test_a_reason_shows_a_value_of_the_right_form(tmp_path, warehouse, kind, rea
 
 
 @pytest.mark.parametrize("field", ['a"b', '"a"b', 'a "b"', ' "a"', '"a" ', '"a"b"c"', '"a""b"c', '5"'])
-def test_quotes_that_are_no_rfc_4180_are_rejected_not_altered(tmp_path, warehouse, field):
+def test_quotes_that_violate_rfc_4180_are_rejected_unchanged(tmp_path, warehouse, field):
     found = rejects(tmp_path, warehouse, f'Id,label\n1,x\n2,{field}\n3,"y"\n'.encode())
     assert [(each.record_number, each.line_number, each.columns, each.reason, each.text) for each in found] == [
         (2, 3, (), 'unescaped quote (") inside a field; quote the field and double the inner quotes',
@@ -666,7 +664,7 @@ def test_quotes_that_are_no_rfc_4180_are_rejected_not_altered(tmp_path, warehous
     assert warehouse.execute("select id, label from raw.shop_things order by id") == [(1, "x"), (3, "y")]
 
 
-def test_lines_of_rejects_are_lines_of_the_file(tmp_path, warehouse):
+def test_line_numbers_of_rejects_are_those_of_the_file(tmp_path, warehouse):
     content = b'\n\nId,label\n\n1,"a\nb\n\nc"\nbad,x\n\n2,"d\ne"\n"worse\n",y\n'
     found = rejects(tmp_path, warehouse, content)
     assert [(each.record_number, each.line_number, each.reason, each.text) for each in found] == [
@@ -677,7 +675,7 @@ def test_lines_of_rejects_are_lines_of_the_file(tmp_path, warehouse):
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 @pytest.mark.parametrize("quote", ["", '"'])
-def test_a_record_may_be_so_long_and_no_longer(tmp_path, warehouse, end, quote):
+def test_a_record_has_a_maximum_length(tmp_path, warehouse, end, quote):
     def record(number: int, size: int) -> str:
         return f"{number},{quote}{'x' * (size - 2 - 2 * len(quote) - len(end))}{quote}{end}"
 
@@ -695,10 +693,10 @@ def test_a_record_may_be_so_long_and_no_longer(tmp_path, warehouse, end, quote):
 @pytest.mark.parametrize("end", ["\n", "\r\n", ""])
 @pytest.mark.parametrize("before", ["", "1,x\n"])
 @pytest.mark.parametrize("size", [999, 1_999_990, 5_000_000])
-def test_the_longest_record_is_as_long_wherever_it_stands(tmp_path, warehouse, longer, end, before, size):
-    # DuckDB takes a record that is one byte longer right after the header, and leaves it out elsewhere.
+def test_the_maximum_length_does_not_depend_on_the_position(tmp_path, warehouse, longer, end, before, size):
+    # DuckDB accepts a record that is one byte longer right after the header, and skips it elsewhere.
     text = f"2,{'x' * (MAX_RECORD_BYTES + longer - 2 - max(1, len(end)))}"
-    file = gated(tmp_path, f"Id,label\n{before}{text}{end}".encode(), size=size)
+    file = validated(tmp_path, f"Id,label\n{before}{text}{end}".encode(), size=size)
     load = committed(warehouse, PAIR, file)
     found = list(find_rejects(file, PAIR))
     assert (load.rows_in, load.rows_rejected) == (1 + bool(before), int(longer > 0))
@@ -708,19 +706,19 @@ def test_the_longest_record_is_as_long_wherever_it_stands(tmp_path, warehouse, l
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-def test_numbers_are_proven_whatever_the_line_ends(tmp_path, warehouse, end):
+def test_numbers_are_checked_with_any_line_ending(tmp_path, warehouse, end):
     numbers = make_dataset(make_column("a", "integer"), make_column("b", "double"))
     content = end.join(["a,b", "1,1.5", "2.7,1", "0x10,1", "1_000,1", "2,nan", "3,1e400", f"4,{'9' * 400}", "5,2."])
     found = rejects(tmp_path, warehouse, content.encode(), numbers)
     assert [each.record_number for each in found] == [2, 3, 4, 5, 6, 7]
     only_digits = end.join(["a,b", "6,1.5", "2.7,1", f"4,{'9' * 400}", "1.2.3,1", ",1", "7,"]).encode()
-    assert gated(tmp_path, only_digits, numbers).numeric
+    assert validated(tmp_path, only_digits, numbers).numeric
     found = rejects(tmp_path, warehouse, only_digits, numbers)
     assert [each.record_number for each in found] == [2, 3, 4, 5, 6]
     assert warehouse.execute("select a, b from raw.shop_things order by a") == [(1, 1.5), (5, 2.0), (6, 1.5)]
 
 
-# ---------------------------------------------------------------- any file that Python's csv module writes
+# ---------------------------------------------------------------- files that Python's csv module writes
 
 FIELDS = st.text(st.sampled_from([*"ab1,;\" '\n\r\t#\\é🎬\u2028\x85\ufeff.-"]), max_size=8) | st.sampled_from(
     ["", "1", "NULL", '""', "\r\n", "a\r\nb", "\n\n", "0x10", "2.7"]
@@ -730,7 +728,7 @@ FIELDS = st.text(st.sampled_from([*"ab1,;\" '\n\r\t#\\é🎬\u2028\x85\ufeff.-"]
 def written(records: Iterable[list[str]], end: str, quoting: int) -> str:
     text = io.StringIO(newline="")
     for record in records:
-        # Python forgets to quote a CR where the line ends with LF, so such records are quoted as a whole.
+        # Python does not quote a CR when lines end with LF, so quote such records fully.
         how = csv.QUOTE_ALL if any("\r" in field or "\n" in field for field in record) else quoting
         csv.writer(text, lineterminator=end, quoting=how).writerow(record)
     return text.getvalue()
@@ -756,7 +754,7 @@ def written(records: Iterable[list[str]], end: str, quoting: int) -> str:
 )
 @example([["a\rb", "\n"], ["", ""]], ["\n"], csv.QUOTE_MINIMAL, True, False, False, 1)
 @example([["", ""], ["1", ""]], ["\r\n"], csv.QUOTE_MINIMAL, False, True, True, 1)
-def test_what_python_writes_is_counted_and_loaded_as_python_reads_it(
+def test_files_written_by_python_load_as_python_reads_them(
     tmp_path, warehouse, records, ends, quoting, ends_with_line_end, bom, packed, size
 ):
     names = [f"c_{number}" for number in range(len(records[0]))]
@@ -767,7 +765,7 @@ def test_what_python_writes_is_counted_and_loaded_as_python_reads_it(
     read = [fields for fields in csv.reader(io.StringIO(text, newline="")) if fields][1:]
     assume(read == records)
     content = (codecs.BOM_UTF8 if bom else b"") + text.encode()
-    file = gated(tmp_path, gzip.compress(content, mtime=0) if packed else content, dataset, size)
+    file = validated(tmp_path, gzip.compress(content, mtime=0) if packed else content, dataset, size)
     assert file.record_count == len(records)
     load = committed(warehouse, dataset, file)
     assert (load.rows_in, load.rows_loaded, load.rows_rejected) == (len(records), len(records), 0)
@@ -788,10 +786,10 @@ MESSY = st.text(st.sampled_from([*'12,," \n\r.x']), max_size=60)
 @given(body=MESSY, size=st.sampled_from([1, 2, 5, 1000]))
 @example('1,2,\n"1",2\n1,"2",""\n', 1)
 @example('"1",2,""\r\n1,2\r\n', 1000)
-def test_whatever_the_text_every_record_is_loaded_or_rejected(tmp_path, warehouse, body, size):
+def test_every_record_of_any_text_is_loaded_or_rejected(tmp_path, warehouse, body, size):
     dataset = make_dataset(make_column("a", "integer"), make_column("b", "double", nullable=True), name="messy")
     try:
-        file = gated(tmp_path, f"a,b\n{body}".encode(), dataset, size)
+        file = validated(tmp_path, f"a,b\n{body}".encode(), dataset, size)
     except RefusedError as error:
         assert error.ignored or "never closed" in error.reason  # noqa: PT017
         return

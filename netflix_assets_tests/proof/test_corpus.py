@@ -51,7 +51,7 @@ def outcome_of(nasty: Nasty) -> str:
 # ---------------------------------------------------------------- the document and the corpus
 
 
-def test_every_row_of_the_document_is_proved_and_every_proof_is_of_a_row():
+def test_every_documented_row_has_a_proof_and_every_proof_a_row():
     rows = documented()
     for start in {nasty.row for nasty in CORPUS} | set(PROVED_HERE):
         assert len([row for row in rows if row.startswith(start)]) == 1, start
@@ -59,7 +59,7 @@ def test_every_row_of_the_document_is_proved_and_every_proof_is_of_a_row():
     assert [row for row in rows if not row.startswith(proved)] == []
 
 
-def test_the_document_says_the_outcome_of_each_file():
+def test_the_document_states_the_outcome_of_each_file():
     rows = documented()
     wrong = []
     for nasty in CORPUS:
@@ -71,7 +71,7 @@ def test_the_document_says_the_outcome_of_each_file():
     assert wrong == []
 
 
-def test_the_corpus_is_large_and_its_files_are_different():
+def test_the_corpus_is_large_and_its_files_differ():
     assert len(CORPUS) >= 60
     assert len({nasty.what for nasty in CORPUS}) == len(CORPUS)
     assert len({(nasty.dataset.id, nasty.content) for nasty in CORPUS}) == len(CORPUS)
@@ -117,7 +117,7 @@ DATASETS = {
 
 
 @pytest.mark.parametrize("dataset_id", DATASETS)
-def test_each_file_has_its_one_outcome(judged, dataset_id):
+def test_each_file_has_the_expected_outcome(judged, dataset_id):
     files = DATASETS[dataset_id]
     found = judged(files[0].dataset, files)
     assert set(found) == {nasty.what for nasty in files}
@@ -140,7 +140,7 @@ def numbers(warehouse) -> list[int]:
 
 
 @proves("rejected records that a changed contract now accepts")
-def test_rejects_that_pass_are_loaded_as_a_load_of_their_own(sync, bucket, warehouse, tmp_path):
+def test_passing_rejects_become_a_new_load(sync, bucket, warehouse, tmp_path):
     def rated(most: int):
         return make_dataset(make_column("id", "integer", max=most), make_column("label", nullable=True))
 
@@ -153,7 +153,7 @@ def test_rejects_that_pass_are_loaded_as_a_load_of_their_own(sync, bucket, wareh
 
 @proves("no valid record, where rows would be replaced")
 @pytest.mark.parametrize(("mode", "key"), [("append", KEY), ("upsert", KEY), ("overwrite", "shop/things-2.csv")])
-def test_rows_are_never_replaced_by_none(sync, bucket, warehouse, mode, key):
+def test_a_file_without_valid_records_never_replaces_rows(sync, bucket, warehouse, mode, key):
     dataset = THINGS.model_copy(update={"mode": mode})
     bucket.put(KEY, ONE)
     sync(dataset)
@@ -180,7 +180,7 @@ class ChangingStore:
 
 
 @proves("an object that changes while it is read")
-def test_an_object_that_changes_is_read_again_three_times_at_most(sync, bucket, warehouse):
+def test_a_changing_object_is_read_at_most_three_times(sync, bucket, warehouse):
     bucket.put(KEY, ONE)
     sync(THINGS, store=ChangingStore(bucket, times=2))
     assert numbers(warehouse) == [0, 0]
@@ -191,7 +191,7 @@ def test_an_object_that_changes_is_read_again_three_times_at_most(sync, bucket, 
 
 
 @proves("an object younger than two seconds in the local bucket")
-def test_a_young_object_is_waited_for(sync, bucket, warehouse):
+def test_sync_waits_for_a_young_object(sync, bucket, warehouse):
     bucket.put(KEY, ONE)
     [listed] = bucket.store.list(KEY)
     sync(THINGS, settle_seconds=2.0)

@@ -425,7 +425,7 @@ def test_the_stories_have_something_to_lose(stories):
     assert {name for name in history.raw if len(history.raw[name]) > len(history.current[name])} == set(history.raw)
 
 
-def test_killed_at_one_point_after_the_other(machine, stories, cases):
+def test_killed_at_every_point(machine, stories, cases):
     case = Case(machine, stories.first)
     loaded = []
     for point in crashing.POINTS:
@@ -441,7 +441,7 @@ def test_killed_at_one_point_after_the_other(machine, stories, cases):
     case.assert_as_undisturbed()
 
 
-def test_killed_at_one_point_of_an_update(machine, stories, cases):
+def test_killed_at_a_point_of_an_update(machine, stories, cases):
     points = set(crashing.POINTS) - set(crashing.MAKING) if cases(0) else {"after COMMIT"}
     for point in sorted(points):
         case = Case(machine, stories.update)

@@ -49,7 +49,7 @@ class ChoppedStore:
             yield content[start : start + size]
 
 
-def test_every_generated_file_becomes_what_pythons_csv_module_says(cases, sync, bucket, warehouse, monkeypatch):
+def test_every_generated_file_matches_the_csv_oracle(cases, sync, bucket, warehouse, monkeypatch):
     count = cases(344)
     seen: Counter[str] = Counter()
     outcomes: Counter[str] = Counter()

@@ -136,38 +136,38 @@ MUTATIONS = {
     "the ledger's row": Mutation(
         without_ledger_row,
         (
-            f"{LEVEL}::test_the_ledger_says_what_was_loaded",
-            f"{LEVEL}::test_a_second_call_reads_and_changes_nothing",
+            f"{LEVEL}::test_the_ledger_records_the_load",
+            f"{LEVEL}::test_a_second_sync_reads_and_changes_nothing",
             f"{DUCKDB}::test_a_version_that_is_current_is_not_loaded_again_by_a_second_commit",
         ),
     ),
     "the header check": Mutation(
         without_header_check,
         (
-            f"{GATE}::test_headers_that_are_refused",
-            f"{LEVEL}::test_refused_objects_stop_no_others_and_are_loaded_once_mended",
+            f"{GATE}::test_wrong_headers_are_refused",
+            f"{LEVEL}::test_refused_objects_do_not_stop_others_and_load_once_fixed",
         ),
     ),
     "the check of what was read": Mutation(
         without_check_of_the_read,
         (
-            f"{LEVEL}::test_an_object_that_changes_size_but_not_etag_is_not_believed",
-            f"{LEVEL}::test_fewer_bytes_than_listed_are_noticed_by_the_bucket_itself",
-            f"{LEVEL}::test_an_object_that_never_stands_still_is_an_error_and_stops_no_others",
+            f"{LEVEL}::test_a_wrong_size_or_etag_is_an_error",
+            f"{LEVEL}::test_the_store_notices_missing_bytes",
+            f"{LEVEL}::test_an_object_that_keeps_changing_is_an_error_but_others_load",
         ),
     ),
     "the count without the loader": Mutation(
         without_independent_count,
         (
-            f"{LEVEL}::test_a_row_that_the_loader_loses_refuses_the_object",
-            f"{LEVEL}::test_a_row_that_the_loader_loads_twice_refuses_the_object",
+            f"{LEVEL}::test_a_row_lost_by_the_loader_refuses_the_object",
+            f"{LEVEL}::test_a_row_loaded_twice_refuses_the_object",
         ),
     ),
     "the end of an overwritten version": Mutation(
         without_supersession,
         (
-            f"{LEVEL}::test_a_corrected_version_supersedes_the_old_load_and_raw_keeps_both",
-            f"{LEVEL}::test_content_that_returns_is_loaded_again",
+            f"{LEVEL}::test_a_new_version_supersedes_the_old_load_and_raw_keeps_both",
+            f"{LEVEL}::test_returning_content_is_loaded_again",
         ),
     ),
     "the second look at the ledger": Mutation(
@@ -181,7 +181,7 @@ MUTATIONS = {
     ),
     "the memory of refusals": Mutation(
         without_memory_of_refusals,
-        (f"{LEVEL}::test_refusals_of_versions_that_are_gone_stay_as_history",),
+        (f"{LEVEL}::test_refusals_of_replaced_versions_stay_as_history",),
     ),
 }
 
@@ -215,13 +215,13 @@ def run(tests: Iterable[str], folder: Path, mutation: str | None = None) -> dict
     return ends
 
 
-def test_the_tests_pass_while_all_safeguards_are_there(tmp_path):
+def test_the_tests_pass_with_all_safeguards(tmp_path):
     tests = sorted({test for mutation in MUTATIONS.values() for test in mutation.noticed_by})
     assert run(tests, tmp_path) == {test: {"passed"} for test in tests}
 
 
 @pytest.mark.parametrize("name", MUTATIONS)
-def test_a_safeguard_that_is_gone_is_noticed(tmp_path, name):
+def test_a_missing_safeguard_is_noticed(tmp_path, name):
     tests = MUTATIONS[name].noticed_by
     ends = run(tests, tmp_path, name)
     print(f"without {name}: {ends}")

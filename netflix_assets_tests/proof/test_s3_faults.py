@@ -144,7 +144,7 @@ def _all_of(store: ObjectStore) -> bytes:
 @pytest.mark.parametrize(
     ("kind", "name"), [(kind, name) for kind, table in (("list", LIST_FAULTS), ("get", GET_FAULTS)) for name in table]
 )
-def test_a_read_is_tried_again_until_it_succeeds_or_the_tries_are_used_up(request, bucket, proxy, kind, name):
+def test_a_read_is_retried_until_it_succeeds_or_retries_are_exhausted(request, bucket, proxy, kind, name):
     store = request.getfixturevalue("hurried" if "hang" in name else "store")
     bucket.put(KEY, things(*range(50)))
     fault = (LIST_FAULTS if kind == "list" else GET_FAULTS)[name]
@@ -160,7 +160,7 @@ def test_a_read_is_tried_again_until_it_succeeds_or_the_tries_are_used_up(reques
 
 
 @pytest.mark.parametrize("name", PUT_FAULTS)
-def test_an_upload_is_tried_again_until_it_succeeds_or_the_tries_are_used_up(request, bucket, proxy, tmp_path, name):
+def test_an_upload_is_retried_until_it_succeeds_or_retries_are_exhausted(request, bucket, proxy, tmp_path, name):
     store = request.getfixturevalue("hurried" if "hang" in name else "store")
     path = tmp_path / "things.csv"
     path.write_text(things(1))
@@ -174,7 +174,7 @@ def test_an_upload_is_tried_again_until_it_succeeds_or_the_tries_are_used_up(req
     assert _all_of(bucket.store) == things(1).encode()
 
 
-def test_a_large_upload_in_parts_is_whole_after_faults_of_every_request(bucket, store, proxy, tmp_path):
+def test_a_multipart_upload_survives_faults_of_every_request(bucket, store, proxy, tmp_path):
     path = tmp_path / "things.csv"
     path.write_bytes(os.urandom(12 * 2**20))  # three parts
     for kind in ("put", "post"):  # the parts; the beginning and the end
@@ -208,7 +208,7 @@ def test_delays_grow_and_are_random(bucket, proxy, kind, fault):
 
 
 @pytest.mark.parametrize("name", ["cut", "cut by reset", "hang in the body"])
-def test_a_large_body_that_breaks_off_is_continued_where_it_ended(bucket, hurried, proxy, name):
+def test_a_broken_download_resumes_where_it_ended(bucket, hurried, proxy, name):
     content = os.urandom(9 * 2**20)  # more than two blocks
     bucket.put(KEY, content)
     proxy.script(Rule(GET_FAULTS[name], "get", times=2))
@@ -218,7 +218,7 @@ def test_a_large_body_that_breaks_off_is_continued_where_it_ended(bucket, hurrie
     assert all(start and start.startswith("bytes=") and not start.startswith("bytes=0-") for start in starts[1:])
 
 
-def test_an_object_may_take_as_long_as_it_likes_while_its_bytes_keep_coming(bucket, hurried, proxy):
+def test_a_slow_download_does_not_time_out_while_bytes_keep_coming(bucket, hurried, proxy):
     bucket.put(KEY, things(*range(500)))
     proxy.script(Rule(trickle(5 * IMPATIENT.read_timeout_s), "get"))
     started = time.monotonic()
@@ -227,7 +227,7 @@ def test_an_object_may_take_as_long_as_it_likes_while_its_bytes_keep_coming(buck
     assert len(proxy.seen("get")) == 1
 
 
-def test_the_limits_of_the_product_itself(request, bucket, proxy):
+def test_the_default_timeouts(request, bucket, proxy):
     """Long (200 s), so only with --cases: a silence of 30 s is tried again, a body of three minutes is continued."""
     if request.config.getoption("--cases") is None:
         pytest.skip("takes 200 s; runs with --cases")
@@ -275,7 +275,7 @@ PERMANENT = {
 
 @pytest.mark.parametrize("kind", ["list", "get", "put"])
 @pytest.mark.parametrize("answer", PERMANENT)
-def test_what_trying_again_cannot_mend_is_tried_once_and_told_without_secrets(bucket, store, proxy, answer, kind):
+def test_a_permanent_error_is_not_retried_and_shows_no_secret(bucket, store, proxy, answer, kind):
     bucket.put(KEY, things(1))
     status, code = answer.split()
     proxy.script(Rule(error(int(status), code, "What is wrong." + _TELLTALE), kind))
@@ -292,7 +292,7 @@ def test_what_trying_again_cannot_mend_is_tried_once_and_told_without_secrets(bu
     assert "Debug source" not in whole
 
 
-def test_wrong_keys_are_told_by_the_real_server(monkeypatch, bucket, proxy):
+def test_the_real_server_reports_wrong_keys(monkeypatch, bucket, proxy):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", CANARY)
     with LandingBucket(bucket=bucket.name, endpoint=proxy.endpoint).open() as store, pytest.raises(BucketError) as told:
         store.list("shop/")
@@ -310,7 +310,7 @@ def test_wrong_keys_are_told_by_the_real_server(monkeypatch, bucket, proxy):
         ("https://127.0.0.1:{port}", ""),  # TLS to a server without
     ],
 )
-def test_an_endpoint_that_does_not_answer_is_told(bucket, proxy, endpoint, cause):
+def test_an_unreachable_endpoint_is_reported(bucket, proxy, endpoint, cause):
     address = endpoint.format(port=proxy.port)
     with LandingBucket(bucket=bucket.name, endpoint=address).open() as store, pytest.raises(BucketError) as told:
         store.list("shop/")
@@ -322,7 +322,7 @@ def test_an_endpoint_that_does_not_answer_is_told(bucket, proxy, endpoint, cause
     assert CANARY not in "".join(traceback.format_exception(told.value))
 
 
-def test_no_credentials_and_an_unknown_profile_are_told(monkeypatch, bucket, proxy):
+def test_missing_credentials_and_an_unknown_profile_are_reported(monkeypatch, bucket, proxy):
     with pytest.raises(BucketError, match=r"profile .nobody.*NETFLIX_AWS_PROFILE"):
         LandingBucket(bucket=bucket.name, endpoint=proxy.endpoint, profile="nobody").open().__enter__()
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
@@ -330,7 +330,7 @@ def test_no_credentials_and_an_unknown_profile_are_told(monkeypatch, bucket, pro
         LandingBucket(bucket=bucket.name, endpoint=proxy.endpoint).open().__enter__()
 
 
-def test_credentials_that_cannot_be_renewed_are_told(monkeypatch, bucket, proxy, tmp_path):
+def test_credentials_that_cannot_be_refreshed_are_reported(monkeypatch, bucket, proxy, tmp_path):
     config = tmp_path / "config"
     config.write_text(f"[profile late]\ncredential_process = {sys.executable} -c 'raise SystemExit(1)'\n")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
@@ -344,7 +344,7 @@ def test_credentials_that_cannot_be_renewed_are_told(monkeypatch, bucket, proxy,
 # ---------------------------------------------------------------- one object and the others
 
 
-def test_an_object_that_cannot_be_read_stops_no_other(sync, bucket, store, proxy, warehouse):
+def test_an_unreadable_object_does_not_stop_the_others(sync, bucket, store, proxy, warehouse):
     for number in range(4):
         bucket.put(f"shop/things-{number}.csv", things(number))
     proxy.script(Rule(INTERNAL_ERROR, "get", "things-1"), Rule(error(403, "AccessDenied"), "get", "things-2"))
@@ -356,7 +356,7 @@ def test_an_object_that_cannot_be_read_stops_no_other(sync, bucket, store, proxy
     assert current_rows(warehouse) == [(number, "a") for number in range(4)]
 
 
-def test_a_server_that_fails_for_every_object_is_found_out_after_a_few(sync, bucket, store, proxy, warehouse):
+def test_reading_stops_after_a_few_failures_in_a_row(sync, bucket, store, proxy, warehouse):
     for number in range(MAX_READ_FAILURES_IN_A_ROW + 4):
         bucket.put(f"shop/things-{number}.csv", things(number))
     proxy.script(Rule(SLOW_DOWN, "get"))
@@ -372,9 +372,7 @@ def test_a_server_that_fails_for_every_object_is_found_out_after_a_few(sync, buc
         ]
 
 
-def test_an_object_that_is_overwritten_while_its_body_breaks_off_is_loaded_as_it_is_now(
-    sync, bucket, store, proxy, warehouse
-):
+def test_an_object_overwritten_during_a_broken_read_loads_its_new_version(sync, bucket, store, proxy, warehouse):
     bucket.put(KEY, things(1, 2, 3))
 
     def overwrite_and_cut(handler, answer):
@@ -398,7 +396,7 @@ def _shorter(response: Response) -> Response:
 
 
 @pytest.mark.parametrize("lie", [_other_etag, _shorter])
-def test_an_answer_that_is_not_the_listed_object_is_never_loaded(sync, bucket, store, proxy, warehouse, lie):
+def test_a_response_other_than_the_listed_version_is_never_loaded(sync, bucket, store, proxy, warehouse, lie):
     bucket.put(KEY, things(1, 2))
     bucket.put("shop/things-2.csv", things(3))
     proxy.script(Rule(changed(lie), "get", "things.csv"))
@@ -429,7 +427,7 @@ def _stale(proxy: FaultProxy, store: ObjectStore, folder: str = "shop/") -> Faul
     return changed(lambda response: replace(response, body=body))
 
 
-def test_a_stale_listing_loads_nothing_that_is_gone_and_loses_nothing(sync, bucket, store, proxy, warehouse):
+def test_a_stale_listing_loses_nothing_and_loads_no_deleted_object(sync, bucket, store, proxy, warehouse):
     for name in ("kept", "overwritten", "deleted"):
         bucket.put(f"shop/things-{name}.csv", things(1, label=name))
     sync(THINGS, store=store)
@@ -454,7 +452,7 @@ def test_a_stale_listing_loads_nothing_that_is_gone_and_loses_nothing(sync, buck
     assert warehouse.execute(f"select count(*) from raw.{THINGS.table}") == [(5,)]
 
 
-def test_an_object_that_was_deleted_before_it_could_be_loaded_is_no_row(sync, bucket, store, proxy, warehouse):
+def test_an_object_deleted_before_its_load_adds_no_row(sync, bucket, store, proxy, warehouse):
     bucket.put(KEY, things(1))
     bucket.put("shop/things-2.csv", things(2))
     stale = _stale(proxy, store)
@@ -467,7 +465,7 @@ def test_an_object_that_was_deleted_before_it_could_be_loaded_is_no_row(sync, bu
     assert current_rows(warehouse) == [(2, "a")]
 
 
-def test_a_listing_whose_second_page_fails_is_whole_or_an_error(sync, bucket, proxy, s3_server, warehouse):
+def test_a_listing_is_complete_or_an_error(sync, bucket, proxy, s3_server, warehouse):
     count = 1_005  # the server gives 1,000 a page, as S3 does
     folder = s3_server.folder / bucket.name / "shop"
     folder.mkdir()
@@ -512,7 +510,7 @@ def copied_slowly(path: Path, content: str, seconds: float, pieces: int = 10) ->
         thread.join()
 
 
-def test_a_file_that_is_still_being_copied_is_waited_for(sync, bucket, store, s3_server, warehouse):
+def test_sync_waits_for_a_file_that_is_still_being_copied(sync, bucket, store, s3_server, warehouse):
     content = things(*range(2_000))
     with copied_slowly(s3_server.folder / bucket.name / KEY, content, seconds=2.5) as copying:
         deadline = time.monotonic() + 10
@@ -526,7 +524,7 @@ def test_a_file_that_is_still_being_copied_is_waited_for(sync, bucket, store, s3
     assert current_rows(warehouse) == [(number, "a") for number in range(2_000)]
 
 
-def test_runs_that_do_not_wait_end_with_the_whole_file_all_the_same(sync, bucket, store, s3_server, warehouse):
+def test_runs_that_do_not_wait_also_load_the_whole_file(sync, bucket, store, s3_server, warehouse):
     content = things(*range(2_000))
     with copied_slowly(s3_server.folder / bucket.name / KEY, content, seconds=2.5) as copying:
         while copying.is_alive():
@@ -773,7 +771,7 @@ RUN = ("run", "--select", "raw/movielens/tags")
 TAGS = "userId,movieId,tag,timestamp\n1,2,fine,1600000000\n"
 
 
-def test_the_command_tells_in_a_line_why_the_bucket_fails(command, home, bucket, proxy):
+def test_the_command_explains_a_bucket_error_in_one_line(command, home, bucket, proxy):
     bucket.put("movielens/tags.csv", TAGS)
     forbidden = error(403, "AccessDenied", "User is not authorized." + _TELLTALE)
     for rules, environment, expected in (
@@ -807,7 +805,7 @@ def test_the_command_tells_in_a_line_why_the_bucket_fails(command, home, bucket,
     assert command(*RUN).code == 0
 
 
-def test_the_command_without_credentials_or_with_a_wrong_profile_says_so(command, monkeypatch, bucket, proxy, tmp_path):
+def test_the_command_reports_missing_credentials_and_wrong_profiles(command, monkeypatch, bucket, proxy, tmp_path):
     path = tmp_path / "tags.csv"
     path.write_text(TAGS)
     for arguments in (RUN, ("land", str(path))):
@@ -821,7 +819,7 @@ def test_the_command_without_credentials_or_with_a_wrong_profile_says_so(command
     assert "uploading movielens/tags.csv failed: 400 ExpiredToken: The provided token has expired" in done.output
 
 
-def test_the_run_names_the_object_it_could_not_read_and_has_loaded_the_others(command, bucket, proxy):
+def test_the_run_names_the_unreadable_object_and_loads_the_others(command, bucket, proxy):
     for number in range(3):
         bucket.put(f"movielens/tags-{number}.csv", TAGS.replace("1,2", f"{number + 1},2"))
     proxy.script(Rule(cut(), "get", "tags-1"))

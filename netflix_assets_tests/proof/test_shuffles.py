@@ -282,7 +282,7 @@ PIECES = 6
 
 
 @pytest.mark.skipif("REAL_DATA" not in os.environ, reason="needs $REAL_DATA, a folder with the files of MovieLens")
-def test_real_ratings_in_pieces_and_any_order_give_the_tables_of_a_full_refresh(bucket, tmp_path, dbt):
+def test_real_ratings_in_any_order_give_the_tables_of_a_full_refresh(bucket, tmp_path, dbt):
     """The real ratings cut into pieces that overlap, some of them first in a version that is corrected later."""
     folder, chance = Path(os.environ["REAL_DATA"]), random("real files")
     header, *lines = (folder / "ratings.csv").read_text().splitlines(keepends=True)
@@ -355,7 +355,7 @@ HISTORIES = (
 )
 
 
-def test_the_histories_are_sound_in_every_order(bucket, tmp_path, dbt, cases):
+def test_snapshot_histories_are_consistent_in_every_order(bucket, tmp_path, dbt, cases):
     names = [history.name for history in HISTORIES]
     for case in range(-(-cases(10) // 10)):
         with place(bucket, tmp_path, f"history-{case}", dbt) as at:
@@ -404,7 +404,7 @@ WAYS = (
 )
 
 
-def test_a_rebuild_and_a_full_refresh_by_the_commands_give_the_tables_that_stood_there(tmp_path, dbt, cases):
+def test_rebuild_and_full_refresh_reproduce_the_tables(tmp_path, dbt, cases):
     with LandingBucket(bucket="landing", local_home=str(tmp_path)).open() as store:
         at = Place(store, tmp_path, dbt)
         for puts in ([versions[0] for versions in CHAINS], final_bucket()):
@@ -438,7 +438,7 @@ def _run(command: str, home: Path) -> None:
 ROUNDS = 3
 
 
-def test_two_processes_at_the_same_time_load_every_version_once(bucket, tmp_path):
+def test_two_concurrent_processes_load_every_version_once(bucket, tmp_path):
     file, keys = tmp_path / "warehouse.duckdb", [f"movielens/ratings-{name}.csv" for name in "abcd"]
     uploaded: dict[str, list[str]] = {key: [] for key in keys}
     # Both see b and c; a and d are seen by one of them only.

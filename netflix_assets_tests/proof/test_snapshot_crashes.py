@@ -113,7 +113,7 @@ def history(at: Place, name: str) -> list[str]:
     return sorted(map(repr, rows))
 
 
-def test_a_killed_snapshot_is_whole_and_the_next_one_mends_it(bucket, tmp_path, dbt, killed, cases):
+def test_a_killed_snapshot_is_consistent_and_the_next_one_completes_it(bucket, tmp_path, dbt, killed, cases):
     with place(bucket, tmp_path, "undisturbed", dbt) as at:
         arrive(at, BEFORE)
         dbt.build(at.home, "--select", *KEYS)
