@@ -1,7 +1,7 @@
-"""Nasty files, each with the one outcome that is right for it. A table; ``test_corpus.py`` proves it.
+"""Nasty files and their expected outcomes, as a table for ``test_corpus.py``.
 
-``row`` is the start of the row of the table in docs/files.md that a file proves. All datasets are made up; a file is
-wrong only by the contract of the dataset it is for.
+``row`` is the start of the row in docs/files.md that a file proves. All datasets are made up. Whether a file is wrong
+depends on its dataset's contract.
 """
 
 import bz2
@@ -31,14 +31,14 @@ UPLOAD = "upload it uncompressed or as gzip"
 
 
 def things(**changes: object) -> Dataset:
-    """Most files are for this dataset, or one that reads files differently."""
+    """The dataset of most files, or a variant of it."""
     name = "_".join(["things", *("".join(filter(str.isalnum, str(value))) or "odd" for value in changes.values())])
     columns = make_column("id", "integer"), make_column("label", nullable=True)
     return make_dataset(*columns, name=name.lower(), **changes)
 
 
 def typed(kind: str, name: str, **rules: object) -> Dataset:
-    """A dataset whose second column is of this type."""
+    """A dataset with a second column of this type."""
     return make_dataset(make_column("id", "integer"), make_column("value", kind, nullable=True, **rules), name=name)
 
 
@@ -46,7 +46,7 @@ THINGS = things()
 SEMICOLONS = things(delimiter=";")
 UTF16, LATIN1, WINDOWS = things(encoding="utf-16"), things(encoding="latin-1"), things(encoding="windows-1252")
 INTEGERS, AMOUNTS = typed("integer", "integers"), typed("decimal(4,2)", "amounts")
-RATIOS, DAYS, MOMENTS = typed("double", "ratios"), typed("date", "days"), typed("timestamp", "moments")
+RATIOS, DAYS, MOMENTS = typed("double", "ratios"), typed("date", "days"), typed("timestamp", "timestamps")
 FLAGS, BIG = typed("boolean", "flags"), typed("bigint", "big")
 STARS = typed("decimal(2,1)", "stars", min=0.5, max=5, multiple_of=0.5)
 ROLES = typed("text", "roles", values=("ACTOR", "DIRECTOR"))
@@ -56,7 +56,7 @@ NAMED = make_dataset(make_column("id", "integer"), make_column("label"), name="n
 
 @dataclass(frozen=True)
 class Loads:
-    """What a file loads: its rows in order; ``rejects``: (number of the record, reason); its warning."""
+    """The outcome of a file that loads: its rows in order, ``rejects`` as (record number, reason), its warning."""
 
     rows: list[tuple]
     rejects: tuple[tuple[int, str], ...] = ()
@@ -65,7 +65,7 @@ class Loads:
 
 @dataclass(frozen=True)
 class Refused:
-    """The reason why a file is not loaded, or its start where it ends with '…'; ``ignored`` if there was nothing."""
+    """The reason for a file that is not loaded; ``ignored``: it has no records."""
 
     reason: str
     ignored: bool = False
@@ -73,7 +73,7 @@ class Refused:
 
 @dataclass(frozen=True)
 class Nasty:
-    """One file: what it is, the row of the documentation that it proves, its bytes, its outcome."""
+    """One file: a description, the documentation row that it proves, its bytes and its outcome."""
 
     what: str
     row: str
@@ -87,13 +87,13 @@ TWO = Loads([(1, "x"), (2, "y")])
 
 
 def values(*texts: str) -> bytes:
-    """A file with one record for each text, which stands in the second column."""
+    """A file with one record for each text, with the text in the second column."""
     return "".join(["id,value\n", *(f"{number},{text}\n" for number, text in enumerate(texts, start=1))]).encode()
 
 
-def all_wrong(column: str, what: str, *texts: str) -> Loads:
-    """None of these texts is loaded: each is not what it should be like."""
-    return Loads([], tuple((number, f"{column} {text!r} {what}") for number, text in enumerate(texts, start=1)))
+def all_rejected(column: str, reason: str, *texts: str) -> Loads:
+    """All of these texts are rejected, for the same reason."""
+    return Loads([], tuple((number, f"{column} {text!r} {reason}") for number, text in enumerate(texts, start=1)))
 
 
 def zipped(*names: str) -> bytes:
@@ -110,13 +110,13 @@ def parquet() -> bytes:
         return Path(folder, "x").read_bytes()
 
 
-NO_INTEGERS = (
+INVALID_INTEGERS = (
     "2.7", "2.0", "0x10", "0b1", "1_000", "1e3", "nan", "inf", "-inf", "1 000", " 5", "5 ", "\uff11\uff12", "٣", "²",
     "--1", "+", "x", "true", "5\xa0", "'5", "€5",
 )  # fmt: skip
-NO_AMOUNTS = ("4.255", "1e1", "nan", "inf", "0x1", "1.2.3", " 1", "1.5 ", "\uff11.\uff15", "1'000")
-NO_DAYS = ("07/11/2026", "2026-1-1", "20260101", "2026-01-01T00:00:00", "26-01-01", "0000-01-01", "infinity", "today",
-           "2026-W01-1", "2026-01-01 (BC)")  # fmt: skip
+INVALID_AMOUNTS = ("4.255", "1e1", "nan", "inf", "0x1", "1.2.3", " 1", "1.5 ", "\uff11.\uff15", "1'000")
+INVALID_DAYS = ("07/11/2026", "2026-1-1", "20260101", "2026-01-01T00:00:00", "26-01-01", "0000-01-01", "infinity",
+                "today", "2026-W01-1", "2026-01-01 (BC)")  # fmt: skip
 LONG = "é" * 500_000
 MANY = [f"more_{number}" for number in range(3_000)]
 A_LINE = b"1,x\n"
@@ -151,11 +151,11 @@ CORPUS = (
           Loads([(1, "x")], warning=f"column '{'n' * 60}…' is not in the contract; ignored")),
     Nasty("a delimiter at the end of each record, not of the header", FIELDS, b"id,label\n1,x,\n2,y,\n",
           Loads([], ((1, "3 fields, but the header has 2"), (2, "3 fields, but the header has 2")))),
-    Nasty("a column twice", "a column missing, renamed", b"id,label,id\n1,x,1\n",
+    Nasty("a duplicate column", "a column missing, renamed", b"id,label,id\n1,x,1\n",
           Refused("duplicate column 'id' in the header")),
     Nasty("a column renamed", "a column missing, renamed", b"id,name\n1,x\n", Refused(
         "the header is missing column 'label' and has unknown column 'name'; expected: id,label")),
-    Nasty("a header in other letters", "a column missing, renamed", b"ID,Label\n1,x\n", Refused(
+    Nasty("a header in another case", "a column missing, renamed", b"ID,Label\n1,x\n", Refused(
         "the header is missing columns 'id', 'label' and has unknown columns 'ID', 'Label'; expected: id,label")),
     Nasty("a header with blanks", "a column missing, renamed", b"id, label\n1,x\n", Refused(
         "the header is missing column 'label' and has unknown column ' label'; expected: id,label")),
@@ -210,7 +210,7 @@ CORPUS = (
           HEADER + b"1,\x93caf\xe9\x94 \x80\n", Loads([(1, "“café” €")]), WINDOWS),
     Nasty("Latin-1 that is declared, a reject in it", "the encoding that the contract declares",
           HEADER + b"1,caf\xe9\n\xe9,x\n", Loads([(1, "café")], ((2, "id 'é' is not an integer like 42"),)), LATIN1),
-    Nasty("a byte that Windows-1252 has not", "bytes that are invalid", HEADER + b"1,\x81\n", Refused(
+    Nasty("a byte that is invalid in Windows-1252", "bytes that are invalid", HEADER + b"1,\x81\n", Refused(
         "byte 0x81 at offset 11 is not valid windows-1252, the encoding in the contract; save the file in that "
         "encoding, or correct `encoding` in the contract"), WINDOWS),
     Nasty("half a surrogate pair", "bytes that are invalid",
@@ -241,11 +241,11 @@ CORPUS = (
           Refused("NUL byte at offset 11; the file is damaged or is not text")),
     Nasty("zeros at the end", "a NUL byte", HEADER + A_LINE + bytes(512),
           Refused("NUL byte at offset 13; the file is damaged or is not text")),
-    # ------------------------------------------------------------ packed, or something else
+    # ------------------------------------------------------------ compressed, or another format
     Nasty("gzip under the name .csv", GZIP, gzip.compress(HEADER + A_LINE), ONE),
     Nasty("two members of gzip", GZIP, gzip.compress(HEADER + b"1,") + gzip.compress(b"x\n2,y\n"), TWO),
     Nasty("zeros after gzip", GZIP, gzip.compress(HEADER + A_LINE) + bytes(512), ONE),
-    Nasty("gzip that is cut off", BAD_GZIP, gzip.compress(HEADER + A_LINE)[:-9],
+    Nasty("truncated gzip", BAD_GZIP, gzip.compress(HEADER + A_LINE)[:-9],
           Refused("the gzip data ends early; upload the file again")),
     Nasty("gzip with a wrong checksum", BAD_GZIP, gzip.compress(HEADER + A_LINE)[:-8] + bytes(8),
           Refused("the gzip data is damaged (Error -3 while decompressing data: incorrect data check); upload the file "
@@ -296,7 +296,7 @@ CORPUS = (
           Loads([(1, "x")], ((2, "1 field, but the header has 2"),))),
     Nasty("a footer with as many fields", TYPE, HEADER + b"1,x\nTotal:,1 rows\n",
           Loads([(1, "x")], ((2, "id 'Total:' is not an integer like 42"),))),
-    Nasty("cut off within the last record", "too few fields in a last record", HEADER + b"1,x\n23",
+    Nasty("truncated within the last record", "too few fields in a last record", HEADER + b"1,x\n23",
           Loads([(1, "x")], ((2, "1 field, but the header has 2; this last record has no line ending, so the file "
                               "may be truncated"),))),
     Nasty("a record of 2,000,001 bytes", "a record longer than", HEADER + b"1," + b"x" * 1_999_998 + b"\n2,y\n",
@@ -317,7 +317,7 @@ CORPUS = (
     Nasty("backslashes", TEXT, HEADER + b"1,C:\\new\\x\n2,\\N\n3,\\\n",
           Loads([(1, "C:\\new\\x"), (2, "\\N"), (3, "\\")])),
     Nasty("apostrophes around values", TEXT, HEADER + b"1,'x'\n2,''\n", Loads([(1, "'x'"), (2, "''")])),
-    Nasty("words for nothing", TEXT, HEADER + b"1,NULL\n2,null\n3,NA\n4,\n",
+    Nasty("words for null", TEXT, HEADER + b"1,NULL\n2,null\n3,NA\n4,\n",
           Loads([(1, "NULL"), (2, "null"), (3, "NA"), (4, None)])),
     Nasty("other line separators", TEXT, "id,label\n1,a\u2028b\u2029c\x85d\x0be\x0cf\x1cg\n".encode(),
           Loads([(1, "a\u2028b\u2029c\x85d\x0be\x0cf\x1cg")])),
@@ -327,16 +327,16 @@ CORPUS = (
           Loads([(1, "\xe9"), (2, "e\u0301"), (3, "🏳️‍🌈"), (4, "\ufeffx"), (5, "\u202ex")])),
     Nasty("a path", TEXT, HEADER + b"1,../../etc/passwd\n2,file:///x\n", Loads([(1, "../../etc/passwd"), (2, "file:///x")])),
     # ------------------------------------------------------------ values
-    Nasty("no integers", TYPE, values(*NO_INTEGERS), all_wrong("value", "is not an integer like 42", *NO_INTEGERS),
-          INTEGERS),
+    Nasty("invalid integers", TYPE, values(*INVALID_INTEGERS),
+          all_rejected("value", "is not an integer like 42", *INVALID_INTEGERS), INTEGERS),
     Nasty("integers", "an integer with a sign", values("+1", "-1", "007", "-0", "2147483647", "-2147483648", ""),
           Loads([(1, 1), (2, -1), (3, 7), (4, 0), (5, 2147483647), (6, -2147483648), (7, None)]), INTEGERS),
     Nasty("integers that are too large", TYPE, values("2147483648", "-2147483649", "9" * 50),
-          all_wrong("value", "does not fit an integer", "2147483648", "-2147483649", "9" * 50), INTEGERS),
+          all_rejected("value", "does not fit an integer", "2147483648", "-2147483649", "9" * 50), INTEGERS),
     Nasty("bigger integers that are too large", TYPE, values("9223372036854775807", "9223372036854775808"),
           Loads([(1, 2**63 - 1)], ((2, "value '9223372036854775808' does not fit a bigint"),)), BIG),
-    Nasty("no decimals", TYPE, values(*NO_AMOUNTS), all_wrong("value", "is not a decimal(4,2) like 4.50", *NO_AMOUNTS),
-          AMOUNTS),
+    Nasty("invalid decimals", TYPE, values(*INVALID_AMOUNTS),
+          all_rejected("value", "is not a decimal(4,2) like 4.50", *INVALID_AMOUNTS), AMOUNTS),
     Nasty("a decimal comma", FIELDS, values("1,5"), Loads([], ((1, "3 fields, but the header has 2"),)), AMOUNTS),
     Nasty("a decimal comma in quotes", TYPE, values('"1,5"'),
           Loads([], ((1, "value '1,5' is not a decimal(4,2) like 4.50"),)), AMOUNTS),
@@ -345,33 +345,34 @@ CORPUS = (
         AMOUNTS),
     Nasty("a decimal that is too large", TYPE, values("100"),
           Loads([], ((1, "value '100' does not fit decimal(4,2)"),)), AMOUNTS),
-    Nasty("no doubles", TYPE, values("nan", "inf", "-Infinity", "1e", "0x1p3", "1e400"), Loads([], (
+    Nasty("invalid doubles", TYPE, values("nan", "inf", "-Infinity", "1e", "0x1p3", "1e400"), Loads([], (
         *((number, f"value {text!r} is not a double like 4.5")
           for number, text in enumerate(("nan", "inf", "-Infinity", "1e", "0x1p3"), start=1)),
         (6, "value '1e400' does not fit a double"))), RATIOS),
-    Nasty("no dates", TYPE, values(*NO_DAYS), all_wrong("value", "is not a date like 2026-11-07", *NO_DAYS), DAYS),
-    Nasty("dates that the calendar has not", TYPE, values("2026-02-30", "2025-02-29", "2026-13-01", "2024-02-29"),
+    Nasty("invalid dates", TYPE, values(*INVALID_DAYS),
+          all_rejected("value", "is not a date like 2026-11-07", *INVALID_DAYS), DAYS),
+    Nasty("dates that do not exist", TYPE, values("2026-02-30", "2025-02-29", "2026-13-01", "2024-02-29"),
           Loads([(4, date(2024, 2, 29))],
                 tuple((number, f"value '{text}' is not a valid date") for number, text in
                       enumerate(("2026-02-30", "2025-02-29", "2026-13-01"), start=1))), DAYS),
-    Nasty("moments", TYPE, values("2026-11-07 13:45:00", "07/11/2026", "2026-11-07", "2026-11-07 24:00:00"), Loads(
+    Nasty("timestamps", TYPE, values("2026-11-07 13:45:00", "07/11/2026", "2026-11-07", "2026-11-07 24:00:00"), Loads(
         [(1, datetime(2026, 11, 7, 13, 45))],
         tuple((number, f"value '{text}' is not a timestamp like 2026-11-07 13:45:00") for number, text in
               ((2, "07/11/2026"), (3, "2026-11-07"), (4, "2026-11-07 24:00:00")))), MOMENTS),
     Nasty("booleans", TYPE, values("true", "FALSE", "yes", "1"), Loads(
         [(1, True), (2, False)], ((3, "value 'yes' is not a boolean like true"),
                                   (4, "value '1' is not a boolean like true"))), FLAGS),
-    Nasty("nothing where something must be", "an empty value", b'id,label\n1,x\n2,\n,y\n3,""\n', Loads(
+    Nasty("empty required values", "an empty value", b'id,label\n1,x\n2,\n,y\n3,""\n', Loads(
         [(1, "x")], ((2, "label is empty"), (3, "id is empty"), (4, "label is empty"))), NAMED),
     Nasty("stars out of range", "a value outside `min`", values("0.5", "5.5", "0.0", "4.2"), Loads(
         [(1, Decimal("0.5"))], ((2, "value '5.5' is above the maximum 5"), (3, "value '0.0' is below the minimum 0.5"),
                                 (4, "value '4.2' is not a multiple of 0.5"))), STARS),
-    Nasty("a role that is none", "a value outside `min`", values("ACTOR", "actor"),
+    Nasty("an unknown role", "a value outside `min`", values("ACTOR", "actor"),
           Loads([(1, "ACTOR")], ((2, "value 'actor' is not one of ACTOR, DIRECTOR"),)), ROLES),
-    Nasty("a code that is none", "a value outside `min`", values("0123456", "tt0123456", "١٢٣٤٥٦٧"), Loads(
+    Nasty("an invalid code", "a value outside `min`", values("0123456", "tt0123456", "١٢٣٤٥٦٧"), Loads(
         [(1, "0123456")], ((2, "value 'tt0123456' does not match [0-9]{7}"),
                            (3, "value '١٢٣٤٥٦٧' does not match [0-9]{7}"))), CODES),
-    Nasty("1,001 records of 2,000 that are wrong", "more than 1,000 rejected records",
+    Nasty("1,001 invalid records of 2,000", "more than 1,000 rejected records",
           HEADER + A_LINE * 999 + b"x,x\n" * 1001, Refused(
               "more than 1,000 of 2,000 records violate the contract, which allows 1,000 or 1.0%, whichever is more. "
               "First: line 1001: id 'x' is not an integer like 42")),

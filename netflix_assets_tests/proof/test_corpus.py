@@ -1,7 +1,7 @@
-"""What docs/files.md says happens to a file is what happens: nasty files (``corpus.py``) through S3 into the warehouse.
+"""docs/files.md is right about what happens to each file: nasty files (``corpus.py``) through S3 into the warehouse.
 
-Every row of its table is proved by a file of the corpus, or, where it is about more than what a file holds, by a test
-of its own here; a row that nothing proves, or whose outcome is another, fails.
+Every row of its table has a proof: a file of the corpus, or, where a single file is not enough, a test in this module.
+A row without a proof or with another outcome fails.
 """
 
 import re
@@ -24,7 +24,7 @@ PROVED_HERE: dict[str, str] = {}
 
 
 def proves(row: str):
-    """Mark a test as the proof of a row of the document, given by its start."""
+    """Mark a test as the proof of the documented row that starts with this text."""
 
     def marked(test):
         PROVED_HERE[row] = test.__name__
@@ -34,7 +34,7 @@ def proves(row: str):
 
 
 def documented() -> dict[str, str]:
-    """The table of the document: what the object has -> its outcome."""
+    """The document's table: what the object has -> outcome."""
     lines = [line for line in DOCUMENT.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
     cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
     assert cells.pop(0) == ["What the object has", "Outcome"]
@@ -42,7 +42,7 @@ def documented() -> dict[str, str]:
 
 
 def outcome_of(nasty: Nasty) -> str:
-    """The first word of the outcome in the document's own terms."""
+    """The first words of the outcome, as the document writes it."""
     if isinstance(nasty.outcome, Refused):
         return "ignored" if nasty.outcome.ignored else "refused"
     return "record rejected" if nasty.outcome.rejects else "loads"
@@ -63,11 +63,12 @@ def test_the_document_states_the_outcome_of_each_file():
     rows = documented()
     wrong = []
     for nasty in CORPUS:
-        [said] = [outcome for row, outcome in rows.items() if row.startswith(nasty.row)]
+        [documented_outcome] = [outcome for row, outcome in rows.items() if row.startswith(nasty.row)]
         found = outcome_of(nasty)
-        # A file may hold rejects beside what it is there for.
-        if not said.startswith(found) and not (found == "record rejected" and said.startswith("loads")):
-            wrong.append((nasty.what, found, said))
+        # A file that loads may also contain rejects.
+        is_right = documented_outcome.startswith(found)
+        if not is_right and not (found == "record rejected" and documented_outcome.startswith("loads")):
+            wrong.append((nasty.what, found, documented_outcome))
     assert wrong == []
 
 
@@ -81,10 +82,10 @@ def test_the_corpus_is_large_and_its_files_differ():
 
 
 @pytest.fixture
-def judged(bucket, warehouse, tmp_path) -> Iterator:
-    """What became of the files of one dataset: all in the bucket, one call. A second warehouse fits in here."""
+def outcomes(bucket, warehouse, tmp_path) -> Iterator:
+    """The outcomes of one dataset's files: all in the bucket, one sync. Works with either warehouse."""
 
-    def became(dataset, files: list[Nasty]) -> dict[str, Loads | Refused]:
+    def sync_files(dataset, files: list[Nasty]) -> dict[str, Loads | Refused]:
         keys = {f"{dataset.key_prefix}-{number}.csv": nasty.what for number, nasty in enumerate(files)}
         for (key, _), nasty in zip(keys.items(), files, strict=True):
             bucket.put(key, nasty.content)
@@ -105,7 +106,7 @@ def judged(bucket, warehouse, tmp_path) -> Iterator:
             found[keys[key]] = Loads(rows, tuple(rejects), "; ".join(warnings))
         return found
 
-    return became
+    return sync_files
 
 
 DATASETS = {
@@ -117,9 +118,9 @@ DATASETS = {
 
 
 @pytest.mark.parametrize("dataset_id", DATASETS)
-def test_each_file_has_the_expected_outcome(judged, dataset_id):
+def test_each_file_has_the_expected_outcome(outcomes, dataset_id):
     files = DATASETS[dataset_id]
-    found = judged(files[0].dataset, files)
+    found = outcomes(files[0].dataset, files)
     assert set(found) == {nasty.what for nasty in files}
     wrong = [(nasty.what, shown(nasty.outcome), shown(found[nasty.what])) for nasty in files
              if found[nasty.what] != nasty.outcome]  # fmt: skip
@@ -164,7 +165,7 @@ def test_a_file_without_valid_records_never_replaces_rows(sync, bucket, warehous
 
 
 class ChangingStore:
-    """The real bucket, in which the object changes each time before it is read, so many times."""
+    """The real bucket; an object changes before each of its first ``times`` reads."""
 
     def __init__(self, bucket, times: int) -> None:
         self.bucket = bucket.store.bucket

@@ -1,9 +1,9 @@
-"""An S3 that fails in every way, between the product and a real S3 server.
+"""A proxy that makes S3 fail in every way, between the product and a real S3 server.
 
-What is proved: a call that fails is tried again, so often and no oftener, after delays that grow and are random; what
-cannot be mended by trying again is not tried again; an object that cannot be read stops no other; whatever happened,
-the first run after it has every version loaded exactly once; and an error names the bucket, the cause and the setting
-to look at, without a secret in it.
+It proves that a failed call is retried exactly as often as configured, after growing random delays; that permanent
+errors are not retried; that an unreadable object does not stop the others; that the first run after any failure has
+loaded every version exactly once; and that an error names the bucket, the cause and the setting to check, without
+secrets.
 """
 
 import os
@@ -48,8 +48,8 @@ from netflix_assets_tests.proof.fault_proxy import (
     trickle,
 )
 
-# The product's, in a hurry. A machine that is busy may be silent for a while; only where a test lets the server be
-# silent, the limit is so short that waiting for it costs little.
+# The product's policy with short delays. A busy machine may be silent for a while, so only tests in which the server
+# falls silent use a read timeout that is short enough to wait for.
 QUICK = RetryPolicy(max_retries=3, first_delay_s=0.01, max_delay_s=0.1, connect_timeout_s=2.0, read_timeout_s=5.0)
 IMPATIENT = replace(QUICK, read_timeout_s=0.5)
 TRIES = QUICK.max_retries + 1
@@ -94,7 +94,7 @@ def proxy(s3_server) -> Iterator[FaultProxy]:
 
 @pytest.fixture(autouse=True)
 def surroundings(monkeypatch, proxy, s3_server) -> None:
-    """Quick retries, and the server's keys in the environment as a user would have them."""
+    """Quick retries, and the server's keys in the environment, as a user would set them."""
     proxy.script()
     monkeypatch.setattr(resources, "RETRIES", QUICK)
     for name in [name for name in os.environ if name.startswith("AWS_")]:
@@ -108,7 +108,7 @@ def surroundings(monkeypatch, proxy, s3_server) -> None:
 
 @contextmanager
 def opened(bucket: Bucket, proxy: FaultProxy, retries: RetryPolicy = QUICK) -> Iterator[ObjectStore]:
-    """A bucket through the proxy, as a step of a run opens it."""
+    """A bucket through the proxy, opened as a run's step opens it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(resources, "RETRIES", retries)
         with LandingBucket(bucket=bucket.name, endpoint=proxy.endpoint).open() as store:
@@ -123,8 +123,8 @@ def store(bucket: Bucket, proxy: FaultProxy) -> Iterator[ObjectStore]:
 
 
 @pytest.fixture
-def hurried(bucket: Bucket, proxy: FaultProxy) -> Iterator[ObjectStore]:
-    """The same, for tests in which the server falls silent."""
+def impatient_store(bucket: Bucket, proxy: FaultProxy) -> Iterator[ObjectStore]:
+    """The same with a short read timeout, for tests in which the server falls silent."""
     with opened(bucket, proxy, IMPATIENT) as through:
         yield through
 
@@ -145,7 +145,7 @@ def _all_of(store: ObjectStore) -> bytes:
     ("kind", "name"), [(kind, name) for kind, table in (("list", LIST_FAULTS), ("get", GET_FAULTS)) for name in table]
 )
 def test_a_read_is_retried_until_it_succeeds_or_retries_are_exhausted(request, bucket, proxy, kind, name):
-    store = request.getfixturevalue("hurried" if "hang" in name else "store")
+    store = request.getfixturevalue("impatient_store" if "hang" in name else "store")
     bucket.put(KEY, things(*range(50)))
     fault = (LIST_FAULTS if kind == "list" else GET_FAULTS)[name]
     proxy.script(Rule(fault, kind, times=QUICK.max_retries))
@@ -161,7 +161,7 @@ def test_a_read_is_retried_until_it_succeeds_or_retries_are_exhausted(request, b
 
 @pytest.mark.parametrize("name", PUT_FAULTS)
 def test_an_upload_is_retried_until_it_succeeds_or_retries_are_exhausted(request, bucket, proxy, tmp_path, name):
-    store = request.getfixturevalue("hurried" if "hang" in name else "store")
+    store = request.getfixturevalue("impatient_store" if "hang" in name else "store")
     path = tmp_path / "things.csv"
     path.write_text(things(1))
     proxy.script(Rule(PUT_FAULTS[name], "put"))
@@ -201,34 +201,34 @@ def test_delays_grow_and_are_random(bucket, proxy, kind, fault):
         gaps.append([after - before for before, after in pairwise(times)])
     assert {len(each) for each in gaps} == {retries.max_retries}
     assert min(min(each) for each in gaps) >= retries.first_delay_s * 0.9
-    # The last delays are 32 times the first on average; what a busy machine adds is the same for all of them.
+    # The last delays are many times the first; what a busy machine adds is the same for all of them.
     assert mean(each[-1] for each in gaps) > 2 * mean(each[0] for each in gaps)
     last = [each[-1] for each in gaps]
     assert max(last) > 1.2 * min(last)
 
 
 @pytest.mark.parametrize("name", ["cut", "cut by reset", "hang in the body"])
-def test_a_broken_download_resumes_where_it_ended(bucket, hurried, proxy, name):
+def test_a_broken_download_resumes_where_it_ended(bucket, impatient_store, proxy, name):
     content = os.urandom(9 * 2**20)  # more than two blocks
     bucket.put(KEY, content)
     proxy.script(Rule(GET_FAULTS[name], "get", times=2))
-    assert _all_of(hurried) == content
+    assert _all_of(impatient_store) == content
     starts = [request.range for request in proxy.seen("get")]
     assert starts[0] is None
     assert all(start and start.startswith("bytes=") and not start.startswith("bytes=0-") for start in starts[1:])
 
 
-def test_a_slow_download_does_not_time_out_while_bytes_keep_coming(bucket, hurried, proxy):
+def test_a_slow_download_does_not_time_out_while_bytes_keep_coming(bucket, impatient_store, proxy):
     bucket.put(KEY, things(*range(500)))
     proxy.script(Rule(trickle(5 * IMPATIENT.read_timeout_s), "get"))
     started = time.monotonic()
-    assert _all_of(hurried) == things(*range(500)).encode()
+    assert _all_of(impatient_store) == things(*range(500)).encode()
     assert time.monotonic() - started > 4 * IMPATIENT.read_timeout_s
     assert len(proxy.seen("get")) == 1
 
 
 def test_the_default_timeouts(request, bucket, proxy):
-    """Long (200 s), so only with --cases: a silence of 30 s is tried again, a body of three minutes is continued."""
+    """Takes 200 s, so only with --cases: a silence of 30 s is retried, a body of three minutes is resumed."""
     if request.config.getoption("--cases") is None:
         pytest.skip("takes 200 s; runs with --cases")
     content = {key: os.urandom(2**20) for key in ("shop/things-a.csv", "shop/things-b.csv")}
@@ -254,7 +254,7 @@ def test_the_default_timeouts(request, bucket, proxy):
     assert RETRIES.read_timeout_s <= hung[1] - hung[0] < RETRIES.read_timeout_s + 5
 
 
-# ---------------------------------------------------------------- what is not tried again, and what is said
+# ---------------------------------------------------------------- permanent errors and their messages
 
 CANARY = "CANARY-9f3b"
 _TELLTALE = (
@@ -285,7 +285,7 @@ def test_a_permanent_error_is_not_retried_and_shows_no_secret(bucket, store, pro
     message = str(raised.value)
     assert PERMANENT[answer] in message
     assert "tries" not in message
-    if status != "301":  # a redirect has no other answer than its place
+    if status != "301":  # a redirect has only its status
         assert f"{status} {code}: What is wrong" in message
     whole = "".join(traceback.format_exception(raised.value)) + repr(raised.value)
     assert CANARY not in whole
@@ -294,12 +294,15 @@ def test_a_permanent_error_is_not_retried_and_shows_no_secret(bucket, store, pro
 
 def test_the_real_server_reports_wrong_keys(monkeypatch, bucket, proxy):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", CANARY)
-    with LandingBucket(bucket=bucket.name, endpoint=proxy.endpoint).open() as store, pytest.raises(BucketError) as told:
+    with (
+        LandingBucket(bucket=bucket.name, endpoint=proxy.endpoint).open() as store,
+        pytest.raises(BucketError) as raised,
+    ):
         store.list("shop/")
     assert len(proxy.seen("list")) == 1
-    assert "403 SignatureDoesNotMatch" in str(told.value)
-    assert "NETFLIX_AWS_PROFILE" in str(told.value)
-    assert CANARY not in "".join(traceback.format_exception(told.value))
+    assert "403 SignatureDoesNotMatch" in str(raised.value)
+    assert "NETFLIX_AWS_PROFILE" in str(raised.value)
+    assert CANARY not in "".join(traceback.format_exception(raised.value))
 
 
 @pytest.mark.parametrize(
@@ -312,14 +315,14 @@ def test_the_real_server_reports_wrong_keys(monkeypatch, bucket, proxy):
 )
 def test_an_unreachable_endpoint_is_reported(bucket, proxy, endpoint, cause):
     address = endpoint.format(port=proxy.port)
-    with LandingBucket(bucket=bucket.name, endpoint=address).open() as store, pytest.raises(BucketError) as told:
+    with LandingBucket(bucket=bucket.name, endpoint=address).open() as store, pytest.raises(BucketError) as raised:
         store.list("shop/")
-    message = str(told.value)
+    message = str(raised.value)
     assert "NETFLIX_S3_ENDPOINT" in message
     assert f"{TRIES} tries" in message
     assert cause in message
     assert address.rpartition("/")[2].rpartition("@")[2] in message
-    assert CANARY not in "".join(traceback.format_exception(told.value))
+    assert CANARY not in "".join(traceback.format_exception(raised.value))
 
 
 def test_missing_credentials_and_an_unknown_profile_are_reported(monkeypatch, bucket, proxy):
@@ -341,7 +344,7 @@ def test_credentials_that_cannot_be_refreshed_are_reported(monkeypatch, bucket, 
     assert proxy.seen() == []
 
 
-# ---------------------------------------------------------------- one object and the others
+# ---------------------------------------------------------------- failures of single objects
 
 
 def test_an_unreadable_object_does_not_stop_the_others(sync, bucket, store, proxy, warehouse):
@@ -364,10 +367,10 @@ def test_reading_stops_after_a_few_failures_in_a_row(sync, bucket, store, proxy,
     assert len(proxy.seen("get")) == MAX_READ_FAILURES_IN_A_ROW * TRIES
     assert len(report.failed_reads) == MAX_READ_FAILURES_IN_A_ROW + 4
     assert "was skipped because" in str(report.failed_reads[-1][1])
-    # What is forbidden is known at once, and says nothing about the objects after it.
+    # A denied read fails at once and says nothing about the objects after it.
     proxy.script(Rule(error(403, "AccessDenied"), "get", "things-[0-4]"))
-    with opened(bucket, proxy) as anew:
-        assert [load.listed.key for load in sync(THINGS, store=anew).loads] == [
+    with opened(bucket, proxy) as reopened:
+        assert [load.listed.key for load in sync(THINGS, store=reopened).loads] == [
             f"shop/things-{number}.csv" for number in range(5, MAX_READ_FAILURES_IN_A_ROW + 4)
         ]
 
@@ -413,7 +416,7 @@ def test_a_response_other_than_the_listed_version_is_never_loaded(sync, bucket, 
 
 
 def _stale(proxy: FaultProxy, store: ObjectStore, folder: str = "shop/") -> Fault:
-    """The listing of this moment, to be given again later."""
+    """The current listing, to be served again later."""
     kept: list[bytes] = []
 
     def keep(response: Response) -> Response:
@@ -433,7 +436,7 @@ def test_a_stale_listing_loses_nothing_and_loads_no_deleted_object(sync, bucket,
     sync(THINGS, store=store)
     before = current_rows(warehouse)
     stale = _stale(proxy, store)
-    bucket.put("shop/things-overwritten.csv", things(1, label="anew"))
+    bucket.put("shop/things-overwritten.csv", things(1, label="changed"))
     bucket.put("shop/things-new.csv", things(1, label="new"))
     bucket.delete("shop/things-deleted.csv")
     proxy.script(Rule(stale, "list"))
@@ -441,13 +444,13 @@ def test_a_stale_listing_loses_nothing_and_loads_no_deleted_object(sync, bucket,
     assert current_rows(warehouse) == before
     proxy.script()
     assert len(sync(THINGS, store=store).loads) == 2
-    # After that the old one again: it has a version that is not there any more, and one loaded that it does not know.
+    # Then the old listing again: it has a version that is gone, and lacks one that is loaded.
     proxy.script(Rule(stale, "list"))
     with pytest.raises(ObjectChangedError, match=r"things-overwritten.csv changed"):
         sync(THINGS, store=store)
     proxy.script(Rule(stale, "list", times=ROUNDS - 1))
     assert sync(THINGS, store=store).loads == []
-    rows = sorted((1, label) for label in ("kept", "anew", "deleted", "new"))
+    rows = sorted((1, label) for label in ("kept", "changed", "deleted", "new"))
     assert current_rows(warehouse) == rows
     assert warehouse.execute(f"select count(*) from raw.{THINGS.table}") == [(5,)]
 
@@ -483,7 +486,7 @@ def test_a_listing_is_complete_or_an_error(sync, bucket, proxy, s3_server, wareh
             proxy.script(Rule(fault, "list", is_first_page=False))
             with pytest.raises(BucketError, match=f"{TRIES} tries"):
                 sync(THINGS, store=store)
-    assert current_rows(warehouse) == []  # a part of a listing is none
+    assert current_rows(warehouse) == []  # a partial listing is not used
 
 
 # ---------------------------------------------------------------- a file that is still being copied
@@ -491,7 +494,7 @@ def test_a_listing_is_complete_or_an_error(sync, bucket, proxy, s3_server, wareh
 
 @contextmanager
 def copied_slowly(path: Path, content: str, seconds: float, pieces: int = 10) -> Iterator[threading.Thread]:
-    """A file that grows in the folder of the local S3, as a copy over a slow line makes it."""
+    """A file that grows in the local S3's folder, like a copy over a slow connection."""
     path.parent.mkdir(parents=True, exist_ok=True)
 
     def copy() -> None:
@@ -552,16 +555,16 @@ DATASETS = (
 
 @dataclass
 class Planned:
-    """A random script: the rules, and what has to come of it."""
+    """A random script: its rules and the expected outcome."""
 
     rules: list[Rule] = field(default_factory=list)
-    bounded: dict[tuple[str, str], int] = field(default_factory=dict)  # (kind, key) -> how often it fails
-    unread: set[str] = field(default_factory=set)
+    bounded: dict[tuple[str, str], int] = field(default_factory=dict)  # (kind, key) -> number of failures
+    unreadable: set[str] = field(default_factory=set)
     unlisted: set[str] = field(default_factory=set)
 
 
 class World:
-    """A bucket with objects of several datasets, what was put into it, and a warehouse that is brought level."""
+    """A bucket with objects of several datasets, and a record of what was put into it."""
 
     def __init__(self, rng: random.Random, bucket: Bucket, client, proxy: FaultProxy, folder: Path) -> None:
         self.rng = rng
@@ -576,7 +579,7 @@ class World:
 
     def put(self, dataset: Dataset, key: str) -> None:
         version = next(self.numbers)
-        # Other numbers in each object and version, so that no row can stand for another.
+        # Different numbers in each object and version, so that no row can be mistaken for another.
         rows = [(version * 1_000 + number, f"v{version}") for number in range(self.rng.choice((1, 3, 300)))]
         body = "thing_id,label\n" + "".join(f"{number},{label}\n" for number, label in rows)
         answer = self.client.put_object(Bucket=self.bucket.name, Key=key, Body=body.encode())
@@ -589,7 +592,7 @@ class World:
                 self.put(dataset, f"{dataset.key_prefix}-{number}.csv")
 
     def change(self, loaded: set[str]) -> None:
-        """Objects are overwritten, deleted (those that are loaded: their rows stay) and added."""
+        """Overwrite, delete and add objects. Only loaded objects are deleted: their rows stay."""
         for dataset in DATASETS:
             live = self.live[dataset.id]
             for key in sorted(live):
@@ -603,14 +606,14 @@ class World:
                 self.put(dataset, f"{dataset.key_prefix}-new-{next(self.numbers)}.csv")
 
     def script(self) -> Planned:
-        """Some calls fail, for a while or for ever; of the objects of a dataset too few to give up."""
+        """Make some calls fail, temporarily or permanently; too few per dataset for the store to give up."""
         planned = Planned()
         for dataset in DATASETS:
             self._plan(planned, "list", dataset.key_prefix.rpartition("/")[0] + "/", LIST_FAULTS, 0.3)
             endless = 0
             for key in self.live[dataset.id]:
                 self._plan(planned, "get", key, GET_FAULTS, 0.6, may_last=endless < MAX_READ_FAILURES_IN_A_ROW - 1)
-                endless += key in planned.unread
+                endless += key in planned.unreadable
         return planned
 
     def _plan(
@@ -621,7 +624,7 @@ class World:
         names = [name for name in faults if "hang" not in name or self.rng.random() < 0.3]
         if may_last and self.rng.random() < 0.3:
             planned.rules.append(Rule(faults[self.rng.choice(names)], kind, f"^{key}$"))
-            (planned.unlisted if kind == "list" else planned.unread).add(key)
+            (planned.unlisted if kind == "list" else planned.unreadable).add(key)
             return
         total = self.rng.randint(1, QUICK.max_retries)
         first = self.rng.randint(0, total)
@@ -631,7 +634,7 @@ class World:
         planned.bounded[kind, key] = total
 
     def run(self, warehouse: DuckDBWarehouse) -> dict[str, SyncReport | Exception]:
-        """Every dataset once, as the steps of a run do it: each with the bucket opened anew."""
+        """Sync every dataset once, like the steps of a run: each opens the bucket itself."""
         outcomes: dict[str, SyncReport | Exception] = {}
         for dataset in DATASETS:
             with opened(self.bucket, self.proxy, IMPATIENT) as store:
@@ -641,8 +644,8 @@ class World:
                     outcomes[dataset.id] = failure
         return outcomes
 
-    def check(self, warehouse: DuckDBWarehouse, *, is_level: bool) -> set[str]:
-        """Whatever happened: no version twice, none that never was; and when level, exactly the rows that count."""
+    def check(self, warehouse: DuckDBWarehouse, *, is_in_sync: bool) -> set[str]:
+        """No version is loaded twice, and none that was never put; when in sync, the rows are exactly the live ones."""
         loads = [load.listed for dataset in DATASETS for load in warehouse.loads(dataset)]
         versions = [(listed.key, listed.etag) for listed in loads]
         assert len(versions) == len(set(versions))
@@ -650,14 +653,14 @@ class World:
         for dataset in DATASETS:
             rows = current_rows(warehouse, dataset)
             assert len(rows) == len(set(rows))
-            if is_level:
+            if is_in_sync:
                 expected = [row for each in self.live[dataset.id].values() for row in each] + self.gone[dataset.id]
                 assert rows == sorted(expected)
         return {listed.key for listed in loads}
 
 
 def _check_outcomes(world: World, planned: Planned, outcomes: dict[str, SyncReport | Exception]) -> None:
-    """What can be mended by trying again is mended, with so many tries; what cannot is named, and only that."""
+    """Temporary failures are retried exactly as often as needed; permanent ones, and only they, are reported."""
     for dataset in DATASETS:
         folder = dataset.key_prefix.rpartition("/")[0] + "/"
         outcome = outcomes[dataset.id]
@@ -668,15 +671,15 @@ def _check_outcomes(world: World, planned: Planned, outcomes: dict[str, SyncRepo
             continue
         assert isinstance(outcome, SyncReport), outcome
         live = set(world.live[dataset.id])
-        assert {listed.key for listed, _ in outcome.failed_reads} == planned.unread & live
+        assert {listed.key for listed, _ in outcome.failed_reads} == planned.unreadable & live
         assert all(f"reading {listed.key}" in str(error) for listed, error in outcome.failed_reads)
-        assert {load.listed.key for load in outcome.loads} == live - planned.unread
+        assert {load.listed.key for load in outcome.loads} == live - planned.unreadable
         for key in live:
-            failures = QUICK.max_retries if key in planned.unread else planned.bounded.get(("get", key), 0)
+            failures = QUICK.max_retries if key in planned.unreadable else planned.bounded.get(("get", key), 0)
             assert len([each for each in gets if each.key == key]) == failures + 1, key
         # One listing, and one more for each object whose body ended early for good.
         failures = planned.bounded.get(("list", folder), 0)
-        assert failures + 1 <= len(lists) <= failures + 1 + len(planned.unread & live)
+        assert failures + 1 <= len(lists) <= failures + 1 + len(planned.unreadable & live)
 
 
 def test_random_faults_lose_nothing_and_load_nothing_twice(cases, s3_server, proxy, tmp_path):
@@ -701,28 +704,28 @@ def _scenario(world: World, warehouse: DuckDBWarehouse) -> None:
     planned = world.script()
     world.proxy.script(*planned.rules)
     _check_outcomes(world, planned, world.run(warehouse))
-    world.check(warehouse, is_level=False)
+    world.check(warehouse, is_in_sync=False)
     listings = _listings(world)
     world.run(warehouse)
-    loaded = world.check(warehouse, is_level=True)
-    # Then the bucket changes, while it still shows some of what was before, and fails.
+    loaded = world.check(warehouse, is_in_sync=True)
+    # Then the bucket changes while it still serves some old listings, and fails.
     world.change(loaded)
     stale = [Rule(fault, "list", f"^{folder}$", world.rng.choice((1, 2, FOREVER))) for folder, fault in listings]
     chosen = [rule for rule in stale if world.rng.random() < 0.5]
     world.proxy.script(*chosen, *world.script().rules)
     world.run(warehouse)
-    world.check(warehouse, is_level=False)
+    world.check(warehouse, is_in_sync=False)
     world.proxy.script()
     assert all(isinstance(each, SyncReport) for each in world.run(warehouse).values())
-    world.check(warehouse, is_level=True)
+    world.check(warehouse, is_in_sync=True)
     world.proxy.script()
     world.run(warehouse)
     assert world.proxy.seen("get") == []
-    world.check(warehouse, is_level=True)
+    world.check(warehouse, is_in_sync=True)
 
 
 def _listings(world: World) -> Sequence[tuple[str, Fault]]:
-    """The listing of each dataset as it is now, to be given again later."""
+    """The current listing of each dataset, to be served again later."""
     found = []
     with opened(world.bucket, world.proxy) as store:
         for dataset in DATASETS:
@@ -748,7 +751,7 @@ class Done:
 
 @pytest.fixture
 def command(monkeypatch, capsys, home, bucket, proxy):
-    """Run `netflix-assets` in this process (its imports cost 5 s), with the bucket at the proxy."""
+    """Run `netflix-assets` in this process (imports take 5 s), with the bucket behind the proxy."""
 
     def run(*arguments: str, **environment: str) -> Done:
         monkeypatch.setenv("NETFLIX_HOME", str(home))
@@ -761,8 +764,8 @@ def command(monkeypatch, capsys, home, bucket, proxy):
         with pytest.raises(SystemExit) as ended:
             cli()
         current_settings.cache_clear()
-        said = capsys.readouterr()
-        return Done(ended.value.code or 0, " ".join((said.out + said.err).split()))
+        captured = capsys.readouterr()
+        return Done(ended.value.code or 0, " ".join((captured.out + captured.err).split()))
 
     return run
 
@@ -792,12 +795,12 @@ def test_the_command_explains_a_bucket_error_in_one_line(command, home, bucket, 
         assert f"s3://{environment.get('NETFLIX_BUCKET', bucket.name)}/ at http://127.0.0.1:" in done.output
         assert "Traceback" not in done.output
         assert CANARY not in done.output
-    # An address with a password in it is refused before anything is asked, and not shown.
+    # An endpoint with a password is refused before any request, and not shown.
     done = command(*RUN, NETFLIX_S3_ENDPOINT=f"http://me:{CANARY}@127.0.0.1:9")
     assert done.code == 2, done.output
     assert "NETFLIX_S3_ENDPOINT" in done.output
     assert CANARY not in done.output
-    # Nor is it in what Dagster keeps: messages, stack traces and causes of every event.
+    # Nor does Dagster store it: not in messages, stack traces or causes of any event.
     kept = b"".join(path.read_bytes() for path in (home / "dagster").rglob("*") if path.is_file())
     assert b"AccessDenied" in kept
     assert CANARY.encode() not in kept
