@@ -7,7 +7,7 @@ from itertools import chain
 
 from netflix_assets.storage.objects import BLOCK_BYTES
 
-HEAD_BYTES = 4096  # enough to recognize the file's format
+HEAD_BYTES = 4096  # enough to recognise the file's format
 _GZIP_MAGIC = b"\x1f\x8b"
 # Byte order mark -> the encodings it can stand for. No mark is a prefix of another.
 _MARKS = {

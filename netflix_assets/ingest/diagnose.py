@@ -42,22 +42,22 @@ _FEW_NULS, _MANY_NULS = 0.1, 0.7  # shares of NUL among the odd or the even byte
 
 
 def diagnose_format(head: bytes, dataset: Dataset) -> str | None:
-    """What the file is instead of the contract's CSV, and what to do about it; None when nothing is recognized.
+    """What the file is instead of the contract's CSV, and what to do about it; None when nothing is recognised.
 
     ``head``: the object's first bytes, decompressed.
     """
-    found = _recognize_binary(head) or _recognize_markup(head.removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace"))
+    found = _recognise_binary(head) or _recognise_markup(head.removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace"))
     if found:
         return f"the file is {found}"
     return _diagnose_utf16(head, dataset.encoding)
 
 
-def _recognize_binary(head: bytes) -> str | None:
+def _recognise_binary(head: bytes) -> str | None:
     for prefix, description in _BY_PREFIX:
         if head.startswith(prefix):
             return description
     if head.startswith(b"PK\x03\x04"):
-        return _recognize_zip(head)
+        return _recognise_zip(head)
     if _PARQUET.match(head):
         return "Parquet, not CSV; export it as CSV"
     if _BZIP2.match(head):
@@ -67,7 +67,7 @@ def _recognize_binary(head: bytes) -> str | None:
     return None
 
 
-def _recognize_zip(head: bytes) -> str:
+def _recognise_zip(head: bytes) -> str:
     if b"[Content_Types].xml" in head or b"xl/" in head:
         return f"an Excel workbook (.xlsx), not CSV; {_SAVE_AS_CSV}"
     if b"opendocument.spreadsheet" in head:
@@ -75,7 +75,7 @@ def _recognize_zip(head: bytes) -> str:
     return "a ZIP archive; upload the CSV files in it, uncompressed or as gzip"
 
 
-def _recognize_markup(text: str) -> str | None:
+def _recognise_markup(text: str) -> str | None:
     if _HTML.match(text):
         return "a web page (HTML), probably an error page saved instead of the download; download it again"
     if _XML.match(text):

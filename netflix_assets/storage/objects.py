@@ -124,9 +124,9 @@ class S3ObjectStore:
 
     def listings(self, source: Source) -> Mapping[str, Listing]:
         """The listing of each dataset of a source, by dataset id, from one pass that keeps no object in memory."""
-        return self._retry(f"listing {source.source}/*", lambda: self._summarize_once(source))
+        return self._retry(f"listing {source.source}/*", lambda: self._summarise_once(source))
 
-    def _summarize_once(self, source: Source) -> Mapping[str, Listing]:
+    def _summarise_once(self, source: Source) -> Mapping[str, Listing]:
         return listings_of(
             source,
             (
@@ -218,7 +218,7 @@ def _unquoted(etag: str | None) -> str:
 
 
 def listings_of(source: Source, listed: Iterable[tuple[str, str]]) -> Mapping[str, Listing]:
-    """Summarize (key, ETag) pairs into one listing for each dataset of a source, by dataset id.
+    """Summarise (key, ETag) pairs into one listing for each dataset of a source, by dataset id.
 
     A million objects pass through here at each sensor tick, so only a digest of each is computed.
     """

@@ -228,7 +228,7 @@ SAVE_LATIN = "save it as 'CSV UTF-8', or declare `encoding: windows-1252` in the
 
 @pytest.mark.parametrize("mark", [codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE])
 @BLOCK_SIZES
-def test_utf_16_is_recognized_and_refused(tmp_path, mark, size):
+def test_utf_16_is_recognised_and_refused(tmp_path, mark, size):
     encoding = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}[mark]
     content = mark + "Id,label\n1,x\n".encode(encoding)
     assert refusal(tmp_path, content, size=size).reason == f"the file is encoded in UTF-16{UTF_16}"
@@ -236,7 +236,7 @@ def test_utf_16_is_recognized_and_refused(tmp_path, mark, size):
 
 @pytest.mark.parametrize(("encoding", "offset"), [("utf-16-le", 1), ("utf-16-be", 0)])
 @pytest.mark.parametrize("size", [2, 3, 7, 4096])
-def test_utf_16_without_a_mark_is_recognized_by_its_nul_bytes(tmp_path, encoding, offset, size):
+def test_utf_16_without_a_mark_is_recognised_by_its_nul_bytes(tmp_path, encoding, offset, size):
     reason = refusal(tmp_path, "Id,label\n1,é\n".encode(encoding), size=size).reason
     assert reason == (f"the file is encoded in UTF-16 without a byte order mark (NUL byte at offset {offset}){UTF_16}")
 
@@ -302,7 +302,7 @@ PACKED = gzip.compress(b"Id,label\n" + b"".join(b"%d,label %d\n" % (n, n * n) fo
 
 
 @pytest.mark.parametrize("size", [1, 100, 100_000])
-def test_gzip_is_recognized_by_its_first_bytes(tmp_path, size):
+def test_gzip_is_recognised_by_its_first_bytes(tmp_path, size):
     assert validated(tmp_path, PACKED, size=size).record_count == 5000
 
 
