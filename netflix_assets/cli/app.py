@@ -542,9 +542,9 @@ def _run(settings: Settings, select: str | None, full_refresh: bool) -> int:
         from netflix_assets.defs.dbt.project import DbtProjectError
 
         try:
-            from netflix_assets.definitions import build_defs
+            from netflix_assets.definitions import load_defs
 
-            defs = build_defs(settings)
+            defs = load_defs(settings)
         except DbtProjectError as error:
             raise Failure(str(error)) from error
         from netflix_assets.defs.published import PUBLISHED_KEY

@@ -1,8 +1,7 @@
-"""The assets ``dashboards/<page>``: pages made from what is published, after it has been.
+"""The assets ``dashboards/<page>``: pages built from the published tables.
 
-dbt's exposures are the one place that says what a page is, whose it is and which marts it reads; a test holds the
-pages' queries to them. Charts are imported when a page is built: loading definitions waits for neither pandas nor
-Altair. Does not belong here: what a page shows (the pages), what is published (``publish.py``).
+dbt's exposures say what a page is, who owns it and which marts it reads; a test holds the pages' queries to them.
+Charts are imported when a page is built, so loading definitions waits for neither pandas nor Altair.
 """
 
 import base64
@@ -25,19 +24,19 @@ GROUP = "dashboards"
 
 
 def dashboard_assets(settings: Settings, manifest: Mapping[str, Any]) -> list[dg.AssetsDefinition]:
-    """One asset for each exposure of dbt's manifest that is a page."""
+    """One asset per exposure that is a page."""
     return [_asset(exposure, settings) for exposure in page_exposures(manifest)]
 
 
 def page_exposures(manifest: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The exposures that are pages of the dashboard, in the order of the file."""
+    """The exposures that are pages, in the order of the file."""
     for exposure in manifest["exposures"].values():
         if "page" in exposure["config"]["meta"]:
             yield exposure
 
 
 def marts_of(exposure: Mapping[str, Any]) -> list[str]:
-    """The names of the marts that a page reads, as its exposure says."""
+    """The names of the marts that a page reads, by its exposure."""
     return [unique_id.rpartition(".")[2] for unique_id in exposure["depends_on"]["nodes"]]
 
 
@@ -62,9 +61,7 @@ def _asset(exposure: Mapping[str, Any], settings: Settings) -> dg.AssetsDefiniti
         (wanted,) = (each for each in PAGES if each.name == name)
         with warehouse.served(run_id=context.run.run_id, asset=key.to_user_string()) as served:
             if served is None:
-                raise dg.Failure(
-                    "nothing is published yet; `netflix-assets run` builds and publishes", allow_retries=False
-                )
+                raise dg.Failure("nothing is published yet; run netflix-assets run", allow_retries=False)
             frames = read(wanted.queries, served.query)
             publication = served.publication
         built = build(wanted, PAGES, frames, publication)
@@ -91,7 +88,7 @@ def _asset(exposure: Mapping[str, Any], settings: Settings) -> dg.AssetsDefiniti
 
 
 def write_whole(file: Path, text: str) -> None:
-    """Write a file under another name and give it its own, so that a reader never sees a part of it."""
+    """Write a file under a temporary name and rename it, so that readers never see part of it."""
     file.parent.mkdir(parents=True, exist_ok=True)
     draft = file.with_name(f".{file.name}.{os.getpid()}")
     try:
@@ -102,7 +99,7 @@ def write_whole(file: Path, text: str) -> None:
 
 
 def _preview(built: "Built") -> dict[str, Any]:
-    """A picture of the page's first chart, for the asset's page in Dagster; none where no chart has rows."""
+    """A picture of the page's first chart for Dagster's asset page; none if no chart has rows."""
     if built.preview is None:
         return {}
     picture = base64.b64encode(built.preview).decode()

@@ -1,13 +1,11 @@
-"""Freshness: how long an asset may go without anything new, and checks that ask the data itself how old it is.
+"""Freshness policies and freshness checks, with windows from the contracts.
 
-A policy (Dagster's FreshnessPolicy) knows when an asset was last materialized, and Dagster's daemon evaluates it
-without a run. A check looks at the data's own time: when the newest object was put into the bucket, when the newest
-load was committed, when a mart was last built, when the build that consumers see was made. These are moments of this
-system, not of the ratings in the files: samples whose last rating is years old are fresh on the day they are landed.
+A policy (Dagster's FreshnessPolicy) looks at materializations; Dagster's daemon evaluates it without a run. A check
+looks at the data: when the newest object was uploaded, the newest load committed, a mart last built, the build
+published. Both measure this system's times, not the ratings' own: samples with old ratings are fresh on the day they land.
 
-All windows come from the contracts. What is made of several datasets is as fresh as the strictest of those that must
-be there: a mart whose ratings are due every week is late after a week, however seldom its films come. Checks warn and
-never block: old data is no wrong data.
+A table made from several datasets follows the strictest required one: weekly ratings make a mart late after a week,
+even if films change rarely. Checks warn and never block, because old data is not wrong data.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -30,7 +28,7 @@ Newest = Mapping[dg.AssetKey, datetime]
 
 
 def freshness_policy(freshness: Freshness) -> dg.FreshnessPolicy:
-    """How long an asset may go without anything new."""
+    """The policy for a contract's freshness window."""
     return dg.FreshnessPolicy.time_window(
         fail_window=timedelta(days=freshness.fail_after_days),
         warn_window=timedelta(days=freshness.warn_after_days),
@@ -38,7 +36,7 @@ def freshness_policy(freshness: Freshness) -> dg.FreshnessPolicy:
 
 
 def strictest(datasets: Iterable[Dataset]) -> Freshness:
-    """The freshness of what is made of these datasets; optional ones count only where there is no other."""
+    """The strictest freshness of these datasets; optional ones count only if there is no other."""
     every = list(datasets)
     counted = [each.freshness for each in every if not each.optional] or [each.freshness for each in every]
     return Freshness(
@@ -48,7 +46,7 @@ def strictest(datasets: Iterable[Dataset]) -> Freshness:
 
 
 def sources_of(unique_id: str, manifest: Mapping[str, Any], datasets: Sequence[Dataset]) -> list[Dataset]:
-    """The datasets that a dbt node is made of, by its manifest; all of them for what describes the runs themselves."""
+    """The datasets that a dbt node depends on, by the manifest; all of them for models that describe the runs."""
     known = {dataset.id: dataset for dataset in datasets}
     seen, frontier = set(), {unique_id}
     while frontier:
@@ -73,10 +71,10 @@ def freshness_checks(
     settings: Settings,
     now: Clock = lambda: datetime.now(UTC),
 ) -> list[dg.AssetChecksDefinition]:
-    """The checks of the landing assets, the raw assets, and of what is built and published, a step each.
+    """The checks of landing assets, raw assets, and built and published tables; one step each.
 
-    ``landing``, ``raw``: dataset id -> asset key; ``built``: the assets of dbt, of which those with a policy are looked
-    at; ``published``: the asset that consumers see. The first step touches the bucket alone and wakes no warehouse.
+    ``landing``, ``raw``: dataset id -> asset key. ``built``: dbt's assets; those with a policy are checked.
+    ``published``: the asset that consumers see. The first step reads only the bucket and wakes no warehouse.
     """
     by_landing = {landing[dataset.id]: dataset for dataset in datasets}
     by_raw = {raw[dataset.id]: dataset for dataset in datasets}
@@ -126,7 +124,7 @@ def freshness_checks(
 
 
 def _specs(keys: Iterable[dg.AssetKey], what: str) -> list[dg.AssetCheckSpec]:
-    description = f"The {what} is not older than the contract lets it be. Warns, never blocks."
+    description = f"The {what} is within the contract's freshness window. Warns, never blocks."
     return [dg.AssetCheckSpec(FRESH, asset=key, description=description) for key in keys]
 
 
@@ -153,22 +151,22 @@ def _results(
 def freshness_result(
     key: dg.AssetKey, newest: datetime | None, window: Freshness, now: datetime
 ) -> dg.AssetCheckResult:
-    """Whether the newest is within the window; where there is nothing yet, nothing is late."""
+    """Whether the newest is within the window. Passes while there is nothing yet."""
     metadata: dict[str, Any] = dict(window)
     if newest is None:
-        said, passed = "there is nothing yet", True
+        text, passed = "nothing has arrived yet", True
     else:
         age = (now - newest) / timedelta(days=1)
         passed = age <= window.warn_after_days
-        late = "" if passed else f"; it is late after {window.warn_after_days:g} days"
-        overdue = f" and overdue after {window.fail_after_days:g}" if age > window.fail_after_days else ""
-        said = f"{max(age, 0):.1f} days old{late}{overdue}"
+        late = "" if passed else f"; late after {window.warn_after_days:g} days"
+        overdue = f", overdue after {window.fail_after_days:g}" if age > window.fail_after_days else ""
+        text = f"{max(age, 0):.1f} days old{late}{overdue}"
         metadata |= {"newest": dg.MetadataValue.timestamp(newest), "age_days": round(age, 3)}
     return dg.AssetCheckResult(
         asset_key=key,
         check_name=FRESH,
         passed=passed,
         severity=dg.AssetCheckSeverity.WARN,
-        description=said,
+        description=text,
         metadata=metadata,
     )

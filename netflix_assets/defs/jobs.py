@@ -1,7 +1,4 @@
-"""The jobs: which part of the graph a run covers.
-
-Does not belong here: when they run (``sensors.py``, ``schedules.py``).
-"""
+"""The jobs: which part of the graph a run covers."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,45 +17,42 @@ TRANSFORMATION = "transformation"
 
 
 def asset_jobs(sources: Sequence[Source]) -> list[Any]:
-    """The job of the whole graph, one for each of its halves, and one per source, which has the source's name."""
+    """One job for the whole graph, one for each half, and one per source, named after it."""
     return [
         dg.define_asset_job(
             EVERYTHING,
             selection=dg.AssetSelection.all(),
-            description="Brings the raw tables level with the bucket and builds everything that follows from them.",
+            description="Syncs the raw tables with the bucket and builds everything downstream.",
         ),
         dg.define_asset_job(
             INGESTION,
             selection=dg.AssetSelection.groups("raw"),
-            description="Brings the raw tables level with the bucket.",
+            description="Syncs the raw tables with the bucket.",
         ),
         dg.define_asset_job(
             TRANSFORMATION,
             selection=dg.AssetSelection.all() - dg.AssetSelection.groups("raw"),
-            description="Builds and tests the dbt project from the raw tables as they are, and publishes it.",
+            description="Builds, tests and publishes the dbt project from the raw tables as they are.",
         ),
         *(_job_of(source, sources) for source in sources),
     ]
 
 
 def _job_of(source: Source, sources: Sequence[Source]) -> Any:
-    # All of dbt and not only what is downstream of the source: a part of the graph is never published, and on a new
-    # warehouse it would miss the seeds and the tables of the other source that it is joined with.
+    # All of dbt, not only what is downstream of the source: a partial build is never published, and on a new warehouse
+    # it would lack the seeds and the other source's tables.
     others = [dataset for dataset in all_datasets(sources) if dataset.source != source.source]
-    kept_out = dg.AssetSelection.assets(*map(raw_key, others), *map(landing_key, others))
+    excluded = dg.AssetSelection.assets(*map(raw_key, others), *map(landing_key, others))
     return dg.define_asset_job(
         source.source,
-        selection=dg.AssetSelection.all() - kept_out if others else dg.AssetSelection.all(),
-        description=f"Brings the raw tables of {source.source} level with the bucket, builds and publishes everything; "
-        "of other sources it takes what is loaded.",
+        selection=dg.AssetSelection.all() - excluded if others else dg.AssetSelection.all(),
+        description=f"Syncs the raw tables of {source.source}, then builds and publishes everything. Other sources are "
+        "used as loaded.",
     )
 
 
 def synced_by(sources: Sequence[Source]) -> Mapping[str, frozenset[dg.AssetKey]]:
-    """What each job brings level: raw assets, and what is published.
-
-    What is not named (assets chosen in the UI) may bring any of them.
-    """
+    """Job -> the raw and published assets it updates. A job not listed (assets chosen in the UI) may update any."""
     every, published = frozenset(map(raw_key, all_datasets(sources))), frozenset({PUBLISHED_KEY})
     return {
         EVERYTHING: every | published,

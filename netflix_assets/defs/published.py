@@ -1,8 +1,7 @@
-"""The asset ``published/marts``: what has passed its tests, made visible to consumers at once.
+"""The asset ``published/marts``: the tables that passed their tests, shown to consumers together.
 
-It depends on every table of the layers core and marts, so that a run in which one of them fails does not come here; and
-it asks the build markers, so that asking for it alone gets around nothing. Does not belong here: how a set becomes
-visible (``warehouse/duckdb_publisher.py``, ``warehouse/snowflake_publisher.py``), what dbt builds.
+It depends on every table of core and marts, so a run in which one fails does not publish. It also reads the build
+markers, so materializing it alone does not bypass the tests.
 """
 
 import time
@@ -31,16 +30,16 @@ from netflix_assets.warehouse.publishing import (
 )
 
 PUBLISHED_KEY = dg.AssetKey(["published", "marts"])
-LOADS = "loads_fingerprints"  # metadata: dataset -> what it says of the loads that the published build was made from
+LOADS = "loads_fingerprints"  # metadata: dataset -> fingerprint of the loads the published build comes from
 
-_STORED = frozenset({"table", "incremental"})  # dbt's materializations that hold their rows themselves
-_OBJECTS_SHOWN = 10  # of a dataset, in the UI; the record has them all
+_STORED = frozenset({"table", "incremental"})  # dbt's materializations that store rows
+_OBJECTS_SHOWN = 10  # per dataset, in the UI; the record has all
 
 
 def published_marts(
     settings: Settings, builds: Iterable[dg.AssetsDefinition], datasets: Sequence[Dataset]
 ) -> dg.AssetsDefinition:
-    """The asset that publishes what these builds make, of all these datasets, in the layers core and marts."""
+    """The asset that publishes the core and marts tables of these builds."""
     specs = [spec for each in builds for spec in each.specs if spec.key.path[0] in SCHEMAS]
     marts = [Mart(spec.key.path[0], spec.key.path[-1], _is_stored(spec)) for spec in specs]
 
@@ -52,19 +51,19 @@ def published_marts(
         owners=["team:audience-analytics"],
         description=_DESCRIPTION,
         freshness_policy=freshness_policy(strictest(datasets)),
-        output_required=False,  # a branch has nothing to publish into
+        output_required=False,  # a branch does not publish
     )
     def published(
         context: dg.AssetExecutionContext, warehouse: WarehouseResource
     ) -> Iterator[dg.MaterializeResult[Any]]:
         if settings.schema_prefix:
-            context.log.info(f"nothing is published: {branch_reason(settings.schema_prefix)}")
+            context.log.info(f"not publishing: {branch_reason(settings.schema_prefix)}")
             return
         started = time.monotonic()
         asset = PUBLISHED_KEY.to_user_string()
         with (
             retry_transient(context, settings),
-            one_build_at_a_time(settings),  # nothing is built while its tables are copied
+            one_build_at_a_time(settings),  # no build while its tables are copied
             warehouse.publisher(run_id=context.run.run_id, asset=asset) as publisher,
         ):
             try:
@@ -74,8 +73,8 @@ def published_marts(
             except (NotServableError, PublishingError) as error:
                 raise dg.Failure(str(error), allow_retries=False) from error
         publication = outcome.publication
-        done = "is published" if outcome.is_new else "was published before; nothing is changed"
-        context.log.info(f"version {publication.version} of {len(publication.tables)} tables {done}")
+        done = "published" if outcome.is_new else "already published"
+        context.log.info(f"{done} version {publication.version}, {len(publication.tables)} tables")
         yield dg.MaterializeResult(
             metadata=_metadata(outcome, publisher.place, time.monotonic() - started),
             data_version=dg.DataVersion(publication.version),
@@ -84,9 +83,9 @@ def published_marts(
     return published
 
 
-_DESCRIPTION = """What consumers read: every table of core and marts, as the last build that passed whole has left them.
+_DESCRIPTION = """The tables that consumers read: core and marts as the last complete, passing build left them.
 
-The set changes at once and as a whole. A build that fails, or that covers a part of the graph only, changes nothing.
+All tables change together. A failed build, or a build of only a part of the graph, changes nothing.
 """
 
 
@@ -119,11 +118,11 @@ def _metadata(outcome: Published, place: str, seconds: float) -> dict[str, Any]:
 
 
 def _made_from(objects: Sequence[SourceObject]) -> str:
-    """The newest objects of each dataset as a Markdown list."""
+    """The newest objects of each dataset, as a Markdown list."""
     lines = []
     for dataset, found in by_dataset(objects).items():
-        lines.append(f"- **{dataset}**: {sum(each.rows for each in found):,} rows of {len(found):,} loads")
+        lines.append(f"- **{dataset}**: {sum(each.rows for each in found):,} rows from {len(found):,} loads")
         lines += [f"  - `{each.key}` ({each.etag})" for each in found[-_OBJECTS_SHOWN:]]
         if len(found) > _OBJECTS_SHOWN:
-            lines.append(f"  - {len(found) - _OBJECTS_SHOWN:,} older ones")
+            lines.append(f"  - {len(found) - _OBJECTS_SHOWN:,} older objects")
     return "\n".join(lines)

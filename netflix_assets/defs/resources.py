@@ -1,6 +1,6 @@
-"""The Dagster resources: the landing bucket, the warehouse and dbt, chosen once by the environment.
+"""The Dagster resources: the landing bucket and the warehouse, chosen once by the environment.
 
-They connect when they are used, never when definitions load. Does not belong here: what is done with them.
+They connect when they are used, never when definitions load.
 """
 
 from abc import ABC, abstractmethod
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
     from netflix_assets.warehouse.snowflake.warehouse import SnowflakeWarehouse
 
 
-# Whose rights a session has: the loader owns raw and the ledger, the builder what dbt makes and the record of it.
+# A session's rights: the loader owns raw and the ledger, the builder owns dbt's tables and the build records.
 Role = Literal["loader", "builder", "reader"]
 
 
 class LandingBucket(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """The bucket that files land in, and the queue that tells of them where there is one.
+    """The bucket that files land in, and the queue of its events, if any.
 
-    ``local_home`` is set where the bucket is a folder of ours: the local S3 then runs for as long as the bucket is
-    open. Elsewhere the credentials come from the AWS default chain, when they are first needed.
+    ``local_home`` is set when the bucket is a local folder; the local S3 then runs while the bucket is open. Otherwise
+    credentials come from the AWS default chain at first use.
     """
 
     bucket: str
@@ -68,7 +68,7 @@ class LandingBucket(dg.ConfigurableResource):  # type: ignore[type-arg]
             yield S3ObjectStore(store, self.bucket, self._place(s3), RETRIES)
 
     def events(self) -> "EventQueue | None":
-        """The queue of the bucket's events, where one is set. S3 wants it in the region of the bucket."""
+        """The queue of the bucket's events, if one is set. S3 requires it in the bucket's region."""
         if self.events_queue is None:
             return None
         with self._s3() as s3:
@@ -76,27 +76,27 @@ class LandingBucket(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def _credentials(self, s3: "S3Resource") -> "Boto3CredentialProvider":
         from botocore.exceptions import BotoCoreError
-        from obstore.auth.boto3 import Boto3CredentialProvider  # boto3 costs 0.3 s, which loading definitions need not
+        from obstore.auth.boto3 import Boto3CredentialProvider  # boto3 takes 0.3 s to import
 
         try:
             return Boto3CredentialProvider(_session(s3))
-        except (BotoCoreError, ValueError) as error:  # ValueError: the chain has none
-            cause = str(error) if isinstance(error, BotoCoreError) else "AWS' default chain has none"
+        except (BotoCoreError, ValueError) as error:  # ValueError: the chain found none
+            cause = str(error) if isinstance(error, BotoCoreError) else "AWS' default chain found none"
             raise BucketError(
                 f"{self._place(s3)}: no credentials: {cause}. Set NETFLIX_AWS_PROFILE, or AWS_PROFILE, or "
                 "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
             ) from None
 
     def _place(self, s3: "S3Resource") -> str:
-        """What errors call the bucket; without the user and password that an address can hold."""
+        """The bucket's name in errors, without a user and password that the address may hold."""
         server = urlsplit(s3.endpoint_url)._replace(query="", fragment="") if s3.endpoint_url else None
         at = server._replace(netloc=server.netloc.rpartition("@")[2]).geturl() if server else f"AWS {s3.region_name}"
         return f"s3://{self.bucket}/{self.prefix} at {at}"
 
     @contextmanager
     def _s3(self) -> Iterator["S3Resource"]:
-        """dagster-aws' S3Resource: the one place that holds endpoint, region and credentials."""
-        from dagster_aws.s3 import S3Resource  # costs 0.6 s
+        """dagster-aws' S3Resource: the one place for endpoint, region and credentials."""
+        from dagster_aws.s3 import S3Resource  # takes 0.6 s to import
 
         if self.local_home is None:
             yield S3Resource(region_name=self.region, endpoint_url=self.endpoint, profile_name=self.profile)
@@ -128,14 +128,14 @@ def _session_options(s3: "S3Resource") -> dict[str, str | None]:
     }
 
 
-@lru_cache(maxsize=1)  # a new client costs 0.1 s and a TLS handshake, a tick of the sensor otherwise some milliseconds
+@lru_cache(maxsize=1)  # a new client costs 0.1 s and a TLS handshake; a tick otherwise takes milliseconds
 def _event_queue(url: str, **session_options: str | None) -> "EventQueue":
     import boto3
     from botocore.config import Config
 
     from netflix_assets.storage.events import EventQueue
 
-    # The address of a queue is that of its server too: AWS' own in the region, a private one, a test's.
+    # A queue's URL is also its server's address: AWS' own in the region, a private endpoint, or a test's.
     client = boto3.Session(**session_options).client(
         "sqs",
         endpoint_url=urlsplit(url)._replace(path="", query="", fragment="").geturl(),
@@ -145,27 +145,27 @@ def _event_queue(url: str, **session_options: str | None) -> "EventQueue":
 
 
 class WarehouseResource(dg.ConfigurableResource, ABC):  # type: ignore[type-arg]
-    """The warehouse of an environment; opened for a step and closed again."""
+    """The warehouse of an environment, opened for a step and closed again."""
 
     @abstractmethod
     def open(self, role: Role = "loader", *, run_id: str = "", asset: str = "") -> AbstractContextManager[Warehouse]:
-        """A connection with the rights of a role; ``run_id`` and ``asset`` say on whose behalf, where that is kept."""
+        """A connection with a role's rights. ``run_id`` and ``asset`` go into Snowflake's query tag."""
 
     @abstractmethod
     def publisher(self, *, run_id: str = "", asset: str = "") -> AbstractContextManager[Publisher]:
-        """What publishes the tables of this warehouse, and knows what is published."""
+        """The publisher of this warehouse's tables."""
 
     @abstractmethod
     def served(self, *, run_id: str = "", asset: str = "") -> AbstractContextManager[Served | None]:
-        """What consumers see, for reading as they do; None where nothing has ever been published."""
+        """The published tables, open for reading as consumers read them; None if nothing was ever published."""
 
     @abstractmethod
     def exists(self) -> bool:
-        """Whether there is anything to open for reading."""
+        """Whether there is a warehouse to open for reading."""
 
 
 class EmbeddedWarehouse(WarehouseResource):
-    """One DuckDB file. A step gives it back, so that dbt finds it free."""
+    """One DuckDB file. A step closes it, so that dbt can open it."""
 
     file: str
     published: str  # the folder to publish into
@@ -173,8 +173,8 @@ class EmbeddedWarehouse(WarehouseResource):
 
     @contextmanager
     def open(self, role: Role = "loader", *, run_id: str = "", asset: str = "") -> Iterator[Warehouse]:
-        """A connection to the file; waits for another process that holds it."""
-        from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse  # importing duckdb costs 0.1 s
+        """A connection to the file; waits while another process holds it."""
+        from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse  # duckdb takes 0.1 s to import
 
         with DuckDBWarehouse(Path(self.file), self.wait_seconds, read_only=role == "reader") as warehouse:
             yield warehouse
@@ -201,12 +201,12 @@ class EmbeddedWarehouse(WarehouseResource):
             yield Served(publication, published.query)
 
     def exists(self) -> bool:
-        """Whether the file is there."""
+        """Whether the file exists."""
         return Path(self.file).exists()
 
 
 class SnowflakeAccount(WarehouseResource):
-    """One environment on Snowflake. Its settings are no config, so that no page and no log can show credentials."""
+    """One environment on Snowflake. Settings are not resource config, so no page and no log shows credentials."""
 
     settings: dg.ResourceDependency[Settings]
 
@@ -238,7 +238,10 @@ class SnowflakeAccount(WarehouseResource):
     def _session(
         self, role: Role, run_id: str, asset: str, database: str | None = None
     ) -> Iterator["SnowflakeWarehouse"]:
-        from netflix_assets.warehouse.snowflake.warehouse import SnowflakeWarehouse, query_tag  # costs seconds
+        from netflix_assets.warehouse.snowflake.warehouse import (
+            SnowflakeWarehouse,
+            query_tag,
+        )  # takes seconds to import
 
         snowflake = _snowflake(self.settings, role, query_tag(self.settings.env, run_id, asset), database)
         with (
@@ -248,14 +251,14 @@ class SnowflakeAccount(WarehouseResource):
             yield warehouse
 
     def exists(self) -> bool:
-        """An account is always there."""
+        """An account always exists."""
         return True
 
 
 def _snowflake(settings: Settings, role: Role, query_tag: str, database: str | None) -> "SnowflakeResource":
-    """dagster-snowflake's resource for a role of the environment; the transformer can read all that there is.
+    """dagster-snowflake's resource for a role; the transformer may read everything.
 
-    ``database``: where it is another than the one that is built into.
+    ``database``: a database other than the one that dbt builds into.
     """
     from dagster_snowflake import SnowflakeResource
 
@@ -263,8 +266,8 @@ def _snowflake(settings: Settings, role: Role, query_tag: str, database: str | N
     missing = access.missing()
     if missing or names is None:
         raise WarehouseError(
-            f"NETFLIX_ENV={settings.env} keeps its tables on Snowflake and needs {'; '.join(missing)}. "
-            "docs/snowflake.md says where each comes from; without Snowflake: NETFLIX_ENV=local"
+            f"NETFLIX_ENV={settings.env} uses Snowflake and needs {'; '.join(missing)}. See docs/snowflake.md, or set "
+            "NETFLIX_ENV=local to run without Snowflake"
         )
     address = {"host": access.host, "port": access.port, "protocol": access.protocol, "token": _revealed(access.token)}
     return SnowflakeResource(
@@ -278,9 +281,9 @@ def _snowflake(settings: Settings, role: Role, query_tag: str, database: str | N
         warehouse=names.load_warehouse if role == "loader" else names.transform_warehouse,
         role=names.loader_role if role == "loader" else names.transformer_role,
         paramstyle="qmark",
-        autocommit=True,  # transactions are begun and ended by statements; dagster-snowflake would commit once more
+        autocommit=True,  # statements begin and end transactions; dagster-snowflake would commit once more
         login_timeout=60,
-        client_session_keep_alive=True,  # a large object may be hours in the gate
+        client_session_keep_alive=True,  # validating a large object may take hours
         additional_snowflake_connection_args={
             **{name: value for name, value in address.items() if value is not None},
             "session_parameters": {

@@ -1,8 +1,4 @@
-"""What is removed after a while: Dagster's old runs and ticks, the folders that dbt's builds left.
-
-Data is not touched: how long superseded loads and published versions are kept is decided where they are made. Does not
-belong here: when this runs (``schedules.py``).
-"""
+"""Retention: remove Dagster's old runs and ticks, and dbt's old target folders. Data is not touched."""
 
 import shutil
 from collections.abc import Iterator
@@ -21,26 +17,26 @@ _RUNS_AT_ONCE = 500
 
 @dataclass(frozen=True)
 class Removed:
-    """How many runs and dbt folders were removed."""
+    """The number of runs and dbt folders that were removed."""
 
     runs: int
     dbt_folders: int
 
 
 def retention_job(settings: Settings) -> dg.JobDefinition:
-    """The job that removes what is older than the settings say."""
+    """The job that removes whatever is older than the settings allow."""
 
     @dg.op(name="remove_old", description="Removes old runs with their logs, old ticks and dbt's old target folders.")
     def remove(context: dg.OpExecutionContext) -> None:
         removed = remove_old(settings, context.instance, datetime.now(UTC))
-        context.log.info(f"removed {removed.runs} runs and {removed.dbt_folders} folders of dbt")
+        context.log.info(f"removed {removed.runs} runs and {removed.dbt_folders} dbt folders")
         context.add_output_metadata(asdict(removed))
 
     @dg.job(
         name=RETENTION,
-        description=f"Removes runs after {settings.keep_runs_days:g} days (but for those that an asset's newest "
-        f"materialization is of), ticks after {settings.keep_ticks_days:g}, the folders of dbt's builds after "
-        f"{settings.keep_builds_days:g}.",
+        description=f"Removes runs after {settings.keep_runs_days:g} days (except those with an asset's newest "
+        f"materialization), ticks after {settings.keep_ticks_days:g} days and dbt's target folders after "
+        f"{settings.keep_builds_days:g} days.",
     )
     def retention() -> None:
         remove()
@@ -49,7 +45,7 @@ def retention_job(settings: Settings) -> dg.JobDefinition:
 
 
 def remove_old(settings: Settings, instance: dg.DagsterInstance, now: datetime) -> Removed:
-    """Remove what is older, at this moment (with a time zone), than the settings say."""
+    """Remove whatever is older than the settings allow. ``now`` has a time zone."""
     _remove_ticks(instance, now - timedelta(days=settings.keep_ticks_days))
     return Removed(
         runs=_remove_runs(settings, instance, now - timedelta(days=settings.keep_runs_days)),
@@ -58,8 +54,8 @@ def remove_old(settings: Settings, instance: dg.DagsterInstance, now: datetime) 
 
 
 def _remove_runs(settings: Settings, instance: dg.DagsterInstance, before: datetime) -> int:
-    keep = set(_runs_that_count(instance))
-    # The ids first: what is removed while pages are turned would shift them.
+    keep = set(_latest_materialization_runs(instance))
+    # Collect ids first: removing runs while paging would shift the pages.
     old: list[str] = []
     cursor = None
     while True:
@@ -73,17 +69,17 @@ def _remove_runs(settings: Settings, instance: dg.DagsterInstance, before: datet
     for run_id in old:
         instance.delete_run(run_id)
         instance.compute_log_manager.delete_logs(prefix=[run_id])
-        # SQLite keeps the events of a run in a file of its own, which Dagster empties and leaves behind.
+        # Each run's events are in a SQLite file, which Dagster empties but does not remove.
         for file in (settings.dagster_home / "history" / "runs").glob(f"{run_id}.db*"):
             file.unlink(missing_ok=True)
     return len(old)
 
 
-def _runs_that_count(instance: dg.DagsterInstance) -> Iterator[str]:
+def _latest_materialization_runs(instance: dg.DagsterInstance) -> Iterator[str]:
     """The runs of the newest materializations.
 
-    The sensor compares the bucket with those of the raw assets, and without one on its landing asset a dataset has
-    never arrived.
+    The landing sensor compares the bucket with those of raw assets, and reads from landing assets whether a dataset has
+    ever arrived.
     """
     for event in instance.get_latest_materialization_events(instance.all_asset_keys()).values():
         if event is not None:
@@ -91,7 +87,7 @@ def _runs_that_count(instance: dg.DagsterInstance) -> Iterator[str]:
 
 
 def _remove_ticks(instance: dg.DagsterInstance, before: datetime) -> None:
-    # Dagster itself removes the ticks of a sensor that runs (dagster.yaml), but not of one that was stopped or is gone.
+    # Dagster removes the ticks of running sensors (dagster.yaml), but not of stopped or deleted ones.
     for state in instance.all_instigator_state():
         instance.purge_ticks(state.instigator_origin_id, state.selector_id, before.timestamp())
 

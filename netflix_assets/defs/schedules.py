@@ -1,7 +1,4 @@
-"""The schedules: what runs by the clock.
-
-Does not belong here: what runs because a file has arrived (``sensors.py``).
-"""
+"""The schedules."""
 
 from collections.abc import Sequence
 
@@ -18,7 +15,7 @@ TIDY_AT = "30 3 * * *"
 
 
 def schedules(settings: Settings, sources: Sequence[Source]) -> list[dg.ScheduleDefinition]:
-    """The daily run of everything, and the daily tidying up."""
+    """The daily run of everything, and the daily retention job."""
     covered = synced_by(sources)
 
     @dg.schedule(
@@ -26,18 +23,18 @@ def schedules(settings: Settings, sources: Sequence[Source]) -> list[dg.Schedule
         job_name=EVERYTHING,
         cron_schedule=DAILY_AT,
         execution_timezone="UTC",
-        # In production the marts are to be of today also on days without a file (checks, freshness, what depends on the
-        # date), and a state of the bucket that the sensor has given up on gets another try. On a laptop, and where each
-        # run is paid for and nobody looks, it is for who wants it: the switch is in the UI.
+        # In production, checks, freshness and date-dependent marts stay current on days without files, and files that
+        # the sensor gave up on get another try. Elsewhere each run costs something and nobody is waiting: switch it on
+        # in the UI if you want it.
         default_status=(
             dg.DefaultScheduleStatus.RUNNING if settings.env == "production" else dg.DefaultScheduleStatus.STOPPED
         ),
-        description="Everything, once a day, whether files have arrived or not; not while a run that loads goes on.",
+        description="Runs everything daily, with or without new files. Skipped while a loading run is in progress.",
     )
     def daily(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         reap(context.instance)
         if any(runs_in_progress(context.instance, covered[INGESTION], covered)):
-            return dg.SkipReason("a run that loads is under way")
+            return dg.SkipReason("a loading run is in progress")
         return dg.RunRequest()
 
     # A laptop's disk fills up too, so this one runs everywhere.
@@ -47,6 +44,6 @@ def schedules(settings: Settings, sources: Sequence[Source]) -> list[dg.Schedule
         cron_schedule=TIDY_AT,
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Removes old runs, ticks and folders of dbt.",
+        description="Removes old runs, ticks and dbt target folders.",
     )
     return [daily, tidy]

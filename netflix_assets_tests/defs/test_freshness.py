@@ -30,12 +30,12 @@ KEY = dg.AssetKey(["marts", "x"])
 @pytest.mark.parametrize(
     ("days", "passed", "said"),
     [
-        (None, True, "there is nothing yet"),
+        (None, True, "nothing has arrived yet"),
         (0, True, "0.0 days old"),
         (-1, True, "0.0 days old"),
         (7, True, "7.0 days old"),
-        (7.5, False, "7.5 days old; it is late after 7 days"),
-        (36, False, "36.0 days old; it is late after 7 days and overdue after 35"),
+        (7.5, False, "7.5 days old; late after 7 days"),
+        (36, False, "36.0 days old; late after 7 days, overdue after 35"),
     ],
 )
 def test_what_is_late_warns(days: float | None, passed: bool, said: str) -> None:
@@ -114,7 +114,7 @@ def evaluate(settings: Settings, defs: dg.Definitions, now: datetime) -> dict[st
 def test_before_anything_has_landed_nothing_is_late(settings: Settings, defs: dg.Definitions) -> None:
     found = evaluate(settings, defs, datetime.now(UTC))
     assert len(found) > 40
-    assert {each.description for each in found.values()} == {"there is nothing yet"}
+    assert {each.description for each in found.values()} == {"nothing has arrived yet"}
     assert not settings.warehouse_file.exists()
 
 

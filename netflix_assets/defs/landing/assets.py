@@ -1,7 +1,6 @@
-"""The landing assets: what lies in the bucket, one asset per dataset.
+"""The landing assets: the files in the bucket, one external asset per dataset.
 
-They are external: nobody in here makes those files, they land. Every object version that is loaded is an event on its
-landing asset, so the asset's history is the dataset's history of drops. Does not belong here: loading (``raw.py``).
+Every loaded object version is an event on its landing asset, so the asset's history is the dataset's history of drops.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,7 +18,7 @@ from netflix_assets.settings import Settings
 from netflix_assets.storage.objects import objects_of
 from netflix_assets.warehouse.loads import Load
 
-# More new objects than this in one run become lines of one event instead of an event each.
+# With more new objects than this in one run, they share one event.
 MAX_EVENTS = 20
 
 BUCKET_CHECK = "bucket_matches_ledger"
@@ -52,7 +51,7 @@ def _files(dataset: Dataset) -> str:
 
 
 def arrivals(report: SyncReport) -> Iterator[dg.AssetMaterialization]:
-    """The events that a run leaves on the landing asset: one per object version that it loaded."""
+    """The events of a run on the landing asset: one per object version it loaded."""
     key = landing_key(report.dataset)
     if len(report.loads) <= MAX_EVENTS:
         for load in report.loads:
@@ -109,9 +108,9 @@ def objects_table(loads: Sequence[Load]) -> dg.TableMetadataValue:
 def bucket_checks(
     sources: Sequence[Source], raw_key_of: dict[str, dg.AssetKey], settings: Settings
 ) -> dg.AssetChecksDefinition:
-    """Bucket against ledger, for every dataset: refused, deleted and not yet loaded objects warn, they never block.
+    """Compare bucket and ledger for every dataset. Refused, deleted and unloaded objects warn; they never block.
 
-    ``raw_key_of``: dataset id -> raw asset key, so that the comparison comes after the load in one run.
+    ``raw_key_of``: dataset id -> raw asset key; the checks run after the load in the same run.
     """
     datasets = {dataset.id: dataset for dataset in all_datasets(sources)}
     specs = [
@@ -146,11 +145,11 @@ def bucket_checks(
 
 
 def _check_result(dataset: Dataset, objects: int, plan: Plan) -> dg.AssetCheckResult:
-    """What a run would still have to do, and what it cannot do, as a check's result."""
+    """The objects that are not loaded, or loaded and gone, as a check result."""
     problems = (
-        *(f"{each.listed.key} {each.outcome}: {each.reason}" for each in plan.refused),
-        *(f"{each.key} is not loaded yet" for each in plan.load),
-        *(f"{each.listed.key} was deleted from the bucket; its rows are still there" for each in plan.deleted),
+        *(f"{each.listed.key}: {each.outcome}: {each.reason}" for each in plan.refused),
+        *(f"{each.key}: not loaded yet" for each in plan.load),
+        *(f"{each.listed.key}: deleted from the bucket; its rows are kept" for each in plan.deleted),
     )
     return dg.AssetCheckResult(
         asset_key=landing_key(dataset),

@@ -1,7 +1,4 @@
-"""The raw assets: one table per dataset, brought level with the bucket by its run, with the checks that must hold.
-
-Does not belong here: how an object is loaded (``ingest/level.py``), what is built from the tables (``dbt.py``).
-"""
+"""The raw assets: one table per dataset, synced with the bucket, with the checks that must hold."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
@@ -24,7 +21,7 @@ from netflix_assets.warehouse.loads import Counts, Load, fingerprint_of_loads
 from netflix_assets.warehouse.profile import ColumnProfile
 from netflix_assets.warehouse.relations import raw_columns
 
-# Metadata: the state of the listing that the table was brought level with, and the loads that then made it up.
+# Metadata: the listing at the last sync, and the loads that made up the table then. The landing sensor compares both.
 FINGERPRINT = "bucket_fingerprint"
 LOADS = "loads_fingerprint"
 
@@ -40,7 +37,7 @@ def raw_key(dataset: Dataset) -> dg.AssetKey:
 
 
 def raw_assets(sources: Sequence[Source], settings: Settings) -> list[dg.AssetsDefinition]:
-    """One asset per dataset; a run loads whatever the bucket has and the ledger lacks."""
+    """One asset per dataset; a run loads every object version that the ledger lacks."""
     return [_raw_asset(dataset, settings) for dataset in all_datasets(sources)]
 
 
@@ -49,8 +46,8 @@ def _raw_asset(dataset: Dataset, settings: Settings) -> dg.AssetsDefinition:
         key=raw_key(dataset),
         deps=[landing_key(dataset)],
         group_name="raw",
-        description=f"{dataset.description} Every load of every object, typed by the contract; "
-        f"`{dataset.table}_current` has the rows that count now.",
+        description=f"{dataset.description} Holds every load of every object, typed by the contract; "
+        f"`{dataset.table}_current` shows the rows of current loads.",
         owners=list(dataset.owners),
         kinds={settings.warehouse_kind},
         freshness_policy=freshness_policy(dataset.freshness),
@@ -65,9 +62,9 @@ def _raw_asset(dataset: Dataset, settings: Settings) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, bucket: LandingBucket, warehouse: WarehouseResource
     ) -> Iterator[dg.MaterializeResult[Any]]:
         with retry_transient(context, settings):
-            yield bring(context, bucket, warehouse)
+            yield sync_table(context, bucket, warehouse)
 
-    def bring(
+    def sync_table(
         context: dg.AssetExecutionContext, bucket: LandingBucket, warehouse: WarehouseResource
     ) -> dg.MaterializeResult[Any]:
         run_id, key = context.run.run_id, raw_key(dataset).to_user_string()
@@ -100,10 +97,10 @@ def _raw_asset(dataset: Dataset, settings: Settings) -> dg.AssetsDefinition:
 
 
 def raise_if_unread(report: SyncReport) -> None:
-    """Not before the others are loaded and told: the failed run is asked for again, and then reads only these."""
+    """Fail for objects that the bucket did not deliver, after the others are loaded: the next run reads only these."""
     if report.failed_reads:
         (_, error), *others = report.failed_reads
-        more = f". Nor were read: {', '.join(listed.key for listed, _ in others[:MAX_EVENTS])}" if others else ""
+        more = f". Also unread: {', '.join(listed.key for listed, _ in others[:MAX_EVENTS])}" if others else ""
         uncounted = f" and {len(others) - MAX_EVENTS} more" if len(others) > MAX_EVENTS else ""
         is_transient = any(each.is_transient for _, each in report.failed_reads)
         raise BucketError(f"{error}{more}{uncounted}", is_transient=is_transient)
@@ -116,19 +113,19 @@ def _check_specs(dataset: Dataset) -> list[dg.AssetCheckSpec]:
             ACCOUNTED,
             asset=key,
             blocking=True,
-            description="Every record that came in was loaded or is kept in ops.rejected_rows with its reason.",
+            description="Every record is loaded or kept in ops.rejected_rows with its reason.",
         ),
         dg.AssetCheckSpec(
             RECONCILED,
             asset=key,
             blocking=True,
-            description="The rows of the current loads by the ledger are the rows of the _current view.",
+            description="The ledger's rows of current loads equal the rows of the _current view.",
         ),
-        dg.AssetCheckSpec(NO_REJECTS, asset=key, description="No record of the current loads is kept out."),
+        dg.AssetCheckSpec(NO_REJECTS, asset=key, description="No record of the current loads is rejected."),
         dg.AssetCheckSpec(
             NO_ANOMALY,
             asset=key,
-            description="Rows, nulls and means of each new load are like those of the dataset's earlier loads.",
+            description="Rows, nulls and means of each new load are in the usual range of the dataset's earlier loads.",
         ),
     ]
 
@@ -157,7 +154,8 @@ def _checks(counts: Counts) -> Iterator[dg.AssetCheckResult]:
         passed=counts.open_rejects == 0,
         severity=dg.AssetCheckSeverity.WARN,
         description=(
-            f"{counts.open_rejects:,} records; look at them with: netflix-assets rejects list"
+            f"{counts.open_rejects:,} rejected {'row' if counts.open_rejects == 1 else 'rows'}; see netflix-assets "
+            "rejects list"
             if counts.open_rejects
             else None
         ),
@@ -216,7 +214,7 @@ def _metadata(
 
 
 def _profiles_table(profiles: Sequence[ColumnProfile]) -> dg.TableMetadataValue:
-    """The figures of each column of the newest loads; quartiles are of ``sampled_rows`` rows."""
+    """The profiles of the newest loads; quartiles are estimated from ``sampled_rows`` rows."""
     shown = {profile.load_id for profile in profiles}
     newest = sorted(shown)[-MAX_EVENTS:]
     types = {"load_id": "int", "column": "string", "min_value": "string", "max_value": "string"}
@@ -244,7 +242,7 @@ def _column_schema(dataset: Dataset) -> dg.TableSchema:
             dg.TableColumn(
                 name,
                 kind,
-                description=described.get(name, "The load that brought the row, see ops.loads."),
+                description=described.get(name, "The load the row came from; see ops.loads."),
                 constraints=dg.TableColumnConstraints(nullable=nullable.get(name, False)),
             )
             for name, kind in raw_columns(dataset).items()

@@ -246,7 +246,7 @@ def test_what_is_missing_is_named_with_the_reason(monkeypatch):
     with pytest.raises(WarehouseError) as raised, SnowflakeAccount(settings=read_settings()).open():
         pytest.fail("a session was opened without an account")
     told = str(raised.value)
-    assert told.startswith("NETFLIX_ENV=staging keeps its tables on Snowflake and needs NETFLIX_SNOWFLAKE_ACCOUNT (")
+    assert told.startswith("NETFLIX_ENV=staging uses Snowflake and needs NETFLIX_SNOWFLAKE_ACCOUNT (")
     assert "NETFLIX_SNOWFLAKE_PRIVATE_KEY_PATH or NETFLIX_SNOWFLAKE_PRIVATE_KEY (" in told
     assert "NETFLIX_SNOWFLAKE_USER" not in told
 

@@ -1,0 +1,55 @@
+"""``dg`` in a copy of the project: it lists and checks the definitions, and what it scaffolds is loaded."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from netflix_assets.settings import REPO
+from netflix_assets_tests.demo import Demo
+
+DG = Path(sys.executable).with_name("dg")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    copy = tmp_path_factory.mktemp("dg") / "project"
+    for name in ("netflix_assets", "dbt"):
+        shutil.copytree(REPO / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "target", "logs"))
+    shutil.copy(REPO / "pyproject.toml", copy)
+    return copy
+
+
+@pytest.fixture(scope="module")
+def home(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return demo.parsed_in(tmp_path_factory.mktemp("dg_home"))
+
+
+def dg(project: Path, home: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        [DG, *arguments],
+        cwd=project,
+        env={**os.environ, "NETFLIX_HOME": str(home), "PYTHONPATH": str(project)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def listed_assets(project: Path, home: Path) -> set[str]:
+    return {each["asset_key"] for each in json.loads(dg(project, home, "list", "defs", "--json"))["assets"]}
+
+
+def test_what_dg_scaffolds_is_loaded_beside_the_system(project: Path, home: Path) -> None:
+    before = listed_assets(project, home)
+    assert {"raw/movielens/ratings", "marts/mart_overview", "published/marts"} <= before
+    dg(project, home, "scaffold", "defs", "dagster.asset", "my_asset.py")
+    assert (project / "netflix_assets" / "defs" / "my_asset.py").exists()
+    assert listed_assets(project, home) == before | {"my_asset"}
+    assert "All definitions loaded successfully" in dg(project, home, "check", "defs")
