@@ -1,9 +1,9 @@
 """Validate an object before any of it reaches a warehouse. One validator serves all warehouses.
 
 An object streams through once. Validation checks its bytes (compression, encoding, line endings), compares its header
-with the contract by name, and counts its records without the loader's parser. A file that both loaders parse alike is
-loaded unchanged. A file that needs it is rewritten in one plain dialect first. Any other file is refused, with a reason
-that a non-programmer can act on.
+with the contract by name, and counts its records without the loader's parser. A file that all loaders parse alike is
+loaded unchanged. A file that they may parse differently is rewritten in one plain dialect. A file that cannot be loaded
+is refused, with a reason that a non-programmer can act on.
 """
 
 import codecs
