@@ -3,12 +3,13 @@
 obstore reports errors as text only. This is the one module that parses that text.
 """
 
+import random
 import re
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig
@@ -33,8 +34,8 @@ class BucketError(RuntimeError):
 class RetryPolicy:
     """How often a call is retried and how long it waits; delays grow and are random.
 
-    obstore draws each delay between ``first_delay_s`` and ``growth`` times the delay before. With a growth of 4 the
-    delay doubles on average, and 6 retries wait 15 s in total (3 to 37 s in nine of ten cases).
+    Each delay is drawn between ``first_delay_s`` and ``growth`` times the delay before. With a growth of 4 the delay
+    doubles on average, and 6 retries wait 15 s in total (3 to 37 s in nine of ten cases).
 
     ``read_timeout_s`` is how long the server may send nothing. A download has no time limit while bytes keep coming.
     """
@@ -69,17 +70,18 @@ class RetryPolicy:
         }
 
     def retrying(self) -> Retrying:
-        """Retries of the one failure that obstore does not retry: a truncated response to a listing or an upload.
-
-        The n-th delay is drawn between ``first_delay_s`` and that times ``growth ** (n - 1)``; 6 retries wait 24 s in
-        total on average.
-        """
+        """Retries of the one failure that obstore does not retry: a truncated response to a listing or an upload."""
         return Retrying(
             retry=retry_if_exception(is_truncated_response),
             stop=stop_after_attempt(self.max_retries + 1),
-            wait=wait_random_exponential(self.first_delay_s, self.max_delay_s, self.growth, min=self.first_delay_s),
+            wait=self._next_delay,
             reraise=True,
         )
+
+    def _next_delay(self, state: RetryCallState) -> float:
+        # Drawn like obstore's. ``upcoming_sleep`` still holds the delay before, 0 at first.
+        longest = max(self.first_delay_s, state.upcoming_sleep * self.growth)
+        return min(self.max_delay_s, random.uniform(self.first_delay_s, longest))  # noqa: S311
 
 
 RETRIES = RetryPolicy()
