@@ -245,7 +245,7 @@ def test_a_snowflake_that_refuses_the_login_leaves_no_credential(
     with refusing_snowflake() as address:
         for name, value in address.items():
             monkeypatch.setenv(name, value)
-        with pytest.raises(WarehouseError, match=r"no session on Snowflake: .*JWT token is invalid") as raised:
+        with pytest.raises(WarehouseError, match=r"cannot open a Snowflake session: .*JWT token is invalid") as raised:
             warehouse(current_settings()).open().__enter__()
         searched.printed.append("".join(traceback.format_exception(raised.value)).encode())
         by_hand = {"DBT_TARGET_PATH": str(searched.home / "by-hand"), "DBT_LOG_PATH": str(searched.home / "by-hand")}
@@ -265,7 +265,9 @@ def test_a_setting_that_is_refused_is_not_told(searched: Trap, monkeypatch: pyte
     with monkeypatch.context() as patch:
         patch.setenv("NETFLIX_S3_ENDPOINT", f"https://user:{wrong}@host")
         said = searched.run(COMMAND, "status", code=2)
-        assert said.startswith("netflix-assets: NETFLIX_S3_ENDPOINT: Value error, an address with a user or a password")
+        assert said.startswith(
+            "netflix-assets: NETFLIX_S3_ENDPOINT: Value error, the address contains a user or password"
+        )
 
 
 def test_what_a_code_server_tells_of_the_definitions_has_no_credential(searched: Trap) -> None:

@@ -39,7 +39,7 @@ def slack() -> Iterator[SlackServer]:
 def test_failures_are_told_exactly_once_with_30_percent_of_the_answers_being_errors(
     tmp_path: Path, slack: SlackServer, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`make test-alerts` runs 100 failures; here a few of them."""
+    """`make proof SUITE=alerts` runs 100 failures; here a few of them."""
     monkeypatch.setattr("netflix_assets.alerts.slack.TIMEOUT_S", 0.4)
     monkeypatch.setattr("netflix_assets.defs.alerts.sensor.HOOK_S", 0.4)
     failures = request.config.getoption("--cases") or 20

@@ -12,9 +12,9 @@ from typing import Any, cast
 import duckdb
 import pytest
 
-from netflix_assets import docs
 from netflix_assets.defs.resources import warehouse
-from netflix_assets.questions import PAGE, QuestionError, is_current, questions
+from netflix_assets.dev import docs
+from netflix_assets.dev.questions import PAGE, QuestionError, is_current, questions
 from netflix_assets.settings import REPO, read_settings
 from netflix_assets_tests.defs.dbt import rules
 from netflix_assets_tests.defs.dbt.rules import RULES, Fault, Project, Rule
@@ -226,13 +226,17 @@ def test_the_page_of_questions_asks_what_dbt_asks() -> None:
 @pytest.mark.parametrize(
     ("entries", "files", "fault"),
     [
-        (["q01_a"], {}, "only one of question and query is there: q01_a"),
-        ([], {"q02_b": "select 1"}, "only one of question and query is there: q02_b"),
-        (["q03_c"], {"q03_c": "select 1 from {{ ref('dim_movies') }}"}, "q03_c: not a plain query of one mart"),
+        (["q01_a"], {}, "question without a query, or query without a question: q01_a"),
+        ([], {"q02_b": "select 1"}, "question without a query, or query without a question: q02_b"),
+        (
+            ["q03_c"],
+            {"q03_c": "select 1 from {{ ref('dim_movies') }}"},
+            "q03_c: the query must read exactly one mart and use no other Jinja",
+        ),
         (
             ["q04_d"],
             {"q04_d": "select 1 from {{ ref('mart_a') }} cross join {{ ref('mart_b') }}"},
-            "q04_d: not a plain query of one mart",
+            "q04_d: the query must read exactly one mart and use no other Jinja",
         ),
     ],
 )

@@ -142,7 +142,7 @@ def test_the_record_names_the_objects_that_were_current_when_the_build_began(tmp
         (lambda it: build(it, 2, is_whole=False), "not all"),
         (lambda it: begin_build(it, 2), "has not ended"),
         (lambda it: begin_build(it, 2, run_id=" "), "has not ended"),
-        (lambda it: finish_build(it, 2, "models", "x"), "did not get to the models of the run itself"),
+        (lambda it: finish_build(it, 2, "models", "x"), "did not reach the models that describe the run"),
         (lambda it: it.execute("drop table ops.builds"), "nothing has been built"),
         (lambda it: it.execute("delete from ops.builds"), "no build has been recorded"),
     ],
@@ -180,7 +180,7 @@ def test_nothing_built_yet_is_said(tmp_path: Path) -> None:
 def test_a_table_that_is_not_there_is_named_and_nothing_stays_behind(tmp_path: Path, warehouse) -> None:
     with warehouse() as connection:
         build(connection, 1)
-    with pytest.raises(PublishingError, match=r"marts\.mart_new: not built yet"):
+    with pytest.raises(PublishingError, match=r"not built yet: marts\.mart_new"):
         publisher(tmp_path).publish([*MARTS, Mart("marts", "mart_new")])
     assert not (tmp_path / "published").exists()
 
