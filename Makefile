@@ -32,11 +32,11 @@ demo: install  ## Sample files -> local S3 -> the whole graph -> a few answers
 ui: install  ## The Dagster UI with daemon, sensors and local S3 (port: UI_PORT, default 3000), until Ctrl-C
 	@$(BIN)/netflix-assets ui
 
-docs: install  ## The documentation site in .netflix/docs: every model, tables and keys, lineage, metrics, dbt's own site
-	@$(BIN)/python -m netflix_assets.docs
+docs: install  ## Write dbt's documentation site to .netflix/docs: models, columns, queries, lineage
+	@$(BIN)/python -m netflix_assets.dev.docs
 
 questions: install  ## Write docs/questions.md anew: the questions with their answers in this home's warehouse
-	$(BIN)/python -m netflix_assets.questions
+	$(BIN)/python -m netflix_assets.dev.questions
 
 test: install  ## All tests but those that have a command of their own
 	$(BIN)/python -m pytest -m "not (long or emulated or live or postgres or browser or superset)"
@@ -127,16 +127,16 @@ lint: install  ## Ruff, mypy, sqlfluff, and what is generated: dbt's sources, do
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/sqlfluff lint --processes 2 dbt
-	$(BIN)/python -m netflix_assets.dbt_sources --check
-	$(BIN)/python -m netflix_assets.questions --check
+	$(BIN)/python -m netflix_assets.dev.dbt_sources --check
+	$(BIN)/python -m netflix_assets.dev.questions --check
 
 format: install  ## Format Python and SQL
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/sqlfluff fix dbt
 
-sources: install  ## Write dbt's sources anew from the contracts
-	$(BIN)/python -m netflix_assets.dbt_sources
+sources: install  ## Generate dbt's sources from the contracts
+	$(BIN)/python -m netflix_assets.dev.dbt_sources
 
 lock:  ## Resolve the ranges of pyproject.toml anew into requirements.lock (names, versions, hashes; no URLs)
 	$(PYTHON) -m venv $(VENV)-lock

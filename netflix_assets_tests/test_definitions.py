@@ -16,9 +16,9 @@ import yaml
 
 from netflix_assets.contracts.loading import CONTRACTS_DIR
 from netflix_assets.dashboards import pages
-from netflix_assets.dbt_sources import differences, render, sources_file
 from netflix_assets.definitions import build_defs
 from netflix_assets.defs.published import PUBLISHED_KEY
+from netflix_assets.dev.dbt_sources import differences, render, sources_file
 from netflix_assets.settings import REPO, SettingsError, read_settings
 from netflix_assets.warehouse.builds import BUILD_TABLES
 from netflix_assets.warehouse.ledger import OPS_TABLES
@@ -293,13 +293,6 @@ def test_one_contract_entry_adds_a_dataset_to_every_layer(tmp_path: Path, home: 
     assert list(differences(source, dbt_file)) == ["movielens/reviews: in the contract, not among dbt's sources"]
 
 
-def test_dbt_sources_say_what_the_contracts_say() -> None:
-    settings = read_settings()
-    for source in settings.sources():
-        text = sources_file(settings.dbt_project, source).read_text()
-        assert list(differences(source, text)) == []
-
-
 def test_the_ops_sources_of_dbt_are_the_ops_tables() -> None:
     described = {}
     for source in ("ops", "dbt"):
@@ -310,12 +303,3 @@ def test_the_ops_sources_of_dbt_are_the_ops_tables() -> None:
     tables = {**OPS_TABLES, **BUILD_TABLES}
     unread = ("load_locks", "failing_rows")
     assert described == {name: dict(columns) for name, columns in tables.items() if name not in unread}
-
-
-def test_a_drift_names_dataset_and_column() -> None:
-    source = read_settings().sources()[0]
-    drifted = render(source).replace("data_type: decimal(2,1)", "data_type: double")
-    (difference,) = differences(source, drifted)
-    assert difference.startswith("movielens/ratings, column rating: the contract says ")
-    assert "decimal(2,1)" in difference
-    assert "double" in difference

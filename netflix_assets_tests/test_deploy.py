@@ -5,14 +5,9 @@ statement, else by the list of forms below. The emulator shows that a second run
 add up; it checks no privilege.
 """
 
-import contextlib
-import io
 import json
 import logging
 import re
-import shlex
-import subprocess
-import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,71 +16,33 @@ from pathlib import Path
 import pytest
 import sqlglot
 import yaml
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from sqlglot import exp
 from sqlglot.tokens import TokenType
 
-from netflix_assets import snowflake_setup
 from netflix_assets.contracts.loading import CONTRACTS_DIR, load_sources
+from netflix_assets.dev import snowflake_setup
 from netflix_assets.settings import ENVIRONMENTS, REPO, Settings, SnowflakeSettings
 from netflix_assets.warehouse.snowflake.warehouse import SnowflakeWarehouse, query_tag
+from netflix_assets_tests.dev.setup_command import (
+    EXTERNAL_ID,
+    QUEUE_ARN,
+    ROLE_ARN,
+    USER_ARN,
+    printed,
+    run,
+    setup_options,
+    write_keys,
+)
 from netflix_assets_tests.emulator.fixtures import SnowflakeEmulator
 
 ENVS = ("dev", "staging", "production")
-ROLE_ARN = "arn:aws:iam::123456789012:role/netflix-snowflake"
-USER_ARN = "arn:aws:iam::210987654321:user/abc1-b-self1234"
-QUEUE_ARN = "arn:aws:sqs:eu-central-1:123456789012:netflix-dev-events"
-EXTERNAL_ID = "MYORG_SFCRole=2_Kp7/x+Q="
-
-
-def _pem(key) -> bytes:
-    return key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Public keys as openssl writes them, and files that are none."""
     folder = tmp_path_factory.mktemp("keys")
-    good = rsa.generate_private_key(65537, 2048)
-    (folder / "good.pub").write_bytes(_pem(good))
-    (folder / "short.pub").write_bytes(_pem(rsa.generate_private_key(65537, 1024)))  # noqa: S505 - to be refused
-    (folder / "curve.pub").write_bytes(_pem(ec.generate_private_key(ec.SECP521R1())))
-    (folder / "private.p8").write_bytes(
-        good.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    text = (folder / "good.pub").read_text()
-    (folder / "quote.pub").write_text(text.replace("\nMII", "\n'; drop database x; --\nMII"))
-    (folder / "cut.pub").write_text(text.replace("\n-----END", "=\n-----END"))
+    write_keys(folder)
     return folder
-
-
-def run(*arguments: str) -> tuple[int, str, str]:
-    """Exit code and both outputs of the command."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            code = snowflake_setup.main(arguments)
-        except SystemExit as exit_:
-            code = int(exit_.code or 0)
-    return code, out.getvalue(), err.getvalue()
-
-
-def setup_options(keys: Path, **changes: str) -> list[str]:
-    options = {
-        "bucket": "my-bucket",
-        "aws-role": ROLE_ARN,
-        "runner-key": str(keys / "good.pub"),
-        "bi-key": str(keys / "good.pub"),
-        **changes,
-    }
-    return [f"--{name}={value}" for name, value in options.items()]
-
-
-def printed(*arguments: str) -> str:
-    code, out, err = run(*arguments)
-    assert (code, err) == (0, "")
-    return out
 
 
 @pytest.fixture(scope="module")
@@ -186,14 +143,6 @@ def test_clients_take_the_sql_as_it_is(env: str, keys: Path) -> None:
         assert "Needs: " in head, file.name
 
 
-def test_the_command_prints_the_sql_and_nothing_else(keys: Path) -> None:
-    command = [sys.executable, "-m", "netflix_assets.snowflake_setup", "setup", "--env", "dev", *setup_options(keys)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("-- 1. Roles and service users of dev.")
-    assert "arn:aws:iam::123456789012:role/netflix-snowflake" in done.stdout
-
-
 # ------------------------------------------------------------------------------------------------ names
 
 SERVING_SCHEMAS = ("CORE", "MARTS", "CORE_NEXT", "MARTS_NEXT")
@@ -248,93 +197,6 @@ def test_another_prefix_reaches_stage_integration_and_policies(keys: Path) -> No
     policy = printed("aws", "runner-access", "--env", "dev", "--bucket=my-bucket", "--prefix=drops/films/")
     assert "my-bucket/drops/films/*" in policy
     assert "dev/" not in policy
-
-
-# ------------------------------------------------------------------------------------------------ values
-
-BAD = [
-    ("bucket", "my'bucket"),
-    ("bucket", "my-bucket\n"),
-    ("bucket", "my.bucket"),
-    ("bucket", "My-Bucket"),
-    ("bucket", "b\u00fccket"),
-    ("bucket", ""),
-    ("bucket", "x');drop-database"),
-    ("bucket", "a" * 64),
-    ("bucket", "*"),
-    ("prefix", "production"),
-    ("prefix", "/production/"),
-    ("prefix", "../"),
-    ("prefix", "a/../b/"),
-    ("prefix", "a//"),
-    ("prefix", "*/"),
-    ("prefix", "${aws:username}/"),
-    ("prefix", "a b/"),
-    ("prefix", "a'/"),
-    ("prefix", 'a"/'),
-    ("prefix", "a/\n"),
-    ("aws-role", "arn:aws:iam::123456789012:user/x"),
-    ("aws-role", "arn:aws:iam::123:role/x"),
-    ("aws-role", "arn:aws:iam::123456789012:role/x' enabled = true --"),
-    ("aws-role", "arn:aws:iam::123456789012:role/*"),
-    ("aws-role", "arn:aws:iam::\u0661\u0662\u0663456789012:role/x"),
-    ("aws-role", f"{ROLE_ARN}\n"),
-    ("runner-key", "private.p8"),
-    ("runner-key", "short.pub"),
-    ("runner-key", "curve.pub"),
-    ("runner-key", "quote.pub"),
-    ("bi-key", "cut.pub"),
-    ("bi-key", "missing.pub"),
-    ("credits", "0"),
-    ("credits", "1e3"),
-    ("credits", "-5"),
-    ("credits", "\u0663"),
-    ("credits", "10 triggers on 1 percent do suspend"),
-    ("retention-days", "91"),
-    ("statement-timeout", "0"),
-]
-
-
-@pytest.mark.parametrize(("option", "value"), BAD)
-def test_a_value_that_is_more_than_a_value_is_refused(option: str, value: str, keys: Path) -> None:
-    given = str(keys / value) if option.endswith("-key") else value
-    code, out, err = run("setup", "--env", "production", *setup_options(keys, **{option: given}))
-    assert (code, out) == (2, "")  # nothing, so that `> setup.sql` cannot leave half of it
-    assert err.startswith(f"--{option}: ")
-    assert "PRIVATE KEY" not in err
-
-
-@pytest.mark.parametrize(
-    ("option", "value"),
-    [
-        ("snowflake-user", "*"),
-        ("snowflake-user", "arn:aws:iam::123456789012:root"),
-        ("snowflake-user", f'{USER_ARN}", "*'),
-        ("external-id", 'x"}}'),
-        ("external-id", "*"),
-        ("external-id", "x"),
-        ("external-id", f"{EXTERNAL_ID}\n"),
-    ],
-)
-def test_whom_aws_trusts_is_refused_unless_it_is_one_user_and_one_id(option: str, value: str) -> None:
-    options = {"snowflake-user": USER_ARN, "external-id": EXTERNAL_ID, option: value}
-    code, out, err = run("aws", "snowflake-trust", "--env=dev", *(f"--{name}={each}" for name, each in options.items()))
-    assert (code, out) == (2, "")
-    assert err.startswith(f"--{option}: ")
-
-
-def test_unknown_environments_and_missing_values_are_named(keys: Path) -> None:
-    code, out, err = run("setup", "--env", "local", *setup_options(keys))
-    assert (code, out) == (2, "")
-    assert "'local'" in err
-    code, out, err = run("setup", "--env", "dev", "--bucket", "my-bucket")
-    assert (code, out, err) == (2, "", "also needed: --aws-role, --runner-key, --bi-key\n")
-
-
-def test_the_key_is_given_as_snowflake_takes_it(keys: Path, setups) -> None:
-    lines = (keys / "good.pub").read_text().splitlines()
-    (statement,) = [each for each in setups["dev"] if each.startswith("alter user NETFLIX_DEV_RUNNER")]
-    assert f"rsa_public_key = '{''.join(lines[1:-1])}'" in statement
 
 
 # ------------------------------------------------------------------------------------------------ run again
@@ -567,13 +429,6 @@ def test_teardown_drops_all_that_setup_makes(env: str, setups, teardowns) -> Non
         assert name.split(".")[0] in dropped["database"]
 
 
-@pytest.mark.parametrize("confirm", [[], ["--confirm", "yes"], ["--confirm", "NETFLIX_DEV"]])
-def test_teardown_must_be_meant(confirm: list[str]) -> None:
-    code, out, err = run("teardown", "--env", "production", *confirm)
-    assert (code, out) == (2, "")
-    assert "--confirm NETFLIX_PRODUCTION" in err
-
-
 # ------------------------------------------------------------------------------------------------ AWS
 
 
@@ -661,15 +516,6 @@ def test_only_the_bucket_may_send_and_only_what_is_asked_is_heard_of() -> None:
     assert (set(actions(access)), access["Resource"]) == ({"sqs:ReceiveMessage", "sqs:DeleteMessage"}, QUEUE_ARN)
 
 
-@pytest.mark.parametrize(
-    "arn", [f"{QUEUE_ARN}.fifo", QUEUE_ARN.replace(":sqs:", ":sns:"), f'{QUEUE_ARN}"', QUEUE_ARN + "x" * 75, "events"]
-)
-def test_a_queue_is_given_by_its_arn(arn: str) -> None:
-    code, out, err = run("aws", "queue-access", "--env=dev", f"--queue={arn}")
-    assert (code, out) == (2, "")
-    assert err.startswith("--queue: ")
-
-
 def test_every_template_is_rendered_by_a_command() -> None:
     rendered = {file.name for file in snowflake_setup.setup_files("dev")} | {"teardown.sql"}
     assert rendered == {file.name for file in (REPO / "deploy" / "snowflake").iterdir()}
@@ -679,18 +525,6 @@ def test_every_template_is_rendered_by_a_command() -> None:
 # ------------------------------------------------------------------------------------------------ documentation
 
 DOCS = "".join((REPO / "docs" / name).read_text() for name in ("snowflake.md", "alerts.md", "running.md"))
-
-
-def test_commands_of_the_documentation_are_ones_that_the_program_has() -> None:
-    commands = re.findall(r"python -m netflix_assets\.snowflake_setup ((?:\\\n|[^\\\n`|>])+)", DOCS)
-    assert len(commands) >= 6
-    parser = snowflake_setup._parser()
-    seen = set()
-    for command in commands:
-        arguments = shlex.split(command.replace("\\\n", " ").replace("$NETFLIX_ENV", "dev"))
-        parsed_arguments = parser.parse_args(arguments)  # exits with what is wrong
-        seen.add((parsed_arguments.command, getattr(parsed_arguments, "file", None)))
-    assert seen == {("setup", None), ("teardown", None), *(("aws", file) for file in snowflake_setup.AWS_FILES)}
 
 
 def test_variables_of_the_documentation_are_ones_that_are_read() -> None:

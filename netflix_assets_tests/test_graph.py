@@ -19,10 +19,10 @@ import pytest
 from netflix_assets.dashboards.pages import PAGES
 from netflix_assets.definitions import build_defs
 from netflix_assets.defs.resources import landing_bucket
+from netflix_assets.dev.questions import questions
+from netflix_assets.dev.samples import generate
+from netflix_assets.dev.samples.movielens.scenario import FAULTY_RECORDS
 from netflix_assets.operations.instance import RunOutcome, SelectionError, open_instance, run_graph
-from netflix_assets.questions import questions
-from netflix_assets.samples import generate
-from netflix_assets.samples.movielens import FAULTY_RECORDS
 from netflix_assets.settings import Settings, read_settings
 from netflix_assets_tests.conftest import landing_key
 from netflix_assets_tests.demo import SCALE, Demo, outcome_of

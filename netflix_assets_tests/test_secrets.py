@@ -245,7 +245,7 @@ def test_a_snowflake_that_refuses_the_login_leaves_no_credential(
     with refusing_snowflake() as address:
         for name, value in address.items():
             monkeypatch.setenv(name, value)
-        with pytest.raises(WarehouseError, match=r"no session on Snowflake: .*JWT token is invalid") as raised:
+        with pytest.raises(WarehouseError, match=r"cannot open a Snowflake session: .*JWT token is invalid") as raised:
             warehouse(current_settings()).open().__enter__()
         searched.printed.append("".join(traceback.format_exception(raised.value)).encode())
         by_hand = {"DBT_TARGET_PATH": str(searched.home / "by-hand"), "DBT_LOG_PATH": str(searched.home / "by-hand")}

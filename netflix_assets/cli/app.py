@@ -56,7 +56,6 @@ class Failure(click.ClickException):
 
 def main() -> None:
     """Run the command line; no traceback reaches the user for anything that has a name."""
-    from netflix_assets.download import DownloadError
     from netflix_assets.storage.local_s3 import LocalS3Error
     from netflix_assets.storage.retries import BucketError
 
@@ -77,7 +76,7 @@ def main() -> None:
     except (SettingsError, ContractError, AlertsError) as error:
         Failure(str(error)).show()
         sys.exit(EXIT_USAGE)
-    except (WarehouseError, BucketError, LocalS3Error, DownloadError) as error:
+    except (WarehouseError, BucketError, LocalS3Error) as error:
         Failure(str(error)).show()
         sys.exit(EXIT_FAILED)
     except OSError as error:
@@ -392,17 +391,20 @@ def fetch(what: str, release: Any, folder: Path | None, base_url: str | None) ->
     """Download a MovieLens release, check it and unpack its CSV files (read GroupLens' licence before you use them)."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
 
-    from netflix_assets.download import fetch_movielens
+    from netflix_assets.dev.fetch import DownloadError, fetch_movielens
 
     target = folder or current_settings().home / "downloads" / release
     with Progress("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn(), console=err) as bars:
         task = bars.add_task(f"{what} {release}", total=None)
-        paths = fetch_movielens(
-            release,
-            target,
-            progress=lambda done, total: bars.update(task, completed=done, total=total),
-            **({"base_url": base_url} if base_url else {}),
-        )
+        try:
+            paths = fetch_movielens(
+                release,
+                target,
+                progress=lambda done, total: bars.update(task, completed=done, total=total),
+                **({"base_url": base_url} if base_url else {}),
+            )
+        except DownloadError as error:
+            raise Failure(str(error)) from error
     for path in paths:
         out.print(f"{path}  {path.stat().st_size:,} bytes", soft_wrap=True)
     out.print(f"now land them: netflix-assets land {target}/*.csv", soft_wrap=True)
@@ -450,7 +452,7 @@ def dashboards(port: int, browser: bool) -> None:
 
 
 def _generated(folder: Path, scale: float, seed: int) -> list[Path]:
-    from netflix_assets.samples import generate as generate_samples
+    from netflix_assets.dev.samples import generate as generate_samples
 
     try:
         return generate_samples(folder, scale, seed)

@@ -2,7 +2,7 @@
 
 A policy (Dagster's FreshnessPolicy) looks at materializations; Dagster's daemon evaluates it without a run. A check
 looks at the data: when the newest object was uploaded, the newest load committed, a mart last built, the build
-published. Both measure this system's times, not the ratings' own: samples with old ratings are fresh on the day they land.
+published. Both measure this system's times, not the ratings' own: samples with old ratings are fresh when they land.
 
 A table made from several datasets follows the strictest required one: weekly ratings make a mart late after a week,
 even if films change rarely. Checks warn and never block, because old data is not wrong data.

@@ -1,11 +1,8 @@
-"""What dbt's builds have come to: a durable marker per build, and a row per node and test, in ``ops``.
+"""Records of dbt's builds in ``ops``: a durable marker per build, and a row per node and test.
 
-These tables belong to whoever builds (on Snowflake the transformer), as the ledger belongs to the loader. The marker is
-begun by dbt itself, before its first node (``dbt/macros/build_marker.sql``), and ended here: a build that is killed, or
-that nobody recorded, leaves a marker without an end, and what stands in the tables then is not known to have passed.
-
-Does not belong here: how dbt's results are read (``dbt_results.py``), what is done with a servable build
-(``publish.py``).
+The builder owns these tables (on Snowflake the transformer role), as the loader owns the ledger. dbt opens the marker
+before its first node (``dbt/macros/build_marker.sql``) and this module closes it. A build that was killed or never
+recorded leaves an open marker: its tables are not known to have passed.
 """
 
 import json
@@ -46,16 +43,16 @@ BUILD_TABLES: Mapping[str, Mapping[str, str]] = {
 
 
 class NotServableError(RuntimeError):
-    """What stands in the built tables must not be served; the message says why and what to do."""
+    """The built tables must not be published; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
 class Build:
-    """One invocation of dbt. Times are UTC; ``part`` and ``finished_at`` are None until it has ended and was recorded.
+    """One invocation of dbt. Times are UTC; ``part`` and ``finished_at`` are None until its end is recorded.
 
-    ``is_whole``: every node and test of its part had a result. ``problem``: the first failure, in one line. ``inputs``:
-    dataset -> the last load there was when it began. ``retry_of``: the invocation whose failed nodes this one has built
-    again; ``is_whole``, ``has_passed``, the counts and ``problem`` are then those of all attempts together.
+    ``is_whole``: every node and test of its part has a result. ``problem``: the first failure, in one line. ``inputs``:
+    dataset -> its last load when the build started. ``retry_of``: the invocation whose failed nodes this one retried;
+    ``is_whole``, ``has_passed``, the counts and ``problem`` then describe all attempts together.
     """
 
     invocation_id: str
@@ -74,13 +71,13 @@ class Build:
     retry_of: str | None = None
 
     def may_change(self, part: Part | None) -> bool:
-        """Whether it may have built, or changed the sources of, what belongs to a part; it may while nobody knows."""
+        """Whether it may have built nodes of a part or changed what they read; true while its own part is unknown."""
         return part != "models" or self.part != "observations"
 
 
 @dataclass(frozen=True)
 class NodeRun:
-    """What became of a model, seed or snapshot in a build. ``seconds`` is its time in the warehouse."""
+    """The result of a model, seed or snapshot in a build. ``seconds`` is its time in the warehouse."""
 
     node_id: str
     resource_type: str
@@ -96,9 +93,9 @@ class NodeRun:
 
 @dataclass(frozen=True)
 class CheckRun:
-    """What became of a test. ``layer`` and ``name`` are those of the node that it tests.
+    """The result of a test in a build. ``layer`` and ``name`` are those of the node it tests.
 
-    ``kind``: generic, singular, or reconciliation, whose ``failures`` are rows of difference.
+    ``kind``: generic, singular, or reconciliation, whose ``failures`` count the rows that differ.
     """
 
     test_id: str
@@ -115,14 +112,14 @@ class CheckRun:
 
 
 class Builds:
-    """The builds that a warehouse knows of, on a connection of it."""
+    """The builds recorded in a warehouse, over an open connection."""
 
     def __init__(self, warehouse: Warehouse, schema_prefix: str = "") -> None:
         self._warehouse = warehouse
         self._schema_prefix = schema_prefix
 
     def prepare(self) -> None:
-        """Create the tables where they are missing; where nothing is to be done it is one statement."""
+        """Create missing tables; one statement when nothing is missing."""
         for statement in ops_ddl(self._warehouse.columns(("ops",)), BUILD_TABLES):
             self._warehouse.execute(statement)
 
@@ -133,7 +130,7 @@ class Builds:
         tests: Sequence[CheckRun],
         failing_rows: Mapping[str, Sequence[Mapping[str, object]]],
     ) -> None:
-        """Record how a build ended, all of it or nothing. ``failing_rows``: test id -> a sample of what it found."""
+        """Record the end of a build in one transaction. ``failing_rows``: test id -> a sample of the rows it found."""
         of_build = {
             "invocation_id": build.invocation_id,
             "run_id": build.run_id,
@@ -157,7 +154,7 @@ class Builds:
             self._warehouse.insert_rows("builds", [{**_columns(build), "inputs": json.dumps(build.inputs)}])
 
     def newest_runs(self) -> dict[tuple[str, str], datetime]:
-        """When each node, by (layer, name), was last built with success; nothing where nothing was ever recorded."""
+        """(layer, name) -> when the node was last built successfully; empty if nothing was ever recorded."""
         if ("ops", "node_runs") not in self._warehouse.columns(("ops",)):
             return {}
         rows = self._warehouse.execute(
@@ -177,10 +174,10 @@ class Builds:
         return [_build(dict(zip(columns, row, strict=True))) for row in rows]
 
     def servable(self) -> Build:
-        """The build of all models that stands in the tables and has passed whole, observations included.
+        """The build of all models that the tables hold, if it is complete and passed, observations included.
 
-        A build whose failed nodes were built again is judged by the attempt that did. Raises: NotServableError when
-        the last build is not such a one, whoever started it, or when another came between two attempts of it.
+        A retried build is judged by its last attempt. Raises: NotServableError when the last build, whoever started
+        it, is not complete or did not pass, or when another build ran between two of its attempts.
         """
         builds = self.all()
         last = next((at for at in reversed(range(len(builds))) if builds[at].part == "models"), None)
@@ -194,24 +191,24 @@ class Builds:
                 fault = fault or _fault(build)
             if fault:
                 raise NotServableError(f"{fault}. {_ADVICE}")
-        for build in builds[:last]:  # of another machine, say: a lock keeps those of one home apart
+        for build in builds[:last]:  # from another machine; a lock separates the builds of one home
             if build.finished_at is not None and build.finished_at > builds[last].started_at:
-                raise NotServableError(f"builds {_named(build)} and {_named(builds[last])} went on together. {_ADVICE}")
+                raise NotServableError(f"builds {_named(build)} and {_named(builds[last])} overlapped. {_ADVICE}")
         if not any(build.part == "observations" for build in builds[last:]):
             raise NotServableError(
-                f"build {_named(builds[last])} did not get to the models of the run itself. {_ADVICE}"
+                f"build {_named(builds[last])} did not reach the models that describe the run. {_ADVICE}"
             )
         return builds[last]
 
 
-_ADVICE = "What was published before stays; `netflix-assets run` builds everything and publishes it when it has passed"
+_ADVICE = "The published tables stay as they are. To build, test and publish everything: netflix-assets run"
 
 
 def _fault(build: Build) -> str | None:
     if build.finished_at is None and not build.run_id:
-        return f"dbt was run by hand at {build.started_at:%Y-%m-%d %H:%M} UTC, and nobody recorded what came of it"
+        return f"dbt was run by hand at {build.started_at:%Y-%m-%d %H:%M} UTC, so its results are not recorded"
     if build.finished_at is None:
-        return f"build {_named(build)} has not ended: it goes on or was killed"
+        return f"build {_named(build)} has not ended: it is running or was killed"
     if not build.has_passed:
         return f"build {_named(build)} failed: {build.problem}"
     if not build.is_whole:
@@ -220,12 +217,12 @@ def _fault(build: Build) -> str | None:
 
 
 def _between_attempts(builds: Sequence[Build]) -> str | None:
-    """What is wrong with the last build where another one came between its attempts: its tables are of two builds."""
+    """The problem if another build ran between the attempts of the last one: its tables mix two builds."""
     build = builds[-1]
     before = [each for each in builds[:-1] if each.may_change(build.part)]
     while build.retry_of is not None:
         if not before or before[-1].invocation_id != build.retry_of:
-            return f"another build came between two attempts of build {_named(build)}"
+            return f"another build ran between two attempts of build {_named(build)}"
         build = before.pop()
     return None
 

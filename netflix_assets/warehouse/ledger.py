@@ -47,9 +47,9 @@ OPS_TABLES: Mapping[str, Mapping[str, str]] = {
 
 
 class Ledger(ABC):
-    """A connection that keeps the tables of ``ops``.
+    """A connection that keeps the ``ops`` tables.
 
-    Statements use ``?`` for values. Identifiers come from contracts, which allow nothing but snake_case.
+    Statements use ``?`` for values. Identifiers come from contracts, which allow only snake_case.
     """
 
     @abstractmethod
@@ -64,7 +64,7 @@ class Ledger(ABC):
     def transaction(self) -> AbstractContextManager[None]:
         """One transaction: committed when the block ends, rolled back when it raises."""
 
-    # ---------------------------------------------------------------- asking
+    # ---------------------------------------------------------------- reading
 
     def loads(self, dataset: Dataset) -> list[Load]:
         """The dataset's loads, oldest first."""
@@ -93,25 +93,25 @@ class Ledger(ABC):
         ]
 
     def last_loads(self) -> dict[str, int]:
-        """The last load of each dataset that has one."""
+        """Dataset id -> its last load id."""
         return dict(self.execute("select dataset, max(load_id) from ops.loads group by dataset"))
 
     def newest_loads(self) -> dict[str, datetime]:
-        """When the last load of each dataset that has one was committed."""
+        """Dataset id -> when its last load was committed."""
         rows = self.execute("select dataset, max(loaded_at) from ops.loads group by dataset")
         return {dataset: loaded_at.replace(tzinfo=UTC) for dataset, loaded_at in rows}
 
     def has_removed_since(self, moment: datetime) -> bool:
-        """Whether rows have left a ``_current`` view since, because their object had left the bucket."""
+        """Whether a deleted object's rows have left a ``_current`` view since a moment."""
         naive = moment.astimezone(UTC).replace(tzinfo=None)
         return bool(self.execute("select 1 from ops.loads where removed_at >= ? limit 1", (naive,)))
 
     def current_loads(self, dataset: Dataset) -> list[Load]:
-        """The loads whose rows make up the dataset now."""
+        """The loads whose rows make up the ``_current`` view."""
         return [load for load in self.loads(dataset) if load.is_current]
 
     def refused_objects(self, dataset: Dataset) -> list[RefusedObject]:
-        """All versions that were refused or ignored and whose object has not been loaded since, live or not."""
+        """Refused and ignored versions, live or not, unless their object was loaded since."""
         rows = self.execute(
             """
             select dataset, bucket, object_key, etag, size_bytes, last_modified, outcome, reason
@@ -130,7 +130,7 @@ class Ledger(ABC):
     def rejected_rows(self, dataset: Dataset | None = None) -> list[dict[str, Any]]:
         """Rejected records of current loads that no replay has loaded, in file order.
 
-        ``header`` is the header record of the object they stand in.
+        ``header`` is the header record of their object.
         """
         names = [name for name in OPS_TABLES["rejected_rows"] if name != "replayed_by"]
         columns = ", ".join([*(f"rejects.{name}" for name in names), "loads.header"])
@@ -149,9 +149,9 @@ class Ledger(ABC):
         return [dict(zip([*names, "header"], row, strict=True)) for row in rows]
 
     def profiles(self, dataset: Dataset, load_ids: Collection[int]) -> list[ColumnProfile]:
-        """The profiles of these loads, by load and in the contract's order of columns.
+        """The profiles of these loads, by load and in the contract's column order.
 
-        A load without rows has none, nor have loads and columns from before there were profiles.
+        Loads without rows have none, nor do loads and columns older than profiles.
         """
         if not load_ids:
             return []
@@ -168,7 +168,7 @@ class Ledger(ABC):
         return sorted(found, key=lambda profile: (profile.load_id, order[profile.column]))
 
     def counts(self, dataset: Dataset) -> Counts:
-        """The figures of the reconciliation, each counted where it stands."""
+        """The figures to reconcile, each counted from its own table."""
         ledger = self.execute(
             """
             select
@@ -204,7 +204,7 @@ class Ledger(ABC):
         return [(int(number), text) for number, text in rows]
 
     def header_of(self, dataset: Dataset, load: Load) -> str:
-        """The header record of the object that a load brought."""
+        """The header record of a load's object."""
         rows = self.execute(
             "select header from ops.loads where dataset = ? and load_id = ?", (dataset.id, load.load_id)
         )
@@ -213,7 +213,7 @@ class Ledger(ABC):
     # ---------------------------------------------------------------- writing, within the caller's transaction
 
     def create_lock(self, dataset: Dataset) -> None:
-        """Add the dataset's lock row where it is missing."""
+        """Add the dataset's lock row if it is missing."""
         self.execute(
             """
             insert into ops.load_locks
@@ -223,16 +223,16 @@ class Ledger(ABC):
         )
 
     def lock(self, dataset: Dataset) -> int:
-        """Take the dataset's lock until the transaction ends. Returns the last load id given out."""
+        """Lock the dataset until the transaction ends. Returns its last load id."""
         self.execute("update ops.load_locks set last_load_id = last_load_id where dataset = ?", (dataset.id,))
         return int(self.execute("select last_load_id from ops.load_locks where dataset = ?", (dataset.id,))[0][0])
 
     def unlock(self, dataset: Dataset, last_load_id: int) -> None:
-        """Say which load id was given out last; the lock itself ends with the transaction."""
+        """Store the last load id; the lock ends with the transaction."""
         self.execute("update ops.load_locks set last_load_id = ? where dataset = ?", (last_load_id, dataset.id))
 
     def record_loads(self, dataset: Dataset, loads: Sequence[tuple[Load, str]], run_id: str) -> None:
-        """Write loads down, each with the header record of its object."""
+        """Insert loads into the ledger, each with the header record of its object."""
         self.insert_rows(
             "loads",
             (
@@ -254,7 +254,7 @@ class Ledger(ABC):
         )
 
     def supersede(self, dataset: Dataset, loads: Sequence[Load], current: Iterable[Load]) -> None:
-        """End those of the current loads (and their replays) whose rows these loads take the place of."""
+        """End the current loads, and their replays, that these loads replace."""
         if dataset.mode == "overwrite":
             for load in loads:
                 self.execute(
@@ -262,8 +262,8 @@ class Ledger(ABC):
                     (load.load_id, dataset.id),
                 )
             return
-        standing = {load.listed.key for load in current}
-        replaced = [(load.listed.key, load.load_id) for load in loads if load.listed.key in standing]
+        live_keys = {load.listed.key for load in current}
+        replaced = [(load.listed.key, load.load_id) for load in loads if load.listed.key in live_keys]
         for chunk in in_chunks(replaced, ROWS_PER_INSERT):
             keys = [key for key, _ in chunk]
             self.execute(
@@ -300,11 +300,11 @@ class Ledger(ABC):
     def keep_rejects(
         self, dataset: Dataset, listed: ObjectVersion, load_id: int, rejects: Iterable[RejectedRecord]
     ) -> int:
-        """Keep rejected records of a load. Returns how many there were."""
+        """Keep a load's rejected records. Returns their number."""
         return self.insert_rows("rejected_rows", (_reject_columns(dataset, listed, load_id, each) for each in rejects))
 
     def mark_replayed(self, dataset: Dataset, parent: Load, record_numbers: Sequence[int], load_id: int) -> None:
-        """Mark rejected records of a load as loaded by a replay."""
+        """Mark a load's rejected records as loaded by a replay."""
         for numbers in in_chunks(record_numbers, ROWS_PER_INSERT):
             self.execute(
                 f"""
@@ -341,7 +341,7 @@ class Ledger(ABC):
         )
 
     def insert_rows(self, table: str, rows: Iterable[Mapping[str, object]]) -> int:
-        """Insert rows of the same columns into a table of ``ops``, many with one statement. Returns their number."""
+        """Insert rows with equal columns into an ops table, many per statement. Returns their number."""
         count = 0
         for chunk in in_chunks(rows, ROWS_PER_INSERT):
             values = ", ".join(f"({', '.join('?' for _ in row)})" for row in chunk)
@@ -354,7 +354,7 @@ class Ledger(ABC):
 
 
 def in_chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """The items in lists of at most this many."""
+    """The items in lists of at most ``size``."""
     source = iter(items)
     while chunk := list(islice(source, size)):
         yield chunk

@@ -1,8 +1,7 @@
-"""The one SQL template that profiles loads: a few figures for each column, of the rows that a load brought.
+"""The one SQL template that profiles loads: a few figures per column.
 
-Rows, nulls, distinct values (an estimate), smallest, largest and mean are of all rows of a load; the quartiles are
-estimates, and of a sample of it where it has more than ``SAMPLE_ROWS`` rows. Does not belong here: what figures are
-unusual (``ingest/anomaly.py``).
+Row count, null share, distinct values (estimated), minimum, maximum and mean cover all rows of a load. Quartiles are
+estimates, from a sample if the load has more than ``SAMPLE_ROWS`` rows.
 """
 
 from collections.abc import Sequence
@@ -11,21 +10,21 @@ from dataclasses import dataclass
 from netflix_assets.contracts.model import Column, Dataset
 from netflix_assets.warehouse.typing import Dialect, literal
 
-# Quartiles of more rows than this come from a sample of about so many: of ratings of ml-25m (24.8 million rows, four
-# columns) all rows cost 3.3 s, a sample 0.3 s, beside a load of 13 s.
+# Above this, quartiles come from a sample of about this size. For ml-25m's ratings (24.8 million rows, four columns)
+# all rows cost 3.3 s and a sample 0.3 s, next to a load of 13 s.
 SAMPLE_ROWS = 250_000
 
-_TEXT_SHOWN = 100  # characters that are kept of the smallest and the largest value
+_TEXT_SHOWN = 100  # characters kept of the minimum and maximum
 _QUARTILES = {"p25": 0.25, "p50": 0.5, "p75": 0.75}
 
 
 @dataclass(frozen=True)
 class ColumnProfile:
-    """What one load brought in one column; a row of ``ops.profiles``.
+    """The profile of one column in one load; a row of ``ops.profiles``.
 
-    ``row_count`` in rows, ``null_share`` 0 to 1, ``approx_distinct`` in values (within some percent). ``min_value``
-    and ``max_value`` as text, at most 100 characters; ``mean`` and the quartiles in the column's unit, for numbers
-    only. These are None where there is no value, and where the contract says that values may not be shown.
+    ``null_share`` is 0 to 1; ``approx_distinct`` is accurate to a few percent. ``min_value`` and ``max_value`` are text
+    of at most 100 characters. ``mean`` and the quartiles, in the column's unit, exist for numbers only. All are None
+    if there is no value, or if the contract hides the column's values.
     """
 
     load_id: int
@@ -48,12 +47,12 @@ def is_numeric(column: Column) -> bool:
 
 
 def profile_insert(dataset: Dataset, load_ids: Sequence[int], every: int, dialect: Dialect) -> str:
-    """INSERT of the profiles of these loads; quartiles of every so many-th row of them."""
+    """INSERT of the profiles of these loads; quartiles use every ``every``-th row."""
     of_loads = (
         f"from raw.{dataset.table} where _load_id between {min(load_ids):d} and {max(load_ids):d} "
         f"and _load_id in ({', '.join(f'{load_id:d}' for load_id in load_ids)})"
     )
-    # A second, short pass for the sample: picking it within the first costs twice as much.
+    # A second, short pass for the sample; picking it in the first pass costs twice as much.
     of_sample = of_loads if every == 1 else f"{of_loads} and {dialect.every_nth_row.format(step=every)}"
     numbered = list(enumerate(dataset.columns))
     figures = ", ".join(figure for at, column in numbered for figure in _figures(column, at, dialect))
@@ -77,7 +76,7 @@ def _figures(column: Column, at: int, dialect: Dialect) -> list[str]:
     if column.showable:
         figures += [f"min({name}) as min_{at}", f"max({name}) as max_{at}"]
     if column.showable and is_numeric(column):
-        # As a double: the sum of decimals of many digits would not fit any type.
+        # As a double: the sum of long decimals would fit no type.
         figures += [f"avg(cast({name} as double)) as mean_{at}"]
     return figures
 

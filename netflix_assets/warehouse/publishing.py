@@ -1,7 +1,6 @@
-"""What it means to publish: the tables of ``core`` and ``marts``, as a build that passed whole left them, all at once.
+"""Publish the tables of ``core`` and ``marts`` together, as a complete and passing build left them.
 
-Belongs here: which build may be published, what is recorded of it, the protocol of both publishers. Does not belong
-here: how a set becomes visible (``duckdb_publisher.py``, ``snowflake_publisher.py``), when (``publish.py``).
+Which build may be published, the record of a publication, and the Publisher protocol.
 """
 
 from abc import ABC, abstractmethod
@@ -15,21 +14,21 @@ from netflix_assets.warehouse.base import Warehouse
 from netflix_assets.warehouse.builds import Build, Builds, NotServableError
 from netflix_assets.warehouse.errors import HeldError, WarehouseError
 
-# The layers that consumers see. Each is a schema, of the same name in the warehouse and in what is published.
+# The layers that consumers see. Each is a schema with the same name in the warehouse and in the published set.
 SCHEMAS = ("core", "marts")
 
 
 class PublishingError(WarehouseError):
-    """The set could not be published, and what was published before stands; the message says why."""
+    """The set could not be published and the previous one stays; the message says why."""
 
 
 class PublishingHeldError(PublishingError, HeldError):
-    """Another process publishes at this moment."""
+    """Another process is publishing."""
 
 
 @dataclass(frozen=True, order=True)
 class Mart:
-    """A table that is to be published. ``is_stored``: it holds its rows itself, unlike a view or a dynamic table."""
+    """A table to publish. ``is_stored``: it stores its rows, unlike a view or a dynamic table."""
 
     schema: str
     name: str
@@ -43,7 +42,7 @@ class Mart:
 
 @dataclass(frozen=True)
 class SourceObject:
-    """An object version that the published tables were made from. ``rows`` are those that its load brought."""
+    """An object version that the published tables were built from. ``rows``: the rows of its load."""
 
     dataset: str
     key: str
@@ -55,10 +54,10 @@ class SourceObject:
 
 @dataclass(frozen=True)
 class Publication:
-    """A published set. Times are UTC; ``tables``: ``schema.name`` -> rows; ``objects``: dataset -> how many it is of.
+    """A published set. Times are UTC. ``tables``: ``schema.name`` -> rows. ``objects``: dataset -> number of objects.
 
-    ``run_id`` and ``invocation_id`` are those of the build of all models, ``last_invocation_id`` that of the last build
-    of any part of them. ``is_cut_off``: the switch to it, or away from it, was interrupted between the two schemas.
+    ``run_id`` and ``invocation_id`` identify the build of all models, ``last_invocation_id`` the last build of any
+    part. ``is_cut_off``: the switch to or from this set was interrupted between the two schemas.
     """
 
     version: str
@@ -72,12 +71,12 @@ class Publication:
     is_cut_off: bool = False
 
     def is_of(self, candidate: "Candidate") -> bool:
-        """Whether it shows what stands in the tables now."""
+        """Whether it shows the tables as they are now."""
         found = (self.invocation_id, self.last_invocation_id)
         return not self.is_cut_off and found == (candidate.build.invocation_id, candidate.last_invocation_id)
 
     def as_json(self) -> dict[str, Any]:
-        """The record as JSON has it."""
+        """The record as JSON."""
         return {
             "version": self.version,
             "run_id": self.run_id,
@@ -91,7 +90,7 @@ class Publication:
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Self:
-        """The publication that a record tells of; what else stands in it is passed over."""
+        """The publication of a record; other keys are ignored."""
         return cls(
             version=record["version"],
             run_id=record["run_id"],
@@ -100,13 +99,13 @@ class Publication:
             built_at=datetime.fromisoformat(record["built_at"]),
             published_at=datetime.fromisoformat(record["published_at"]),
             tables=record["tables"],
-            objects=record.get("objects", {}),  # records of before have none
+            objects=record.get("objects", {}),  # older records have none
         )
 
 
 @dataclass(frozen=True)
 class Published:
-    """What came of publishing. ``is_new``: something has changed. ``size``: bytes, where they are known."""
+    """The outcome of publishing. ``is_new``: something changed. ``size``: bytes, if known."""
 
     publication: Publication
     objects: Sequence[SourceObject]
@@ -116,7 +115,7 @@ class Published:
 
 @dataclass(frozen=True)
 class Candidate:
-    """The build that stands in the tables and may be published."""
+    """The build that the tables hold and that may be published."""
 
     build: Build
     last_invocation_id: str
@@ -138,9 +137,9 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Served:
-    """What consumers see, open for reading; ``query``: a query -> names of its columns, in lower case, and its rows.
+    """The published set, open for reading. ``query`` maps a query to its column names, in lower case, and its rows.
 
-    Tables go by ``schema.name``, as every consumer's query does.
+    Queries name tables ``schema.name``, as consumers do.
     """
 
     publication: Publication
@@ -148,57 +147,57 @@ class Served:
 
 
 class Publisher(ABC):
-    """Publishes tables of a warehouse, for consumers who look at ``place``."""
+    """Publishes tables of a warehouse; consumers read them at ``place``."""
 
     place: str
 
     @abstractmethod
     def published(self) -> Publication | None:
-        """What consumers see now; None where nothing has ever been published."""
+        """The current publication; None if nothing was ever published."""
 
     @abstractmethod
     def publish(self, marts: Sequence[Mart]) -> Published:
-        """Show these tables, as they stand, and nothing else; all of them at once.
+        """Publish exactly these tables, all at once. Publishing the same build again changes nothing.
 
-        What is published already stays as it is. The caller sees to it that one process of this home publishes at a
-        time, and none builds meanwhile. Raises: NotServableError, PublishingError; nothing has changed then.
+        The caller ensures that one process of this home publishes at a time and none builds meanwhile. Raises:
+        NotServableError, PublishingError; nothing has changed then.
         """
 
 
 def candidate_of(warehouse: Warehouse) -> Candidate:
-    """The build that may be published. Raises: NotServableError when what stands in the tables has not passed whole."""
+    """The build that may be published. Raises: NotServableError when the tables' build is incomplete or failed."""
     if ("ops", "builds") not in warehouse.columns(("ops",)):
-        raise NotServableError("nothing has been built yet; `netflix-assets run` builds everything and publishes it")
+        raise NotServableError("nothing has been built yet. To build and publish everything: netflix-assets run")
     builds = Builds(warehouse)
     build = builds.servable()
     return Candidate(build, builds.all()[-1].invocation_id)
 
 
 def branch_reason(schema_prefix: str) -> str:
-    """Why what is built under a schema prefix is not published."""
-    return f"NETFLIX_SCHEMA_PREFIX={schema_prefix} builds a branch, and a branch does not publish"
+    """Why a build with a schema prefix is not published."""
+    return f"NETFLIX_SCHEMA_PREFIX={schema_prefix} builds a branch, and branches do not publish"
 
 
 def problem_of(warehouse: Warehouse | None, shown: Publication | None) -> str | None:
-    """Why consumers do not see what stands in the tables; None when they do. Without a warehouse nothing was loaded."""
+    """Why the published set is not the tables' current build; None if it is. No warehouse means nothing was loaded."""
     if warehouse is None:
-        return "nothing has been loaded yet; `netflix-assets run` loads, builds and publishes"
+        return "nothing has been loaded yet. To load, build and publish: netflix-assets run"
     try:
         candidate = candidate_of(warehouse)
     except NotServableError as error:
         return str(error)
     if shown is not None and shown.is_of(candidate):
         return None
-    advice = "`netflix-assets run --select published/marts`"
+    advice = "netflix-assets run --select published/marts"
     if shown is not None and shown.is_cut_off:
-        return f"the last switch was cut off between core and marts; {advice} finishes it"
-    return f"the build of run {candidate.build.run_id[:8]} has passed, but was not published; {advice} does"
+        return f"the last switch was interrupted between core and marts. To finish it: {advice}"
+    return f"the build of run {candidate.build.run_id[:8]} passed but was not published. To publish it: {advice}"
 
 
 def objects_query(build: Build) -> tuple[str, list[object]]:
-    """The query, with its values, of the object versions that a build was made from, by dataset and load.
+    """The query and parameters for the object versions that a build was made from, by dataset and load.
 
-    Those that were current when it began: no later load has superseded them before, and nobody has removed them.
+    These are the loads that were current when it started: not superseded by an earlier load and not removed before.
     """
     inputs = build.inputs or {}
     condition = "dataset = ? and load_id <= ? and (is_current or superseded_by > ? or removed_at >= ?)"
@@ -221,16 +220,16 @@ def objects_of(build: Build, warehouse: Warehouse) -> list[SourceObject]:
 
 
 def by_dataset(objects: Iterable[SourceObject]) -> dict[str, list[SourceObject]]:
-    """The objects of each dataset; ``objects`` are in the order of datasets."""
+    """The objects of each dataset; ``objects`` are sorted by dataset."""
     return {dataset: list(each) for dataset, each in groupby(objects, key=lambda one: one.dataset)}
 
 
 def row_counts(warehouse: Warehouse, marts: Sequence[Mart]) -> dict[str, int]:
-    """Rows of each table, by ``schema.name``. Raises: PublishingError naming the tables that are not there."""
+    """``schema.name`` -> rows. Raises: PublishingError naming missing tables."""
     found = warehouse.describe([(mart.schema, mart.name) for mart in marts])
     missing = [mart.full_name for mart in marts if (mart.schema, mart.name) not in found]
     if missing:
         raise PublishingError(
-            f"{', '.join(missing)}: not built yet; `netflix-assets run` builds everything and publishes it"
+            f"not built yet: {', '.join(missing)}. To build and publish everything: netflix-assets run"
         )
     return {mart.full_name: found[mart.schema, mart.name].row_count for mart in sorted(marts)}

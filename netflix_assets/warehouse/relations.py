@@ -1,7 +1,4 @@
-"""What the tables are made of: column types of raw tables, the ``_current`` view, DDL that both warehouses understand.
-
-Pure functions that return SQL. Does not belong here: running it (the subclasses of ``Warehouse``).
-"""
+"""DDL that both warehouses understand: raw tables, their ``_current`` views, the ops tables. Pure functions."""
 
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -13,21 +10,21 @@ from netflix_assets.warehouse.ledger import OPS_TABLES
 
 @dataclass(frozen=True)
 class Relation:
-    """A table or view as it stands: its rows, and its columns with their types in order."""
+    """An existing table or view: its row count, and column -> type in order."""
 
     row_count: int
     columns: Mapping[str, str]
 
 
 def ddl(table: str, columns: Mapping[str, str]) -> str:
-    """The statement that creates a table where it is missing."""
+    """The statement that creates a table if it is missing."""
     return f"create table if not exists {table} ({', '.join(f'{name} {kind}' for name, kind in columns.items())})"
 
 
 def ops_ddl(
     found: Mapping[tuple[str, str], Collection[str]], wanted: Mapping[str, Mapping[str, str]] = OPS_TABLES
 ) -> Iterator[str]:
-    """The statements that add what tables of ``ops`` lack; ``found``: (schema, table) -> columns, as they stand."""
+    """The statements that add missing ops tables and columns. ``found``: (schema, table) -> existing columns."""
     for table, columns in wanted.items():
         if ("ops", table) not in found:
             yield ddl(f"ops.{table}", columns)
@@ -43,7 +40,7 @@ def raw_columns(dataset: Dataset) -> dict[str, str]:
 
 
 def is_wider(found: str, wanted: str) -> bool:
-    """Whether every value of the type ``found`` is the same value in the type ``wanted``."""
+    """Whether type ``wanted`` holds every value of type ``found`` unchanged."""
     whole = {"integer": 10, "bigint": 19}
     digits = {kind: (count, 0) for kind, count in whole.items()}
     for kind in (found, wanted):
@@ -56,7 +53,7 @@ def is_wider(found: str, wanted: str) -> bool:
 
 
 def current_view(dataset: Dataset) -> str:
-    """The statement that makes the view of the rows of current loads, with the key of the object they came from."""
+    """The statement that creates the view of current loads' rows, with each row's object key."""
     names = ", ".join(f"records.{name}" for name in raw_columns(dataset))
     return f"""
         create or replace view raw.{dataset.table}_current as

@@ -1,7 +1,6 @@
-"""Which failures may pass by themselves, the one place that decides whether a step is tried again; how one is told.
+"""Which failures are transient: the one place that decides whether a step is retried.
 
-Pure functions over errors and over texts, since of what failed inside dbt there is only text. Does not belong here: how
-S3 calls are repeated (``ingest/retries.py``), how a step is tried again (``attempts.py``).
+Pure functions over errors, and over texts because dbt reports errors as text only.
 """
 
 import re
@@ -16,14 +15,14 @@ from netflix_assets.warehouse.snowflake.errors import TRANSIENT, transient_patte
 
 
 class Failure(Enum):
-    """What kind of failure an error is."""
+    """The kind of a failure."""
 
-    PERMANENT = "permanent"  # contract, SQL, a test, credentials, a full disk: the same again gives the same
-    TRANSIENT = "passing"  # worth trying again, more patiently each time
-    EXHAUSTED = "waited out"  # may pass, but has been tried or waited for as long as makes sense: once more is enough
+    PERMANENT = "permanent"  # contract, SQL, a test, credentials, a full disk: a retry fails the same way
+    TRANSIENT = "transient"  # worth several retries, with growing delays
+    EXHAUSTED = "exhausted"  # transient, but already retried or waited for; one more retry is enough
 
 
-# Its errors without a number of its own, and those of the HTTP libraries below it, by class: imports cost seconds.
+# Errors of Snowflake's connector and of HTTP libraries without a number, by class name: importing them takes seconds.
 _TRANSIENT_CLASSES = frozenset({
     "BadGatewayError", "GatewayTimeoutError", "InternalServerError", "ServiceUnavailableError", "TooManyRequests",
     "ConnectionError", "ConnectTimeout", "ReadTimeout", "ProtocolError", "MaxRetryError", "IncompleteRead",
@@ -31,7 +30,7 @@ _TRANSIENT_CLASSES = frozenset({
 })  # fmt: skip
 _LIBRARIES = ("snowflake.", "requests.", "urllib3.", "botocore.", "http.client")
 
-_DUCKDB = ("duckdb.", "_duckdb.")  # it has one class for locks and full disks
+_DUCKDB = ("duckdb.", "_duckdb.")  # has one class for both locks and full disks
 
 _TRANSIENT_TEXT = re.compile(
     r"""
@@ -51,24 +50,24 @@ _TRANSIENT_TEXT = re.compile(
 
 
 def kind_of(error: BaseException) -> Failure:
-    """What kind of failure an error is, by its class and those of its causes; what is not known is permanent."""
+    """The kind of an error, by its class and its causes' classes; unknown errors are permanent."""
     return next((kind for each in _chain(error) if (kind := _own_kind(each))), Failure.PERMANENT)
 
 
 def kind_of_text(text: str) -> Failure:
-    """What kind of failure dbt tells of; it gives up locks and connections at once, so nothing was waited out."""
+    """The kind of a failure that dbt reports; dbt never waits for locks or connections, so none is exhausted."""
     return Failure.TRANSIENT if _TRANSIENT_TEXT.search(text) else Failure.PERMANENT
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and what it was raised from. What it merely came up beside is not its cause."""
+    """The error and its causes (``raise ... from``); errors it was merely raised during are not causes."""
     while error is not None:
         yield error
         error = error.__cause__
 
 
 def _own_kind(error: BaseException) -> Failure | None:
-    """The kind that the error alone says; None when its cause is to be asked."""
+    """The kind by this error alone; None if its cause decides."""
     if isinstance(error, BucketError):
         return Failure.EXHAUSTED if error.is_transient else Failure.PERMANENT
     if isinstance(error, HeldError):
@@ -90,9 +89,9 @@ def _is_of_library(error: BaseException, libraries: tuple[str, ...] = _LIBRARIES
 
 
 def cause_of(error: Any) -> str:
-    """The error of our code without the frame that Dagster puts around it and without the module of its class."""
+    """The message of a serialized Dagster error without Dagster's wrapper and without the class's module."""
     inner = error and (error.cause or error)
     if not inner:
         return ""
-    name = "" if inner.cls_name == "Failure" else f"{inner.cls_name}: "  # dg.Failure has a text for people
+    name = "" if inner.cls_name == "Failure" else f"{inner.cls_name}: "  # dg.Failure's message is for people
     return re.sub(rf"^(?:[\w.]+\.)?{re.escape(inner.cls_name or '')}: ", lambda _: name, inner.message.strip())

@@ -21,8 +21,8 @@ from netflix_assets.definitions import build_defs
 from netflix_assets.defs.landing.sensor import source_status
 from netflix_assets.defs.published import PUBLISHED_KEY
 from netflix_assets.defs.resources import landing_bucket
+from netflix_assets.dev.samples import generate
 from netflix_assets.operations.instance import RunOutcome, open_instance, run_graph
-from netflix_assets.samples import generate
 from netflix_assets.settings import REPO, Settings, read_settings
 from netflix_assets_tests.conftest import landing_key
 from netflix_assets_tests.demo import COMMAND, SCALE, Demo, outcome_of
@@ -109,7 +109,7 @@ def test_a_home_without_a_run_has_published_nothing(tmp_path: Path) -> None:
         **dict.fromkeys(("version", "run_id", "built_at", "published_at")),
         "place": str(settings.published_folder / "current"),
         "is_latest": False,
-        "problem": "nothing has been loaded yet; `netflix-assets run` loads, builds and publishes",
+        "problem": "nothing has been loaded yet. To load, build and publish: netflix-assets run",
     }
 
 

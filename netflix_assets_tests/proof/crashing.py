@@ -35,6 +35,7 @@ for name in (
             "defs.landing.sensor",
         )
     ),
+    "netflix_assets.dev.fetch",
     *("boto3", "dagster_aws.s3", "obstore.auth.boto3", "obstore.store"),
 ):
     import_module(name)

@@ -21,9 +21,9 @@ import duckdb
 import pytest
 
 from netflix_assets.defs.jobs import EVERYTHING
+from netflix_assets.dev.samples import generate
 from netflix_assets.operations.instance import open_instance
 from netflix_assets.processes import is_alive
-from netflix_assets.samples import generate
 from netflix_assets.settings import read_settings
 from netflix_assets.storage.local_s3 import local_s3
 from netflix_assets_tests.demo import COMMAND

@@ -25,7 +25,7 @@ import yaml
 
 from netflix_assets.defs.landing.cursor import Cursor
 from netflix_assets.defs.runs import HOST, PID
-from netflix_assets.samples import generate
+from netflix_assets.dev.samples import generate
 from netflix_assets.settings import REPO
 from netflix_assets.storage.local_s3 import lease, local_s3
 from netflix_assets_tests.conftest import landing_key

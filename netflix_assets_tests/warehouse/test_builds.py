@@ -70,7 +70,7 @@ def test_the_end_of_a_build_takes_the_place_of_its_beginning(builds: Builds, war
     ("after", "reason"),
     [
         ([], "no build has been recorded yet"),
-        ([MODELS], "did not get to the models of the run itself"),
+        ([MODELS], "did not reach the models that describe the run"),
         (
             [MODELS, OBSERVATIONS, later(MODELS, has_passed=False, problem="test relevance_score_test: Got 2 results")],
             "of run run-2-of at 2026-05-02 12:00 UTC failed: test relevance_score_test: Got 2 results",
@@ -94,7 +94,7 @@ def test_what_has_not_passed_whole_is_not_servable(builds: Builds, after: list[B
 @pytest.mark.parametrize(
     ("begun", "reason"),
     [
-        (later(MODELS), "of run run-2-of at 2026-05-02 12:00 UTC has not ended: it goes on or was killed"),
+        (later(MODELS), "of run run-2-of at 2026-05-02 12:00 UTC has not ended: it is running or was killed"),
         (later(MODELS, run_id=""), "dbt was run by hand at 2026-05-02 12:00 UTC"),
     ],
 )
@@ -114,7 +114,7 @@ def test_builds_that_went_on_together_are_not_servable(builds: Builds) -> None:
     slow = replace(MODELS, invocation_id="slow", started_at=NOON - timedelta(seconds=5))
     slow = replace(slow, finished_at=NOON + timedelta(seconds=60), has_passed=False, problem="core/x: broken")
     finish(builds, slow, MODELS, OBSERVATIONS)
-    with pytest.raises(NotServableError, match="went on together"):
+    with pytest.raises(NotServableError, match="overlapped"):
         builds.servable()
 
 
@@ -163,9 +163,9 @@ def test_a_build_that_was_tried_again_is_what_its_last_attempt_says(builds: Buil
     [
         ([FAILED, replace(RETRY, has_passed=False, problem="core/x: reset"), OBSERVATIONS], "failed: core/x: reset"),
         ([FAILED, replace(RETRY, is_whole=False), OBSERVATIONS], "not all"),
-        ([FAILED, STRANGER, RETRY, OBSERVATIONS], "another build came between two attempts"),
-        ([RETRY, OBSERVATIONS], "another build came between two attempts"),
-        ([FAILED, EARLY, RETRY], "did not get to the models of the run itself"),
+        ([FAILED, STRANGER, RETRY, OBSERVATIONS], "another build ran between two attempts"),
+        ([RETRY, OBSERVATIONS], "another build ran between two attempts"),
+        ([FAILED, EARLY, RETRY], "did not reach the models that describe the run"),
         ([MODELS, FAILED_OBSERVATIONS, OBSERVATIONS], "failed: marts/x: reset"),
         (
             [

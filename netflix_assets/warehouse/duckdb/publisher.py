@@ -1,15 +1,15 @@
-"""Publishing from the embedded warehouse: a folder for each version, and a link to the one that counts.
+"""Publish from the embedded warehouse: one folder per version, and a link to the current one.
 
     published/current -> versions/<version>
     published/versions/<version>/netflix.duckdb, parquet/<schema>/<table>.parquet, manifest.json
     published/versions/<version>/marts.duckdb -> netflix.duckdb
 
-DuckDB calls a database by its file's name, and where a schema has that name too it takes ``marts.mart_movies`` for
-ambiguous: 2.0 looks where the link leads, earlier ones do not and must be given ``netflix.duckdb``.
+DuckDB names a database after its file. If a schema has the same name, ``marts.mart_movies`` is ambiguous: DuckDB 2.0
+follows the link, earlier versions do not and must open ``netflix.duckdb``.
 
-Consumers never open the warehouse, so no writer's lock is in their way, and what they have open stays as it is when the
-link moves on. A version is made under a name that begins with a dot, is never changed once it has its own, and the link
-is switched by one rename: killed at any moment, this leaves the version that was current before, or the new one, whole.
+Consumers never open the warehouse, so no writer's lock blocks them, and files they have open do not change when the
+link moves. A version is built under a name with a leading dot and never changes after its rename. One rename switches
+the link: a kill at any moment leaves the previous version or the new one, complete.
 """
 
 import json
@@ -40,11 +40,11 @@ from netflix_assets.warehouse.typing import literal
 
 VERSIONS_KEPT = 3
 
-# What DuckDB 1.4, the long-term release, can open; the warehouse itself it cannot.
+# DuckDB 1.4, the long-term release, can open this; it cannot open the warehouse itself.
 STORAGE_VERSION = "v1.4.0"
 
-# Copying needs no more, however many rows there are: 24.8 million ratings and 15.6 million genome scores with 1.1 GB
-# resident in 12 s, in the order of insertion in 18 s. Readers that care about order say so in their query.
+# Enough for any number of rows: 24.8 million ratings and 15.6 million genome scores copy in 12 s with 1.1 GB resident
+# (18 s in insertion order). Readers that need an order have to ask for it.
 _COPY_SETTINGS = ("set memory_limit = '1GB'", "set preserve_insertion_order = false")
 
 
@@ -60,20 +60,20 @@ class DuckDBPublisher(Publisher):
         self.place = str(self._link)
 
     def published(self) -> Publication | None:
-        """What the link leads to."""
+        """The publication that the link points to."""
         try:
             return Publication.from_json(json.loads((self._link / "manifest.json").read_text(encoding="utf-8")))
         except FileNotFoundError:
             return None
 
     def file_of(self, publication: Publication) -> Path:
-        """The database of a published set, which nobody changes any more."""
+        """The database of a published set; it never changes."""
         return self._versions / publication.version / "netflix.duckdb"
 
     def publish(self, marts: Sequence[Mart]) -> Published:
         """Copy the tables into a new version and switch the link to it."""
         if not self._file.exists():
-            raise NotServableError("nothing has been built yet; `netflix-assets run` does, and publishes it")
+            raise NotServableError("nothing has been built yet. To build and publish everything: netflix-assets run")
         with _AttachedWarehouse(self._file, self._wait_seconds) as warehouse:
             candidate = candidate_of(warehouse)
             self._remove_debris()
@@ -87,7 +87,7 @@ class DuckDBPublisher(Publisher):
             draft.mkdir(parents=True)
             try:
                 _copy(warehouse, sorted(marts), publication, draft)
-            except BaseException:  # a full disk, say, which this would keep full
+            except BaseException:  # such as a full disk, which the draft would keep full
                 shutil.rmtree(draft, ignore_errors=True)
                 raise
         (draft / "marts.duckdb").symlink_to("netflix.duckdb")
@@ -102,34 +102,34 @@ class DuckDBPublisher(Publisher):
     def _switch(self, version: Path) -> None:
         new_link = self._folder / ".current"
         new_link.unlink(missing_ok=True)
-        new_link.symlink_to(version.relative_to(self._folder))  # relative, so that the home can be moved
+        new_link.symlink_to(version.relative_to(self._folder))  # relative, so that the home can move
         new_link.replace(self._link)
         _sync(self._folder)
 
     def _remove_debris(self) -> None:
-        """Remove what a publisher that was killed has left: drafts, and versions that were never switched to.
+        """Remove what a killed publisher left: drafts, and versions that the link never pointed to.
 
-        Where the link is gone nobody can say which version that was; all of them stay until they are pruned.
+        Without a link nobody knows which version was current; all stay until they are pruned.
         """
         current = self._link.resolve().name if self._link.exists() else None
-        for path in self._made():
+        for path in self._version_folders():
             if path.name.startswith(".") or (current is not None and path.name > current):
                 shutil.rmtree(path)
 
     def _prune(self) -> None:
-        """Remove all but the newest versions; a reader that has one of them open keeps its files."""
+        """Remove all but the newest versions; readers keep the files they have open."""
         current = self._link.resolve().name
-        others = [path for path in self._made() if path.name != current]
+        others = [path for path in self._version_folders() if path.name != current]
         for path in others[: -(VERSIONS_KEPT - 1)]:
             shutil.rmtree(path)
 
-    def _made(self) -> list[Path]:
-        """Folders of versions, and of drafts with a dot before, oldest first; a file manager's own files are none."""
+    def _version_folders(self) -> list[Path]:
+        """Folders of versions, and of drafts with a leading dot, oldest first."""
         return sorted(path for path in self._versions.iterdir() if path.is_dir()) if self._versions.exists() else []
 
 
 class _AttachedWarehouse(DuckDBWarehouse):
-    """The warehouse, read-only, on a connection that can write another database beside it."""
+    """The warehouse, attached read-only to a connection that can write another database."""
 
     def __init__(self, file: Path, wait_seconds: float) -> None:
         self.file = file
@@ -140,7 +140,7 @@ class _AttachedWarehouse(DuckDBWarehouse):
 
 
 def _copy(warehouse: DuckDBWarehouse, marts: Sequence[Mart], publication: Publication, draft: Path) -> None:
-    """Copy the tables into a database file and into Parquet files, and count that nothing is missing."""
+    """Copy the tables into a database file and into Parquet files, and compare the row counts."""
     for setting in (*_COPY_SETTINGS, f"set temp_directory = {literal(str(draft / 'spilled'))}"):
         warehouse.execute(setting)
     target = literal(str(draft / "netflix.duckdb"))
@@ -156,7 +156,7 @@ def _copy(warehouse: DuckDBWarehouse, marts: Sequence[Mart], publication: Public
             (count,) = warehouse.execute(statement)[0]
             if count != publication.tables[name]:
                 raise PublishingError(f"{name}: {count:,} of its {publication.tables[name]:,} rows were copied")
-    warehouse.execute("detach published")  # writes it out
+    warehouse.execute("detach published")  # flushes it to disk
     shutil.rmtree(draft / "spilled", ignore_errors=True)
 
 
@@ -169,7 +169,7 @@ def _write_manifest(file: Path, publication: Publication, objects: Sequence[Sour
 
 
 def _make_durable(folder: Path) -> None:
-    """Make the files read-only, so that no consumer changes them by accident, and bring them to the disk."""
+    """Make the files read-only, so that no consumer changes them by accident, and sync them to disk."""
     for path in sorted(folder.rglob("*"), reverse=True):
         if path.is_file():
             path.chmod(0o444)

@@ -1,7 +1,7 @@
 """The embedded warehouse: one DuckDB file, one writer process at a time.
 
-Connections are short: opened for a step, closed before dbt starts. A file that another process holds is waited for,
-then the holder is named.
+Connections are short: opened for a step, closed before dbt starts. If another process holds the file, opening waits,
+then fails naming that process.
 """
 
 import os
@@ -37,7 +37,7 @@ _HOLDER = re.compile(r"Conflicting lock is held in (?P<program>.+?) \(PID (?P<pi
 
 
 class DuckDBWarehouse(Warehouse):
-    """A connection to the file; waits at most ``wait_seconds`` for another process to let go of it.
+    """A connection to the file; waits at most ``wait_seconds`` while another process holds it.
 
     Raises: HeldError naming the process that holds the file.
     """
@@ -66,7 +66,7 @@ class DuckDBWarehouse(Warehouse):
         self._connection.begin()
         try:
             yield
-        except BaseException:  # an interrupt too must not leave half a load open; it goes on its way
+        except BaseException:  # also for an interrupt, which is raised again: half a load must not stay open
             self._connection.rollback()
             raise
         self._connection.commit()
@@ -87,18 +87,18 @@ class DuckDBWarehouse(Warehouse):
         return found
 
     def shown_type(self, kind: str) -> str:
-        """DuckDB shows types as they were given."""
+        """DuckDB shows types as given."""
         return kind
 
     def can_widen(self, found: str, wanted: str) -> bool:
-        """Any number can become one with more digits before and after the point."""
+        """Numbers can gain digits before and after the point."""
         return is_wider(found, wanted)
 
     def stage(self, dataset: Dataset, batch: Sequence[StagedObject]) -> None:
-        """Nothing to do: the gated files are read where they lie."""
+        """Nothing to do: validated files are read in place."""
 
     def insert_records(self, dataset: Dataset, staged: Mapping[int, StagedObject]) -> dict[int, int]:
-        """Insert the records that keep the contract, under the _load_id that each object is given with."""
+        """Insert the records that keep the contract."""
         return {load_id: self._insert_object(dataset, each, load_id) for load_id, each in staged.items()}
 
     def _insert_object(self, dataset: Dataset, staged: StagedObject, load_id: int) -> int:
@@ -110,19 +110,19 @@ class DuckDBWarehouse(Warehouse):
         return int(rows[0][0])
 
     def data_fault(self, error: Exception) -> str | None:
-        """DuckDB's message when it could not read or convert the data; a full disk, say, is not their fault."""
+        """DuckDB's message when it could not read or convert the data."""
         return str(error) if isinstance(error, duckdb.DataError | duckdb.InvalidInputException) else None
 
     def close(self) -> None:
-        """Give the file back."""
+        """Close the file."""
         self._connection.close()
 
 
 def _texts(dataset: Dataset, staged: StagedObject) -> str:
     """The file's records as text columns t0 … tn in the contract's order.
 
-    Nothing is sniffed: names, types, delimiter, quote and header are all said. Records of another width are left out
-    here (ignore_errors) and found again by the count.
+    Nothing is sniffed: names, types, delimiter, quote and header are all explicit. Records of another width are skipped
+    here (ignore_errors) and noticed by the count.
     """
     file = staged.file
     columns = ", ".join(f"'c{index}': 'varchar'" for index in range(len(file.header)))
@@ -138,10 +138,10 @@ def _texts(dataset: Dataset, staged: StagedObject) -> str:
 
 
 def _create(file: Path) -> None:
-    """Make an empty database under another name and give it its own when it is whole.
+    """Create an empty database under a temporary name and rename it when complete.
 
-    DuckDB writes 12 KB into a new file. A process that is killed while it does leaves a file that DuckDB never opens
-    again, and nothing says that it may be deleted.
+    DuckDB writes 12 KB into a new file. A kill in between leaves a file that DuckDB can never open, and nothing says
+    that it may be deleted.
     """
     draft = file.with_name(f"{file.name}.new")
     with FileLock(f"{file}.lock"):
@@ -152,9 +152,9 @@ def _create(file: Path) -> None:
 
 
 def retry_while_held(file: Path, wait_seconds: float, attempt: Callable[[], T]) -> T:
-    """What ``attempt`` to open the file gives; again and again while another process holds it.
+    """Call ``attempt`` to open the file until no other process holds it.
 
-    Raises: HeldError naming that process when the time is over.
+    Raises: HeldError naming that process when the wait is over.
     """
     deadline = time.monotonic() + wait_seconds
     while True:
@@ -166,8 +166,8 @@ def retry_while_held(file: Path, wait_seconds: float, attempt: Callable[[], T]) 
                 raise WarehouseError(f"{file}: {error}") from error
             if time.monotonic() >= deadline:
                 raise HeldError(
-                    f"{file} is held by {_describe(holder)}; waited {wait_seconds:.0f} s. Close that program, or let "
-                    "it finish, and try again"
+                    f"{file} is held by {_describe(holder)}; waited {wait_seconds:.0f} s. Let that program finish, or "
+                    "close it, and try again"
                 ) from error
             time.sleep(_POLL_S)
 

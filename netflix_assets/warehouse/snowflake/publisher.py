@@ -1,13 +1,12 @@
-"""Publishing on Snowflake: tables are cloned into shadow schemas of the serving database, which are then swapped in.
+"""Publish on Snowflake: clone tables into shadow schemas of the serving database, then swap them in.
 
-    <serving>.CORE, <serving>.MARTS              what consumers read
-    <serving>.CORE_NEXT, <serving>.MARTS_NEXT    the next set; after the swap the one before
+    <serving>.CORE, <serving>.MARTS              the current set, which consumers read
+    <serving>.CORE_NEXT, <serving>.MARTS_NEXT    the next set; after the swap, the previous one
 
-All four belong to the transformer and have the same grants, which a swap carries along with the schemas. Everything
-that takes time or can fail is done in the shadow; what is left are two renames, one after the other. Each schema has
-the record of its set in it, so that it changes with the set, and a switch that was cut off between the two can be seen
-and is finished by the next publication. A query that joins both schemas in the moment between the two renames may see
-tables of two sets.
+All four belong to the transformer and have the same grants, which a swap carries along. Everything slow or fallible
+happens in the shadow; only two renames remain, one after the other. Each schema contains the record of its set, so an
+interrupted switch is visible and the next publication finishes it. A query that joins both schemas between the two
+renames may see tables of two sets.
 """
 
 import json
@@ -31,7 +30,7 @@ from netflix_assets.warehouse.publishing import (
 )
 from netflix_assets.warehouse.snowflake.warehouse import SnowflakeWarehouse
 
-# In each published schema: one row, and a row for each object version that the set was made from.
+# In each published schema: one row, and one row per object version that the set was built from.
 _OWN_TABLES = {
     "publication": {"version": "varchar", "record": "varchar"},
     "publication_objects": {
@@ -42,7 +41,7 @@ _OWN_TABLES = {
 
 
 class SnowflakePublisher(Publisher):
-    """Publishes the database of a session into ``serving_database``; the session has the transformer's rights."""
+    """Publishes a session's database into ``serving_database``; the session has the transformer's rights."""
 
     def __init__(self, warehouse: SnowflakeWarehouse, serving_database: str) -> None:
         self._warehouse = warehouse
@@ -50,7 +49,7 @@ class SnowflakePublisher(Publisher):
         self.place = f"{serving_database}.CORE and {serving_database}.MARTS"
 
     def published(self) -> Publication | None:
-        """What the record in the schema of marts says; cut off where that in the schema of core says something else."""
+        """The record in the marts schema; ``is_cut_off`` if the core schema's record differs."""
         found = self._records(SCHEMAS)
         if not found:
             return None
@@ -73,7 +72,7 @@ class SnowflakePublisher(Publisher):
         for schema in SCHEMAS:
             self._drop_others(schema, {mart.name for mart in marts if mart.schema == schema})
         self._record_objects(candidate)
-        self._assert_still_right(candidate, publication)
+        self._assert_unchanged(candidate, publication)
         for schema in SCHEMAS:
             self._swap(schema)
         return Published(publication, objects, is_new=True)
@@ -82,21 +81,21 @@ class SnowflakePublisher(Publisher):
         return f"{self._serving}.{schema}_next"
 
     def _claim(self, schema: str, publication: Publication) -> None:
-        """Put the record of this set into the shadow first: a publisher elsewhere that finds it there gives way."""
-        self._make_own(schema, "publication")
+        """Put the record of this set into the shadow first: another publisher that finds it gives way."""
+        self._create_own_table(schema, "publication")
         self._warehouse.execute(
             f"insert into {self._shadow(schema)}.publication (version, record) values (?, ?)",
             (publication.version, json.dumps(publication.as_json())),
         )
 
-    def _make_own(self, schema: str, table: str) -> None:
+    def _create_own_table(self, schema: str, table: str) -> None:
         columns = ", ".join(f"{name} {kind}" for name, kind in _OWN_TABLES[table].items())
         self._warehouse.execute(f"create or replace transient table {self._shadow(schema)}.{table} ({columns})")
 
     def _clone(self, mart: Mart) -> None:
-        """A clone costs no copying. Of a dynamic table it would be another dynamic table, which refreshes itself.
+        """Clone without copying. A dynamic table is copied, because its clone would keep refreshing itself.
 
-        A clone of a transient table must be transient; one of a permanent table may be.
+        A clone of a transient table must be transient; a clone of a permanent table may be.
         """
         rows = f"clone {mart.full_name}" if mart.is_stored else f"as select * from {mart.full_name}"
         self._warehouse.execute(f"create or replace transient table {self._shadow(mart.schema)}.{mart.name} {rows}")
@@ -116,31 +115,31 @@ class SnowflakePublisher(Publisher):
         query, values = objects_query(candidate.build)
         columns = ", ".join(_OWN_TABLES["publication_objects"])
         for schema in SCHEMAS:
-            self._make_own(schema, "publication_objects")
+            self._create_own_table(schema, "publication_objects")
             self._warehouse.execute(
                 f"insert into {self._shadow(schema)}.publication_objects ({columns}) {query}", values
             )
 
-    def _assert_still_right(self, candidate: Candidate, publication: Publication) -> None:
-        """See that nobody has built or published anything since the cloning began, on whatever machine."""
+    def _assert_unchanged(self, candidate: Candidate, publication: Publication) -> None:
+        """Check that nobody, on any machine, has built or published since the cloning began."""
         if candidate_of(self._warehouse) != candidate:
-            raise NotServableError("another build was made while its tables were copied; publish again")
+            raise NotServableError("another build ran while the tables were copied; publish again")
         shadows = [f"{schema}_next" for schema in SCHEMAS]
         if {found.version for found in self._records(shadows).values()} != {publication.version}:
-            raise PublishingHeldError("another process publishes at this moment; nothing was switched here")
+            raise PublishingHeldError("another process is publishing; nothing was switched here")
 
     def _swap(self, schema: str) -> None:
         self._warehouse.execute(f"alter schema {self._serving}.{schema} swap with {self._shadow(schema)}")
 
     def _finish_swap(self) -> None:
-        """Swap the schema of marts after that of core, where a publisher was cut off between the two."""
+        """Swap marts too if a publisher was interrupted after swapping core."""
         found = self._records((*SCHEMAS, "marts_next"))
         if "core" in found and "marts_next" in found and found["core"] == found["marts_next"] != found.get("marts"):
             self._swap("marts")
 
     def _records(self, schemas: Sequence[str]) -> Mapping[str, Publication]:
-        """The record in each of these schemas of the serving database, where there is one."""
-        standing = {
+        """Schema -> the record in it, for schemas of the serving database that have one."""
+        existing = {
             name
             for (name,) in self._warehouse.execute(
                 f"select lower(table_schema) from {self._serving}.information_schema.tables where table_name = ?",
@@ -150,7 +149,7 @@ class SnowflakePublisher(Publisher):
         queries = [
             f"select '{schema}', record from {self._serving}.{schema}.publication"
             for schema in schemas
-            if schema in standing
+            if schema in existing
         ]
         rows: list[tuple[Any, ...]] = self._warehouse.execute(" union all ".join(queries)) if queries else []
         return {schema: Publication.from_json(json.loads(record)) for schema, record in rows}

@@ -1,8 +1,7 @@
-"""The Snowflake warehouse: objects are copied from the bucket by Snowflake itself, under the same ledger as on DuckDB.
+"""The Snowflake warehouse: Snowflake copies objects from the bucket itself, under the same ledger as DuckDB.
 
-A batch goes into a temporary landing table of texts (``COPY INTO`` with explicit file names), outside any transaction;
-then one transaction without DDL, which Snowflake would commit at, takes the lock, types the rows and writes the ledger.
-Does not belong here: how a connection is made (``resources.py``), what the transaction does (``base.py``).
+``COPY INTO`` with explicit file names fills a temporary landing table of texts, outside any transaction. Then one
+transaction locks the dataset, types the rows and writes the ledger. It contains no DDL, which would commit it.
 """
 
 import json
@@ -38,14 +37,14 @@ DIALECT = Dialect(
     literal=lambda text: literal(text.replace("\\", "\\\\")),  # a backslash escapes, unlike in DuckDB
 )
 
-# COPY INTO takes at most so many names.
+# COPY INTO takes at most this many names.
 COPY_FILES = 1_000
 
 _EXTERNAL_STAGE = "raw.landing"
 _INTERNAL_STAGE = "raw.normalised"
 
-# Nothing is left to defaults or sniffing; a backslash is a character like any other. An empty field arrives as '' and
-# one that is not there as NULL, so that records of another width can be told.
+# Nothing is left to defaults or sniffing; a backslash is an ordinary character. An empty field arrives as '' and a
+# missing one as NULL, which identifies records of another width.
 _FILE_FORMAT = (
     "type = csv compression = auto field_delimiter = {delimiter} skip_header = 1 field_optionally_enclosed_by = '\"' "
     "escape = none escape_unenclosed_field = none null_if = () empty_field_as_null = false trim_space = false "
@@ -58,7 +57,7 @@ _OTHER = {"varchar": "text", "double": "float", "timestamp": "timestamp_ntz"}
 
 
 class SnowflakeWarehouse(Warehouse):
-    """A session on Snowflake; ``connect`` opens one, and is called a second time when it has ended by itself.
+    """A session on Snowflake. ``connect`` opens one, and another when the first has expired.
 
     Raises: WarehouseError when no session can be opened.
     """
@@ -67,8 +66,8 @@ class SnowflakeWarehouse(Warehouse):
 
     def __init__(self, connect: Callable[[], SnowflakeConnection]) -> None:
         self._connect = connect
-        self._landed: dict[StagedObject, str] = {}  # what is in the landing table, by its file name there
-        self._has_landing = False  # the session holds a landing table that something still needs
+        self._landed: dict[StagedObject, str] = {}  # objects in the landing table -> file name there
+        self._has_landing = False  # the session holds a landing table that is still needed
         self._in_transaction = False
         self._connection = self._opened()
 
@@ -76,10 +75,12 @@ class SnowflakeWarehouse(Warehouse):
         try:
             return self._connect()
         except Error as error:
-            raise WarehouseError(f"no session on Snowflake: {_told(error)}. {advice_for(error.errno)}") from error
+            raise WarehouseError(
+                f"cannot open a Snowflake session: {_message(error)}. {advice_for(error.errno)}"
+            ) from error
 
     def execute(self, statement: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        """Run one statement and return its rows; in a new session where the old one had ended and held nothing."""
+        """Run one statement and return its rows; in a new session if the old one expired and held nothing."""
         try:
             return self._run(statement, parameters)
         except Error as error:
@@ -113,7 +114,7 @@ class SnowflakeWarehouse(Warehouse):
             yield
             self._run("commit", ())
         except BaseException as error:
-            if not (isinstance(error, Error) and error.errno in SESSION_ENDED):  # its end has rolled it back
+            if not (isinstance(error, Error) and error.errno in SESSION_ENDED):  # the session's end has rolled it back
                 self._run("rollback", ())
             raise
         finally:
@@ -139,16 +140,16 @@ class SnowflakeWarehouse(Warehouse):
         return found
 
     def make_schema(self, schema: str) -> None:
-        """Look first: the loader may not create schemas; Snowflake refuses ``if not exists`` too where one exists."""
+        """Check first: the loader may not create schemas, and Snowflake refuses even ``if not exists``."""
         if not self.execute("select 1 from information_schema.schemata where schema_name = ?", (schema.upper(),)):
             super().make_schema(schema)
 
     def shown_type(self, kind: str) -> str:
-        """Whole numbers and decimals are all NUMBER, texts TEXT."""
+        """Integers and decimals are all NUMBER, texts TEXT."""
         return _NUMBER.get(kind) or _OTHER.get(kind) or kind.replace("decimal", "number")
 
     def can_widen(self, found: str, wanted: str) -> bool:
-        """A number can get more digits before the point, never another scale."""
+        """Numbers can gain digits before the point, never another scale."""
         return is_wider(found, wanted) and found.partition(",")[2] == wanted.partition(",")[2]
 
     # ---------------------------------------------------------------- loading
@@ -175,8 +176,8 @@ class SnowflakeWarehouse(Warehouse):
     def stage(self, dataset: Dataset, batch: Sequence[StagedObject]) -> None:
         """Copy the objects' records into the session's landing table, as texts.
 
-        What both readers take alike is copied from the bucket; what the gate has written anew by an internal stage.
-        Raises: ObjectChangedError when Snowflake has read another version than the gate.
+        Files that both readers parse alike are copied from the bucket, normalised ones through an internal stage.
+        Raises: ObjectChangedError when Snowflake read another version than was validated.
         """
         names = _landing_columns(dataset)
         self.execute(
@@ -215,7 +216,7 @@ class SnowflakeWarehouse(Warehouse):
         except DatabaseError as error:
             if error.errno == FILE_NOT_FOUND:
                 raise ObjectChangedError(
-                    f"{dataset.id}: {_told(error)} It was deleted after it had been read"
+                    f"{dataset.id}: {_message(error)} It was deleted after it had been validated"
                 ) from error
             raise
         self._landed |= names
@@ -233,21 +234,18 @@ class SnowflakeWarehouse(Warehouse):
             self.execute(f"remove {place}")
 
     def _check_landed(self, dataset: Dataset) -> None:
-        """Take over the file names as Snowflake tells them, and see that it has read what the gate judged.
-
-        Both know the MD5 of an object's bytes.
-        """
+        """Adopt Snowflake's file names, and check by MD5 that it read the bytes that were validated."""
         landed = dict(
             self.execute(f"select file_name, max(content_key) from {_landing(dataset)} group by file_name order by 1")
         )
         for staged, name in self._landed.items():
-            told = min((each for each in landed if f"/{each}".endswith(f"/{name}")), key=len, default=name)
-            self._landed[staged] = told
-            if _is_verbatim(staged) and landed.get(told, staged.listed.etag) != staged.listed.etag:
-                raise ObjectChangedError(f"{staged.listed.key} changed between the gate and Snowflake's COPY")
+            name_there = min((each for each in landed if f"/{each}".endswith(f"/{name}")), key=len, default=name)
+            self._landed[staged] = name_there
+            if _is_verbatim(staged) and landed.get(name_there, staged.listed.etag) != staged.listed.etag:
+                raise ObjectChangedError(f"{staged.listed.key} changed between validation and Snowflake's COPY")
 
     def insert_records(self, dataset: Dataset, staged: Mapping[int, StagedObject]) -> dict[int, int]:
-        """Insert the records that keep the contract, under the _load_id that each object is given with."""
+        """Insert the records that keep the contract."""
         names = ", ".join([*(column.name for column in dataset.columns), "_load_id"])
         numeric = all(each.file.numeric for each in staged.values())
         source = self._texts(dataset, staged)
@@ -273,7 +271,7 @@ class SnowflakeWarehouse(Warehouse):
 
     def data_fault(self, error: Exception) -> str | None:
         """Snowflake's message when it could not read or convert the data."""
-        return _told(error) if isinstance(error, DatabaseError) and error.errno in DATA_ERRORS else None
+        return _message(error) if isinstance(error, DatabaseError) and error.errno in DATA_ERRORS else None
 
     def close(self) -> None:
         """End the session."""
@@ -281,7 +279,7 @@ class SnowflakeWarehouse(Warehouse):
 
 
 def query_tag(env: str, run_id: str, asset: str) -> str:
-    """What every statement of a session is marked with, so that its cost can be found again."""
+    """The tag on every statement of a session, which makes its cost traceable."""
     return json.dumps({"project": "netflix_assets", "env": env, "run": run_id, "asset": asset})
 
 
@@ -290,23 +288,25 @@ def _landing(dataset: Dataset) -> str:
 
 
 def _landing_columns(dataset: Dataset) -> dict[str, str]:
-    """``last_field`` is the field at the header's width, ``extra_field`` the one after it."""
+    """``last_field`` is the last field by the header's width, ``extra_field`` the one after it."""
     texts = {f"t{at}": "varchar" for at in range(len(dataset.columns))}
     own = {"last_field": "varchar", "extra_field": "varchar", "file_name": "varchar", "row_number": "integer"}
     return {**texts, **own, "content_key": "varchar"}
 
 
 def _is_verbatim(staged: StagedObject) -> bool:
-    """Whether Snowflake can read the object itself and see what the gate saw: plain bytes, or gzip that says so."""
+    """Whether Snowflake can read the object itself and see the validated bytes: plain, or gzip by its key."""
     file = staged.file
     if file.path != file.original:
         return False
     is_packed = staged.listed.key.endswith(".gz")
-    has_its_size = file.path.stat().st_size == staged.listed.size  # not unpacked, no mark taken off, not decoded
+    has_its_size = (
+        file.path.stat().st_size == staged.listed.size
+    )  # not unpacked, no byte order mark removed, not decoded
     return has_its_size != is_packed
 
 
-def _told(error: Exception) -> str:
+def _message(error: Exception) -> str:
     # One line, without the statement's id and the connector's own framing.
     text = str(getattr(error, "raw_msg", None) or getattr(error, "msg", None) or error)
     return re.sub(r"\s+", " ", re.sub(r"^[0-9]{6} \([0-9A-Z]{5}\): ([0-9a-f-]{36}: )?", "", text)).strip()

@@ -12,9 +12,9 @@ from typing import Any, cast
 import duckdb
 import pytest
 
-from netflix_assets import docs
 from netflix_assets.defs.resources import warehouse
-from netflix_assets.questions import PAGE, QuestionError, is_current, questions
+from netflix_assets.dev import docs
+from netflix_assets.dev.questions import PAGE, QuestionError, is_current, questions
 from netflix_assets.settings import REPO, read_settings
 from netflix_assets_tests.defs.dbt import rules
 from netflix_assets_tests.defs.dbt.rules import RULES, Fault, Project, Rule

@@ -29,8 +29,8 @@ from netflix_assets.defs.published import PUBLISHED_KEY
 from netflix_assets.defs.raw import assets as raw
 from netflix_assets.defs.raw.assets import raw_key
 from netflix_assets.defs.resources import landing_bucket
+from netflix_assets.dev.snowflake_setup import render_aws
 from netflix_assets.settings import Settings, SettingsError, read_settings
-from netflix_assets.snowflake_setup import render_aws
 from netflix_assets.storage import events
 from netflix_assets.storage.objects import S3ObjectStore
 from netflix_assets_tests.storage.test_events import bridge_event, s3_event, through_sns

@@ -142,7 +142,7 @@ def test_the_record_names_the_objects_that_were_current_when_the_build_began(tmp
         (lambda it: build(it, 2, is_whole=False), "not all"),
         (lambda it: begin_build(it, 2), "has not ended"),
         (lambda it: begin_build(it, 2, run_id=" "), "has not ended"),
-        (lambda it: finish_build(it, 2, "models", "x"), "did not get to the models of the run itself"),
+        (lambda it: finish_build(it, 2, "models", "x"), "did not reach the models that describe the run"),
         (lambda it: it.execute("drop table ops.builds"), "nothing has been built"),
         (lambda it: it.execute("delete from ops.builds"), "no build has been recorded"),
     ],

@@ -39,8 +39,8 @@ from dbt_common.context import set_invocation_context
 from netflix_assets.contracts.loading import load_sources
 from netflix_assets.contracts.model import all_datasets
 from netflix_assets.defs.resources import LandingBucket
+from netflix_assets.dev.samples import generate
 from netflix_assets.ingest.sync import sync
-from netflix_assets.samples import generate
 from netflix_assets.settings import REPO
 from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from netflix_assets_tests.conftest import landing_key, s3_client

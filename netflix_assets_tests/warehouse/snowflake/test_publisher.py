@@ -203,7 +203,7 @@ def test_cut_off_between_the_renames_is_told_and_finished(account: Account) -> N
         account.publish()
     shown: Publication = account.publisher.published()
     assert shown.is_cut_off
-    assert "cut off between core and marts" in str(problem_of(account.warehouse, shown))
+    assert "interrupted between core and marts" in str(problem_of(account.warehouse, shown))
 
     finished = account.publish()
 

@@ -1,4 +1,4 @@
-"""The sample files of Netflix: their form, and that the patterns which they promise can be found in them."""
+"""The Netflix sample files: their form, and the patterns that they promise."""
 
 import ast
 import csv
@@ -11,8 +11,9 @@ import pytest
 
 from netflix_assets.contracts.loading import dataset_by_id, load_sources
 from netflix_assets.contracts.values import fault
-from netflix_assets.samples import generate
-from netflix_assets.samples.netflix import LAST_YEAR, write
+from netflix_assets.dev.samples import generate
+from netflix_assets.dev.samples.netflix import write
+from netflix_assets.dev.samples.netflix.scenario import LAST_YEAR
 
 Rows = list[dict[str, str]]
 
@@ -55,7 +56,7 @@ def test_the_same_scale_and_seed_give_the_same_bytes(tmp_path: Path) -> None:
     assert digest(tmp_path / "c", 0.1, 8) != first
 
 
-def test_the_bytes_are_those_that_were_made_when_this_was_written(tmp_path: Path) -> None:
+def test_the_bytes_have_not_changed(tmp_path: Path) -> None:
     """Fails where a machine or a numpy makes other data; after a change of the generator, put in the new value."""
     assert digest(tmp_path / "a", 0.05, 1)[:16] == "59129b23a1eab777"
 
@@ -71,7 +72,7 @@ def test_they_are_among_the_files_that_generate_writes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["titles", "credits"])
-def test_every_record_keeps_the_contract(folder: Path, name: str) -> None:
+def test_every_record_follows_the_contract(folder: Path, name: str) -> None:
     dataset = dataset_by_id(load_sources(), f"netflix/{name}")
     rows = read(folder, f"{name}.csv")
     assert list(rows[0]) == [column.file_name for column in dataset.columns]
@@ -143,7 +144,7 @@ def test_the_catalogue_grows_and_its_newest_year_is_not_over(titles: Rows) -> No
     assert by_year[LAST_YEAR] < 0.7 * by_year[LAST_YEAR - 1]
 
 
-def test_genres_and_types_differ_in_how_they_are_judged(titles: Rows) -> None:
+def test_genres_and_types_differ_in_score(titles: Rows) -> None:
     def mean(column: str, value: str) -> float:
         return statistics.mean(float(row["imdb_score"]) for row in titles if value in row[column] and row["imdb_score"])
 
@@ -151,7 +152,7 @@ def test_genres_and_types_differ_in_how_they_are_judged(titles: Rows) -> None:
     assert mean("type", "SHOW") > mean("type", "MOVIE") + 0.4
 
 
-def test_votes_are_for_few_titles_and_the_better_ones(titles: Rows) -> None:
+def test_few_titles_have_most_votes_and_better_ones_have_more(titles: Rows) -> None:
     judged = [(float(row["imdb_score"]), float(row["imdb_votes"])) for row in titles if row["imdb_votes"]]
     n_votes = sum(votes for _, votes in judged)
     assert sum(sorted(votes for _, votes in judged)[-len(judged) // 10 :]) > 0.7 * n_votes

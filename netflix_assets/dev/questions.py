@@ -1,4 +1,4 @@
-"""The questions that the marts answer: ``python -m netflix_assets.questions WAREHOUSE`` writes docs/questions.md.
+"""The questions that the marts answer: ``python -m netflix_assets.dev.questions WAREHOUSE`` writes docs/questions.md.
 
 Belongs here: reading the questions (dbt/analyses/questions, the one place where question and query stand) and writing
 them with their answers. Does not belong here: what an answer is made of; that is the mart's business.

@@ -1,4 +1,4 @@
-"""The sample files of MovieLens: their form, and that the patterns which they promise can be found in them."""
+"""The MovieLens sample files: their form, and the patterns that they promise."""
 
 import csv
 import hashlib
@@ -16,8 +16,8 @@ import pytest
 
 from netflix_assets.contracts.loading import load_sources
 from netflix_assets.contracts.model import Dataset
-from netflix_assets.samples import generate
-from netflix_assets.samples import movielens as samples
+from netflix_assets.dev.samples import generate
+from netflix_assets.dev.samples.movielens import scenario
 
 MOVIELENS = next(source for source in load_sources() if source.source == "movielens")
 RATINGS_FILES = [f"ratings-{year}.csv" for year in range(2015, 2025)]
@@ -46,7 +46,7 @@ class Drop:
 
 
 def as_rating(row: list[str]) -> Rating | None:
-    """The rating of a record that keeps every rule of the contract, else None."""
+    """Return the rating of a record that follows the contract, else None."""
     if len(row) != 4 or not (row[0].isdigit() and row[1].isdigit() and row[3].isdigit()):
         return None
     if not re.fullmatch(r"[0-4]\.[05]|5\.0", row[2]) or row[2] == "0.0":
@@ -57,7 +57,7 @@ def as_rating(row: list[str]) -> Rating | None:
 def read(folder: Path) -> Drop:
     drop = Drop(folder)
     for film, title, genres in drop.rows("movies.csv"):
-        drop.movies[int(film)] = (title, [] if genres == samples.NO_GENRES else genres.split("|"))
+        drop.movies[int(film)] = (title, [] if genres == scenario.NO_GENRES else genres.split("|"))
     for name in RATINGS_FILES:
         for row in drop.rows(name):
             rating = as_rating(row)
@@ -89,8 +89,8 @@ def test_the_same_scale_and_seed_give_the_same_bytes(tmp_path: Path) -> None:
     assert {name for name in NAMES if other[name] == first[name]} == {"genome-tags.csv"}
 
 
-def test_the_bytes_are_those_that_were_made_when_this_was_written(tmp_path: Path) -> None:
-    """Fails where a machine or a numpy makes other data; after a change of the generator, put in the new value."""
+def test_the_bytes_have_not_changed(tmp_path: Path) -> None:
+    """Fails if a machine or a numpy version generates other data; update the value after a change of the generator."""
     total = hashlib.sha256()
     generate(tmp_path, 0.05)
     for name in NAMES:
@@ -137,7 +137,7 @@ def assert_counts(made: Drop, films: int, users: int, ratings: int, tags: int, g
     assert len(made.rows("links.csv")) == films
     assert {rating.user for rating in made.ratings} == set(range(1, users + 1))
     assert len(made.ratings) == ratings
-    assert len(made.faulty) == samples.FAULTY_RECORDS
+    assert len(made.faulty) == scenario.FAULTY_RECORDS
     assert len(made.rows("tags.csv")) == tags
     assert len(made.rows("genome-tags.csv")) == 120
     assert len(made.rows("genome-scores.csv")) == 120 * genome
@@ -178,14 +178,14 @@ def test_every_seed_works_at_the_smallest_scale(tmp_path: Path, seed: int) -> No
     made = read(tmp_path)
     assert len(made.ratings) == 600
     assert {rating.at.year for rating in made.ratings} == set(range(2015, 2025))
-    assert len(made.faulty) == samples.FAULTY_RECORDS
+    assert len(made.faulty) == scenario.FAULTY_RECORDS
 
 
 # -- content -----------------------------------------------------------------------------------------------------------
 
 
 def test_exactly_the_faulty_records_are_faulty(drop: Drop) -> None:
-    assert samples.FAULTY_RECORDS == 5
+    assert scenario.FAULTY_RECORDS == 5
     assert {name for name, *_ in drop.faulty} == {"ratings-2024.csv"}
     records = [record for _, *record in drop.faulty]
     assert [len(record) for record in records] == [4, 3, 4, 4, 4]
@@ -229,13 +229,13 @@ def test_ids_have_gaps_and_rows_are_ordered(drop: Drop) -> None:
         assert rows == sorted(set(rows))
 
 
-def test_ratings_stand_in_the_file_of_their_year(drop: Drop) -> None:
+def test_ratings_are_in_the_file_of_their_year(drop: Drop) -> None:
     for name in RATINGS_FILES:
         years = {rating.at.year for row in drop.rows(name) if (rating := as_rating(row))}
         assert years == {int(name[8:12])}
 
 
-def test_values_keep_the_contracts_rules(drop: Drop) -> None:
+def test_values_follow_the_contract(drop: Drop) -> None:
     for film, imdb, tmdb in drop.rows("links.csv"):
         assert re.fullmatch("[0-9]{7,8}", imdb), film
         assert tmdb == "" or int(tmdb) > 0, film
@@ -248,7 +248,7 @@ def test_values_keep_the_contracts_rules(drop: Drop) -> None:
     for user, film, tag, at in drop.rows("tags.csv"):
         assert tag.strip(), (user, film)
         assert 2015 <= datetime.fromtimestamp(int(at), UTC).year <= 2024
-    assert all(set(genres) <= set(samples.GENRES) for _, genres in drop.movies.values())
+    assert all(set(genres) <= set(scenario.GENRES) for _, genres in drop.movies.values())
     assert any(not genres for _, genres in drop.movies.values())
 
 
@@ -277,7 +277,7 @@ def test_titles_differ_and_mostly_end_with_their_year(drop: Drop) -> None:
     assert sum(bool(re.search(r" \((19|20)\d\d\)$", title)) for title in titles) > 0.93 * len(titles)
 
 
-def test_nobody_rates_a_film_before_it_is_there(drop: Drop) -> None:
+def test_nobody_rates_a_film_before_it_is_available(drop: Drop) -> None:
     years = {
         film: int(match[1]) for film, (title, _) in drop.movies.items() if (match := re.search(r"\((\d{4})", title))
     }
@@ -312,30 +312,30 @@ def test_activity_and_popularity_have_heavy_tails(drop: Drop) -> None:
 
 
 def test_users_have_a_taste(drop: Drop) -> None:
-    """What a user watched in the first half tells what the user watches in the second, and likes."""
+    """The first half of a user's ratings predicts what the user watches and likes in the second half."""
     by_user: dict[int, list[Rating]] = defaultdict(list)
     for rating in sorted(drop.ratings, key=lambda rating: rating.at):
         by_user[rating.user].append(rating)
 
-    def in_taste(rating: Rating, taste: samples.Taste) -> bool:
+    def in_taste(rating: Rating, taste: scenario.Taste) -> bool:
         return bool(set(drop.movies[rating.film][1]) & set(taste.genres))
 
-    def share(ratings: list[Rating], taste: samples.Taste) -> float:
+    def share(ratings: list[Rating], taste: scenario.Taste) -> float:
         return sum(in_taste(rating, taste) for rating in ratings) / len(ratings)
 
-    usual = {taste.name: share(drop.ratings, taste) for taste in samples.TASTES}
+    usual = {taste.name: share(drop.ratings, taste) for taste in scenario.TASTES}
     lifts, inside, outside = [], [], []
     found = Counter()
     for ratings in by_user.values():
         half = len(ratings) // 2
-        favourite = max(samples.TASTES, key=lambda taste: share(ratings[:half], taste) - usual[taste.name])
+        favourite = max(scenario.TASTES, key=lambda taste: share(ratings[:half], taste) - usual[taste.name])
         found[favourite.name] += 1
         lifts.append(share(ratings[half:], favourite) / usual[favourite.name])
         for rating in ratings[half:]:
             (inside if in_taste(rating, favourite) else outside).append(rating.stars)
     assert statistics.median(lifts) > 1.5
     assert statistics.mean(inside) > statistics.mean(outside) + 0.2
-    assert min(found[taste.name] for taste in samples.TASTES) > 0.05 * len(by_user)
+    assert min(found[taste.name] for taste in scenario.TASTES) > 0.05 * len(by_user)
 
 
 def test_genres_differ_in_quality_and_in_demand_against_supply(drop: Drop) -> None:
@@ -378,13 +378,13 @@ def test_the_unusual_weeks_stand_out(drop: Drop) -> None:
     for rating in drop.ratings:
         weeks[rating.at.isocalendar()[:2]].append(rating.stars)
 
-    def around(week: samples.Week) -> tuple[float, float]:
+    def around(week: scenario.Week) -> tuple[float, float]:
         """Volume and mean of the eight weeks around."""
         number = week.monday.isocalendar()
         near = [weeks[number.year, number.week + step] for step in (-4, -3, -2, -1, 1, 2, 3, 4)]
         return statistics.mean(len(stars) for stars in near), statistics.mean(star for stars in near for star in stars)
 
-    surge, bombing, outage = samples.UNUSUAL_WEEKS
+    surge, bombing, outage = scenario.UNUSUAL_WEEKS
     for week in (surge, bombing):
         assert len(weeks[week.monday.isocalendar()[:2]]) > 2 * around(week)[0]
     assert len(weeks[outage.monday.isocalendar()[:2]]) < 0.25 * around(outage)[0]
@@ -392,7 +392,7 @@ def test_the_unusual_weeks_stand_out(drop: Drop) -> None:
     assert abs(statistics.mean(weeks[surge.monday.isocalendar()[:2]]) - around(surge)[1]) < 0.2
 
 
-def test_there_are_polarised_films_and_much_seen_flops(drop: Drop) -> None:
+def test_some_films_are_polarised_and_some_popular_ones_are_flops(drop: Drop) -> None:
     by_film: dict[int, list[float]] = defaultdict(list)
     for rating in drop.ratings:
         by_film[rating.film].append(rating.stars)

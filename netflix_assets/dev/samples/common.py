@@ -1,7 +1,4 @@
-"""What all sample files are made with: random numbers that are the same on every machine, invented names, CSV files.
-
-Does not belong here: what a source's files hold (``movielens.py``, ``netflix.py``).
-"""
+"""What the sample sources share: random numbers that are the same on every machine, invented names, CSV files."""
 
 import csv
 import math
@@ -15,7 +12,7 @@ import numpy.typing as npt
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-# Every title holds a name that is put together from these, so that none is the title of a real film.
+# Every title contains a name made of these parts, so that it cannot be the title of a real film.
 _NAME_STARTS = (
     "Bel", "Bren", "Cal", "Dro", "Eld", "Fen", "Gal", "Hol", "Ist", "Jor", "Kel", "Lum", "Mor", "Nev", "Ost",
     "Pel", "Quin", "Ral", "Sel", "Tarn", "Ul", "Vel", "Wyn", "Zan",
@@ -37,38 +34,36 @@ ADJECTIVES = (
     "Sleepless",
 )  # fmt: skip
 
-
-# Numbers of films at TMDB and of titles begin here, far above all real ones: so tables can tell that their rows are
-# invented, whatever their files were called (dbt: vars sample_min_tmdb_id and sample_title_id).
+# TMDB ids and title ids start here, far above all real ones. They mark rows as synthetic, whatever the file is called
+# (dbt: vars sample_min_tmdb_id and sample_title_id).
 SAMPLE_IDS_FROM = 900_000_000
 
 
 class Dice:
-    """Uniform random numbers of one part of the data; parts are independent, so that one can change without
-    the others.
-    """
+    """Random numbers for one part of the data. Parts are independent: a change of one leaves the others as they are."""
 
     def __init__(self, seed: int, *part: int) -> None:
         self._bits = np.random.PCG64(np.random.SeedSequence((seed, *part)))
 
     def uniform(self, size: int) -> Floats:
-        """Numbers in [0, 1) with 53 random bits."""
+        """Return numbers in [0, 1) with 53 random bits."""
         return (self._bits.random_raw(size) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
     def below(self, bounds: Ints) -> Ints:
-        """Whole numbers, one in [0, bound) for each bound."""
+        """Return one integer in [0, bound) for each bound."""
         return (self.uniform(len(bounds)) * bounds).astype(np.int64)
 
     def bell(self, size: int) -> Floats:
-        """Numbers around 0 with standard deviation 1: sums of four uniform ones, which need no logarithm;
-        within 3.5.
+        """Return roughly normal numbers with mean 0 and standard deviation 1, within 3.5.
+
+        They are sums of four uniform numbers: a real normal distribution needs a logarithm.
         """
         parts = self.uniform(4 * size).reshape(4, size)
         bell: Floats = (parts[0] + parts[1] + parts[2] + parts[3] - 2.0) * math.sqrt(3.0)
         return bell
 
     def pick(self, weights: Sequence[int]) -> int:
-        """The index of one weight, as likely as it is heavy."""
+        """Return the index of a weight, with a probability in proportion to it."""
         target = int(self.uniform(1)[0] * sum(weights))
         for index, weight in enumerate(weights):
             target -= weight
@@ -77,26 +72,26 @@ class Dice:
         raise AssertionError("unreachable: the target is below the sum of the weights")
 
     def choose(self, options: Sequence[str]) -> str:
-        """One of the texts."""
+        """Return one of the options, all equally likely."""
         return options[int(self.uniform(1)[0] * len(options))]
 
     def shuffled(self, size: int) -> Ints:
-        """The numbers from 0 to size - 1 in random order."""
+        """Return the numbers from 0 to size - 1 in random order."""
         return np.argsort(self.uniform(size), kind="stable")
 
 
 def invented_name(dice: Dice) -> str:
-    """A name that sounds like one and is nobody's."""
+    """Return a name that sounds real and belongs to nobody."""
     return dice.choose(_NAME_STARTS) + dice.choose(_NAME_MIDDLES) + dice.choose(_NAME_ENDS)
 
 
 def running_total(weights: Ints) -> Ints:
-    """What stands before each weight, and behind the last: one more than there are weights."""
+    """Return 0 and the cumulative sums: the total before each weight, and the total of all."""
     return np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(weights, dtype=np.int64)))
 
 
 def write_rows(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Write a CSV file, UTF-8 with LF, and return its name."""
+    """Write a CSV file (UTF-8, LF) and return its name."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
