@@ -226,13 +226,17 @@ def test_the_page_of_questions_asks_what_dbt_asks() -> None:
 @pytest.mark.parametrize(
     ("entries", "files", "fault"),
     [
-        (["q01_a"], {}, "only one of question and query is there: q01_a"),
-        ([], {"q02_b": "select 1"}, "only one of question and query is there: q02_b"),
-        (["q03_c"], {"q03_c": "select 1 from {{ ref('dim_movies') }}"}, "q03_c: not a plain query of one mart"),
+        (["q01_a"], {}, "question without a query, or query without a question: q01_a"),
+        ([], {"q02_b": "select 1"}, "question without a query, or query without a question: q02_b"),
+        (
+            ["q03_c"],
+            {"q03_c": "select 1 from {{ ref('dim_movies') }}"},
+            "q03_c: the query must read exactly one mart and use no other Jinja",
+        ),
         (
             ["q04_d"],
             {"q04_d": "select 1 from {{ ref('mart_a') }} cross join {{ ref('mart_b') }}"},
-            "q04_d: not a plain query of one mart",
+            "q04_d: the query must read exactly one mart and use no other Jinja",
         ),
     ],
 )

@@ -57,7 +57,7 @@ def test_a_held_file_is_waited_for_and_then_its_holder_named(tmp_path):
         assert 0.5 <= time.monotonic() - started < 5
     assert f"{file} is held by process {holder.pid}: " in str(raised.value)
     assert "import duckdb, sys" in str(raised.value)
-    assert str(raised.value).endswith("waited 0 s. Close that program, or let it finish, and try again")
+    assert str(raised.value).endswith("waited 0 s. Let that program finish, or close it, and try again")
 
 
 def test_a_file_that_is_let_go_is_opened(tmp_path):
