@@ -265,7 +265,9 @@ def test_a_setting_that_is_refused_is_not_told(searched: Trap, monkeypatch: pyte
     with monkeypatch.context() as patch:
         patch.setenv("NETFLIX_S3_ENDPOINT", f"https://user:{wrong}@host")
         said = searched.run(COMMAND, "status", code=2)
-        assert said.startswith("netflix-assets: NETFLIX_S3_ENDPOINT: Value error, an address with a user or a password")
+        assert said.startswith(
+            "netflix-assets: NETFLIX_S3_ENDPOINT: Value error, the address contains a user or password"
+        )
 
 
 def test_what_a_code_server_tells_of_the_definitions_has_no_credential(searched: Trap) -> None:

@@ -8,6 +8,7 @@ import filecmp
 import hashlib
 import io
 import json
+import logging
 import shutil
 import sys
 import tempfile
@@ -334,12 +335,14 @@ def alerts() -> None:
 @alerts.command("test")
 def test_alert() -> None:
     """Send one test alert to Slack and SNS, as far as they are set."""
-    from netflix_assets.alerts.test_alert import TrialError, send_test
+    from netflix_assets.alerts.test_alert import AlertNotSentError, send_test_alert
+    from netflix_assets.defs.alerts.slack_resource import open_chat
 
     try:
-        for line in send_test(current_settings()):
+        settings = current_settings()
+        for line in send_test_alert(settings, open_chat(settings, logging.getLogger(__name__))):
             out.print(line)
-    except TrialError as error:
+    except AlertNotSentError as error:
         raise Failure(str(error)) from error
 
 
