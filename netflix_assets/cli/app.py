@@ -46,13 +46,13 @@ def main() -> None:
 def _exit_code(error: Exception) -> int | None:
     """The exit code for an error that names its cause; None for any other, which is a bug."""
     from netflix_assets.alerts.rules import AlertsError
-    from netflix_assets.contracts.model import ContractError
+    from netflix_assets.contracts.loading import ContractError
     from netflix_assets.download import DownloadError
     from netflix_assets.operations.errors import InputError, OperationError
     from netflix_assets.settings import SettingsError
     from netflix_assets.storage.local_s3 import LocalS3Error
     from netflix_assets.storage.retries import BucketError
-    from netflix_assets.warehouse.base import WarehouseError
+    from netflix_assets.warehouse.errors import WarehouseError
 
     if isinstance(error, InputError | SettingsError | ContractError | AlertsError):
         return EXIT_USAGE

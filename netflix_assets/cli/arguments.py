@@ -2,7 +2,8 @@
 
 import click
 
-from netflix_assets.contracts.model import Dataset, dataset_by_id
+from netflix_assets.contracts.loading import dataset_by_id
+from netflix_assets.contracts.model import Dataset
 from netflix_assets.settings import Settings
 
 

@@ -10,11 +10,12 @@ from typing import Any
 
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.defs.resources import warehouse
+from netflix_assets.ingest import replay
 from netflix_assets.ingest.scratch import scratch_folder
 from netflix_assets.operations.errors import InputError
 from netflix_assets.operations.ledger import open_ledger
 from netflix_assets.settings import Settings
-from netflix_assets.warehouse.ledger import Load
+from netflix_assets.warehouse.loads import Load
 
 
 def find_rejects(settings: Settings, dataset: Dataset | None = None) -> list[dict[str, Any]]:
@@ -81,5 +82,5 @@ def replay_rejects(settings: Settings, dataset: Dataset) -> RejectsReplay:
         return RejectsReplay((), 0)
     with warehouse(settings).open() as connection, scratch_folder(settings.home / "tmp") as folder:
         connection.prepare(dataset)
-        loads = connection.replay_rejects(dataset, f"replay-{uuid.uuid4()}", folder)
+        loads = replay.replay_rejects(dataset, connection, f"replay-{uuid.uuid4()}", folder)
         return RejectsReplay(loads, connection.counts(dataset).open_rejects)

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.defs.resources import landing_bucket, warehouse
+from netflix_assets.ingest import replay
 from netflix_assets.settings import Settings
 from netflix_assets.storage.objects import objects_of
-from netflix_assets.warehouse.ledger import RefusedObject
+from netflix_assets.warehouse.loads import RefusedObject
 
 
 def forget_refusals(
@@ -23,7 +24,7 @@ def forget_refusals(
         for dataset in datasets:
             connection.prepare(dataset)
             live = [each for each in objects_of(dataset, store) if object_key in (None, each.key)]
-            forgotten += connection.forget_refusals(dataset, live)
+            forgotten += replay.forget_refusals(dataset, connection, live)
     return forgotten
 
 
