@@ -44,7 +44,7 @@ test: install  ## All tests but those that have a command of their own
 # Begins with the files that take longest, which leaves no process without work at the end.
 test-long: install  ## What takes longer: runs that fail or are interrupted, dbt by itself, a few cases of each proof
 	$(BIN)/python -m pytest -m "long and not (healing or postgres)" \
-		$(addprefix netflix_assets_tests/,defs/test_retry.py cli/test_commands.py defs/test_published.py defs/dbt/test_project.py proof)
+		$(addprefix netflix_assets_tests/,defs/test_retry.py cli/test_run.py defs/test_published.py defs/dbt/test_project.py proof)
 
 # The suite of the ingestion is the contract of both warehouses, so it runs once more with the other one.
 test-snowflake: install  ## The Snowflake half against an emulator, with the suite of the ingestion

@@ -19,7 +19,9 @@ import pytest
 from netflix_assets.dashboards.pages import PAGES
 from netflix_assets.definitions import build_defs
 from netflix_assets.defs.resources import landing_bucket
-from netflix_assets.operations.instance import RunOutcome, SelectionError, open_instance, run_graph
+from netflix_assets.operations.instance import open_instance
+from netflix_assets.operations.outcome import RunOutcome
+from netflix_assets.operations.run import SelectionError, run_graph
 from netflix_assets.questions import questions
 from netflix_assets.samples import generate
 from netflix_assets.samples.movielens import FAULTY_RECORDS
@@ -416,7 +418,7 @@ def test_a_refused_file_stops_nothing_and_is_told(project: Project) -> None:
     ((dataset, reason),) = outcome.refused
     assert dataset == "raw/movielens/tags"
     assert reason == (
-        "`movielens/tags-broken.csv` refused: the header lacks 'movieId' and has 'film', which the contract does not "
+        "movielens/tags-broken.csv refused: the header lacks 'movieId' and has 'film', which the contract does not "
         "know; expected userId,movieId,tag,timestamp"
     )
 

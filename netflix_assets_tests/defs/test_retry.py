@@ -21,7 +21,9 @@ from netflix_assets.definitions import build_defs
 from netflix_assets.defs.dbt import assets as dbt_module
 from netflix_assets.defs.dbt.results import Results, selection_of_rest
 from netflix_assets.defs.resources import landing_bucket, warehouse
-from netflix_assets.operations.instance import RunOutcome, open_instance, run_graph
+from netflix_assets.operations.instance import open_instance
+from netflix_assets.operations.outcome import RunOutcome
+from netflix_assets.operations.run import run_graph
 from netflix_assets.samples import generate
 from netflix_assets.settings import REPO, Settings, read_settings
 from netflix_assets.warehouse.builds import Build, Builds, CheckRun, NodeRun
