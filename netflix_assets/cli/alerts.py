@@ -1,4 +1,4 @@
-"""``alerts``: try out where alerts go."""
+"""``alerts``: test where alerts go."""
 
 import click
 

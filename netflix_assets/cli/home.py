@@ -15,7 +15,7 @@ _PORT = click.IntRange(1, 65535)
 def ui(port: int) -> None:
     """Serve the Dagster UI until Ctrl-C.
 
-    Starts its daemon and the local S3 too, so that files landed meanwhile start runs.
+    Also runs Dagster's daemon and the local S3, so that landed files start runs.
     """
     from netflix_assets.dev.ui import serve
 
@@ -53,7 +53,7 @@ def first_page(settings: Settings) -> Path:
 def reset(yes: bool) -> None:
     """Remove all state.
 
-    That is the local bucket, the warehouse, what is published and Dagster's history. Downloads of `fetch` stay.
+    Removes the local bucket, the warehouse, published tables and Dagster's history. Files that `fetch` downloaded stay.
     """
     from netflix_assets.operations.reset import find_state, remove_state
 

@@ -1,4 +1,4 @@
-"""``replay`` and ``rebuild``: have files read again."""
+"""``replay`` and ``rebuild``: read files again."""
 
 import click
 
@@ -14,8 +14,8 @@ from netflix_assets.settings import current_settings
 def replay(dataset_id: str | None, object_key: str | None) -> None:
     """Validate refused and ignored files again.
 
-    The next run does, for example after a contract has changed. Covers one dataset (movielens/ratings) or all. Files
-    that are no longer in the bucket stay as they are.
+    The next run reads them again, for example after a contract has changed. Covers one dataset (movielens/ratings) or
+    all. Files that are no longer in the bucket stay refused.
     """
     from netflix_assets.operations.replay import forget_refusals
 

@@ -29,7 +29,7 @@ _PROGRESS_WIDTH = 110  # characters of a message beside the spinner
 def run(context: click.Context, select: str | None, full_refresh: bool) -> None:
     """Load new files, then build and test.
 
-    One run of the graph: everything that depends on the new files is built, tested and published.
+    Runs the graph once. Everything that depends on the new files is built, tested and published.
     """
     context.exit(_run(current_settings(), select, full_refresh))
 

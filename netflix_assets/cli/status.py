@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def status(as_json: bool) -> None:
     """Show all datasets and what is published.
 
-    Of each dataset: objects, versions, rows, rejected records, refused files.
+    Shows the objects, versions, rows, rejected records and refused files of each dataset.
     """
     from netflix_assets.operations.status import read_status
 
