@@ -6,8 +6,9 @@ from netflix_assets.contracts.model import all_datasets
 from netflix_assets.defs.alerts.sensor import alerting, alerts_sensor, slack_on_failure
 from netflix_assets.defs.dagster_internals import in_this_process
 from netflix_assets.defs.dashboards import dashboard_assets
-from netflix_assets.defs.dbt.assets import dbt_builds, ops_tables
+from netflix_assets.defs.dbt.assets import dbt_builds
 from netflix_assets.defs.dbt.project import dbt_project, dbt_resource, manifest_of
+from netflix_assets.defs.dbt.translator import ops_tables
 from netflix_assets.defs.freshness import freshness_checks
 from netflix_assets.defs.jobs import asset_jobs
 from netflix_assets.defs.landing.assets import bucket_checks, landing_assets, landing_key

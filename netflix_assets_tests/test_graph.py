@@ -174,7 +174,7 @@ def test_materializations_carry_figures(first: RunOutcome, project: Project) -> 
             schema, name = key.path
             metadata = project.events(key.to_user_string())[-1].metadata
             assert metadata["dagster/row_count"].value == project.one(f"select count(*) from {schema}.{name}"), key
-            columns = [column.name for column in metadata["dagster/column_schema"].value.columns]
+            columns = [column.name for column in graph.get(key).metadata["dagster/column_schema"].columns]
             assert columns == [row[0] for row in project.query(f"describe {schema}.{name}")], key
 
 

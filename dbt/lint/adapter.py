@@ -1,6 +1,6 @@
-"""Stands in for dbt's `adapter` when sqlfluff renders the models: every dispatched macro is the default__ one (DuckDB).
+"""Stand-in for dbt's `adapter` when sqlfluff renders the models. Dispatched macros resolve to default__ (DuckDB).
 
-Used by setup.cfg (library_path) and by nothing else; dbt never reads it.
+Only sqlfluff loads it (library_path in setup.cfg); dbt does not.
 """
 
 from collections.abc import Callable
@@ -16,4 +16,4 @@ def dispatch(context: Context, macro_name: str, macro_namespace: str | None = No
 
 
 def get_relation(*_: object) -> None:
-    """No relation is there: nothing is asked while linting."""
+    """Return None: linting never queries a warehouse, so no relation exists."""

@@ -1,12 +1,12 @@
 {#-
-    Begins the marker of a build: a row of ops.builds without an end. Whoever ran dbt as part of a Dagster run ends it when
-    every result is known (netflix_assets/warehouse/builds.py); a build that is killed, or that dbt is asked for by hand,
-    leaves it open, and nothing is published until a whole build has passed again.
+    Opens the build marker: a row in ops.builds without an end. A Dagster run closes it once all results are known
+    (netflix_assets/warehouse/builds.py). A build that is killed or started by hand leaves it open, and nothing is
+    published until a complete build has passed.
 
-    The tables of the source `dbt` are made where they are missing, so that its models can be built by hand too. Where the
-    schema ops is missing nothing has been loaded, and dbt goes on without a marker.
+    Missing tables of the source `dbt` are created, so that its models can also be built by hand. If the schema ops is
+    missing, nothing has been loaded and dbt runs without a marker.
 
-    dbt-duckdb has a transaction open for the hook and would roll it back at the end, so it is committed here.
+    dbt-duckdb opens a transaction for the hook and would roll it back at the end, so the hook commits it.
 -#}
 {% macro begin_build_marker() -%}
     {%- if execute and flags.WHICH in ('build', 'run', 'seed', 'snapshot', 'retry', 'clone')

@@ -1,10 +1,10 @@
 {#-
-    Everything that DuckDB and Snowflake write differently, and nothing else. default__ is DuckDB (and ANSI where there is
-    a common form); snowflake__ stands beside it. Models call the macros and know of no warehouse.
+    All SQL that differs between DuckDB and Snowflake, and nothing else. default__ is for DuckDB, in ANSI SQL if
+    possible; snowflake__ follows it. Models call these macros and contain no warehouse-specific SQL.
 -#}
 
 
-{#- Seconds since 1970-01-01 UTC -> timestamp without a zone, in UTC. -#}
+{#- Converts seconds since 1970-01-01 UTC to a timestamp without time zone, in UTC. -#}
 {% macro epoch_to_timestamp(seconds) -%}
     {{ return(adapter.dispatch('epoch_to_timestamp', 'netflix_assets')(seconds)) }}
 {%- endmacro %}
@@ -18,7 +18,7 @@
 {%- endmacro %}
 
 
-{#- The present moment as a timestamp without a zone, in UTC. For freshness only: no model may depend on the wall clock. -#}
+{#- The current time as a timestamp without time zone, in UTC. Only for freshness: no model may depend on the clock. -#}
 {% macro utc_now() -%}
     {{ return(adapter.dispatch('utc_now', 'netflix_assets')()) }}
 {%- endmacro %}
@@ -32,8 +32,8 @@
 {%- endmacro %}
 
 
-{#- The first group of a pattern in a text, null where the pattern does not match. Patterns are written without backslashes
-    ([(] and not \(), because Snowflake reads those in text literals. -#}
+{#- The first group of a regular expression, or null if it does not match. Write patterns without backslashes ([(], not
+    \(), because Snowflake interprets backslashes in string literals. -#}
 {% macro regexp_group(text, pattern) -%}
     {{ return(adapter.dispatch('regexp_group', 'netflix_assets')(text, pattern)) }}
 {%- endmacro %}
@@ -47,7 +47,7 @@
 {%- endmacro %}
 
 
-{#- A date so many days later. -#}
+{#- The date a number of days later. -#}
 {% macro add_days(day, days) -%}
     {{ return(adapter.dispatch('add_days', 'netflix_assets')(day, days)) }}
 {%- endmacro %}
@@ -61,8 +61,8 @@
 {%- endmacro %}
 
 
-{#- A text without blanks around it: the space and the other blanks of Unicode (a tag pasted from a web page may end in a
-    no-break space), but no tabs or line breaks. Snowflake's trim knows the space only. -#}
+{#- Text without leading and trailing blanks: spaces and the other Unicode space characters (a tag pasted from a web
+    page may end in a no-break space), but not tabs or line breaks. Snowflake's trim removes only plain spaces. -#}
 {% macro trimmed(text) -%}
     {{ return(adapter.dispatch('trimmed', 'netflix_assets')(text)) }}
 {%- endmacro %}
@@ -77,7 +77,7 @@
 {%- endmacro %}
 
 
-{#- A text cut at every separator, as a list. -#}
+{#- Text split at every separator, as a list. -#}
 {% macro split_to_list(text, separator) -%}
     {{ return(adapter.dispatch('split_to_list', 'netflix_assets')(text, separator)) }}
 {%- endmacro %}
@@ -91,7 +91,7 @@
 {%- endmacro %}
 
 
-{#- A query with one row per element of the list; rows with an empty list or none have no row in it. -#}
+{#- A query with one row per list element. Rows with an empty or null list are dropped. -#}
 {% macro select_exploded(relation, columns, list_column, element) -%}
     {{ return(adapter.dispatch('select_exploded', 'netflix_assets')(relation, columns, list_column, element)) }}
 {%- endmacro %}
@@ -112,7 +112,7 @@
 {%- endmacro %}
 
 
-{#- An aggregate: texts joined in a given order. -#}
+{#- Aggregate: texts joined in the given order. -#}
 {% macro join_text(text, separator, order_by) -%}
     {{ return(adapter.dispatch('join_text', 'netflix_assets')(text, separator, order_by)) }}
 {%- endmacro %}
@@ -126,7 +126,7 @@
 {%- endmacro %}
 
 
-{#- Day of the week, 1 is Monday and 7 is Sunday. -#}
+{#- Day of the week, from 1 (Monday) to 7 (Sunday). -#}
 {% macro iso_day_of_week(day) -%}
     {{ return(adapter.dispatch('iso_day_of_week', 'netflix_assets')(day)) }}
 {%- endmacro %}
@@ -140,10 +140,10 @@
 {%- endmacro %}
 
 
-{#- Statements that put the rows of `new_rows` in the place of those with the same key, all or nothing; a new row whose
-    _load_id is null only takes the old one away. dbt-duckdb opens a transaction around every model. On Snowflake each
-    statement commits by itself, and dbt-snowflake does not roll back what it begins: after a failed insert the next
-    node's DDL would commit the delete. So there it is one statement. -#}
+{#- Replaces rows of the target with the rows of `new_rows` that have the same key, all or nothing. A new row with a
+    null _load_id only deletes the old one. dbt-duckdb wraps every model in a transaction. On Snowflake each statement
+    commits by itself, and dbt-snowflake does not roll back a transaction it opened: after a failed insert, the next
+    node's DDL would commit the delete. Snowflake therefore uses a single statement. -#}
 {% macro replace_rows(target_relation, new_rows, key, columns) -%}
     {{ return(adapter.dispatch('replace_rows', 'netflix_assets')(target_relation, new_rows, key, columns)) }}
 {%- endmacro %}

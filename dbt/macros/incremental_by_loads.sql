@@ -1,28 +1,29 @@
 {#-
-    Incremental by loads: the one recipe of the models that keep, out of a log of loads, one winning row per key
-    (fct_ratings, fct_genome_scores) or all versions of a key (fct_rating_versions). Raw rows carry `_load_id`; the ledger
-    says which loads are current.
+    Incremental by loads: the shared method of models that derive, from a log of loads, one winning row per key
+    (fct_ratings, fct_genome_scores) or all versions of a key (fct_rating_versions). Raw rows carry `_load_id`; the
+    ledger says which loads are current.
 
-    1. affected_keys: keys of rows in current loads above the watermark, and keys of rows in the table whose load is no longer
-       current (superseded by a corrected file, or removed with its file).
-    2. latest_per_key, versions_per_key: ALL current rows of those keys are read again and the winner, or the winner of each
-       time, is taken. It is decided by what the rows say, never by arrival.
-    3. The model selects the new row of everything that it finds or that stood in the table under an affected key; what has
-       no row left gets one whose `_load_id` is null. The strategy `by_loads` takes away what the model selects and inserts
-       the rows that have a load, all or nothing. A row is told by the model's unique_key: for versions that is the key and
-       the time, so that a MERGE, which must not meet a row twice, can say it too (replace_rows).
+    1. affected_keys selects the keys in current loads above the watermark, and the keys of table rows whose load is no
+       longer current (superseded by a corrected file, or removed with its file).
+    2. latest_per_key and versions_per_key re-read ALL current rows of those keys and pick the winner, or the winner at
+       each time. The winner depends on what the rows say, not on when they arrived.
+    3. The model selects the new row for everything found, or already in the table, under an affected key. If no row
+       remains, it selects a row with a null `_load_id`. The strategy `by_loads` deletes the table's rows that match the
+       selection and inserts the selected rows that have a load, all or nothing. Rows match by the model's unique_key.
+       For versions that is the key and the time, because a MERGE must not match a row twice (replace_rows).
 
-    The watermark is max(_load_id) of the table itself. There is no state beside it that could be lost or go wrong, and it is
-    enough, because
-    - load ids follow the order of commits: a build that saw load n has seen every load below n;
-    - a load above the watermark is either new or has lost every row that it has. Applying it once more changes nothing;
-    - a load that is superseded or removed matters only where it had won, and those rows are in the table under its id. A
-      loser's disappearance changes no winner, nor does it change a version: it has lost to a row of the same time;
-    - the watermark may fall (the newest load is removed): loads above it are then applied again, to the same result.
-    So any order of arrival, with duplicates, corrections, removals and replays, gives what a full refresh gives.
+    The watermark is max(_load_id) of the table itself. No other state can get lost or out of sync, and it is
+    sufficient:
+    - Load IDs follow the order of commits. A build that saw load n has seen every load below n.
+    - A load above the watermark is new, or all its rows have lost. Applying it again changes nothing.
+    - A superseded or removed load matters only where it had won, and the table has those rows under its ID. Losing
+      rows can disappear without changing a winner or a version: they lost to a row of the same time.
+    - The watermark can fall if the newest load is removed. Loads above it are then applied again, with the same result.
+    Any order of arrival, with duplicates, corrections, removals and replays, therefore gives the result of a full
+    refresh.
 
-    Cost: two scans of load ids and one hash join of the new keys with the raw keys; about two seconds (two cores) for 250
-    thousand new rows in 25 million, where the full refresh takes nine.
+    Cost: two scans of load IDs and one hash join of the new keys with the raw keys. Applying 250 thousand new rows to
+    25 million takes about two seconds on two cores; a full refresh takes nine.
 -#}
 
 {% macro affected_keys(staging, ledger, dataset, key) -%}
@@ -40,10 +41,10 @@
 {%- endmacro %}
 
 
-{#- One row per key of `staging`: the first by `order_by`. With `among`, a relation of keys, only of those. A name in order_by
-    is a column of staging, or `_object_key`: then the rank of the key in the ledger is compared, since carrying 25 million
-    texts through the sort would double its time and memory.
-    Rows that agree in all that order_by names are alike, but for the load that brought them; the last one is named. -#}
+{#- One row per key of `staging`: the one with the highest values in `order_by`. `among`, a relation of keys, limits the
+    keys. order_by lists columns of staging or `_object_key`, which compares the rank of the object key in the ledger:
+    sorting 25 million texts would double time and memory.
+    Rows with equal values in order_by differ only in their load. The last load is kept. -#}
 {% macro latest_per_key(staging, ledger, dataset, key, order_by, among=none) -%}
     select candidates.*
     {{ _candidates(staging, ledger, dataset, key, among) }}
@@ -56,11 +57,11 @@
 {%- endmacro %}
 
 
-{#- All versions of each key of `staging`: one row per key and value of order_by's first column, the time. Rows compete, as in
-    latest_per_key, where they name the same time; the last version of a key is therefore the row that latest_per_key takes.
-    `valid_to` is the time of the next version, null for the last; `version_number` counts from 1.
-    Both come out of one sort: in the order of all rows of a key, the last row of each time is followed by a row of another
-    time, which is the next version's. Taking the winners first and looking ahead then would sort twice. -#}
+{#- All versions of each key of `staging`: one row per key and time, the first column of order_by. Rows with the same
+    time compete as in latest_per_key, so the last version of a key is the row that latest_per_key picks. `valid_to` is
+    the time of the next version, null for the last one. `version_number` counts from 1.
+    One sort yields both: when all rows of a key are sorted, the winner of each time is directly followed by a row of
+    the next version. Picking the winners before looking ahead would sort twice. -#}
 {% macro versions_per_key(staging, ledger, dataset, key, order_by, among=none) -%}
     {%- set partition %}{% for column in key %}candidates.{{ column }}{{ ', ' if not loop.last }}{% endfor %}{% endset -%}
     {%- set next_time -%}
@@ -83,7 +84,7 @@
 {%- endmacro %}
 
 
-{#- The current rows of `staging` with the rank of their object's key. -#}
+{#- The current rows of `staging`, with the rank of their object key. -#}
 {% macro _candidates(staging, ledger, dataset, key, among) -%}
     from {{ staging }} as candidates
     inner join (
@@ -97,10 +98,10 @@
     ) as loads
         on candidates._load_id = loads.load_id
     {%- if among %}
-    inner join {{ among }} as wanted
+    inner join {{ among }} as selected_keys
         on
             {% for column in key -%}
-            {{ 'and ' if not loop.first }}candidates.{{ column }} = wanted.{{ column }}
+            {{ 'and ' if not loop.first }}candidates.{{ column }} = selected_keys.{{ column }}
             {% endfor %}
     {%- endif %}
 {%- endmacro %}
@@ -114,7 +115,7 @@
 {%- endmacro %}
 
 
-{#- dbt looks the strategy up by this name: incremental_strategy = 'by_loads'. -#}
+{#- dbt finds the strategy by this macro name: incremental_strategy = 'by_loads'. -#}
 {% macro get_incremental_by_loads_sql(arg_dict) -%}
     {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')).split(', ') -%}
     {{ replace_rows(arg_dict['target_relation'], arg_dict['temp_relation'], arg_dict['unique_key'], columns) }}

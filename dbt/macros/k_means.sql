@@ -1,9 +1,9 @@
 {#-
-    The parts of a step of k-means, for rows with the columns genre_1, genre_2, ... up to var segment_max_genres.
-    int_users__clusters puts them together.
+    Parts of a k-means step, for rows with the columns genre_1, genre_2, ... up to var segment_max_genres.
+    int_users__clusters combines them.
 -#}
 
-{#- The square of the distance of two rows: whole numbers in, a whole number out. -#}
+{#- Squared distance between two rows. Whole numbers give a whole number. -#}
 {% macro squared_distance(one, other) -%}
     {%- for number in range(1, (var('segment_max_genres') | int) + 1) -%}
     {{ '+ ' if not loop.first }}({{ one }}.genre_{{ number }} - {{ other }}.genre_{{ number }})
@@ -13,7 +13,7 @@
 {%- endmacro %}
 
 
-{#- The columns of a centre: means, rounded to whole numbers. -#}
+{#- Columns of a centre: means rounded to whole numbers. -#}
 {% macro centre_of(rows) -%}
     {%- for number in range(1, (var('segment_max_genres') | int) + 1) -%}
     cast(floor(cast(sum({{ rows }}.genre_{{ number }}) as double) / count(*) + 0.5) as bigint) as genre_{{ number }}
@@ -22,8 +22,8 @@
 {%- endmacro %}
 
 
-{#- A query with the nearest centre of each row: distance and cluster_id packed into one number, so that its minimum is
-    the nearest and, among equally near ones, the lower cluster_id (which is below 1,000). -#}
+{#- A query with the nearest centre of each row. Distance and cluster_id (below 1,000) are packed into one number. Its
+    minimum is the nearest centre, and the lower cluster_id in a tie. -#}
 {% macro nearest_centre(rows, centres) -%}
     select
         points.user_id,

@@ -1,4 +1,4 @@
-{#- A share as a whole number of millionths: sums of these are the same in any order, which sums of doubles are not. -#}
+{#- A share as a whole number of millionths. Unlike doubles, whole numbers have the same sum in any order. -#}
 {% macro millionths(share) -%}
     cast(floor({{ share }} * 1000000 + 0.5) as bigint)
 {%- endmacro %}

@@ -1,5 +1,5 @@
-{#- When a dataset was last loaded, for the sources' freshness. A dataset that no object has arrived for is awaited, not stale:
-    it counts as fresh, because nothing in the warehouse has aged. -#}
+{#- When a dataset was last loaded, for source freshness. A dataset without objects is awaited, not stale. It counts as
+    fresh because nothing in the warehouse has aged. -#}
 {% macro newest_load(dataset) -%}
     select coalesce(max(loaded_at), {{ utc_now() }})
     from {{ source('ops', 'loads') }}

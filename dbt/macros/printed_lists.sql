@@ -1,15 +1,16 @@
 {#-
-    Lists as Python prints them: ['drama', 'crime'], ["women's film", 'drama'], []. The contract's pattern sees to it that an
-    element between apostrophes holds none and one between quotes holds none. Text functions do, which both warehouses have
-    alike: JSON would need the apostrophes replaced, and an element may hold one.
+    Lists as printed by Python: ['drama', 'crime'], ["women's film", 'drama'], []. The contract's pattern ensures that
+    an element in single quotes contains no single quotes, and one in double quotes no double quotes. Text functions are
+    enough and work the same on both warehouses. Parsing as JSON would require replacing single quotes, which elements
+    can contain.
 -#}
 
-{#- What stands between two elements when printed_list_body is through with them, as the inside of a text literal. -#}
+{#- Separator between elements after printed_list_body, escaped for use inside a string literal. -#}
 {% macro printed_list_separator() -%}
     {{ return("'', ''") }}
 {%- endmacro %}
 
-{#- The list without its ends ([' and ']) and with one form of separator; null where the list is empty. -#}
+{#- The list without its ends ([' and ']) and with a single kind of separator; null if the list is empty. -#}
 {% macro printed_list_body(text) -%}
     replace(
         replace(

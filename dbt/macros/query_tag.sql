@@ -1,9 +1,10 @@
 {#-
-    Every statement of a node carries a QUERY_TAG on Snowflake, so that the query history says what a run, a node or an
-    asset has cost: {"project", "env", "run", "node", "asset"}. The asset of a test is what it tests.
+    On Snowflake every statement of a node carries a QUERY_TAG, so the query history shows the cost of a run, a node or
+    an asset: {"project", "env", "run", "node", "asset"}. The asset of a test is the asset it tests.
 
-    dbt calls set_query_tag before and unset_query_tag after each node. Its own way asks for the old tag before and puts it
-    back after: three statements a node, of which two say nothing here, since the next node of the session sets its own.
+    dbt calls set_query_tag before each node and unset_query_tag after it. dbt's default reads the old tag first and
+    restores it afterwards: three statements per node. Two of them are unnecessary here, because the next node sets its
+    own tag.
 -#}
 
 {% macro snowflake__set_query_tag() -%}
@@ -22,10 +23,10 @@
 {%- endmacro %}
 
 
-{#- <layer>/<name>, as Dagster names the node; of a test, of the node that it tests. -#}
+{#- The asset key in Dagster, <layer>/<name>. For a test, the key of the tested node. -#}
 {% macro asset_of(node) -%}
     {% if node.resource_type == 'unit_test' %}
-        {# It sees no graph, and stands beside its model. #}
+        {# A unit test has no access to the graph, but is in the folder of its model. #}
         {{ return(node.fqn[1] ~ '/' ~ node.tested_node_unique_id.split('.')[-1]) }}
     {% elif node.resource_type == 'test' %}
         {{ return(asset_of(graph.nodes[node.attached_node or node.depends_on.nodes[0]])) }}
@@ -35,7 +36,7 @@
 {%- endmacro %}
 
 
-{#- dbt tags models, seeds, snapshots and tests, but forgets unit tests: they would count for the node before them. -#}
+{#- dbt does not tag unit tests. Without this, their cost would count towards the previous node. -#}
 {% materialization unit, adapter='snowflake' %}
     {% do set_query_tag() %}
     {{ return(materialization_unit_default()) }}

@@ -1,4 +1,4 @@
-{#- How a tag's text is normalised, and the key of the result. One place, so that facts and dimension agree. -#}
+{#- Normalises the text of a tag and computes its key. Defined once, so that facts and dimension agree. -#}
 {% macro normalized_tag(tag) -%}
     lower({{ trimmed(tag) }})
 {%- endmacro %}

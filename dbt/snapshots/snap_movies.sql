@@ -1,5 +1,5 @@
-{#- What movies.csv says of a film, and nothing else: dim_movies also has what links.csv says, and a version must not begin where
-    another file changes. -#}
+{#- Only the columns from movies.csv. dim_movies also has columns from links.csv, and a change in that file must not
+    start a new version. -#}
 {% snapshot snap_movies %}
 
 {{

@@ -1,24 +1,55 @@
--- Accounting from fact to marts: each of them counts every rating that it looks at exactly once, and shares of ratings add up
--- to 1. It reads several models; `dagster` names the one that shows it as an asset check.
+-- Accounting from fact to marts: each mart counts every rating in its period exactly once, and shares of ratings add up
+-- to 1.
+-- It reads several models; `meta.dagster` names the one that shows the test as an asset check.
 {{ config(meta={'dagster': {'ref': {'name': 'mart_user_activity'}}}) }}
 
 with
 
-facts as (
+ratings as (
 
-    select count(*) as n_ratings
-    from {{ ref('fct_ratings') }}
+    select * from {{ ref('fct_ratings') }}
     where {{ up_to_as_of_date('rated_on') }}
 
 ),
 
-counted as (
+user_activity as (
+
+    select * from {{ ref('mart_user_activity') }}
+
+),
+
+activity_by_hour as (
+
+    select * from {{ ref('mart_activity_by_hour') }}
+
+),
+
+rating_consistency as (
+
+    select * from {{ ref('mart_rating_consistency') }}
+
+),
+
+rating_seasonality as (
+
+    select * from {{ ref('mart_rating_seasonality') }}
+
+),
+
+facts as (
+
+    select count(*) as n_ratings
+    from ratings
+
+),
+
+by_mart as (
 
     select
         'mart_user_activity' as mart,
         coalesce(sum(n_ratings), 0) as n_ratings,
         sum(share_of_ratings) as share_of_ratings
-    from {{ ref('mart_user_activity') }}
+    from user_activity
 
     union all
 
@@ -26,7 +57,7 @@ counted as (
         'mart_activity_by_hour' as mart,
         coalesce(sum(n_ratings), 0) as n_ratings,
         sum(share_of_ratings) as share_of_ratings
-    from {{ ref('mart_activity_by_hour') }}
+    from activity_by_hour
 
     union all
 
@@ -34,7 +65,7 @@ counted as (
         'mart_rating_consistency' as mart,
         coalesce(sum(n_ratings), 0) as n_ratings,
         null as share_of_ratings
-    from {{ ref('mart_rating_consistency') }}
+    from rating_consistency
 
     union all
 
@@ -42,17 +73,17 @@ counted as (
         'mart_rating_seasonality' as mart,
         coalesce(sum(n_ratings), 0) as n_ratings,
         null as share_of_ratings
-    from {{ ref('mart_rating_seasonality') }}
+    from rating_seasonality
 
 )
 
 select
-    counted.mart,
-    counted.n_ratings,
-    counted.share_of_ratings,
+    by_mart.mart,
+    by_mart.n_ratings,
+    by_mart.share_of_ratings,
     facts.n_ratings as n_in_facts
-from counted
+from by_mart
 cross join facts
 where
-    counted.n_ratings != facts.n_ratings
-    or (facts.n_ratings > 0 and abs(counted.share_of_ratings - 1) > 1e-9)
+    by_mart.n_ratings != facts.n_ratings
+    or (facts.n_ratings > 0 and abs(by_mart.share_of_ratings - 1) > 1e-9)

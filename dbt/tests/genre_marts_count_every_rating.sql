@@ -1,6 +1,7 @@
--- Accounting over genres: a film with three genres counts three times in mart_ratings_by_genre_year and once, by parts, in
--- mart_growth_candidates, whose shares add up to 1 (to 0 where no film of a category was rated within the window).
--- It reads several models; `dagster` names the one that shows it as an asset check.
+-- Accounting over genres. A film with three genres counts three times in mart_ratings_by_genre_year, and once, split
+-- into parts, in mart_growth_candidates. The shares there add up to 1, or to 0 if no film in a category was rated in
+-- the window.
+-- It reads several models; `meta.dagster` names the one that shows the test as an asset check.
 {{ config(meta={'dagster': {'ref': {'name': 'mart_ratings_by_genre_year'}}}) }}
 
 with
@@ -15,6 +16,18 @@ movies as (
 stats as (
 
     select * from {{ ref('int_movies__rating_stats') }}
+
+),
+
+ratings_by_genre_year as (
+
+    select * from {{ ref('mart_ratings_by_genre_year') }}
+
+),
+
+growth_candidates as (
+
+    select * from {{ ref('mart_growth_candidates') }}
 
 ),
 
@@ -34,7 +47,7 @@ by_genre_and_year as (
     select
         coalesce(sum(n_ratings), 0) as n_ratings,
         coalesce(sum(n_movies), 0) as n_movies
-    from {{ ref('mart_ratings_by_genre_year') }}
+    from ratings_by_genre_year
 
 ),
 
@@ -43,7 +56,7 @@ candidates as (
     select
         coalesce(sum(catalogue_share), 1) as catalogue_share,
         coalesce(sum(demand_share), 1) as demand_share
-    from {{ ref('mart_growth_candidates') }}
+    from growth_candidates
 
 )
 

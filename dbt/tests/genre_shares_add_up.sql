@@ -1,6 +1,6 @@
 -- Accounting of the genres: in every segment the shares of demand and of supply add up to 1 and the gaps to 0, 'all' is
--- the sum of the segments, and both marts say the same about demand.
--- It reads two models; `dagster` names the one that shows it as an asset check.
+-- the sum of the segments, and both marts agree on demand.
+-- It reads two models; `meta.dagster` names the one that shows the test as an asset check.
 {{ config(meta={'dagster': {'ref': {'name': 'mart_content_gaps'}}}) }}
 
 with
@@ -17,7 +17,7 @@ gaps as (
 
 ),
 
--- Shares are quotients of whole numbers: the doubles add up to within rounding.
+-- Shares are quotients of whole numbers. As doubles they add up to 1 except for rounding.
 sums as (
 
     select

@@ -1,5 +1,5 @@
--- Accounting from fact to marts: both marts count every rating that they look at, exactly once.
--- It reads three models; `dagster` names the one that shows it as an asset check.
+-- Accounting from fact to marts: both marts count every rating in their period exactly once.
+-- It reads three models; `meta.dagster` names the one that shows the test as an asset check.
 {{
     config(
         meta={'dagster': {'ref': {'name': 'mart_movie_ratings'}}},
@@ -10,25 +10,43 @@
 
 with
 
+ratings as (
+
+    select * from {{ ref('fct_ratings') }}
+    where {{ up_to_as_of_date('rated_on') }}
+
+),
+
+movie_ratings as (
+
+    select * from {{ ref('mart_movie_ratings') }}
+
+),
+
+rating_trends as (
+
+    select * from {{ ref('mart_rating_trends') }}
+
+),
+
 facts as (
 
     select count(*) as n_ratings
-    from {{ ref('fct_ratings') }}
-    where {{ up_to_as_of_date('rated_on') }}
+    from ratings
 
 ),
 
 by_movie as (
 
     select cast(coalesce(sum(n_ratings), 0) as bigint) as n_ratings
-    from {{ ref('mart_movie_ratings') }}
+    from movie_ratings
 
 ),
 
 by_day as (
 
     select cast(coalesce(sum(n_ratings), 0) as bigint) as n_ratings
-    from {{ ref('mart_rating_trends') }}
+    from rating_trends
 
 )
 

@@ -1,6 +1,6 @@
--- The versions of a rating follow one another: numbered from 1 without a gap, each ends when the next begins, and the last
--- one, only, holds. A version that is the only one of its user and film, as nearly all are, is judged without a sort; that
--- there is exactly one that holds is what rating_versions_agree_with_ratings says.
+-- The versions of a rating form a history: numbered from 1 without gaps, each ends when the next begins, and only the
+-- last is current. Nearly all ratings have a single version, which is checked without a sort.
+-- rating_versions_agree_with_ratings tests that exactly one version is current.
 with
 
 versions as (
@@ -9,7 +9,7 @@ versions as (
 
 ),
 
-of_several as (
+multiple_versions as (
 
     select
         *,
@@ -41,7 +41,7 @@ select
     user_id,
     movie_id,
     valid_from
-from of_several
+from multiple_versions
 where
     valid_to is distinct from next_valid_from
     or valid_to <= valid_from

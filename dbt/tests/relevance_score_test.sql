@@ -1,4 +1,4 @@
--- A relevance lies between 0 and 1. Returns the rows that do not.
+-- A relevance is between 0 and 1. Returns the rows that violate this.
 select
     movie_id,
     tag_id,

@@ -1,21 +1,46 @@
--- Accounting of the segments: every user is in one, once, and whoever has rated counts in the genres' figures of it.
--- It reads several models; `dagster` names the one that shows it as an asset check.
+-- Accounting of the segments: every user is in exactly one, and users who rated count in the genre figures of their
+-- segment.
+-- It reads several models; `meta.dagster` names the one that shows the test as an asset check.
 {{ config(meta={'dagster': {'ref': {'name': 'mart_user_segments'}}}) }}
 
 with
 
+all_users as (
+
+    select * from {{ ref('dim_users') }}
+
+),
+
+all_ratings as (
+
+    select * from {{ ref('fct_ratings') }}
+    where {{ up_to_as_of_date('rated_on') }}
+
+),
+
+user_segments as (
+
+    select * from {{ ref('mart_user_segments') }}
+
+),
+
+genre_popularity as (
+
+    select * from {{ ref('mart_genre_popularity') }}
+
+),
+
 users as (
 
     select count(*) as n_users
-    from {{ ref('dim_users') }}
+    from all_users
 
 ),
 
 ratings as (
 
     select count(*) as n_ratings
-    from {{ ref('fct_ratings') }}
-    where {{ up_to_as_of_date('rated_on') }}
+    from all_ratings
 
 ),
 
@@ -24,18 +49,18 @@ segments as (
     select
         count(distinct user_id) as n_users,
         cast(coalesce(sum(n_ratings), 0) as bigint) as n_ratings
-    from {{ ref('mart_user_segments') }}
+    from user_segments
 
 ),
 
--- What mart_genre_popularity says of a segment's size, which it repeats for every genre.
+-- The segment sizes in mart_genre_popularity, which repeats them for every genre.
 sizes as (
 
     select
         segment_name,
-        min(segment_n_users) as least_n_users,
-        max(segment_n_users) as greatest_n_users
-    from {{ ref('mart_genre_popularity') }}
+        min(segment_n_users) as min_n_users,
+        max(segment_n_users) as max_n_users
+    from genre_popularity
     where segment_name != 'all'
     group by segment_name
 
@@ -46,7 +71,7 @@ members as (
     select
         segment_name,
         count(*) as n_users
-    from {{ ref('mart_user_segments') }}
+    from user_segments
     where n_ratings > 0
     group by segment_name
 
@@ -75,11 +100,11 @@ union all
 select
     'size of the segment ' || sizes.segment_name as what,
     cast(members.n_users as bigint) as expected,
-    cast(sizes.greatest_n_users as bigint) as found
+    cast(sizes.max_n_users as bigint) as found
 from sizes
 left join members
     on sizes.segment_name = members.segment_name
 where
     members.n_users is null
-    or members.n_users != sizes.least_n_users
-    or members.n_users != sizes.greatest_n_users
+    or members.n_users != sizes.min_n_users
+    or members.n_users != sizes.max_n_users

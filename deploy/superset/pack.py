@@ -1,11 +1,11 @@
 """Pack the bundle for Superset's import (or Preset's): `python deploy/superset/pack.py OUT.zip [URI]`.
 
-The bundle is Superset's own export format, but for two facts that stand elsewhere and are filled in here: the columns
-of the datasets (dbt/models/marts) and the database.
+The bundle has Superset's export format without the datasets' columns, which come from dbt/models/marts, and without the
+address of the database. Both are filled in here.
 
-URI is SQLAlchemy's, of the database that is published: by default the file in this home ($NETFLIX_HOME, or .netflix).
-For Snowflake it is snowflake://USER@ACCOUNT/NETFLIX_PRODUCTION_SERVING?warehouse=…&role=…; the password is asked for
-by the import, it never belongs into the bundle.
+URI is the SQLAlchemy URI of the published database; the default is the file in this home ($NETFLIX_HOME, or .netflix).
+For Snowflake: snowflake://USER@ACCOUNT/NETFLIX_PRODUCTION_SERVING?warehouse=…&role=… Leave the password out of it;
+Superset asks for it during the import.
 """
 
 import sys
@@ -22,7 +22,7 @@ MARTS = Path(__file__).parents[2] / "dbt" / "models" / "marts"
 
 
 def pack(target: Path, uri: str) -> None:
-    """Write the bundle to ``target``, with ``uri`` as its database."""
+    """Write the bundle to ``target``, with the database at ``uri``."""
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(BUNDLE.rglob("*.yaml")):
             content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -34,7 +34,7 @@ def pack(target: Path, uri: str) -> None:
 
 
 def columns_of(mart: str) -> list[dict[str, Any]]:
-    """The columns of a mart, as dbt has them, in Superset's words."""
+    """Return the columns of a mart from its dbt YAML, in Superset's format."""
     (path,) = MARTS.rglob(f"{mart}.yml")
     (model,) = yaml.safe_load(path.read_text(encoding="utf-8"))["models"]
     return [
@@ -49,7 +49,7 @@ def columns_of(mart: str) -> list[dict[str, Any]]:
 
 
 def local_uri() -> str:
-    """The published database of this home, which is never locked: Superset only reads."""
+    """Return the URI of this home's published database, opened read-only so that Superset never locks it."""
     published = current_settings().home / "published" / "current" / "netflix.duckdb"
     return f"duckdb:///{published}?access_mode=read_only"
 

@@ -1,4 +1,4 @@
-"""The least that Superset wants to be told to start on a laptop; its own documentation has what production needs."""
+"""Minimal configuration to run Superset on a laptop; see Superset's documentation for production."""
 
 import os
 from pathlib import Path

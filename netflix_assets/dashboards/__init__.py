@@ -1,5 +1,5 @@
-"""The dashboards: six self-contained pages, each an asset made from published marts (docs/dashboards.md).
+"""The dashboards: six self-contained HTML pages, each a Dagster asset built from published marts (docs/dashboards.md).
 
-The pure part (``page.py``, ``look.py``, the pages) turns frames into charts and charts into a page; ``assets.py`` makes
-Dagster assets of it, ``server.py`` serves the folder.
+``queries.py`` reads the marts into frames, ``pages/`` turns frames into sentences, charts and tables, ``page.py``
+renders them as one HTML file, and ``server.py`` serves the folder.
 """

@@ -1,8 +1,7 @@
-"""From frames to a page: what a page is made of, and the one HTML file that it becomes.
+"""Pages: the parts of a page, and rendering them as one HTML file.
 
-A page has panels. Each asks a question, answers it in a sentence, draws it, and has the rows that it was drawn from as
-a table and as CSV; all of it comes from one frame. Does not belong here: colours and styles of charts (``look.py``),
-which panels there are (the pages), where frames come from and where pages go (``assets.py``).
+A page has panels. A panel has a title, a sentence drawn from the data, a chart, and the chart's rows as a table and as
+CSV. All of these come from one frame.
 """
 
 import json
@@ -19,79 +18,83 @@ import vl_convert
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from netflix_assets.dashboards import look
-from netflix_assets.dashboards.queries import Query, first
+from netflix_assets.dashboards import theme
+from netflix_assets.dashboards.columns import Column
+from netflix_assets.dashboards.queries import Query, first_row
+from netflix_assets.dashboards.text import count, sentence
 from netflix_assets.warehouse.publishing import Publication
 
-Frames = Mapping[str, pd.DataFrame]
+Frames = Mapping[str, pd.DataFrame]  # names of a page's queries -> their rows
 
 PREVIEW_WIDTH = 480  # pixels
 
+# What a panel needs before it has rows.
+RATINGS = "movielens/ratings"
+TITLES = "netflix/titles"
+CREDITS = "netflix/credits"
+ANY_FILE = "a file of any dataset"
 
-@dataclass(frozen=True)
-class Column:
-    """A column of a panel's rows, as its table shows it.
-
-    ``form``: text, number (with ``digits`` after the point), percent, or bar (a number with a bar as long as its share
-    of ``most``).
-    """
-
-    name: str
-    label: str
-    form: str = "text"
-    digits: int = 0
-    most: float | None = None
-
-
-def number(name: str, label: str, digits: int = 0) -> Column:
-    """A column of numbers."""
-    return Column(name, label, "number", digits)
-
-
-def percent(name: str, label: str, digits: int = 1) -> Column:
-    """A column of shares, 0 to 1, shown in per cent."""
-    return Column(name, label, "percent", digits)
+# Every page reads it for the header: the dates of the data, and whether the data is synthetic.
+OVERVIEW = Query(
+    "mart_overview",
+    (
+        "n_ratings", "n_users", "n_rated_movies", "n_movies", "n_tags", "n_titles", "n_genome_scores", "avg_rating",
+        "ratings_per_user", "first_rated_at", "last_rated_at", "has_sample_movies", "has_sample_titles",
+    ),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """What a panel shows: a sentence, the rows and, unless it is a table, a chart of them.
+    """The content of a panel.
 
-    Of ``rows`` the page gets the columns that its table shows or its chart names. ``steps``: the key of a chart whose
-    colours are steps. ``pick``: the column by which one of many is picked, and the page then shows its rows only. No
-    rows: the sentence says why.
+    The page embeds only those columns of ``rows`` that the table or the chart uses.
+
+    Parameters:
+        answer: the sentence above the chart. Without rows it gives the reason.
+        rows: the rows of chart, table and CSV.
+        columns: the columns of the table.
+        chart: an Altair chart; None shows the table instead.
+        pick: the column that a search box filters by, so that the panel shows one of its values at a time.
+        steps: the colour steps to draw a legend for.
     """
 
     answer: str
     rows: pd.DataFrame
-    columns: Sequence[Column]
+    columns: Sequence[Column] = ()
     chart: Any = None
     pick: str | None = None
-    steps: look.Steps | None = None
+    steps: theme.ColourSteps | None = None
 
     @property
-    def shown(self) -> pd.DataFrame:
-        """The rows with the columns that the page needs."""
+    def page_rows(self) -> pd.DataFrame:
+        """The rows with the columns that the page uses."""
         chart = spec(self) if self.chart is not None else {}
-        needed = {*(column.name for column in self.columns), *_fields(chart), self.pick}
-        return self.rows[[name for name in self.rows.columns if name in needed]]
+        used = {*(column.name for column in self.columns), *_fields(chart), self.pick}
+        return self.rows[[name for name in self.rows.columns if name in used]]
 
 
 @dataclass(frozen=True)
 class Panel:
-    """A question and how it is answered from the frame ``reads``; ``needs``: what must be landed for it to have rows.
+    """One panel of a page.
 
-    ``otherwise``: what it means when there are none although there is data. ``span``: twelfths of the page's width,
-    where there is room.
+    Parameters:
+        name: the panel's id in the page and the name of its CSV file.
+        title: a short question or a noun phrase.
+        query: the name of the query whose frame the panel draws.
+        draw: turns the frame, which has at least one row, into a drawing.
+        requires: what to land before the panel has rows.
+        span: twelfths of the page's width on a wide screen.
+        empty_text: the sentence when the query returns no rows although data has been landed.
     """
 
     name: str
-    question: str
-    reads: str
+    title: str
+    query: str
     draw: Callable[[pd.DataFrame], Drawing]
-    needs: str
+    requires: str
     span: int = 12
-    otherwise: str = ""
+    empty_text: str = ""
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class Page:
-    """A page: ``name`` is that of its asset, ``title`` that of its tab, ``lead`` what it is about."""
+    """A page: ``name`` is that of its asset, ``title`` that of its tab, ``lead`` the line below the title."""
 
     name: str
     title: str
@@ -115,97 +118,91 @@ class Page:
 
     @property
     def file_name(self) -> str:
-        """Its file; the first page is the folder's index."""
+        """The page's file; the overview is the index of the folder."""
         return "index.html" if self.name == "overview" else f"{self.name}.html"
 
 
 @dataclass(frozen=True)
 class Built:
-    """A page as HTML, and its first chart as JPEG; None where no chart has rows."""
+    """A page as HTML and its first chart as JPEG; ``preview`` is None if no chart has rows."""
 
     html: str
     preview: bytes | None
 
 
-# What every page reads, for its header: dates of the data, and whether they are invented.
-OVERVIEW = Query(
-    "mart_overview",
-    (
-        "n_ratings", "n_users", "n_rated_movies", "n_movies", "n_tags", "n_titles", "n_genome_scores", "avg_rating",
-        "ratings_per_user", "first_rated_at", "last_rated_at", "has_sample_movies", "has_sample_titles",
-    ),
-)  # fmt: skip
-
-
-def said(text: str, **values: object) -> Markup:
-    """A sentence with its values in bold; whatever they are, they are text."""
-    return Markup(text).format(**{name: Markup("<b>{}</b>").format(value) for name, value in values.items()})  # noqa: S704 - a constant
-
-
 def build(page: Page, pages: Sequence[Page], frames: Frames, publication: Publication) -> Built:
-    """The page of these frames; ``pages`` are those of the navigation."""
-    overview = first(frames["overview"])
+    """Render a page from the frames of its queries; ``pages`` are the entries of the navigation."""
+    overview = first_row(frames["overview"])
     has_data = bool(overview["n_ratings"] or overview["n_titles"])
-    drawings = [(panel, _drawn(panel, frames[panel.reads], has_data)) for panel in page.panels]
+    drawings = [(panel, _draw(panel, frames[panel.query], has_data)) for panel in page.panels]
     html = _template().render(
         page=page,
         pages=pages,
         tiles=page.tiles(frames),
-        panels=[_panel(panel, drawing) for panel, drawing in drawings],
-        data=_embedded({panel.name: _data(drawing) for panel, drawing in drawings}),
-        config=_embedded(look.CONFIG),
-        first_day=_day(overview["first_rated_at"]),
-        last_day=_day(overview["last_rated_at"]),
-        sample=_sample(overview),
+        panels=[_panel_context(panel, drawing) for panel, drawing in drawings],
+        data=_script_json({panel.name: _panel_data(drawing) for panel, drawing in drawings}),
+        config=_script_json(theme.CONFIG),
+        first_day=_iso_day(overview["first_rated_at"]),
+        last_day=_iso_day(overview["last_rated_at"]),
+        sample=_sample_parts(overview),
         publication=publication,
         tables={query.full_name: len(frames[name]) for name, query in page.queries.items()},
-        light=look.css(look.LIGHT),
-        dark=look.css(look.DARK),
+        light=theme.css_variables(theme.LIGHT),
+        dark=theme.css_variables(theme.DARK),
         vega=_vega(),
+        count=count,
     )
-    return Built(html, next(_previews(drawings), None))
+    with_chart = (each for _, each in drawings if each.chart is not None and not each.rows.empty)
+    return Built(html, next(map(_drawing_preview, with_chart), None))
 
 
 def spec(drawing: Drawing) -> dict[str, Any]:
-    """The chart's Vega-Lite specification, without its rows."""
+    """Return the chart's Vega-Lite specification, without its rows."""
     chart: dict[str, Any] = drawing.chart.to_dict(context={"datasets": {}})
     chart.pop("config", None)
-    if "vconcat" not in chart:  # axes and legends within the panel's width too
+    if "vconcat" not in chart:  # fit axes and legends into the panel's width as well
         chart["autosize"] = {"type": "fit-x", "contains": "padding"}
     return chart
 
 
-def _fields(part: Any) -> Iterator[str]:
-    """Every field that a part of a specification names."""
-    if isinstance(part, Mapping):
-        if isinstance(part.get("field"), str):
-            yield part["field"]
-        for each in part.values():
-            yield from _fields(each)
-    elif isinstance(part, list):
-        for each in part:
-            yield from _fields(each)
-
-
 def values(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as JSON has them: times as ISO 8601 in UTC, no NaN."""
+    """Return rows as JSON values: times in ISO 8601 and UTC, NaN as null."""
     return [
         dict(zip(rows.columns, map(_json_value, row), strict=True)) for row in rows.itertuples(index=False, name=None)
     ]
 
 
-def _drawn(panel: Panel, frame: pd.DataFrame, has_data: bool) -> Drawing:
+def preview(chart: Mapping[str, Any], rows: pd.DataFrame) -> bytes:
+    """Return the chart as a JPEG in light colours, a third of the size of a PNG: each run keeps its previews."""
+    config = {**theme.CONFIG, "background": theme.LIGHT["card"]}
+    sized = {**_with_width(chart, PREVIEW_WIDTH), "datasets": {theme.ROWS: values(rows)}, "config": config}
+    return vl_convert.vegalite_to_jpeg(theme.resolve_colours(sized), scale=1, quality=85)
+
+
+def _draw(panel: Panel, frame: pd.DataFrame, has_data: bool) -> Drawing:
     if not frame.empty:
         return panel.draw(frame)
-    if has_data and panel.otherwise:
-        return Drawing(said(panel.otherwise), frame, [])
-    return Drawing(said("No data yet: land {needs} and run.", needs=panel.needs), frame, [])
+    if has_data and panel.empty_text:
+        return Drawing(sentence(panel.empty_text), frame)
+    text = "No data yet: land {requires}, then build with {command}."
+    return Drawing(sentence(text, requires=panel.requires, command="netflix-assets run"), frame)
 
 
-def _panel(panel: Panel, drawing: Drawing) -> dict[str, Any]:
+def _fields(part: Any) -> Iterator[str]:
+    """Yield every field that a part of a specification names."""
+    if isinstance(part, Mapping):
+        if isinstance(part.get("field"), str):
+            yield part["field"]
+        part = list(part.values())
+    if isinstance(part, list):
+        for each in part:
+            yield from _fields(each)
+
+
+def _panel_context(panel: Panel, drawing: Drawing) -> dict[str, Any]:
     return {
         "name": panel.name,
-        "question": panel.question,
+        "title": panel.title,
         "answer": drawing.answer,
         "span": panel.span,
         "count": len(drawing.rows),
@@ -217,11 +214,11 @@ def _panel(panel: Panel, drawing: Drawing) -> dict[str, Any]:
     }
 
 
-def _data(drawing: Drawing) -> dict[str, Any]:
-    """A panel's data: rows column by column, which is a third of what objects take."""
+def _panel_data(drawing: Drawing) -> dict[str, Any]:
+    """Return a panel's data, with rows stored by column: a third of the size of one object per row."""
     if drawing.rows.empty:
         return {}
-    rows = drawing.shown
+    rows = drawing.page_rows
     return {
         "names": list(rows.columns),
         "values": [[_json_value(value) for value in rows[name].tolist()] for name in rows.columns],
@@ -245,47 +242,28 @@ def _json_value(value: Any) -> Any:
     return value
 
 
-def _embedded(value: Any) -> Markup:
-    """JSON that can stand within a script element, whatever texts it holds."""
+def _script_json(value: Any) -> Markup:
+    """Return JSON that is safe inside a script element, whatever text it holds."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     unsafe = re.compile("[<>&\u2028\u2029]")
-    return Markup(unsafe.sub(lambda found: f"\\u{ord(found[0]):04x}", text))  # noqa: S704 - nothing of HTML is left in it
+    return Markup(unsafe.sub(lambda found: f"\\u{ord(found[0]):04x}", text))  # noqa: S704 - no HTML is left in it
 
 
-def _day(value: Any) -> str | None:
+def _iso_day(value: Any) -> str | None:
     return None if value is None or pd.isna(value) else f"{value:%Y-%m-%d}"
 
 
-def _sample(overview: Mapping[str, Any]) -> str | None:
-    """What of the data is invented."""
-    invented = [
-        what
-        for what, is_sample in (
-            ("films and their ratings", overview["has_sample_movies"]),
-            ("the catalogue", overview["has_sample_titles"]),
-        )
-        if is_sample
-    ]
-    return " and ".join(invented) or None
+def _sample_parts(overview: Mapping[str, Any]) -> str:
+    """Return the parts of the data that are synthetic."""
+    parts = {"films and their ratings": "has_sample_movies", "Netflix's catalogue": "has_sample_titles"}
+    return ", ".join(part for part, is_sample in parts.items() if overview[is_sample])
 
 
-def _previews(drawings: Sequence[tuple[Panel, Drawing]]) -> Iterator[bytes]:
-    for _, drawing in drawings:
-        if drawing.chart is not None and not drawing.rows.empty:
-            rows = drawing.shown if drawing.pick is None else _first_pick(drawing.shown, drawing.pick)
-            yield preview(spec(drawing), rows)
-
-
-def _first_pick(rows: pd.DataFrame, pick: str) -> pd.DataFrame:
-    return rows[rows[pick] == rows[pick].iloc[0]]
-
-
-def preview(chart: Mapping[str, Any], rows: pd.DataFrame) -> bytes:
-    """The chart as a small JPEG in the light colours: a third of the bytes of a PNG, and each run keeps its own."""
-    sized = _with_width(chart, PREVIEW_WIDTH)
-    config = {**look.CONFIG, "background": look.LIGHT["card"]}
-    drawn = look.resolved({**sized, "datasets": {look.ROWS: values(rows)}, "config": config})
-    return vl_convert.vegalite_to_jpeg(drawn, scale=1, quality=85)
+def _drawing_preview(drawing: Drawing) -> bytes:
+    rows = drawing.page_rows
+    if drawing.pick:
+        rows = rows[rows[drawing.pick] == rows[drawing.pick].iloc[0]]
+    return preview(spec(drawing), rows)
 
 
 def _with_width(chart: Mapping[str, Any], width: int) -> dict[str, Any]:
@@ -296,7 +274,7 @@ def _with_width(chart: Mapping[str, Any], width: int) -> dict[str, Any]:
 
 @cache
 def _vega() -> Markup:
-    """Vega, Vega-Lite and vega-embed in one script of about 0.9 MB; bundling them takes 1.7 s, once per process."""
+    """Return Vega, Vega-Lite and vega-embed as one script of 0.9 MB; bundling takes 1.7 s, once per process."""
     return Markup(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))  # noqa: S704 - the library's own
 
 

@@ -1,22 +1,22 @@
-"""What a page asks: columns of one mart, and nothing else. Knows neither charts nor Dagster."""
+"""The queries of a page: columns of one mart each, read into pandas frames."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 import pandas as pd
 
-Run = Callable[[str], tuple[list[str], list[tuple[Any, ...]]]]  # a query -> names of the columns, rows
+Execute = Callable[[str], tuple[list[str], list[tuple[Any, ...]]]]  # SQL -> column names, rows
 
 
 @dataclass(frozen=True)
 class Query:
-    """Columns of a mart; ``only``: the mart's own column that says which rows are meant, such as is_charted."""
+    """Columns of a mart; ``where`` names a boolean column of it that selects the rows, such as is_charted."""
 
     mart: str
     columns: tuple[str, ...]
-    only: str | None = None
+    where: str | None = None
 
     @property
     def full_name(self) -> str:
@@ -25,38 +25,38 @@ class Query:
 
     @property
     def sql(self) -> str:
-        """The query, the same in every warehouse."""
-        condition = f" where {self.only}" if self.only else ""
-        return f"select {', '.join(self.columns)} from {self.full_name}{condition}"  # noqa: S608 - names of our own
+        """The query, the same for every warehouse."""
+        condition = f" where {self.where}" if self.where else ""
+        return f"select {', '.join(self.columns)} from {self.full_name}{condition}"  # noqa: S608 - constants
 
 
-def read(queries: Mapping[str, Query], run: Run) -> dict[str, pd.DataFrame]:
-    """The frame of each query; every mart is asked once."""
-    return {name: frame(*run(query.sql)) for name, query in queries.items()}
+def read(queries: Mapping[str, Query], execute: Execute) -> dict[str, pd.DataFrame]:
+    """Run each query once and return its frame."""
+    return {name: frame(*execute(query.sql)) for name, query in queries.items()}
 
 
-def first(frame: pd.DataFrame) -> dict[str, Any]:
-    """The first row, each value of its own type (a row that pandas gives has one type for all of its numbers)."""
+def first_row(frame: pd.DataFrame) -> dict[str, Any]:
+    """Return the first row, each value with the type of its column (``iloc[0]`` casts numbers to one type)."""
     return {name: frame[name].iloc[0] for name in frame.columns}
 
 
-def last(frame: pd.DataFrame) -> dict[str, Any]:
-    """The last row."""
-    return first(frame.tail(1))
+def last_row(frame: pd.DataFrame) -> dict[str, Any]:
+    """Return the last row."""
+    return first_row(frame.tail(1))
 
 
-def greatest(frame: pd.DataFrame, column: str) -> dict[str, Any]:
-    """The first of the rows with the greatest value of a column that has numbers."""
-    return first(frame.loc[[frame[column].idxmax()]])
+def max_row(frame: pd.DataFrame, column: str) -> dict[str, Any]:
+    """Return the first row with the highest value of a numeric column."""
+    return first_row(frame.loc[[frame[column].idxmax()]])
 
 
-def least(frame: pd.DataFrame, column: str) -> dict[str, Any]:
-    """The first of the rows with the least value of a column that has numbers."""
-    return first(frame.loc[[frame[column].idxmin()]])
+def min_row(frame: pd.DataFrame, column: str) -> dict[str, Any]:
+    """Return the first row with the lowest value of a numeric column."""
+    return first_row(frame.loc[[frame[column].idxmin()]])
 
 
 def frame(names: list[str], rows: list[tuple[Any, ...]]) -> pd.DataFrame:
-    """Rows as a frame: numbers as numbers, texts, days and times as Python has them, nothing as None."""
+    """Return rows as a frame: numbers as numbers, everything else as Python objects, nulls as None."""
     columns = zip(*rows, strict=True) if rows else [() for _ in names]
     return pd.DataFrame({name: _series(list(column)) for name, column in zip(names, columns, strict=True)})
 
@@ -64,10 +64,5 @@ def frame(names: list[str], rows: list[tuple[Any, ...]]) -> pd.DataFrame:
 def _series(values: list[Any]) -> pd.Series:
     known = [value for value in values if value is not None]
     if known and all(isinstance(value, int | float | Decimal) and not isinstance(value, bool) for value in known):
-        return pd.Series(list(_numbers(values)))
+        return pd.Series([float(value) if isinstance(value, Decimal) else value for value in values])
     return pd.Series(values, dtype=object)
-
-
-def _numbers(values: list[Any]) -> Iterator[int | float | None]:
-    for value in values:
-        yield float(value) if isinstance(value, Decimal) else value

@@ -1,4 +1,4 @@
-"""The dashboards on localhost, for who cannot open a file. Does not belong here: how pages are made."""
+"""Serve the dashboards on localhost."""
 
 import contextlib
 import webbrowser
@@ -9,19 +9,19 @@ from pathlib import Path
 
 
 class _Handler(SimpleHTTPRequestHandler):
-    """The files of a folder; a page that was built anew is seen by the next reload."""
+    """Serves a folder; a reload shows a rebuilt page."""
 
     def end_headers(self) -> None:
-        """Have nothing kept by the browser without asking."""
+        """Make browsers revalidate what they cache."""
         self.send_header("Cache-Control", "no-cache")
         super().end_headers()
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: a line for each request helps nobody."""
+        """Log nothing: one line per request is noise."""
 
 
 def serve(folder: Path, port: int, announce: Callable[[str], None], *, open_browser: bool) -> None:
-    """Serve the folder on this machine until Ctrl-C. Raises: OSError when the port is taken."""
+    """Serve the folder on localhost until Ctrl-C. Raises OSError when the port is in use."""
     try:
         server = ThreadingHTTPServer(("127.0.0.1", port), partial(_Handler, directory=str(folder)))
     except OSError as error:
@@ -30,7 +30,7 @@ def serve(folder: Path, port: int, announce: Callable[[str], None], *, open_brow
         ) from error
     with server:
         address = f"http://127.0.0.1:{server.server_port}/"
-        announce(f"dashboards  {address}   (Ctrl-C stops)")
+        announce(f"dashboards  {address}   (Ctrl-C to stop)")
         if open_browser:
             webbrowser.open(address)
         with contextlib.suppress(KeyboardInterrupt):

@@ -54,7 +54,7 @@ def _job_of(source: Source, sources: Sequence[Source]) -> Any:
     )
 
 
-def brought_by(sources: Sequence[Source]) -> Mapping[str, frozenset[dg.AssetKey]]:
+def synced_by(sources: Sequence[Source]) -> Mapping[str, frozenset[dg.AssetKey]]:
     """What each job brings level: raw assets, and what is published.
 
     What is not named (assets chosen in the UI) may bring any of them.

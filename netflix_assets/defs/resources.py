@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import dagster as dg
 from pydantic import SecretStr
 
-from netflix_assets.settings import Settings, current_settings
+from netflix_assets.settings import Settings
 from netflix_assets.storage.objects import S3ObjectStore
 from netflix_assets.storage.retries import RETRIES, BucketError
 from netflix_assets.warehouse.base import Warehouse
@@ -206,9 +206,9 @@ class EmbeddedWarehouse(WarehouseResource):
 
 
 class SnowflakeAccount(WarehouseResource):
-    """One environment on Snowflake. Credentials are not part of it, so that no page and no log can show them."""
+    """One environment on Snowflake. Its settings are no config, so that no page and no log can show credentials."""
 
-    env: str
+    settings: dg.ResourceDependency[Settings]
 
     @contextmanager
     def open(self, role: Role = "loader", *, run_id: str = "", asset: str = "") -> Iterator[Warehouse]:
@@ -222,14 +222,14 @@ class SnowflakeAccount(WarehouseResource):
         from netflix_assets.warehouse.snowflake.publisher import SnowflakePublisher
 
         with self._session("builder", run_id, asset) as warehouse:
-            yield SnowflakePublisher(warehouse, str(current_settings().serving_database))
+            yield SnowflakePublisher(warehouse, str(self.settings.serving_database))
 
     @contextmanager
     def served(self, *, run_id: str = "", asset: str = "") -> Iterator[Served | None]:
         """A session of the transformer within the serving database."""
         from netflix_assets.warehouse.snowflake.publisher import SnowflakePublisher
 
-        serving = str(current_settings().serving_database)
+        serving = str(self.settings.serving_database)
         with self._session("builder", run_id, asset, database=serving) as warehouse:
             publication = SnowflakePublisher(warehouse, serving).published()
             yield None if publication is None else Served(publication, warehouse.query)
@@ -240,8 +240,7 @@ class SnowflakeAccount(WarehouseResource):
     ) -> Iterator["SnowflakeWarehouse"]:
         from netflix_assets.warehouse.snowflake.warehouse import SnowflakeWarehouse, query_tag  # costs seconds
 
-        settings = current_settings()
-        snowflake = _snowflake(settings, role, query_tag(self.env, run_id, asset), database)
+        snowflake = _snowflake(self.settings, role, query_tag(self.settings.env, run_id, asset), database)
         with (
             ExitStack() as sessions,
             SnowflakeWarehouse(lambda: sessions.enter_context(snowflake.get_connection())) as warehouse,
@@ -319,4 +318,4 @@ def warehouse(settings: Settings) -> WarehouseResource:
             published=str(settings.published_folder),
             wait_seconds=settings.warehouse_wait_seconds,
         )
-    return SnowflakeAccount(env=settings.env)
+    return SnowflakeAccount(settings=settings)

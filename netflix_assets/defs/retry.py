@@ -1,9 +1,7 @@
-"""A step that failed is tried again, later and later, when its failure may pass by itself.
+"""Retry a step when its failure is transient, with growing delays.
 
-Steps ask for it themselves (``dg.RetryRequested``) instead of having a ``dg.RetryPolicy``: a policy would also retry an
-interrupt, so that Ctrl-C starts the step anew. Only steps are tried again, never whole runs: the two would multiply.
-
-Does not belong here: which failures may pass (``failures.py``).
+Steps request their own retries (``dg.RetryRequested``) because a ``dg.RetryPolicy`` would also retry an interrupt:
+Ctrl-C would start the step again. Only steps are retried, never whole runs; the two would multiply.
 """
 
 from collections.abc import Iterator
@@ -16,11 +14,11 @@ from netflix_assets.warehouse.transient import Failure, kind_of
 
 
 class TransientError(RuntimeError):
-    """A failure of which the step knows that it may pass; raised from what it was."""
+    """A failure that the step knows to be transient."""
 
 
-def has_more(context: dg.AssetExecutionContext, settings: Settings) -> bool:
-    """Whether the step is tried again after a failure that may pass."""
+def can_retry(context: dg.AssetExecutionContext, settings: Settings) -> bool:
+    """Whether the step is retried after a transient failure."""
     return bool(context.retry_number < settings.step_retries)
 
 
@@ -28,25 +26,25 @@ def has_more(context: dg.AssetExecutionContext, settings: Settings) -> bool:
 def retry_transient(
     context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext, settings: Settings
 ) -> Iterator[None]:
-    """Have Dagster call the step again when this block fails in a way that may pass; other errors go on as they are.
+    """Have Dagster retry the step when this block fails with a transient error; other errors pass through.
 
-    The delay grows from attempt to attempt and is random. Raises: RetryRequested, or the error after the last attempt.
+    Delays grow with each attempt and are random. Raises: RetryRequested, or the error itself after the last attempt.
     """
     try:
         yield
-    except Exception as error:
+    except Exception as error:  # whatever the step raised; permanent errors are raised again
         kind = Failure.TRANSIENT if isinstance(error, TransientError) else kind_of(error)
-        most = {Failure.PERMANENT: 0, Failure.EXHAUSTED: 1, Failure.TRANSIENT: settings.step_retries}[kind]
-        most = min(most, settings.step_retries)
-        if context.retry_number >= most:
+        retries = {Failure.PERMANENT: 0, Failure.EXHAUSTED: 1, Failure.TRANSIENT: settings.step_retries}[kind]
+        retries = min(retries, settings.step_retries)
+        if context.retry_number >= retries:
             raise
         delay = _delays(settings).calculate_delay(context.retry_number + 1)
-        context.log.warning(f"{error}. Tried again in {delay:.0f} s ({context.retry_number + 1} of {most})")
-        raise dg.RetryRequested(max_retries=most, seconds_to_wait=delay) from error
+        context.log.warning(f"{error}. Retry {context.retry_number + 1} of {retries} in {delay:.0f} s")
+        raise dg.RetryRequested(max_retries=retries, seconds_to_wait=delay) from error
 
 
 def _delays(settings: Settings) -> dg.RetryPolicy:
-    # 1, 3 and 7 s, each a second more or less, where the first delay is one second.
+    # 1, 3 and 7 s, each plus or minus a second, when the first delay is one second.
     return dg.RetryPolicy(
         max_retries=settings.step_retries,
         delay=settings.step_retry_delay_seconds,

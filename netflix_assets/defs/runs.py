@@ -29,16 +29,16 @@ HAS_PROCESS = (
 )
 
 
-def under_way(
-    instance: dg.DagsterInstance, wanted: Set[dg.AssetKey], brought_by: Mapping[str, Set[dg.AssetKey]]
+def runs_in_progress(
+    instance: dg.DagsterInstance, wanted: Set[dg.AssetKey], synced_by: Mapping[str, Set[dg.AssetKey]]
 ) -> Iterator[dg.DagsterRun]:
     """The queued and running runs that bring any of the wanted assets level.
 
-    ``brought_by``: what each job brings level (``jobs.brought_by``); of another job's run it is what was selected.
+    ``synced_by``: what each job brings level (``jobs.synced_by``); of another job's run it is what was selected.
     """
     for record in instance.get_run_records(dg.RunsFilter(statuses=[QUEUED, *HAS_PROCESS])):
         run = record.dagster_run
-        brought = brought_by.get(run.job_name, wanted)
+        brought = synced_by.get(run.job_name, wanted)
         if run.asset_selection is not None:
             brought = brought & run.asset_selection
         if brought & wanted:

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import dagster as dg
 
 from netflix_assets.contracts.model import Source
-from netflix_assets.defs.jobs import EVERYTHING, INGESTION, brought_by
+from netflix_assets.defs.jobs import EVERYTHING, INGESTION, synced_by
 from netflix_assets.defs.retention import RETENTION
-from netflix_assets.defs.runs import reap, under_way
+from netflix_assets.defs.runs import reap, runs_in_progress
 from netflix_assets.settings import Settings
 
 DAILY_AT = "0 5 * * *"  # UTC
@@ -19,7 +19,7 @@ TIDY_AT = "30 3 * * *"
 
 def schedules(settings: Settings, sources: Sequence[Source]) -> list[dg.ScheduleDefinition]:
     """The daily run of everything, and the daily tidying up."""
-    covered = brought_by(sources)
+    covered = synced_by(sources)
 
     @dg.schedule(
         name="daily",
@@ -36,7 +36,7 @@ def schedules(settings: Settings, sources: Sequence[Source]) -> list[dg.Schedule
     )
     def daily(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         reap(context.instance)
-        if any(under_way(context.instance, covered[INGESTION], covered)):
+        if any(runs_in_progress(context.instance, covered[INGESTION], covered)):
             return dg.SkipReason("a run that loads is under way")
         return dg.RunRequest()
 

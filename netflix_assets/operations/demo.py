@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from netflix_assets.defs.landing.sensor import behind
+from netflix_assets.defs.landing.sensor import source_status
 from netflix_assets.defs.resources import landing_bucket
 from netflix_assets.operations.errors import InputError
 from netflix_assets.operations.instance import open_instance
@@ -43,7 +43,7 @@ def _has_content(listed: ObjectVersion, path: Path) -> bool:
 def is_up_to_date(settings: Settings) -> bool:
     """Whether consumers already see everything in the bucket. Raises: BucketError; StorageError."""
     with open_instance(settings) as instance, landing_bucket(settings).open() as store:
-        return not any(behind(source, store, instance) for source in settings.sources())
+        return not any(source_status(source, store, instance).stale for source in settings.sources())
 
 
 def highlights(settings: Settings) -> Iterator[tuple[str, list[str], list[tuple[Any, ...]]]]:

@@ -1,9 +1,10 @@
-"""Every page as Chromium shows it: made from samples, from real files and from none; wide and narrow, light and dark.
+"""Every page in Chromium: from sample data, real files and no files; wide and narrow, light and dark.
 
-A page that fetches something, writes to the console, is wider than its window, has an empty chart or a fault that axe
-calls serious is a failure. Screenshots go to $DASHBOARD_SHOTS where that is set. Chromium is the system's; without one
-these tests are skipped, and say so. $REAL_DATA and $REAL_CATALOGUE name the folders of real files. Homes in which
-samples or real files have been run already may be named by $SAMPLES_HOME and $REAL_HOME.
+A page fails if it sends a request, writes to the console, is wider than its window, has an empty chart or a violation
+that axe calls serious. The tests use the system's Chromium and are skipped without one.
+
+Environment variables: DASHBOARD_SHOTS is a folder for screenshots; REAL_DATA and REAL_CATALOGUE are folders of real
+files; SAMPLES_HOME and REAL_HOME are homes that have been built already.
 """
 
 import csv
@@ -52,19 +53,19 @@ def netflix_assets(home: Path, *arguments: str) -> None:
 
 @pytest.fixture(scope="session")
 def home_of(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """A home in which everything was run on these files, made when it is first asked for."""
-    made = {data: Path(home) for data in DATA if (home := os.environ.get(f"{data.upper()}_HOME"))}
-    if "samples" not in made:
-        made["samples"] = request.getfixturevalue("demo").home
+    """Return the home built from the given data, building it on first use."""
+    homes = {data: Path(home) for data in DATA if (home := os.environ.get(f"{data.upper()}_HOME"))}
+    if "samples" not in homes:
+        homes["samples"] = request.getfixturevalue("demo").home
 
     def home(data: str) -> Path:
-        if data not in made:
+        if data not in homes:
             folder = tmp_path_factory.mktemp(data)
             if files := _files(data):
                 netflix_assets(folder, "land", *files)
             netflix_assets(folder, "run")
-            made[data] = folder
-        return made[data]
+            homes[data] = folder
+        return homes[data]
 
     return home
 
@@ -73,7 +74,7 @@ def _files(data: str) -> list[str]:
     if data == "real":
         real = os.environ.get("REAL_DATA")
         if not real or not Path(real).is_dir():
-            pytest.skip("REAL_DATA does not name a folder with MovieLens' ml-latest-small")
+            pytest.skip("REAL_DATA is not a folder with MovieLens' ml-latest-small")
         catalogue = os.environ.get("REAL_CATALOGUE", "")
         return sorted(str(path) for folder in filter(None, (real, catalogue)) for path in Path(folder).glob("*.csv"))
     return []
@@ -82,7 +83,7 @@ def _files(data: str) -> list[str]:
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     if CHROMIUM is None:
-        pytest.skip("no Chromium on this system: apt-get install chromium")
+        pytest.skip("Chromium is not installed: apt-get install chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         yield browser
@@ -91,20 +92,20 @@ def chromium() -> Iterator[Browser]:
 
 @contextmanager
 def opened(chromium: Browser, file: Path, **context: Any) -> Iterator[Page]:
-    """The page, drawn; at the end nothing may have been said on the console or asked of a network."""
-    told: list[str] = []
+    """Open a page and wait until it is drawn; fail on console messages, errors, dialogs and requests."""
+    events: list[str] = []
     with chromium.new_context(
         **{"viewport": {"width": 1440, "height": 900}, "reduced_motion": "reduce", **context}
     ) as tab:
         page = tab.new_page()
-        page.on("console", lambda message: told.append(f"{message.type}: {message.text}"))
-        page.on("pageerror", lambda error: told.append(f"error: {error}"))
-        page.on("dialog", lambda dialog: (told.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-        page.on("request", lambda request: told.append(request.url) if _is_fetched(request.url) else None)
+        page.on("console", lambda message: events.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: events.append(f"error: {error}"))
+        page.on("dialog", lambda dialog: (events.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        page.on("request", lambda request: events.append(request.url) if _is_fetched(request.url) else None)
         page.goto(file.as_uri())
         page.wait_for_selector("html[data-drawn]", timeout=30_000)
         yield page
-        assert told == []
+        assert events == []
 
 
 def _is_fetched(url: str) -> bool:
@@ -116,7 +117,7 @@ def shot(page: Page, name: str) -> None:
         page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
 
 
-# What is drawn of a panel: marks of the chart, or rows of the table.
+# The contents of each panel: marks of the chart, or rows of the table.
 PANELS = """
 [...document.querySelectorAll("section.panel")].map(panel => ({
     id: panel.id,
@@ -134,7 +135,7 @@ PANELS = """
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("file", FILES)
-def test_a_page_is_whole(
+def test_a_page_is_complete(
     data: str, theme: str, width: int, file: str, chromium: Browser, home_of: Callable[[str], Path]
 ) -> None:
     path = home_of(data) / "dashboards" / file
@@ -149,7 +150,7 @@ def test_a_page_is_whole(
             assert not panel["tooWide"], panel
             assert panel["isEmpty"] or panel["marks"] or panel["rows"], panel
         empty = {panel["id"] for panel in panels if panel["isEmpty"]}
-        if data == "nothing":  # what has run is told even so
+        if data == "nothing":  # runs and tests exist even without files
             assert empty >= {panel["id"] for panel in panels} - {"pass-rate", "coverage", "costs", "trend", "runs"}
         else:
             assert empty <= {"unusual-days", "seasons", "releases"}
@@ -158,7 +159,7 @@ def test_a_page_is_whole(
         assert [each for each in found if each["impact"] in ("serious", "critical")] == []
 
 
-def test_on_a_large_screen_and_on_paper(chromium: Browser, home_of: Callable[[str], Path]) -> None:
+def test_large_screens_and_print(chromium: Browser, home_of: Callable[[str], Path]) -> None:
     for file in FILES:
         path = home_of("samples") / "dashboards" / file
         with opened(chromium, path, viewport={"width": 1920, "height": 1080}, color_scheme="dark") as page:
@@ -169,10 +170,10 @@ def test_on_a_large_screen_and_on_paper(chromium: Browser, home_of: Callable[[st
             assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
             assert page.evaluate("getComputedStyle(document.querySelector('nav')).display") == "none"
             label = "getComputedStyle(document.querySelector('.chart text')).fill"
-            assert page.evaluate(label) == "rgb(86, 97, 117)", "the charts of a dark page are printed in dark ink"
+            assert page.evaluate(label) == "rgb(86, 97, 117)", "a dark page must print its charts in dark ink"
 
 
-def test_the_toggle_changes_charts_too_and_is_kept(chromium: Browser, home_of: Callable[[str], Path]) -> None:
+def test_the_theme_toggle_changes_charts_and_persists(chromium: Browser, home_of: Callable[[str], Path]) -> None:
     path = home_of("samples") / "dashboards" / "index.html"
     colours = "[document.body, document.querySelector('.chart text')].map(e => getComputedStyle(e))"
     colours = f"{colours}.map(style => [style.backgroundColor, style.fill].join(' '))"
@@ -186,12 +187,12 @@ def test_the_toggle_changes_charts_too_and_is_kept(chromium: Browser, home_of: C
         assert page.evaluate(colours) == dark
 
 
-def test_a_table_and_a_file_hold_what_the_chart_shows(chromium: Browser, home_of: Callable[[str], Path]) -> None:
+def test_table_and_csv_hold_the_rows_of_the_chart(chromium: Browser, home_of: Callable[[str], Path]) -> None:
     path = home_of("samples") / "dashboards" / "audience.html"
     with opened(chromium, path) as page:
         hours = page.locator("#hours")
         hours.locator("summary").press("Enter")
-        hours.locator("tbody tr").first.wait_for()  # a browser tells the script a moment later
+        hours.locator("tbody tr").first.wait_for()  # the toggle event comes a moment later
         assert hours.locator("tbody tr").count() == 168
         assert hours.locator("caption").text_content() == "When do people rate?"
         with page.expect_download() as download:
@@ -213,7 +214,7 @@ def test_a_film_can_be_picked(chromium: Browser, home_of: Callable[[str], Path])
     published = home_of("samples") / "published" / "current" / "netflix.duckdb"
     with duckdb.connect(str(published.resolve()), read_only=True) as connection:
         films = connection.execute(
-            f"select count(distinct movie_id) from {liked.full_name} where {liked.only or 'true'}"
+            f"select count(distinct movie_id) from {liked.full_name} where {liked.where or 'true'}"
         ).fetchone()[0]
     with opened(chromium, path) as page:
         panel = page.locator("#also-liked")
@@ -231,7 +232,7 @@ def test_a_film_can_be_picked(chromium: Browser, home_of: Callable[[str], Path])
         assert panel.get_by_role("status").text_content() == "Choose one from the list."
 
 
-def test_brush_legend_and_tooltip_do_something(chromium: Browser, home_of: Callable[[str], Path]) -> None:
+def test_brush_legend_and_tooltip_work(chromium: Browser, home_of: Callable[[str], Path]) -> None:
     folder = home_of("samples") / "dashboards"
     with opened(chromium, folder / "index.html") as page:
         box = page.locator("#activity .chart svg").bounding_box()
@@ -253,21 +254,21 @@ def test_brush_legend_and_tooltip_do_something(chromium: Browser, home_of: Calla
         page.wait_for_function(f"{opacities}.length === 2")
         page.locator("#popular-genres .mark-rect.role-mark path").first.hover()
         page.wait_for_selector("#vg-tooltip-element.visible")
-        assert "mean rating" in page.locator("#vg-tooltip-element").inner_text()
+        assert "Mean rating" in page.locator("#vg-tooltip-element").inner_text()
 
 
-def test_a_hostile_title_is_only_text(chromium: Browser, home_of: Callable[[str], Path], tmp_path: Path) -> None:
-    """Every text of every frame ends with markup that would call alert."""
+def test_hostile_titles_stay_text(chromium: Browser, home_of: Callable[[str], Path], tmp_path: Path) -> None:
+    """Append markup that would call alert to every text of every frame."""
     current = home_of("samples") / "published" / "current"
     publication = Publication.from_json(json.loads((current / "manifest.json").read_text()))
     with duckdb.connect(str((current / "netflix.duckdb").resolve()), read_only=True) as connection:
 
-        def run(sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
-            found = connection.execute(sql)
-            return [column[0] for column in found.description], found.fetchall()
+        def execute(sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+            result = connection.execute(sql)
+            return [column[0] for column in result.description], result.fetchall()
 
         for each in PAGES:
-            frames = {name: spoiled(frame) for name, frame in read(each.queries, run).items()}
+            frames = {name: spoiled(frame) for name, frame in read(each.queries, execute).items()}
             (tmp_path / each.file_name).write_text(build(each, PAGES, frames, publication).html)
     for each in PAGES:
         with opened(chromium, tmp_path / each.file_name) as page:
@@ -281,7 +282,7 @@ def test_a_hostile_title_is_only_text(chromium: Browser, home_of: Callable[[str]
 
 
 def spoiled(frame: pd.DataFrame) -> pd.DataFrame:
-    # What a page looks rows up by stays as it is.
+    # Pages look rows up by these.
     kept = {"kind", "layer", "state", "activity_level", "lifecycle", "rater_type", "quadrant", "production_type"}
     texts = [name for name in frame.columns if frame[name].dtype == object and name not in kept]
     return frame.assign(**{name: pd.Series(map(_hostile, frame[name]), dtype=object) for name in texts})

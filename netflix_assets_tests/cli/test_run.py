@@ -96,18 +96,18 @@ def test_the_run_after_an_interrupted_one_succeeds(home: Path) -> None:
 def test_a_killed_run_is_reported_as_failed_by_the_next_one(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DAGSTER_HOME", str(home / "dagster"))
     settings = read_settings(home=home)
-    under_way = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])
+    runs_in_progress = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])
     with open_instance(settings) as instance:
         with subprocess.Popen(
             [COMMAND, "run", "--select", "raw/movielens/tags"],
             env={**os.environ, "NETFLIX_HOME": str(home)},
             start_new_session=True,
         ) as running:
-            while not (found := instance.get_runs(under_way)):
+            while not (found := instance.get_runs(runs_in_progress)):
                 assert running.poll() is None
                 time.sleep(0.02)
             os.killpg(running.pid, signal.SIGKILL)
-        assert [run.run_id for run in instance.get_runs(under_way)] == [found[0].run_id]
+        assert [run.run_id for run in instance.get_runs(runs_in_progress)] == [found[0].run_id]
 
         assert run(home, "run", "--select", "raw/movielens/tags").returncode == 0
 

@@ -18,7 +18,7 @@ import duckdb
 import pytest
 
 from netflix_assets.definitions import build_defs
-from netflix_assets.defs.landing.sensor import behind
+from netflix_assets.defs.landing.sensor import source_status
 from netflix_assets.defs.published import PUBLISHED_KEY
 from netflix_assets.defs.resources import landing_bucket
 from netflix_assets.operations.instance import open_instance
@@ -78,7 +78,11 @@ class Project:
     def behind(self) -> list[str]:
         """The datasets of which the sensor says that consumers do not see what the bucket has."""
         with open_instance(self.settings) as instance, landing_bucket(self.settings).open() as store:
-            return [each.dataset.id for source in self.settings.sources() for each in behind(source, store, instance)]
+            return [
+                each.dataset.id
+                for source in self.settings.sources()
+                for each in source_status(source, store, instance).stale
+            ]
 
     def status(self) -> dict[str, Any]:
         return json.loads(self.command("status", "--json"))["published"]

@@ -18,8 +18,8 @@ import duckdb
 import pytest
 
 from netflix_assets.definitions import build_defs
-from netflix_assets.defs.dbt import assets as dbt_module
-from netflix_assets.defs.dbt.results import Results, selection_of_rest
+from netflix_assets.defs.dbt import build as dbt_module
+from netflix_assets.defs.dbt.results import Results, retry_selection
 from netflix_assets.defs.resources import landing_bucket, warehouse
 from netflix_assets.operations.instance import open_instance
 from netflix_assets.operations.outcome import RunOutcome
@@ -169,7 +169,7 @@ def test_every_table_and_check_is_told_once(project: Project) -> None:
     assert RESET in retry.event_specific_data.error.cause.message
 
 
-def test_a_test_that_lost_its_connection_has_its_asset_built_again(project: Project) -> None:
+def test_a_test_that_lost_its_connection_is_retried_without_its_asset(project: Project) -> None:
     project.mend()
     (project.settings.dbt_project / "tests" / "spoilt.sql").write_text(
         f"-- {{{{ fail_in_attempt([1], '{RESET}') }}}}\nselect * from {{{{ ref('dim_genres') }}}} where false\n"
@@ -180,7 +180,7 @@ def test_a_test_that_lost_its_connection_has_its_asset_built_again(project: Proj
     assert outcome.success, outcome.errors
     first, second = project.attempts(outcome.run_id)
     assert first == {"model.netflix_assets.dim_genres"}
-    assert second == project.descendants("dim_genres")
+    assert second == project.descendants("dim_genres") - first
     assert outcome.materialized.count("core/dim_genres") == 1
     assert outcome.failed_checks == ()
 
@@ -248,10 +248,10 @@ FIRST = Results(
 )
 
 
-def test_what_is_run_again_by_the_results() -> None:
-    assert FIRST.to_run_again == {"model.p.a", "model.p.b", "model.p.c", "test.p.t.1f", "test.p.u.2f"}
-    assert selection_of_rest(FIRST, Path("/x")) == [
-        "--select", "result:error result:skipped b u", "--state", "/x", "--indirect-selection", "empty",
+def test_failed_and_skipped_nodes_are_retried() -> None:
+    assert FIRST.to_retry == {"model.p.a", "model.p.c", "test.p.t.1f"}
+    assert retry_selection(FIRST, Path("/x")) == [
+        "--select", "result:error result:skipped", "--state", "/x", "--indirect-selection", "empty",
     ]  # fmt: skip
     second = replace(
         FIRST, invocation_id="second", nodes=[replace(NODE, status="success")], tests=[replace(TEST, status="pass")]
@@ -286,5 +286,5 @@ def test_what_was_built_before_stands_only_if_nothing_has_changed_since(
         if what == "rows removed":
             connection.execute("insert into ops.loads (dataset, removed_at) values ('movielens/tags', now())")
     now = {"movielens/ratings": 4} if what == "other rows" else inputs
-    found = dbt_module._standing([tmp_path], "models", "run-1", now, warehouse(settings), settings)
+    found = dbt_module.find_reusable_results([tmp_path], "models", "run-1", now, warehouse(settings), settings)
     assert (found is not None) == stands

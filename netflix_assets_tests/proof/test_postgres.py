@@ -23,7 +23,7 @@ import duckdb
 import pytest
 import yaml
 
-from netflix_assets.defs.landing.cursor import Asked
+from netflix_assets.defs.landing.cursor import Cursor
 from netflix_assets.defs.runs import HOST, PID
 from netflix_assets.samples import generate
 from netflix_assets.settings import REPO
@@ -159,10 +159,10 @@ def instance(deployment: Deployment) -> Iterator[dg.DagsterInstance]:
         yield found
 
 
-def asked(instance: dg.DagsterInstance) -> Asked:
+def asked(instance: dg.DagsterInstance) -> Cursor:
     """What the sensor remembers, in PostgreSQL."""
     (state,) = [each for each in instance.all_instigator_state() if each.instigator_name == "landing"]
-    return Asked.from_cursor(state.instigator_data.cursor, 0)
+    return Cursor.from_text(state.instigator_data.cursor, 0)
 
 
 def runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:

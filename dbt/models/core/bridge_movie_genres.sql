@@ -33,9 +33,4 @@ final as (
 
 )
 
-select
-    movie_id,
-    genre_key,
-    genre,
-    weight
-from final
+select * from final

@@ -6,7 +6,7 @@ credits as (
 
 ),
 
--- Repeated rows are one character.
+-- Repeated rows count as one character.
 by_character as (
 
     select

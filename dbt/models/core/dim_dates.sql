@@ -2,27 +2,27 @@ with
 
 ratings as (
 
-    select
-        min(rated_on) as first_day,
-        max(rated_on) as last_day
-    from {{ ref('fct_ratings') }}
+    select * from {{ ref('fct_ratings') }}
 
 ),
 
 tags as (
 
-    select
-        min(tagged_on) as first_day,
-        max(tagged_on) as last_day
-    from {{ ref('fct_tags') }}
+    select * from {{ ref('fct_tags') }}
 
 ),
 
-both_facts as (
+spans as (
 
-    select * from ratings
+    select
+        min(rated_on) as first_day,
+        max(rated_on) as last_day
+    from ratings
     union all
-    select * from tags
+    select
+        min(tagged_on) as first_day,
+        max(tagged_on) as last_day
+    from tags
 
 ),
 
@@ -31,7 +31,7 @@ years as (
     select
         extract(year from min(first_day)) as first_year,
         extract(year from max(last_day)) as last_year
-    from both_facts
+    from spans
 
 ),
 
@@ -42,7 +42,7 @@ digits as (
 
 ),
 
--- Every day from 1970 on, for 273 years: the range of time that the contract allows ends in 2100.
+-- Every day for 273 years from 1970. The contract allows times up to 2100.
 days as (
 
     select

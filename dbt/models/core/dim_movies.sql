@@ -12,6 +12,12 @@ links as (
 
 ),
 
+movie_genres as (
+
+    select * from {{ ref('bridge_movie_genres') }}
+
+),
+
 one_link_per_movie as (
 
     select
@@ -32,7 +38,7 @@ n_genres as (
     select
         movie_id,
         count(*) as n_genres
-    from {{ ref('bridge_movie_genres') }}
+    from movie_genres
     group by movie_id
 
 ),

@@ -24,7 +24,7 @@ genome_tags as (
 
 ),
 
-used as (
+movie_tags as (
 
     select
         movie_id,
@@ -36,7 +36,7 @@ used as (
 
 ),
 
-used_ranked as (
+ranked_movie_tags as (
 
     select
         *,
@@ -44,11 +44,11 @@ used_ranked as (
             partition by movie_id
             order by n_applications desc nulls last, tag asc nulls last
         ) as tag_rank
-    from used
+    from movie_tags
 
 ),
 
-used_by_movie as (
+tags_by_movie as (
 
     select
         movie_id,
@@ -58,12 +58,12 @@ used_by_movie as (
         {{ join_text(
             'case when tag_rank <= ' ~ var('n_top_tags') ~ ' then tag end', ', ', 'tag_rank asc nulls last'
         ) }} as top_tags
-    from used_ranked
+    from ranked_movie_tags
     group by movie_id
 
 ),
 
-relevant_ranked as (
+ranked_genome as (
 
     select
         movie_id,
@@ -79,17 +79,17 @@ relevant_ranked as (
 
 ),
 
-relevant_by_movie as (
+genome_tags_by_movie as (
 
     select
-        relevant_ranked.movie_id,
-        min(case when relevant_ranked.tag_rank = 1 then genome_tags.tag end) as top_genome_tag,
-        max(relevant_ranked.relevance) as top_genome_relevance,
-        {{ join_text('genome_tags.tag', ', ', 'relevant_ranked.tag_rank asc nulls last') }} as top_genome_tags
-    from relevant_ranked
+        ranked_genome.movie_id,
+        min(case when ranked_genome.tag_rank = 1 then genome_tags.tag end) as top_genome_tag,
+        max(ranked_genome.relevance) as top_genome_relevance,
+        {{ join_text('genome_tags.tag', ', ', 'ranked_genome.tag_rank asc nulls last') }} as top_genome_tags
+    from ranked_genome
     left join genome_tags
-        on relevant_ranked.tag_id = genome_tags.tag_id
-    group by relevant_ranked.movie_id
+        on ranked_genome.tag_id = genome_tags.tag_id
+    group by ranked_genome.movie_id
 
 ),
 
@@ -99,18 +99,18 @@ final as (
         movies.movie_id,
         movies.title,
         movies.release_year,
-        coalesce(used_by_movie.n_tag_applications, 0) as n_tag_applications,
-        coalesce(used_by_movie.n_tags, 0) as n_tags,
-        used_by_movie.top_tag,
-        used_by_movie.top_tags,
-        relevant_by_movie.top_genome_tag,
-        relevant_by_movie.top_genome_relevance,
-        relevant_by_movie.top_genome_tags
+        coalesce(tags_by_movie.n_tag_applications, 0) as n_tag_applications,
+        coalesce(tags_by_movie.n_tags, 0) as n_tags,
+        tags_by_movie.top_tag,
+        tags_by_movie.top_tags,
+        genome_tags_by_movie.top_genome_tag,
+        genome_tags_by_movie.top_genome_relevance,
+        genome_tags_by_movie.top_genome_tags
     from movies
-    left join used_by_movie
-        on movies.movie_id = used_by_movie.movie_id
-    left join relevant_by_movie
-        on movies.movie_id = relevant_by_movie.movie_id
+    left join tags_by_movie
+        on movies.movie_id = tags_by_movie.movie_id
+    left join genome_tags_by_movie
+        on movies.movie_id = genome_tags_by_movie.movie_id
 
 )
 

@@ -6,12 +6,24 @@ titles as (
 
 ),
 
+title_genres as (
+
+    select * from {{ ref('bridge_title_genres') }}
+
+),
+
+title_countries as (
+
+    select * from {{ ref('bridge_title_countries') }}
+
+),
+
 n_genres as (
 
     select
         title_id,
         count(*) as n_genres
-    from {{ ref('bridge_title_genres') }}
+    from title_genres
     group by title_id
 
 ),
@@ -21,7 +33,7 @@ n_countries as (
     select
         title_id,
         count(*) as n_countries
-    from {{ ref('bridge_title_countries') }}
+    from title_countries
     group by title_id
 
 ),

@@ -31,7 +31,7 @@ latest as (
 
 ),
 
--- A key without a row left has no load here, which tells the strategy to delete it.
+-- A key without remaining rows gets a null load here, which tells the strategy to delete it.
 winners as (
 
     select

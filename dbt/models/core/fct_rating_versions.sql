@@ -8,8 +8,8 @@
         cluster_by=["date_trunc('month', valid_from)", 'movie_id'],
     )
 }}
-{#- Not a snapshot: a snapshot holds what builds have seen, in the order in which they saw it. A version that arrives late, or
-    together with its correction, would be missing or stand at the wrong time. -#}
+{#- Not a snapshot: a snapshot records what builds have seen, in the order they saw it. A version that arrives late, or
+    together with its correction, would be missing or have the wrong time. -#}
 
 {%- set key = ['user_id', 'movie_id'] %}
 {%- set order_by = ['rated_at', '_object_key', 'rating'] %}
@@ -27,7 +27,7 @@ affected_keys as (
 
 ),
 
-found as (
+current_versions as (
 
     {{ versions_per_key(staging, ledger, dataset, key, order_by, among='affected_keys') }}
 
@@ -39,45 +39,45 @@ affected_versions as (
         user_id,
         movie_id,
         rated_at as valid_from
-    from found
+    from current_versions
 
     union
 
     select
-        standing.user_id,
-        standing.movie_id,
-        standing.valid_from
-    from {{ this }} as standing
+        existing_rows.user_id,
+        existing_rows.movie_id,
+        existing_rows.valid_from
+    from {{ this }} as existing_rows
     inner join affected_keys
         on
-            standing.user_id = affected_keys.user_id
-            and standing.movie_id = affected_keys.movie_id
+            existing_rows.user_id = affected_keys.user_id
+            and existing_rows.movie_id = affected_keys.movie_id
 
 ),
 
--- A version that is there no more has no load here, which tells the strategy to delete it.
+-- A version that no longer exists gets a null load here, which tells the strategy to delete it.
 versions as (
 
     select
         affected_versions.user_id,
         affected_versions.movie_id,
-        found.version_number,
-        found.rating,
+        current_versions.version_number,
+        current_versions.rating,
         affected_versions.valid_from,
-        found.valid_to,
-        found._load_id
+        current_versions.valid_to,
+        current_versions._load_id
     from affected_versions
-    left join found
+    left join current_versions
         on
-            affected_versions.user_id = found.user_id
-            and affected_versions.movie_id = found.movie_id
-            and affected_versions.valid_from = found.rated_at
+            affected_versions.user_id = current_versions.user_id
+            and affected_versions.movie_id = current_versions.movie_id
+            and affected_versions.valid_from = current_versions.rated_at
 
 ),
 
 {% else -%}
 
-found as (
+current_versions as (
 
     {{ versions_per_key(staging, ledger, dataset, key, order_by) }}
 
@@ -93,7 +93,7 @@ versions as (
         rated_at as valid_from,
         valid_to,
         _load_id
-    from found
+    from current_versions
 
 ),
 

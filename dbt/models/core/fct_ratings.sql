@@ -8,8 +8,8 @@
         cluster_by=["date_trunc('month', rated_on)", 'movie_id'],
     )
 }}
-{#- Clustered by what marts and people filter and group by: a span of time, then a film. The month, because days times films
-    would be as many values as rows. -#}
+{#- Clustered by what marts and people filter and group by: a period, then a film. By month, because days times films
+    would give as many values as rows. -#}
 
 {%- set key = ['user_id', 'movie_id'] %}
 {%- set order_by = ['rated_at', '_object_key', 'rating'] %}
@@ -34,7 +34,7 @@ latest as (
 
 ),
 
--- A key without a row left has no load here, which tells the strategy to delete it.
+-- A key without remaining rows gets a null load here, which tells the strategy to delete it.
 winners as (
 
     select

@@ -53,7 +53,7 @@ left join tests_by_node
 
 union all
 
--- The objects that a run has loaded of a dataset are one load here.
+-- All objects of a dataset loaded by one run count as one load.
 select
     'raw/' || dataset as asset,
     'load' as kind,

@@ -4,7 +4,7 @@ with
 
 builds as (
 
-    -- Not the one that this is part of: it has not ended yet.
+    -- Excludes the current build, which has not finished yet.
     select * from {{ ref('stg_dbt__builds') }}
     where
         run_id != ''
@@ -12,19 +12,20 @@ builds as (
 
 ),
 
--- Of several attempts the last one tells what all of them have come to.
+-- The last of several attempts has the combined result of all of them.
 retried as (
 
-    select distinct retry_of as invocation_id from builds
+    select distinct retry_of as invocation_id
+    from builds
     where retry_of is not null
 
 ),
 
-judged as (
+attempts as (
 
     select
         builds.*,
-        retried.invocation_id is null as counts
+        retried.invocation_id is null as is_last_attempt
     from builds
     left join retried
         on builds.invocation_id = retried.invocation_id
@@ -35,15 +36,15 @@ select
     run_id,
     min(started_at) as started_at,
     max(finished_at) as finished_at,
-    min(case when is_whole or not counts then 1 else 0 end) = 1 as is_whole,
-    min(case when has_passed or not counts then 1 else 0 end) = 1 as has_passed,
-    cast(sum(case when counts then node_count else 0 end) as bigint) as n_nodes,
-    cast(sum(case when counts then test_count else 0 end) as bigint) as n_tests,
-    cast(sum(case when counts then failed_count else 0 end) as bigint) as n_failed,
+    min(case when is_whole or not is_last_attempt then 1 else 0 end) = 1 as is_whole,
+    min(case when has_passed or not is_last_attempt then 1 else 0 end) = 1 as has_passed,
+    cast(sum(case when is_last_attempt then node_count else 0 end) as bigint) as n_nodes,
+    cast(sum(case when is_last_attempt then test_count else 0 end) as bigint) as n_tests,
+    cast(sum(case when is_last_attempt then failed_count else 0 end) as bigint) as n_failed,
     coalesce(
-        min(case when counts then problem end),
+        min(case when is_last_attempt then problem end),
         min(case when finished_at is null then 'has not ended: it was killed, or goes on' end)
     ) as problem,
     cast(sum(datediff('second', started_at, finished_at)) as double) as build_s
-from judged
+from attempts
 group by run_id

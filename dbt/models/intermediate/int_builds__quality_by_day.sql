@@ -4,41 +4,50 @@ with
 
 builds as (
 
-    select
-        invocation_id,
-        cast(started_at as date) as date_day
-    from {{ ref('stg_dbt__builds') }}
+    select * from {{ ref('stg_dbt__builds') }}
     where finished_at is not null
 
 ),
 
 node_runs as (
 
-    select
-        builds.date_day,
-        node_runs.layer,
-        node_runs.node_id,
-        node_runs.status
-    from {{ ref('stg_dbt__node_runs') }} as node_runs
-    inner join builds
-        on node_runs.invocation_id = builds.invocation_id
+    select * from {{ ref('stg_dbt__node_runs') }}
 
 ),
 
 test_results as (
 
+    select * from {{ ref('stg_dbt__test_results') }}
+    where status != 'skipped'
+
+),
+
+nodes as (
+
     select
-        builds.date_day,
-        results.invocation_id,
-        results.layer,
-        results.node_id,
-        results.kind,
-        results.status,
-        results.failures
-    from {{ ref('stg_dbt__test_results') }} as results
+        cast(builds.started_at as date) as date_day,
+        node_runs.layer,
+        node_runs.node_id,
+        node_runs.status
+    from node_runs
     inner join builds
-        on results.invocation_id = builds.invocation_id
-    where results.status != 'skipped'
+        on node_runs.invocation_id = builds.invocation_id
+
+),
+
+results as (
+
+    select
+        cast(builds.started_at as date) as date_day,
+        test_results.invocation_id,
+        test_results.layer,
+        test_results.node_id,
+        test_results.kind,
+        test_results.status,
+        test_results.failures
+    from test_results
+    inner join builds
+        on test_results.invocation_id = builds.invocation_id
 
 ),
 
@@ -52,7 +61,7 @@ tests_by_build as (
         sum(case when status = 'pass' then 1 else 0 end) as n_passed,
         sum(case when status = 'warn' then 1 else 0 end) as n_warned,
         sum(case when kind = 'reconciliation' then failures end) as reconciliation_difference
-    from test_results
+    from results
     group by date_day, layer, invocation_id
 
 ),
@@ -74,17 +83,17 @@ tests_by_day as (
 nodes_by_day as (
 
     select
-        node_runs.date_day,
-        node_runs.layer,
-        count(distinct node_runs.node_id) as n_nodes,
-        count(distinct case when node_runs.status != 'success' then node_runs.node_id end) as n_nodes_failed,
-        count(distinct test_results.node_id) as n_nodes_tested
-    from node_runs
-    left join test_results
+        nodes.date_day,
+        nodes.layer,
+        count(distinct nodes.node_id) as n_nodes,
+        count(distinct case when nodes.status != 'success' then nodes.node_id end) as n_nodes_failed,
+        count(distinct results.node_id) as n_nodes_tested
+    from nodes
+    left join results
         on
-            node_runs.date_day = test_results.date_day
-            and node_runs.node_id = test_results.node_id
-    group by node_runs.date_day, node_runs.layer
+            nodes.date_day = results.date_day
+            and nodes.node_id = results.node_id
+    group by nodes.date_day, nodes.layer
 
 )
 

@@ -14,6 +14,12 @@ profiles as (
 
 ),
 
+rejected_rows as (
+
+    select * from {{ ref('stg_ops__rejected_rows') }}
+
+),
+
 rejected as (
 
     select
@@ -21,12 +27,12 @@ rejected as (
         load_id,
         column_name as column_names,
         count(*) as n_rejected
-    from {{ ref('stg_ops__rejected_rows') }}
+    from rejected_rows
     group by dataset, load_id, column_name
 
 ),
 
--- A record may be at fault in several columns; it counts for each of them.
+-- A record can be invalid in several columns. It counts for each of them.
 rejected_by_column as (
 
     select

@@ -46,7 +46,7 @@ by_segment as (
 
 ),
 
--- Every segment has every genre, with zeros where nobody rated one.
+-- Every segment has every genre, with zeros for genres without ratings.
 every_genre as (
 
     select

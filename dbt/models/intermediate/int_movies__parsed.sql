@@ -1,4 +1,5 @@
-{#- "Title (1995)", "Title (2006–2007)", "Title (2007-)": the parentheses at the end, if they hold a year or a span. -#}
+{#- Matches the parentheses at the end if they contain a year or a span: "Title (1995)", "Title (2006–2007)",
+    "Title (2007-)". -#}
 {% set year_at_end = '[(]([0-9]{4})[ ]*([-–][ ]*([0-9]{4})?[ ]*)?[)]$' %}
 
 with
@@ -9,7 +10,7 @@ movies as (
 
 ),
 
--- A file that names a film twice is reported by staging's tests. Here one of the rows is taken, always the same.
+-- If a file lists a film twice, the tests of staging report it. One row is kept here, always the same one.
 one_per_movie as (
 
     select

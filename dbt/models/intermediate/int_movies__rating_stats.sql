@@ -7,7 +7,7 @@ ratings as (
 
 ),
 
--- One pass over the ratings; what follows works on at most ten rows per film.
+-- One pass over the ratings. All later steps work on at most ten rows per film.
 by_movie_and_stars as (
 
     select
@@ -21,22 +21,22 @@ by_movie_and_stars as (
 
 ),
 
-cumulated as (
+cumulative as (
 
     select
         *,
-        sum(n_ratings) over (partition by movie_id) as n_of_movie,
+        sum(n_ratings) over (partition by movie_id) as n_movie_ratings,
         sum(n_ratings) over (
             partition by movie_id
             order by rating asc nulls last rows between unbounded preceding and current row
-        ) as n_up_to_here
+        ) as n_cumulative_ratings
     from by_movie_and_stars
 
 ),
 
--- Sums of half stars and of their squares are whole numbers: however the rows are ordered, the results are the
--- same to the last bit, which a sum of doubles would not be. The median is the mean of the two ratings in the middle,
--- which are the same one where the number is odd.
+-- Sums of half stars and of their squares are whole numbers, so the results are the same to the last bit in any row
+-- order. A sum of doubles would not be. The median is the mean of the two middle ratings, which are one and the same
+-- if the number of ratings is odd.
 by_movie as (
 
     select
@@ -50,12 +50,12 @@ by_movie as (
         cast(sum(n_ratings * cast(rating * 2 as integer)) as bigint) as sum_half_stars,
         cast(sum(n_ratings * cast(rating * rating * 4 as integer)) as bigint) as sum_half_stars_squared,
         cast(
-            min(case when 2 * n_up_to_here >= n_of_movie then rating end)
-            + min(case when 2 * n_up_to_here >= n_of_movie + 1 then rating end) as double
+            min(case when 2 * n_cumulative_ratings >= n_movie_ratings then rating end)
+            + min(case when 2 * n_cumulative_ratings >= n_movie_ratings + 1 then rating end) as double
         ) / 2 as median_rating,
         min(first_rated_at) as first_rated_at,
         max(last_rated_at) as last_rated_at
-    from cumulated
+    from cumulative
     group by movie_id
 
 ),

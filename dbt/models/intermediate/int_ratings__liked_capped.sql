@@ -19,8 +19,7 @@ liked as (
 
 ),
 
--- Films are numbered without gaps, so that a pair of them packs into one integer, and the number of rows of what is
--- made of the pairs has a bound.
+-- Films are numbered without gaps, so a pair of films packs into one integer and the number of pairs is bounded.
 movies as (
 
     select
@@ -33,9 +32,9 @@ movies as (
 
 ),
 
--- MovieLens' users rate many films within a second. Among those the order must not be that of the ids, or old films,
--- whose ids are small, would be kept and new ones dropped. An odd factor modulo 2^32 shuffles without a tie, and the
--- user's number turns the circle, so that no film comes first for everybody.
+-- MovieLens users rate many films within one second. Ordering those by film ID would keep old films, which have small
+-- IDs, and drop new ones. Multiplying by an odd factor modulo 2^32 shuffles without ties, and adding a multiple of the
+-- user ID rotates the order, so no film comes first for everyone.
 shuffled as (
 
     select
@@ -45,7 +44,7 @@ shuffled as (
         liked.rating,
         liked.rated_at,
         (cast(liked.movie_id as bigint) * 2654435761 + cast(liked.user_id as bigint) * 40503)
-        % 4294967296 as place
+        % 4294967296 as shuffle_key
     from liked
     inner join movies
         on liked.movie_id = movies.movie_id
@@ -62,7 +61,7 @@ final as (
     qualify
         row_number() over (
             partition by user_id
-            order by rating desc nulls last, rated_at desc nulls last, place asc nulls last
+            order by rating desc nulls last, rated_at desc nulls last, shuffle_key asc nulls last
         ) <= {{ var('liked_max_per_user') }}
 
 )

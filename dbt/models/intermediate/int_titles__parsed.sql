@@ -1,4 +1,4 @@
-{#- All columns, so that of rows with the same title_id one is taken that does not depend on their order. -#}
+{#- Sorting by all columns makes the row kept per title_id independent of row order. -#}
 {%- set columns = [
     'imdb_votes', 'tmdb_popularity', 'imdb_score', 'tmdb_score', 'title', 'production_type', 'release_year', 'runtime_min',
     'n_seasons', 'imdb_id', 'age_certification', 'genres', 'production_countries', 'description',
@@ -12,7 +12,7 @@ titles as (
 
 ),
 
--- A file that names a title twice is reported by staging's tests. Here one of the rows is taken, always the same.
+-- If a file lists a title twice, the tests of staging report it. One row is kept here, always the same one.
 one_per_title as (
 
     select *

@@ -27,12 +27,18 @@ clusters as (
 
 ),
 
+genre_stats as (
+
+    select * from {{ ref('int_users__genre_stats') }}
+
+),
+
 genre_names as (
 
     select distinct
         genre_number,
         genre
-    from {{ ref('int_users__genre_stats') }}
+    from genre_stats
 
 ),
 
@@ -85,22 +91,22 @@ ranked_genres as (
         row_number() over (
             partition by cluster_id
             order by above_average desc nulls last, genre_number asc nulls last
-        ) as place,
+        ) as genre_rank,
         max(above_average) over (partition by cluster_id) as most_above_average
     from genres_of_cluster
 
 ),
 
--- The second genre is named if it is at least half as far above the average user as the first.
+-- The second genre is named only if it is at least half as far above the average user as the first.
 tastes as (
 
     select
         cluster_id,
-        {{ join_text('genre', ' & ', 'place asc nulls last') }} as taste
+        {{ join_text('genre', ' & ', 'genre_rank asc nulls last') }} as taste
     from ranked_genres
     where
-        place = 1
-        or (place = 2 and 2 * above_average >= most_above_average)
+        genre_rank = 1
+        or (genre_rank = 2 and 2 * above_average >= most_above_average)
     group by cluster_id
 
 ),

@@ -1,9 +1,9 @@
 {#-
-    k-means in SQL: the steps are unrolled, because neither warehouse loops within a query. All that is compared are whole
-    numbers (a square of a distance, a mean that is rounded to one), and every tie goes to the lower number, so that no order
-    of rows, no number of threads and no warehouse changes a cluster.
+    K-means in SQL. The steps are unrolled because neither warehouse can loop within a query. All compared values are
+    whole numbers (squared distances, rounded means), and ties go to the lower number. Row order, thread count and
+    warehouse therefore do not change any cluster.
 
-    Each step reads the one before once: a chain, whose text and cost grow with the steps and not with powers of two.
+    Each step reads the previous one once, so text and cost grow linearly with the number of steps, not exponentially.
 -#}
 {%- set n_genres = var('segment_max_genres') | int %}
 {%- set genres = range(1, n_genres + 1) %}
@@ -32,7 +32,7 @@ spread as (
 
 ),
 
--- Where to start: the users with the same favourite genre, the one in which they are furthest above the average user.
+-- Start from groups of users with the same favourite genre: the one in which they are furthest above the average user.
 favourites as (
 
     select
@@ -80,7 +80,7 @@ distances as (
 
 ),
 
--- The biggest group first, then again and again the one that is far from all that were picked, and big.
+-- Pick the largest group first, then repeatedly a group that is large and far from all groups picked before.
 seeds_0 as (
 
     select
@@ -149,7 +149,7 @@ nearest_{{ step }} as (
 
 ),
 
--- A cluster that nobody is nearest to is gone.
+-- A cluster that is nearest to no user disappears.
 centres_{{ step }} as (
 
     select
@@ -164,19 +164,19 @@ centres_{{ step }} as (
 ),
 
 {% if step == merging_step -%}
--- Half-way, a cluster that has come close to a bigger one goes: one taste that was found twice is one cluster.
+-- Halfway, a cluster close to a larger one is absorbed: the same taste found twice is one cluster.
 absorbed as (
 
     select distinct centres.cluster_id
     from centres_{{ step }} as centres
-    cross join centres_{{ step }} as bigger
+    cross join centres_{{ step }} as larger
     cross join spread
     where
         (
-            bigger.n_users > centres.n_users
-            or (bigger.n_users = centres.n_users and bigger.cluster_id < centres.cluster_id)
+            larger.n_users > centres.n_users
+            or (larger.n_users = centres.n_users and larger.cluster_id < centres.cluster_id)
         )
-        and ({{ squared_distance('centres', 'bigger') }})
+        and ({{ squared_distance('centres', 'larger') }})
         < {{ var('segment_min_distance') }} * spread.mean_squared_distance
 
 ),

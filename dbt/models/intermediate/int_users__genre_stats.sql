@@ -15,24 +15,30 @@ movie_genres as (
 
 genres as (
 
-    select
-        *,
-        row_number() over (order by n_movies desc nulls last, genre asc nulls last) as genre_number
-    from {{ ref('dim_genres') }}
+    select * from {{ ref('dim_genres') }}
 
 ),
 
--- Numbers instead of texts in the rows that are exploded, and weights in millionths: whole numbers add up to the same
--- in any order.
+numbered_genres as (
+
+    select
+        *,
+        row_number() over (order by n_movies desc nulls last, genre asc nulls last) as genre_number
+    from genres
+
+),
+
+-- Numbers instead of text keep the exploded rows small. Weights are in millionths because whole numbers add up to the
+-- same total in any order.
 genre_of_movie as (
 
     select
         movie_genres.movie_id,
-        genres.genre_number,
+        numbered_genres.genre_number,
         {{ millionths('movie_genres.weight') }} as weight_micro
     from movie_genres
-    inner join genres
-        on movie_genres.genre_key = genres.genre_key
+    inner join numbered_genres
+        on movie_genres.genre_key = numbered_genres.genre_key
 
 ),
 
@@ -62,14 +68,15 @@ by_user_and_genre as (
 
 ),
 
--- Sum of (rating - the user's mean) over (number of ratings + the shrinkage), with whole numbers up to the one division.
+-- preference = sum of (rating - the user's mean) / (number of ratings + shrinkage), in whole numbers up to the
+-- division.
 final as (
 
     select
         by_user_and_genre.user_id,
-        genres.genre_key,
-        genres.genre,
-        cast(genres.genre_number as integer) as genre_number,
+        numbered_genres.genre_key,
+        numbered_genres.genre,
+        cast(numbered_genres.genre_number as integer) as genre_number,
         by_user_and_genre.n_ratings,
         by_user_and_genre.weighted_ratings_micro,
         by_user_and_genre.sum_half_stars,
@@ -84,8 +91,8 @@ final as (
     from by_user_and_genre
     inner join by_user
         on by_user_and_genre.user_id = by_user.user_id
-    inner join genres
-        on by_user_and_genre.genre_number = genres.genre_number
+    inner join numbered_genres
+        on by_user_and_genre.genre_number = numbered_genres.genre_number
 
 )
 

@@ -1,4 +1,4 @@
-{#- Fixed point: what is averaged over users are whole numbers of this part of one, so that the order of rows changes nothing. -#}
+{#- Fixed point: values averaged over users are whole multiples of 1/unit, so row order does not change the result. -#}
 {%- set unit = 10000 %}
 {%- set prior = (var('segment_prior_ratings') | int) * 1000000 %}
 
@@ -50,9 +50,9 @@ genres as (
 
 ),
 
--- Every user has every genre. What is watched: the square root of the share, as if var segment_prior_ratings more had
--- been rated in the usual shares (differences of such roots compare shares well, small ones too). What is liked:
--- the preference, which counts as much as the genre is big.
+-- Every user has every genre. `watched` is the square root of the genre's share, as if the user had rated var
+-- segment_prior_ratings more films in the usual shares. Differences of square roots compare shares well, small ones
+-- included. `liked` is the preference, weighted by the size of the genre.
 measured as (
 
     select
@@ -75,7 +75,7 @@ measured as (
 
 ),
 
--- 0 is the average user in every genre.
+-- The average user is at 0 in every genre.
 by_genre_mean as (
 
     select

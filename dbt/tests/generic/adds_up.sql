@@ -1,4 +1,4 @@
-{#- An accounting identity: in every row the parts add up to the total. -#}
+{#- Accounting identity: in every row the parts add up to the total. -#}
 {% test adds_up(model, total, parts) %}
 
 select

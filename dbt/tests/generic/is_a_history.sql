@@ -1,12 +1,11 @@
-{#- A snapshot is a sound history: every version has its key and its time, follows the one before it without overlap, and a
-    key has at most one version that holds. Passes while the snapshot has not been taken, so that `dbt test` can come before
-    the first `dbt snapshot`. -#}
+{#- A snapshot is a consistent history: every version has a key and a time, versions do not overlap, and a key has at
+    most one current version. Passes while the snapshot does not exist, so `dbt test` can run before `dbt snapshot`. -#}
 {% test is_a_history(model, key) %}
 
 {% if execute and load_relation(model) is none %}
 
-select nothing.to_test
-from (select 1 as to_test) as nothing
+select no_snapshot.to_test
+from (select 1 as to_test) as no_snapshot
 where false
 
 {% else %}

@@ -1,4 +1,4 @@
-{#- A text is there or it is null; it is never empty and never only blanks. -#}
+{#- Text is either null or has content: it is not empty and not only blanks. -#}
 {% test no_blank_text_in_columns(model, columns) %}
 
 select {{ columns | join(', ') }}

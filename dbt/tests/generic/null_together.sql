@@ -1,4 +1,4 @@
-{#- In every row either all of the columns are null or none is. -#}
+{#- In every row, either all or none of the columns are null. -#}
 {% test null_together(model, columns) %}
 
 select {{ columns | join(', ') }}

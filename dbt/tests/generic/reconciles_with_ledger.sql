@@ -1,7 +1,7 @@
-{#- As many rows as the ledger says that the dataset's current loads have brought: nothing lost and nothing twice on
-    the way from file to staging. An error stops everything downstream in `dbt build`. For that the tested model has to
-    depend on stg_ops__loads too: dbt waits for a test only where all that the test reads is upstream.
-    The test's number of failures is the difference in rows (mart_data_quality). -#}
+{#- The model has as many rows as the dataset's current loads according to the ledger: nothing was lost or duplicated
+    between file and staging. In `dbt build` an error stops everything downstream. For this the tested model must also
+    depend on stg_ops__loads, because dbt waits for a test only if everything the test reads is upstream. The test's
+    failure count is the difference in rows (mart_data_quality). -#}
 {% test reconciles_with_ledger(model, dataset) %}
 {{ config(fail_calc='coalesce(sum(abs(n_expected - n_found)), 0)', tags=['reconciliation']) }}
 

@@ -1,4 +1,4 @@
-{#- No two rows agree in all of the columns: the test of a key that has more than one. -#}
+{#- Tests a key of several columns: no two rows have the same values in all of them. -#}
 {% test unique_combination(model, columns) %}
 
 select

@@ -1,8 +1,8 @@
-// Draws every panel from its rows: the chart, the table behind it, the CSV file. Reads the page's two JSON blocks and writes
-// text only (textContent), so that a value is never markup.
+// Draws each panel from its rows: the chart, its table and its CSV file. Reads the page's two JSON blocks and writes text
+// only (textContent), so that no value becomes markup.
 const data = JSON.parse(document.getElementById("data").textContent);
 const config = JSON.parse(document.getElementById("config").textContent);
-const AXIS_SPACE = 86; // what axes take of a chart in several parts, which Vega-Lite cannot fit into its panel
+const AXIS_SPACE = 86; // pixels for the axes of a concatenated chart, which Vega-Lite cannot fit to its container
 
 function make(tag, attributes = {}, ...children) {
   const element = Object.assign(document.createElement(tag), attributes);
@@ -16,30 +16,30 @@ function rowsOf({ names, values }) {
   return values[0].map((_, row) => Object.fromEntries(names.map((name, column) => [name, values[column][row]])));
 }
 
-function shown(value, { form, digits }) {
+function formatted(value, { format, digits, signed }) {
   if (value === null || value === undefined || value === "") return "–";
-  if (typeof value === "string") return form === "text" && /^\d{4}-\d\d-\d\dT/.test(value) ? value.slice(0, 16).replace("T", " ") : value;
-  if (form === "text") return String(value);
-  const options = { minimumFractionDigits: digits, maximumFractionDigits: digits };
-  return value.toLocaleString("en", form === "percent" ? { ...options, style: "percent" } : options);
+  if (typeof value === "string") return format === "text" && /^\d{4}-\d\d-\d\dT/.test(value) ? value.slice(0, 16).replace("T", " ") : value;
+  if (format === "text") return String(value);
+  const options = { minimumFractionDigits: digits, maximumFractionDigits: digits, signDisplay: signed ? "exceptZero" : "auto" };
+  return value.toLocaleString("en", format === "percent" ? { ...options, style: "percent" } : options);
 }
 
 function cell(value, column) {
-  const isNumber = column.form !== "text";
-  const text = shown(value, column);
+  const isNumber = column.format !== "text";
+  const text = formatted(value, column);
   const td = make("td", { textContent: text, className: isNumber ? "right" : /^\d{4}-\d\d-\d\d/.test(text) ? "date" : text.length > 18 ? "long" : "" });
-  if (column.form === "bar") {
+  if (column.format === "bar") {
     const filled = make("i");
-    filled.style.width = `${(100 * value) / column.most}%`;
+    filled.style.width = `${(100 * value) / column.maximum}%`;
     td.append(make("span", { className: "bar" }, filled));
   }
   return td;
 }
 
-function table({ columns }, rows, question) {
-  const head = columns.map((column) => make("th", { scope: "col", textContent: column.label, className: column.form === "text" ? "" : "right" }));
+function table({ columns }, rows, title) {
+  const head = columns.map((column) => make("th", { scope: "col", textContent: column.label, className: column.format === "text" ? "" : "right" }));
   const body = rows.map((row) => make("tr", {}, ...columns.map((column) => cell(row[column.name], column))));
-  return make("table", {}, make("caption", { textContent: question }), make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...body));
+  return make("table", {}, make("caption", { textContent: title }), make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...body));
 }
 
 function csv({ columns }, rows) {
@@ -60,12 +60,12 @@ const sized = (spec, width) => (spec.vconcat ? { ...spec, vconcat: spec.vconcat.
 
 async function draw(panel) {
   const width = Math.max(panel.chart.clientWidth - AXIS_SPACE, 120);
-  // On a telephone names beside bars take less than half of the width, and entries of a legend stand below each other.
+  // On a phone, labels beside bars take less than half of the width and legend entries go below each other.
   const isNarrow = panel.chart.clientWidth < 480;
   const axisY = { ...config.axisY, labelLimit: isNarrow ? 118 : 240 };
   const legend = { ...config.legend, ...(isNarrow && { columns: 1 }) };
   const spec = { ...sized(panel.spec, width), datasets: { rows: panel.rows() } };
-  // What the picture is the page says around it, by question and answer: what Vega says inside, at any time, is hidden.
+  // The panel's title and answer describe the chart to screen readers; Vega's own descriptions are hidden.
   const done = await vegaEmbed(panel.chart.firstElementChild, spec, { config: { ...config, axisY, legend }, renderer: "svg", actions: false, tooltip: { theme: "custom" } });
   panel.drawn?.finalize();
   panel.drawn = done;
@@ -87,7 +87,7 @@ async function wire(section) {
     const picked = () => all.filter((row) => row[own.pick] === input.value);
     panel.rows = picked;
     let last = input.value;
-    // A click shows all choices: a browser lists only those that begin with what is there.
+    // Select the text on focus, so that typing replaces it: the browser lists only choices that match the text.
     input.addEventListener("focus", () => { last = input.value; input.select(); });
     input.addEventListener("input", () => {
       const rows = picked();
@@ -101,7 +101,7 @@ async function wire(section) {
   }
   if (!panel.spec) return;
   await draw(panel);
-  if (!panel.spec.vconcat) return; // the others follow their container's width by themselves
+  if (!panel.spec.vconcat) return; // other charts follow their container's width
   let drawnAt = panel.chart.clientWidth;
   new ResizeObserver(() => {
     if (Math.abs(panel.chart.clientWidth - drawnAt) < 2) return;
@@ -122,7 +122,7 @@ const label = () => {
 };
 button.addEventListener("click", () => {
   document.documentElement.dataset.theme = isDark() ? "light" : "dark";
-  try { localStorage.setItem("theme", document.documentElement.dataset.theme); } catch { /* this time only */ }
+  try { localStorage.setItem("theme", document.documentElement.dataset.theme); } catch { /* not kept */ }
   label();
 });
 prefersDark.addEventListener("change", label);

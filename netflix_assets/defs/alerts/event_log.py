@@ -15,7 +15,7 @@ from netflix_assets.alerts.rules import Event
 from netflix_assets.defs.alerts.asset_index import Scope
 from netflix_assets.defs.freshness import FRESH
 from netflix_assets.defs.landing.assets import BUCKET_CHECK
-from netflix_assets.defs.landing.cursor import MAX_ATTEMPTS, Asked
+from netflix_assets.defs.landing.cursor import MAX_ATTEMPTS, Cursor
 from netflix_assets.defs.landing.sensor import LANDING_SENSOR
 from netflix_assets.warehouse.transient import cause_of
 
@@ -118,7 +118,7 @@ class Reader:
             if last is not None and last.status.value == "FAILURE":
                 title, cause = f"the {state.instigator_type.value.lower()} {name}", cause_of(last.error)
                 yield Finding(f"tick:{name}", "tick_failure", "failed", now, title=title, cause=cause)
-            if name == LANDING_SENSOR and Asked.from_cursor(cursor, now).parked:
+            if name == LANDING_SENSOR and Cursor.from_text(cursor, now).exhausted:
                 yield Finding("parked", "files_parked", "failed", now, title="new files", cause=PARKED)
 
     def _stale(self, now: float) -> Iterator[Finding]:

@@ -1,34 +1,31 @@
-"""The dbt project as this environment runs it: its manifest, its program, the variables that profiles.yml reads.
-
-Does not belong here: its nodes as Dagster assets (``dbt.py``) and what a build came to (``dbt_results.py``).
-"""
+"""The dbt project in this environment: its manifest, its executable, and the variables that profiles.yml reads."""
 
 import hashlib
 import json
 import os
 import sysconfig
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from dagster_dbt import DbtCliResource, DbtProject
-from dagster_dbt.errors import DagsterDbtCliRuntimeError, DagsterDbtError
-from packaging.version import Version
+from dagster_dbt import DagsterDbtCliRuntimeError, DbtCliResource, DbtProject
+from dagster_dbt.errors import DagsterDbtError
+from pydantic import SecretStr
 
+from netflix_assets.defs.dagster_internals import FastDbtCliResource
 from netflix_assets.settings import Settings
 
 
 class DbtProjectError(RuntimeError):
-    """The dbt project cannot be read; the message has what dbt says of it."""
+    """The dbt project cannot be read; the message contains dbt's own."""
 
 
 def dbt_project(settings: Settings) -> DbtProject:
-    """The dbt project with a manifest that is up to date with its files.
+    """The dbt project with a manifest that matches its files.
 
-    The manifest is parsed again only when a file of the project has changed (no network, no warehouse). Raises:
-    DbtProjectError.
+    Parses only when a file of the project changed; needs neither network nor warehouse. Raises: DbtProjectError.
     """
     try:
         project = DbtProject(project_dir=settings.dbt_project, target_path=_target_path(settings))
@@ -41,7 +38,7 @@ def dbt_project(settings: Settings) -> DbtProject:
 
 
 def manifest_of(project: DbtProject) -> Mapping[str, Any]:
-    """What dbt has made of the project."""
+    """The parsed project."""
     return json.loads(project.manifest_path.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
 
 
@@ -55,33 +52,18 @@ def _parse(project: DbtProject, settings: Settings, state: str) -> None:
 
     settings.home.mkdir(parents=True, exist_ok=True)
     with FileLock(settings.home / "dbt.lock"), exported(settings):
-        if not _is_parsed(project, settings, state):  # another process may have done it meanwhile
+        if not _is_parsed(project, settings, state):  # another process may have parsed it meanwhile
             try:
                 dbt_resource(settings, project).cli(["parse", "--quiet"], target_path=_target_path(settings)).wait()
             except DagsterDbtCliRuntimeError as error:
-                said = str(error).rpartition("Errors parsed from dbt logs:")[2].strip()
-                raise DbtProjectError(f"dbt cannot read {settings.dbt_project}: {said}") from error
+                errors = str(error).rpartition("Errors parsed from dbt logs:")[2].strip()
+                raise DbtProjectError(f"dbt cannot read {settings.dbt_project}: {errors}") from error
             _stamp(settings).write_text(state)
 
 
-class Dbt(DbtCliResource):
-    """dagster-dbt's resource without the two things that it does before each call and that nothing here needs.
-
-    It asks ``dbt --version``, which imports every adapter (4 s with Snowflake's), and sets up an adapter in this
-    process (2 s) for row counts and column lineage (see ``_with_figures``).
-    """
-
-    @property
-    def _cli_version(self) -> Version:
-        return Version(version("dbt-core"))
-
-    def _initialize_dbt_core_adapter(self, args: Sequence[str]) -> Any:
-        return None
-
-
-def dbt_resource(settings: Settings, project: DbtProject) -> Dbt:
-    """dbt as this environment runs it: the program that stands beside this Python."""
-    return Dbt(
+def dbt_resource(settings: Settings, project: DbtProject) -> DbtCliResource:
+    """dbt in this environment: the executable installed beside this Python."""
+    return FastDbtCliResource(
         project_dir=str(project.project_dir),
         profiles_dir=str(settings.dbt_project),
         target=_target(settings),
@@ -91,9 +73,9 @@ def dbt_resource(settings: Settings, project: DbtProject) -> Dbt:
 
 @contextmanager
 def one_build_at_a_time(settings: Settings) -> Iterator[None]:
-    """Let one build of this home go on at a time: DuckDB has one writer, and dbt does not wait for it.
+    """Allow one build of this home at a time: DuckDB has one writer, and dbt does not wait for it.
 
-    Whoever reads several of the built tables as one state holds it too.
+    Also held to read several built tables as one consistent state.
     """
     from filelock import FileLock
 
@@ -102,7 +84,7 @@ def one_build_at_a_time(settings: Settings) -> Iterator[None]:
 
 
 def _target_path(settings: Settings) -> Path:
-    # One for each environment: the manifest names its database, and parsing anew at each change of it takes 9 s.
+    # One per environment: the manifest names its database, and parsing again after a switch takes 9 s.
     return settings.home / "dbt" / f"target-{settings.env}"
 
 
@@ -117,18 +99,17 @@ def _stamp(settings: Settings) -> Path:
 
 @contextmanager
 def exported(settings: Settings, run_id: str = "") -> Iterator[None]:
-    """What profiles.yml and dbt read from the environment, said for the length of a dbt call.
+    """Set the variables that profiles.yml and dbt read, for the length of the block.
 
-    dagster-dbt hands its own environment on to dbt and copies dbt's parse cache from $DBT_TARGET_PATH.
+    dagster-dbt passes its own environment on to dbt and copies dbt's parse cache from $DBT_TARGET_PATH.
     """
     wanted = {
         "NETFLIX_HOME": str(settings.home),
         "NETFLIX_RUN_ID": run_id,
         "DBT_TARGET_PATH": str(_target_path(settings)),
         **_snowflake_names(settings),
+        **_snowflake_access(settings),
     }
-    if settings.snowflake.private_key_path:  # dbt runs in its own folder, where a relative path leads elsewhere
-        wanted["NETFLIX_SNOWFLAKE_PRIVATE_KEY_PATH"] = str(settings.snowflake.private_key_path)
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
     try:
@@ -142,7 +123,7 @@ def exported(settings: Settings, run_id: str = "") -> Iterator[None]:
 
 
 def _snowflake_names(settings: Settings) -> Mapping[str, str]:
-    """Where dbt builds on Snowflake and as whom; credentials it reads from the environment itself."""
+    """Where dbt builds on Snowflake, and with which role."""
     if settings.names is None:
         return {}
     return {
@@ -153,8 +134,19 @@ def _snowflake_names(settings: Settings) -> Mapping[str, str]:
     }
 
 
+def _snowflake_access(settings: Settings) -> Mapping[str, str]:
+    """How dbt reaches Snowflake, from these settings and not from whatever the process was started with."""
+    if settings.names is None:
+        return {}
+    access = settings.snowflake.model_dump(exclude={"database", "statement_timeout_seconds"}, exclude_none=True)
+    return {
+        f"NETFLIX_SNOWFLAKE_{name.upper()}": value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+        for name, value in access.items()
+    }
+
+
 def project_state(settings: Settings) -> str:
-    """A digest of all that the manifest follows from: every file that dbt parses, dbt's version, where it builds."""
+    """A digest of everything the manifest depends on: dbt's files and version, and where it builds."""
     project = settings.dbt_project
     digest = hashlib.sha256(f"{version('dbt-core')} {_snowflake_names(settings)}".encode())
     for folder, folders, names in os.walk(project):

@@ -1,8 +1,4 @@
-"""What dbt says of a build, read from the artifacts it leaves (manifest.json, run_results.json).
-
-Pure functions over files and dictionaries. Does not belong here: how dbt is run (``dbt.py``), where results are kept
-(``warehouse/builds.py``).
-"""
+"""Read the artifacts of a dbt build (manifest.json, run_results.json). Pure functions over files and dictionaries."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -14,7 +10,7 @@ from typing import Any
 from netflix_assets.contracts.visibility import Showable
 from netflix_assets.warehouse.builds import CheckRun, NodeRun, Part
 
-# The tag of models that describe the build itself: they are built by a second invocation, when it has been recorded.
+# Models with this tag describe the build itself. A second invocation builds them after the first has been recorded.
 OBSERVATION = "observation"
 
 _FOLDERS = {"seed": "seeds", "snapshot": "snapshots", "source": "source", "exposure": "exposure"}
@@ -27,7 +23,7 @@ Manifest = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Results:
-    """The results of one invocation, begun at ``started_at`` (UTC). ``missing``: what of its part has none."""
+    """The results of one invocation, started at ``started_at`` (UTC). ``missing``: ids without a result."""
 
     invocation_id: str
     started_at: datetime
@@ -38,27 +34,23 @@ class Results:
 
     @property
     def failed(self) -> list[NodeRun | CheckRun]:
-        """What failed or was skipped because of it, failures first."""
+        """Nodes and tests that failed or were skipped, failures first."""
         every: list[NodeRun | CheckRun] = [*self.nodes, *self.tests]
         failures = [each for each in every if each.status in _FAILED]
         return failures + [each for each in every if each.status == "skipped"]
 
     @property
     def causes(self) -> list[NodeRun | CheckRun]:
-        """What failed by itself."""
+        """Nodes and tests that failed themselves."""
         return [each for each in self.failed if each.status in _FAILED]
 
     @property
-    def to_run_again(self) -> frozenset[str]:
-        """What failed or was skipped, and each node with a failed test, with all its tests."""
-        spoilt = {test.node_id for test in self.tests if test.status in _FAILED}
-        return frozenset(
-            [node.node_id for node in self.nodes if node in self.failed or node.node_id in spoilt]
-            + [test.test_id for test in self.tests if test in self.failed or test.node_id in spoilt]
-        )
+    def to_retry(self) -> frozenset[str]:
+        """The ids of nodes and tests that failed or were skipped."""
+        return frozenset(each.node_id if isinstance(each, NodeRun) else each.test_id for each in self.failed)
 
     def after(self, earlier: "Results") -> "Results":
-        """What two invocations have come to together: of what ran again, the later result."""
+        """The results of two invocations together; the later result wins."""
         again = {node.node_id for node in self.nodes} | {test.test_id for test in self.tests}
         return replace(
             self,
@@ -76,13 +68,13 @@ class Results:
         first = self.failed[0]
         what = f"{first.layer}/{first.name}"
         what = f"test {first.test_name} of {what}" if isinstance(first, CheckRun) else what
-        said = " ".join((first.message or first.status).split())
-        return f"{what}: {said}"[:_MESSAGE_CHARACTERS]
+        message = " ".join((first.message or first.status).split())
+        return f"{what}: {message}"[:_MESSAGE_CHARACTERS]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A test that found rows, by what query; ``column``: whose values they are, whatever the query calls them."""
+    """A test that found rows, and its query. ``column``: the tested column, which the query may rename."""
 
     test_id: str
     query: str
@@ -90,12 +82,12 @@ class Finding:
 
 
 def layer_of(node: Mapping[str, Any]) -> str:
-    """The layer of a node: the folder that a model, seed or snapshot stands in, the kind of anything else."""
+    """The layer of a node: the folder of a model, seed or snapshot; the resource type of anything else."""
     return str(_FOLDERS.get(node["resource_type"]) or node["fqn"][1])
 
 
 def part_of(unique_id: str, manifest: Manifest) -> Part:
-    """The invocation that builds a node, or runs a test: the second one for what reads an observation."""
+    """The invocation that builds a node or runs a test: the second one for tests that read an observation."""
     node = manifest["nodes"][unique_id]
     if node["resource_type"] == "test":
         parents = [parent for parent in node["depends_on"]["nodes"] if parent in manifest["nodes"]]
@@ -104,7 +96,7 @@ def part_of(unique_id: str, manifest: Manifest) -> Part:
 
 
 def nodes_of(part: Part, manifest: Manifest) -> frozenset[str]:
-    """Every node and test of a part that leaves a result when all of it is built."""
+    """The nodes and tests of a part that have a result after a full build."""
     wanted = [
         unique_id
         for unique_id, node in manifest["nodes"].items()
@@ -114,9 +106,9 @@ def nodes_of(part: Part, manifest: Manifest) -> frozenset[str]:
 
 
 def read_results(folder: Path, part: Part, shown: Showable) -> Results | None:
-    """What dbt has left in its target folder; None when it ended before it wrote results.
+    """Read dbt's target folder; None when dbt ended before it wrote results.
 
-    Messages are without the values that they quote where ``shown`` says that these may be hidden ones.
+    ``shown`` removes quoted values that contracts hide from messages.
     """
     file = folder / "run_results.json"
     if not file.exists():
@@ -141,16 +133,13 @@ def read_results(folder: Path, part: Part, shown: Showable) -> Results | None:
     )
 
 
-def selection_of_rest(results: Results, folder: Path) -> list[str]:
-    """dbt's arguments that build exactly ``to_run_again`` of the results in a folder.
+def retry_selection(results: Results, folder: Path) -> list[str]:
+    """dbt's arguments that build exactly ``to_retry`` of the results in a folder.
 
-    What failed or was skipped dbt finds there itself: named one by one, a few hundred tests would be too long a line.
+    dbt finds them there by status: the names of a few hundred tests would make the command line too long.
     """
-    failed = {each.node_id if isinstance(each, NodeRun) else each.test_id for each in results.failed}
-    # model.<project>.<name>, test.<project>.<name>.<digest>
-    names = sorted(unique_id.split(".")[2] for unique_id in results.to_run_again - failed)
-    found = [f"result:{status}" for status in sorted({each.status for each in results.failed})]
-    return ["--select", " ".join([*found, *names]), "--state", str(folder), "--indirect-selection", "empty"]
+    statuses = [f"result:{status}" for status in sorted({each.status for each in results.failed})]
+    return ["--select", " ".join(statuses), "--state", str(folder), "--indirect-selection", "empty"]
 
 
 def _node_runs(results: Mapping[str, Any], manifest: Manifest) -> Iterator[NodeRun]:
@@ -185,10 +174,10 @@ def _test_results(results: Mapping[str, Any], manifest: Manifest) -> Iterator[Ch
 
 
 def _outcome(result: Mapping[str, Any]) -> dict[str, Any]:
-    begun = [timing["started_at"] for timing in result["timing"]]
+    started = [timing["started_at"] for timing in result["timing"]]
     return {
         "status": result["status"],
-        "started_at": datetime.fromisoformat(begun[0]) if begun else None,
+        "started_at": datetime.fromisoformat(started[0]) if started else None,
         "seconds": result["execution_time"],
         "message": result["message"][:_MESSAGE_CHARACTERS] or None,
     }
@@ -201,7 +190,7 @@ def _kind(test: Mapping[str, Any]) -> str:
 
 
 def _tested(test: Mapping[str, Any], manifest: Manifest) -> Mapping[str, Any]:
-    """The node that a test is shown with: the one that it is attached to, that it names, or the first that it reads."""
+    """The node that a test belongs to: the one it is attached to, the one its meta names, or the first it reads."""
     named = test["config"].get("meta", {}).get("dagster", {}).get("ref", {}).get("name")
     nodes: Mapping[str, Mapping[str, Any]] = manifest["nodes"]
     parents = [nodes[each] for each in test["depends_on"]["nodes"] if each in nodes]

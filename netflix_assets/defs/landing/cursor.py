@@ -1,7 +1,7 @@
-"""When the landing sensor asks for a run: its memory, and the decision. Knows no Dagster.
+"""The landing sensor's cursor, and the decision whether to request a run. Pure: no Dagster, no bucket.
 
-The memory is what was asked for last: a fingerprint per dataset, a counter that no two requests for different reasons
-share, and the attempt. Does not belong here: what the bucket has and which runs there are (``sensors.py``).
+The cursor holds the last request: a fingerprint per dataset, a counter that makes requests for different reasons
+distinct, and the attempt. Its size does not depend on the number of objects.
 """
 
 import hashlib
@@ -10,80 +10,97 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 
 MAX_ATTEMPTS = 3
-# Seconds from one attempt to the next, by the number of the next: at once after the first failure, as a killed process
-# or a lost connection wants it; the last when a short outage of the warehouse is over.
+
+# Seconds between attempts, by the number of the next one. The second follows soon, for a killed process or a lost
+# connection; the third when a short outage of the warehouse is over.
 RETRY_AFTER_S = {2: 30, 3: 600}
+
+# Names that cursors in older homes have.
+_RENAMED = {
+    "state": "requested",
+    "at": "requested_at",
+    "parked": "exhausted",
+    "heard": "received",
+    "look_at": "full_check_at",
+}
 
 
 @dataclass(frozen=True)
-class Asked:
-    """The last request. ``state``: dataset -> the fingerprint of its listing that was asked for; ``at``: Unix time.
+class Cursor:
+    """The last request, as the sensor's cursor stores it. Moments are Unix times; 0 is never.
 
-    ``basis``: a digest of contracts, code and settings; ``parked``: that all attempts have failed. Where events tell of
-    files, ``heard``: source -> the newest event after which it was listed; ``look_at``: when everything is listed
-    next without one (Unix time).
+    ``requested``: dataset -> the fingerprint of the listing that a run was requested for. ``basis``: a digest of
+    contracts, code and settings. ``exhausted``: all attempts for this request failed. With an event queue,
+    ``received``: source -> the newest event after which it was listed, and ``full_check_at``: when everything is listed
+    next, with or without events.
     """
 
-    state: Mapping[str, str] = field(default_factory=dict)
+    requested: Mapping[str, str] = field(default_factory=dict)
     basis: str = ""
     count: int = 0
     attempt: int = 0
-    at: float = 0.0
-    parked: bool = False
-    heard: Mapping[str, int] = field(default_factory=dict)
-    look_at: float = 0.0
+    requested_at: float = 0.0
+    exhausted: bool = False
+    received: Mapping[str, int] = field(default_factory=dict)
+    full_check_at: float = 0.0
 
     @classmethod
-    def from_cursor(cls, cursor: str | None, now: float) -> "Asked":
-        """The memory that a cursor holds.
+    def from_text(cls, text: str | None, now: float) -> "Cursor":
+        """Parse a stored cursor.
 
-        Without one the counter begins at the time: a request whose key was used before is ignored for ever, and who
-        clears the cursor wants the opposite.
+        Without one the counter starts at the current time: Dagster skips a run key it has seen, and whoever clears the
+        cursor wants a new run.
         """
-        return cls(**json.loads(cursor)) if cursor else cls(count=int(now))
+        if not text:
+            return cls(count=int(now))
+        return cls(**{_RENAMED.get(name, name): value for name, value in json.loads(text).items()})
 
-    def to_cursor(self) -> str:
-        """The memory as text."""
+    def to_text(self) -> str:
+        """The cursor as the sensor stores it."""
         return json.dumps(asdict(self), sort_keys=True)
 
     @property
     def run_key(self) -> str:
-        """What makes this request itself; Dagster never runs the same key twice."""
-        state = hashlib.blake2b(json.dumps(self.state, sort_keys=True).encode(), digest_size=8).hexdigest()
-        return f"{state}-{self.count}-{self.attempt}"
+        """The run key of this request; Dagster runs each key once."""
+        requested = json.dumps(self.requested, sort_keys=True).encode()
+        return f"{hashlib.blake2b(requested, digest_size=8).hexdigest()}-{self.count}-{self.attempt}"
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What to remember, and why nothing is asked for; no reason: ``asked`` is to be asked for."""
+    """The cursor to store, and why no run is requested. Without a reason, request a run with the cursor's key."""
 
-    asked: Asked
-    reason: str = ""
+    cursor: Cursor
+    skip_reason: str = ""
 
 
-def decide(asked: Asked, state: Mapping[str, str], basis: str, now: float, *, has_succeeded_since: bool) -> Decision:
-    """Whether to ask for a run that brings this state (dataset -> fingerprint of its listing) to consumers.
+def decide(cursor: Cursor, state: Mapping[str, str], basis: str, now: float, *, has_succeeded_since: bool) -> Decision:
+    """Decide whether to request a run for this state (dataset -> fingerprint of its listing).
 
-    The caller has seen that these datasets are behind and that no run which would change that is under way; so when all
-    of it was asked for before, that run has failed. ``has_succeeded_since``: whether, after the last request, a run has
-    succeeded that was not asked for here, so that whatever was broken may work again.
+    The caller has found these datasets stale and no run in progress that would update them. So a state that was
+    requested before belongs to a run that failed. ``has_succeeded_since``: a run that the sensor did not request has
+    succeeded since the last request, so whatever was broken may work again.
     """
-    if not state.items() <= asked.state.items() or asked.basis != basis or has_succeeded_since:
-        # What is behind elsewhere may not have been looked at, so what was asked for there is kept.
-        wanted = {**asked.state, **state}
+    if not state.items() <= cursor.requested.items() or cursor.basis != basis or has_succeeded_since:
+        # Datasets that were not checked this time keep their last request.
         return Decision(
-            replace(asked, state=wanted, basis=basis, count=asked.count + 1, attempt=1, at=now, parked=False)
+            replace(
+                cursor,
+                requested={**cursor.requested, **state},
+                basis=basis,
+                count=cursor.count + 1,
+                attempt=1,
+                requested_at=now,
+                exhausted=False,
+            )
         )
-    if asked.attempt >= MAX_ATTEMPTS:
+    if cursor.attempt >= MAX_ATTEMPTS:
         return Decision(
-            replace(asked, parked=True),
-            f"parked: {MAX_ATTEMPTS} runs failed for this state of the bucket. It is asked for again when the "
-            "files, the contracts, the code or the settings change, or when another run succeeds "
-            "(`netflix-assets run`, say)",
+            replace(cursor, exhausted=True),
+            f"exhausted: {MAX_ATTEMPTS} runs failed for these files. The next run is requested when files, contracts, "
+            "code or settings change, or when another run succeeds (netflix-assets run)",
         )
-    due = asked.at + RETRY_AFTER_S[asked.attempt + 1]
+    due = cursor.requested_at + RETRY_AFTER_S[cursor.attempt + 1]
     if now < due:
-        return Decision(
-            asked, f"attempt {asked.attempt} of {MAX_ATTEMPTS} failed; the next one is due in {due - now:.0f} s"
-        )
-    return Decision(replace(asked, attempt=asked.attempt + 1, at=now))
+        return Decision(cursor, f"attempt {cursor.attempt} of {MAX_ATTEMPTS} failed; next attempt in {due - now:.0f} s")
+    return Decision(replace(cursor, attempt=cursor.attempt + 1, requested_at=now))

@@ -1,7 +1,6 @@
-"""The landing sensor: a run is asked for when the bucket differs from what the published tables were made from.
+"""The landing sensor: requests a run when the bucket differs from the files the published tables were built from.
 
-It touches the bucket and Dagster's own storage, never the warehouse. Does not belong here: how often a failed request
-is repeated (``demand.py``).
+It reads the bucket and Dagster's own storage, never the warehouse, so an idle tick wakes nothing.
 """
 
 import hashlib
@@ -13,17 +12,17 @@ from typing import Any
 import dagster as dg
 
 from netflix_assets.contracts.model import Dataset, Source
-from netflix_assets.defs import published as publish
+from netflix_assets.defs import published as published_module
 from netflix_assets.defs.dbt.project import project_state
-from netflix_assets.defs.jobs import EVERYTHING, brought_by
+from netflix_assets.defs.jobs import EVERYTHING, synced_by
 from netflix_assets.defs.landing.assets import landing_key
-from netflix_assets.defs.landing.cursor import Asked, Decision, decide
+from netflix_assets.defs.landing.cursor import Cursor, Decision, decide
 from netflix_assets.defs.published import PUBLISHED_KEY
 from netflix_assets.defs.raw import assets as raw
 from netflix_assets.defs.raw.assets import raw_key
 from netflix_assets.defs.resources import LandingBucket
 from netflix_assets.defs.retention import RETENTION
-from netflix_assets.defs.runs import reap, under_way
+from netflix_assets.defs.runs import reap, runs_in_progress
 from netflix_assets.settings import PACKAGE, Settings
 from netflix_assets.storage.events import EventQueueError, read_news
 from netflix_assets.storage.objects import ListedStore
@@ -31,25 +30,27 @@ from netflix_assets.warehouse.loads import fingerprint_of_loads
 
 LANDING_SENSOR = "landing"
 INTERVAL_S = 30
-EVENTS_INTERVAL_S = 10  # where a tick is one short request to a queue
-COMPARISON_S = 900  # from one look at everything to the next where events tell of files: so late a lost one is at most
-_RUNS_LOOKED_AT = 50  # of those that succeeded last
-_MESSAGES_NAMED = 5
+EVENTS_INTERVAL_S = 10  # with a queue, where a tick is one short request
+FULL_CHECK_S = (
+    900  # between two checks of everything when events report new files: the longest that a lost event delays
+)
+_RECENT_RUNS = 50  # successful runs to look through
+_MESSAGES_SHOWN = 5
 
 _NO_LOADS = fingerprint_of_loads(())
 
-LEVEL = "what is published is level with the bucket"
+UP_TO_DATE = "published tables are up to date"
 
 
 @dataclass(frozen=True)
-class Behind:
-    """A dataset of which consumers do not see what the bucket has.
+class StaleDataset:
+    """A dataset whose published tables lack files that are in the bucket.
 
-    ``wanted`` is the state of the bucket's listing; ``is_loaded``: it is loaded, and only to be built from.
+    ``fingerprint``: the state of the bucket's listing. ``is_loaded``: the files are loaded but not yet published.
     """
 
     dataset: Dataset
-    wanted: str
+    fingerprint: str
     is_loaded: bool
 
     @property
@@ -59,18 +60,18 @@ class Behind:
 
 
 @dataclass(frozen=True)
-class Standing:
-    """A source against the bucket: the datasets that are behind, the required ones that have never arrived."""
+class SourceStatus:
+    """A source compared with the bucket: its stale datasets, and required datasets that have never arrived."""
 
-    late: Sequence[Behind]
+    stale: Sequence[StaleDataset]
     awaited: Sequence[Dataset]
 
 
 def landing_sensor(settings: Settings, sources: Sequence[Source]) -> dg.SensorDefinition:
-    """One sensor for all sources: what is behind at one moment is ONE run, whoever it came from.
+    """One sensor for all sources: everything stale at one moment becomes ONE run.
 
-    Where a queue tells of files, the same sensor looks only at what it tells of, and at everything now and then: with
-    one memory of what was asked for, and no tick beside another, an event and a listing cannot ask for the same twice.
+    With an event queue the same sensor checks only the sources that events name, and everything now and then. One
+    cursor, and no tick beside another, means that an event and a listing cannot request the same run twice.
     """
     has_events = settings.events_queue_url is not None
 
@@ -79,131 +80,128 @@ def landing_sensor(settings: Settings, sources: Sequence[Source]) -> dg.SensorDe
         job_name=EVERYTHING,
         minimum_interval_seconds=EVENTS_INTERVAL_S if has_events else INTERVAL_S,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Asks for a run when the files in the bucket differ from what is published. A source begins when "
-        "its required datasets have arrived once; a run that fails is asked for again, three times in all.",
+        description="Requests a run when the files in the bucket differ from the published ones. A source starts once "
+        "each required dataset has arrived. A failed run is requested again, up to three attempts.",
     )
-    def look(context: dg.SensorEvaluationContext, bucket: LandingBucket) -> dg.SensorResult | dg.SkipReason:
+    def check_bucket(context: dg.SensorEvaluationContext, bucket: LandingBucket) -> dg.SensorResult | dg.SkipReason:
         instance, now = context.instance, time.time()
         for run_id in reap(instance):
             context.log.warning(f"run {run_id} is reported as failed: its process is gone")
-        asked = Asked.from_cursor(context.cursor, now)
-        heard = _heard(context, bucket, asked, {source.source for source in sources})
-        if heard is not None and not heard and now < asked.look_at:
-            return dg.SkipReason(f"no event of a file; everything is compared in {asked.look_at - now:.0f} s")
-        in_full = heard is None or now >= asked.look_at
+        cursor = Cursor.from_text(context.cursor, now)
+        received = _received_events(context, bucket, cursor, {source.source for source in sources})
+        is_full_check = received is None or now >= cursor.full_check_at
+        if not is_full_check and not received:
+            return dg.SkipReason(f"no new file events; full check in {cursor.full_check_at - now:.0f} s")
         with bucket.open() as store:
-            standings = {
-                source.source: standing(source, store, instance)
+            statuses = {
+                source.source: source_status(source, store, instance)
                 for source in sources
-                if in_full or (heard and source.source in heard)
+                if is_full_check or (received and source.source in received)
             }
-        asked = replace(asked, heard={**asked.heard, **(heard or {})})
-        late = [each for found in standings.values() if not found.awaited for each in found.late]
-        decision = _decide(standings, late, asked, now, instance, sources, settings)
-        look_at = now + (COMPARISON_S if not late or decision.asked.parked else INTERVAL_S)
-        if not in_full:
-            look_at = min(look_at, asked.look_at)
+        cursor = replace(cursor, received={**cursor.received, **(received or {})})
+        stale = [each for status in statuses.values() if not status.awaited for each in status.stale]
+        decision = _decide(statuses, stale, cursor, now, instance, sources, settings)
+        full_check_at = now + (FULL_CHECK_S if not stale or decision.cursor.exhausted else INTERVAL_S)
+        if not is_full_check:
+            full_check_at = min(full_check_at, cursor.full_check_at)
         return dg.SensorResult(
-            run_requests=[] if decision.reason else [_request(decision.asked, late)],
-            skip_reason=decision.reason or None,
-            cursor=replace(decision.asked, look_at=look_at).to_cursor(),
+            run_requests=[] if decision.skip_reason else [_run_request(decision.cursor, stale)],
+            skip_reason=decision.skip_reason or None,
+            cursor=replace(decision.cursor, full_check_at=full_check_at).to_text(),
         )
 
-    return look
+    return check_bucket
 
 
-def _heard(
-    context: dg.SensorEvaluationContext, bucket: LandingBucket, asked: Asked, sources: Set[str]
+def _received_events(
+    context: dg.SensorEvaluationContext, bucket: LandingBucket, cursor: Cursor, sources: Set[str]
 ) -> Mapping[str, int] | None:
-    """The sources that events tell of; None where all are to be looked at: there is no queue, or it does not answer."""
+    """The sources that events name. None to check all sources: there is no queue, or it does not answer."""
     queue = bucket.events()
     if queue is None:
         return None
     try:
-        news = read_news(queue, asked.heard, bucket.bucket, bucket.prefix, sources)
+        news = read_news(queue, cursor.received, bucket.bucket, bucket.prefix, sources)
     except EventQueueError as error:
-        context.log.warning(f"{error}. Until then everything is compared at each tick")
+        context.log.warning(f"{error}. Checking all sources at each tick until the queue answers")
         return None
     if news.unreadable:
-        some = ", ".join(news.unreadable[:_MESSAGES_NAMED])
+        some = ", ".join(news.unreadable[:_MESSAGES_SHOWN])
         context.log.warning(
-            f"{len(news.unreadable)} messages in {bucket.events_queue} are no events of S3 and are left to the queue's "
+            f"{len(news.unreadable)} messages in {bucket.events_queue} are not S3 events and are left to the queue's "
             f"redrive policy: {some}"
         )
     return news.newest
 
 
 def _decide(
-    standings: Mapping[str, Standing],
-    late: Sequence[Behind],
-    asked: Asked,
+    statuses: Mapping[str, SourceStatus],
+    stale: Sequence[StaleDataset],
+    cursor: Cursor,
     now: float,
     instance: dg.DagsterInstance,
     sources: Sequence[Source],
     settings: Settings,
 ) -> Decision:
-    """What to remember, and why nothing is asked for, if so; ``late``: what is behind of sources that may begin."""
-    waits = [
-        f"{name} waits for the first file of {', '.join(dataset.id for dataset in found.awaited)}"
-        for name, found in standings.items()
-        if found.awaited
+    """The cursor to store, and the reason when no run is requested; ``stale``: of sources that may start."""
+    waiting = [
+        f"waiting for the first {', '.join(dataset.id for dataset in status.awaited)} file"
+        for status in statuses.values()
+        if status.awaited
     ]
-    if not late:
-        # A source of which nothing at all has come yet is no news beside one that is loaded.
-        return Decision(asked, "; ".join([LEVEL, *waits] if len(waits) < len(standings) else waits))
-    if any(under_way(instance, {each.needs for each in late}, brought_by(sources))):
-        return Decision(asked, "; ".join(["a run that brings these datasets level is under way", *waits]))
+    if not stale:
+        # A source without any file yet is not worth a mention beside one that is loaded.
+        return Decision(cursor, "; ".join([UP_TO_DATE, *waiting] if len(waiting) < len(statuses) else waiting))
+    if any(runs_in_progress(instance, {each.needs for each in stale}, synced_by(sources))):
+        return Decision(cursor, "; ".join(["a run that syncs these datasets is in progress", *waiting]))
     decision = decide(
-        asked,
-        {each.dataset.id: each.wanted for each in late},
+        cursor,
+        {each.dataset.id: each.fingerprint for each in stale},
         basis(settings),
         now,
-        has_succeeded_since=_has_succeeded_since(asked.at, instance),
+        has_succeeded_since=_has_succeeded_since(cursor.requested_at, instance),
     )
-    return replace(decision, reason="; ".join([decision.reason, *waits])) if decision.reason else decision
+    if not decision.skip_reason:
+        return decision
+    return replace(decision, skip_reason="; ".join([decision.skip_reason, *waiting]))
 
 
-def _request(asked: Asked, late: Sequence[Behind]) -> dg.RunRequest:
+def _run_request(cursor: Cursor, stale: Sequence[StaleDataset]) -> dg.RunRequest:
     return dg.RunRequest(
-        run_key=asked.run_key,
+        run_key=cursor.run_key,
         tags={
-            "netflix/source": ", ".join(dict.fromkeys(each.dataset.source for each in late)),
-            "netflix/behind": ", ".join(each.dataset.id for each in late),
-            "netflix/attempt": str(asked.attempt),
+            "netflix/source": ", ".join(dict.fromkeys(each.dataset.source for each in stale)),
+            "netflix/behind": ", ".join(each.dataset.id for each in stale),
+            "netflix/attempt": str(cursor.attempt),
         },
     )
 
 
-def behind(source: Source, store: ListedStore, instance: dg.DagsterInstance) -> Sequence[Behind]:
-    """The datasets of a source of which consumers do not see what the bucket has."""
-    return standing(source, store, instance).late
-
-
-def standing(source: Source, store: ListedStore, instance: dg.DagsterInstance) -> Standing:
-    """How what is published stands against the bucket, by one listing of a source."""
+def source_status(source: Source, store: ListedStore, instance: dg.DagsterInstance) -> SourceStatus:
+    """Compare a source's published tables with the bucket, by one listing."""
     listings = store.listings(source)
     events = instance.get_latest_materialization_events([*map(raw_key, source.datasets), PUBLISHED_KEY])
-    served = _metadata(events.get(PUBLISHED_KEY)).get(publish.LOADS)
-    late = []
+    published = _metadata(events.get(PUBLISHED_KEY)).get(published_module.LOADS)
+    stale = []
     for dataset in source.datasets:
         loaded = _metadata(events.get(raw_key(dataset)))
         is_loaded = loaded.get(raw.FINGERPRINT) == listings[dataset.id].fingerprint
-        if not (is_loaded and _is_served(dataset, loaded, served)):
-            late.append(Behind(dataset, listings[dataset.id].fingerprint, is_loaded))
+        if not (is_loaded and _is_published(dataset, loaded, published)):
+            stale.append(StaleDataset(dataset, listings[dataset.id].fingerprint, is_loaded))
     awaited = [
         dataset
         for dataset in source.datasets
         if not dataset.optional and not listings[dataset.id].objects and not _has_arrived(instance, dataset)
     ]
-    return Standing(late, awaited)
+    return SourceStatus(stale, awaited)
 
 
-def _is_served(dataset: Dataset, loaded: Mapping[str, Any], served: Mapping[str, str] | None) -> bool:
-    """Whether the published build was made from just the loads that made up the raw table when it was brought level.
+def _is_published(dataset: Dataset, loaded: Mapping[str, Any], published: Mapping[str, str] | None) -> bool:
+    """Whether the published build comes from exactly the loads that made up the raw table at its last sync.
 
-    How the runs have ended that did so is no matter: one that only loads leaves this false, one whose build fails too.
+    The status of runs does not matter: a run that only loads, or whose build fails, leaves this false.
     """
-    return served is not None and loaded.get(raw.LOADS) == served.get(dataset.id, _NO_LOADS)
+    return published is not None and loaded.get(raw.LOADS) == published.get(dataset.id, _NO_LOADS)
 
 
 def _metadata(event: dg.EventLogEntry | None) -> Mapping[str, Any]:
@@ -213,16 +211,16 @@ def _metadata(event: dg.EventLogEntry | None) -> Mapping[str, Any]:
 
 
 def _has_arrived(instance: dg.DagsterInstance, dataset: Dataset) -> bool:
-    """Whether an object of the dataset was ever loaded: that is an event on its landing asset."""
+    """Whether an object of the dataset was ever loaded, which leaves an event on its landing asset."""
     return instance.get_latest_materialization_event(landing_key(dataset)) is not None
 
 
 def _has_succeeded_since(moment: float, instance: dg.DagsterInstance) -> bool:
-    """Whether a run of the graph has succeeded after a moment, other than those that this sensor has asked for.
+    """Whether a run of the graph that this sensor did not request has succeeded since a moment.
 
-    A run of its own that succeeds and leaves the tables behind (files that change all the time) is an attempt.
+    A run of its own that succeeds and leaves tables stale (files that keep changing) counts as an attempt.
     """
-    succeeded = instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS]), limit=_RUNS_LOOKED_AT)
+    succeeded = instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS]), limit=_RECENT_RUNS)
     return any(
         (record.end_time or 0) > moment
         and record.dagster_run.job_name != RETENTION
@@ -232,11 +230,10 @@ def _has_succeeded_since(moment: float, instance: dg.DagsterInstance) -> bool:
 
 
 def basis(settings: Settings) -> str:
-    """A digest of what a run's outcome follows from beside the files: contracts, code and settings, but for secrets."""
+    """A digest of everything but files that decides how a run ends: contracts, code, and settings without secrets."""
     digest = hashlib.blake2b(settings.model_dump_json().encode(), digest_size=8)
     digest.update(project_state(settings).encode())
-    package = PACKAGE
-    for path in sorted([*package.rglob("*.py"), *settings.contracts.glob("*.yaml")]):
+    for path in sorted([*PACKAGE.rglob("*.py"), *settings.contracts.glob("*.yaml")]):
         digest.update(f"\0{path}\0".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -21,7 +21,7 @@ from dagster._core.scheduler.instigation import (
 )
 from dagster_shared.error import SerializableErrorInfo
 
-from netflix_assets.defs.landing.cursor import Asked
+from netflix_assets.defs.landing.cursor import Cursor
 from netflix_assets_tests.alerts.slack_server import SlackServer, slack_server
 from netflix_assets_tests.alerts.world import World, world
 
@@ -95,16 +95,16 @@ def test_a_sensor_that_turns_to_failing_is_told_once_and_that_it_is_well_again(s
 
 def test_files_of_which_all_attempts_have_failed_are_told(shop: World, slack: SlackServer) -> None:
     sensor = Landing(shop)
-    asked = Asked({"shop/things": "x"}, "basis", count=7, attempt=3, at=1.0)
-    sensor.tick(TickStatus.SKIPPED, cursor=asked.to_cursor())
+    asked = Cursor({"shop/things": "x"}, "basis", count=7, attempt=3, requested_at=1.0)
+    sensor.tick(TickStatus.SKIPPED, cursor=asked.to_text())
     shop.settle()
     assert head(slack) == []
-    sensor.tick(TickStatus.SKIPPED, cursor=replace(asked, parked=True).to_cursor())
+    sensor.tick(TickStatus.SKIPPED, cursor=replace(asked, exhausted=True).to_text())
     shop.tick()
     shop.settle()
     assert head(slack) == ["🔴 new files are parked"]
     assert "3 runs for the same state of the bucket have failed" in slack.parents[0]["text"]
-    sensor.tick(TickStatus.SKIPPED, cursor=replace(asked, count=8, attempt=1).to_cursor())
+    sensor.tick(TickStatus.SKIPPED, cursor=replace(asked, count=8, attempt=1).to_text())
     shop.settle()
     assert head(slack) == ["🟢 new files recovered"]
 

@@ -1,59 +1,67 @@
-"""When a run is asked for again: the decision alone, with a clock of its own."""
+"""When a failed request is repeated: the decision alone, with a clock of the test."""
 
 import json
 
 import pytest
 
-from netflix_assets.defs.landing.cursor import MAX_ATTEMPTS, RETRY_AFTER_S, Asked, Decision, decide
+from netflix_assets.defs.landing.cursor import MAX_ATTEMPTS, RETRY_AFTER_S, Cursor, Decision, decide
 
 A, B = {"shop/things": "aa"}, {"shop/things": "bb"}
 
 
-def ask(asked: Asked, state=A, *, basis: str = "code", now: float = 0, success: bool = False) -> Decision:
-    # Through the cursor, as from one tick to the next.
-    return decide(Asked.from_cursor(asked.to_cursor(), now), state, basis, now, has_succeeded_since=success)
+def ask(cursor: Cursor, state=A, *, basis: str = "code", now: float = 0, success: bool = False) -> Decision:
+    # Through text, as from one tick to the next.
+    return decide(Cursor.from_text(cursor.to_text(), now), state, basis, now, has_succeeded_since=success)
 
 
-def parked() -> Asked:
-    asked, now = Asked(count=7), 0.0
+def exhausted() -> Cursor:
+    cursor, now = Cursor(count=7), 0.0
     for attempt in range(1, MAX_ATTEMPTS + 1):
         now += RETRY_AFTER_S.get(attempt, 0)
-        decision = ask(asked, now=now)
-        assert (decision.reason, decision.asked.attempt, decision.asked.count) == ("", attempt, 8)
-        asked = decision.asked
-    decision = ask(asked, now=now + 1e6)
-    assert decision.reason.startswith("parked: 3 runs failed for this state of the bucket. It is asked for again when")
-    assert json.loads(decision.asked.to_cursor())["parked"] is True
-    return decision.asked
+        decision = ask(cursor, now=now)
+        assert (decision.skip_reason, decision.cursor.attempt, decision.cursor.count) == ("", attempt, 8)
+        cursor = decision.cursor
+    decision = ask(cursor, now=now + 1e6)
+    assert decision.skip_reason.startswith("exhausted: 3 runs failed for these files. The next run is requested when")
+    assert json.loads(decision.cursor.to_text())["exhausted"] is True
+    return decision.cursor
 
 
-def test_the_next_attempt_waits_its_time() -> None:
-    first = ask(Asked()).asked
+def test_the_next_attempt_waits_for_its_delay() -> None:
+    first = ask(Cursor()).cursor
     early = ask(first, now=RETRY_AFTER_S[2] - 5)
-    assert early == Decision(first, "attempt 1 of 3 failed; the next one is due in 5 s")
-    assert ask(first, now=RETRY_AFTER_S[2]).asked.attempt == 2
+    assert early == Decision(first, "attempt 1 of 3 failed; next attempt in 5 s")
+    assert ask(first, now=RETRY_AFTER_S[2]).cursor.attempt == 2
 
 
-@pytest.mark.parametrize("changed", [{"state": B}, {"basis": "mended code"}, {"success": True}])
-def test_what_is_parked_is_asked_for_again_when_something_has_changed(changed: dict) -> None:
-    before = parked()
-    decision = ask(before, now=before.at + 1, **changed)
-    assert decision.reason == ""
-    assert (decision.asked.attempt, decision.asked.count, decision.asked.parked) == (1, before.count + 1, False)
-    assert ask(before, now=before.at + 1).asked == before
+@pytest.mark.parametrize("changed", [{"state": B}, {"basis": "fixed code"}, {"success": True}])
+def test_an_exhausted_request_is_repeated_when_something_changes(changed: dict) -> None:
+    before = exhausted()
+    decision = ask(before, now=before.requested_at + 1, **changed)
+    assert decision.skip_reason == ""
+    assert (decision.cursor.attempt, decision.cursor.count, decision.cursor.exhausted) == (1, before.count + 1, False)
+    assert ask(before, now=before.requested_at + 1).cursor == before
 
 
 def test_no_two_requests_share_a_key() -> None:
-    asked, keys, now = Asked(count=3), [], 0.0
+    cursor, keys, now = Cursor(count=3), [], 0.0
     for state in (A, B, A, A, A, B):
         now += 10_000
-        asked = ask(asked, state, now=now).asked
-        keys.append(asked.run_key)
+        cursor = ask(cursor, state, now=now).cursor
+        keys.append(cursor.run_key)
     assert len(set(keys)) == len(keys)
-    # The same state, counter and attempt are the same request: a tick that is evaluated twice starts one run.
-    assert ask(Asked(count=3), now=1).asked.run_key == ask(Asked(count=3), now=2).asked.run_key
+    # Same state, counter and attempt: a tick evaluated twice starts one run.
+    assert ask(Cursor(count=3), now=1).cursor.run_key == ask(Cursor(count=3), now=2).cursor.run_key
 
 
-def test_a_cursor_that_was_cleared_does_not_bring_old_keys_back() -> None:
-    asked = ask(Asked.from_cursor(None, now=1_000)).asked
-    assert ask(Asked.from_cursor(None, now=2_000)).asked.run_key != asked.run_key
+def test_clearing_the_cursor_does_not_repeat_old_keys() -> None:
+    cursor = ask(Cursor.from_text(None, now=1_000)).cursor
+    assert ask(Cursor.from_text(None, now=2_000)).cursor.run_key != cursor.run_key
+
+
+def test_a_cursor_of_an_older_home_is_read() -> None:
+    old = {
+        "state": A, "basis": "code", "count": 7, "attempt": 3, "at": 5.0, "parked": True, "heard": {"shop": 9},
+        "look_at": 11.0,
+    }  # fmt: skip
+    assert Cursor.from_text(json.dumps(old), now=20) == Cursor(A, "code", 7, 3, 5.0, True, {"shop": 9}, 11.0)

@@ -30,9 +30,9 @@ from netflix_assets.storage.local_s3 import local_s3
 from netflix_assets_tests.conftest import landing_key, s3_client
 from netflix_assets_tests.demo import Demo
 
-LEVEL = "what is published is level with the bucket"
-UNDER_WAY = "a run that brings these datasets level is under way"
-NO_NETFLIX = "netflix waits for the first file of netflix/titles, netflix/credits"
+UP_TO_DATE = "published tables are up to date"
+IN_PROGRESS = "a run that syncs these datasets is in progress"
+NO_NETFLIX = "waiting for the first netflix/titles, netflix/credits file"
 RATINGS = "userId,movieId,rating,timestamp\n1,1,{},1\n"
 
 
@@ -114,11 +114,10 @@ def attempt(asked: dg.RunRequest | str) -> Any:
 
 def test_an_empty_bucket_is_waited_for(watched: Watched) -> None:
     assert watched.tick() == (
-        "movielens waits for the first file of movielens/movies, movielens/ratings, movielens/tags, movielens/links; "
-        + NO_NETFLIX
+        "waiting for the first movielens/movies, movielens/ratings, movielens/tags, movielens/links file; " + NO_NETFLIX
     )
     watched.load()  # a run by hand that finds nothing makes no file arrive
-    assert "movielens waits for the first file of movielens/movies" in str(watched.tick())
+    assert "waiting for the first movielens/movies" in str(watched.tick())
 
 
 def test_new_files_are_asked_for_in_one_run(watched: Watched) -> None:
@@ -127,7 +126,7 @@ def test_new_files_are_asked_for_in_one_run(watched: Watched) -> None:
         for key, path in files:
             if key.startswith("movielens/") and "links" not in key:
                 store.put(key, path)
-        assert watched.tick() == "movielens waits for the first file of movielens/links; " + NO_NETFLIX
+        assert watched.tick() == "waiting for the first movielens/links file; " + NO_NETFLIX
         for key, path in files:
             if "links" in key:
                 store.put(key, path)
@@ -139,7 +138,9 @@ def test_new_files_are_asked_for_in_one_run(watched: Watched) -> None:
     memory = json.loads(watched.cursor or "")
     names = ("movies", "ratings", "tags", "links", "genome_tags", "genome_scores")
     assert (
-        set(memory["state"]) == {f"movielens/{name}" for name in names} >= set(asked.tags["netflix/behind"].split(", "))
+        set(memory["requested"])
+        == {f"movielens/{name}" for name in names}
+        >= set(asked.tags["netflix/behind"].split(", "))
     )
     assert str(asked.run_key).endswith(f"-{memory['count']}-1")
     assert watched.settings.warehouse_file.stat().st_mtime_ns == before
@@ -152,7 +153,7 @@ def test_a_tick_does_not_open_the_warehouse(watched: Watched, monkeypatch: pytes
         raise AssertionError("the warehouse was opened")
 
     monkeypatch.setattr(duckdb, "connect", refuse)
-    assert "attempt 1 of 3 failed; the next one is due in" in str(watched.tick())
+    assert "attempt 1 of 3 failed; next attempt in" in str(watched.tick())
 
 
 def test_a_state_whose_runs_fail_is_asked_for_again_and_then_parked(watched: Watched) -> None:
@@ -162,19 +163,19 @@ def test_a_state_whose_runs_fail_is_asked_for_again_and_then_parked(watched: Wat
         assert attempt(asked) == number
         keys.add(asked.run_key)
     assert len(keys) == 2
-    assert str(watched.tick(100_000)).startswith("parked: 3 runs failed for this state of the bucket")
-    assert json.loads(watched.cursor or "")["parked"] is True
+    assert str(watched.tick(100_000)).startswith("exhausted: 3 runs failed for these files")
+    assert json.loads(watched.cursor or "")["exhausted"] is True
 
 
 def test_what_is_parked_is_asked_for_again_when_a_run_has_succeeded_or_the_code_has_changed(
     watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watched.later = 0  # the runs that succeed do so by the real clock
-    watched.cursor = json.dumps({**json.loads(watched.cursor or ""), "at": time.time()})
-    assert str(watched.tick()).startswith("parked")
+    watched.cursor = json.dumps({**json.loads(watched.cursor or ""), "requested_at": time.time()})
+    assert str(watched.tick()).startswith("exhausted")
     watched.load("raw/movielens/tags")
     assert [attempt(watched.tick(after)) for after in (1, 31, 601)] == ["1", "2", "3"]
-    assert str(watched.tick(1)).startswith("parked")
+    assert str(watched.tick(1)).startswith("exhausted")
     monkeypatch.setattr(sensors, "basis", lambda _: "mended code")
     assert attempt(watched.tick(1)) == "1"
 
@@ -182,12 +183,12 @@ def test_what_is_parked_is_asked_for_again_when_a_run_has_succeeded_or_the_code_
 def test_nothing_is_asked_for_when_the_tables_are_level(watched: Watched) -> None:
     watched.later = 0
     watched.level()
-    assert watched.tick() == f"{LEVEL}; {NO_NETFLIX}"
+    assert watched.tick() == f"{UP_TO_DATE}; {NO_NETFLIX}"
 
 
 def test_what_is_behind_of_two_sources_is_one_run(watched: Watched) -> None:
     watched.put("netflix/credits.csv", "person_id,id,name,character,role\n1,tm1,Ada Belabra,Nurse,ACTOR\n")
-    assert watched.tick() == f"{LEVEL}; netflix waits for the first file of netflix/titles"
+    assert watched.tick() == f"{UP_TO_DATE}; waiting for the first netflix/titles file"
     titles = next(path for path in (watched.settings.home / "samples").iterdir() if path.name == "titles.csv")
     watched.put("netflix/titles.csv", titles.read_text())
     watched.put("movielens/ratings-x.csv", RATINGS.format(5.0))
@@ -195,14 +196,14 @@ def test_what_is_behind_of_two_sources_is_one_run(watched: Watched) -> None:
     assert asked.tags["netflix/source"] == "movielens, netflix"
     assert asked.tags["netflix/behind"] == "movielens/ratings, netflix/titles, netflix/credits"
     watched.level()
-    assert watched.tick() == LEVEL
+    assert watched.tick() == UP_TO_DATE
 
 
 def test_a_required_dataset_that_was_there_once_is_not_waited_for_again(watched: Watched) -> None:
     watched.delete("netflix/titles.csv")
     assert requested(watched.tick()).tags["netflix/behind"] == "netflix/titles"
     watched.level()
-    assert watched.tick() == LEVEL
+    assert watched.tick() == UP_TO_DATE
 
 
 def test_content_that_returns_to_an_earlier_state_is_asked_for_again(watched: Watched) -> None:
@@ -213,7 +214,7 @@ def test_content_that_returns_to_an_earlier_state_is_asked_for_again(watched: Wa
         assert attempt(asked) == "1"
         keys.append(str(asked.run_key))
         watched.level()
-        assert watched.tick() == LEVEL
+        assert watched.tick() == UP_TO_DATE
     assert len(set(keys)) == 3
     assert keys[0].split("-")[0] == keys[2].split("-")[0] != keys[1].split("-")[0]
 
@@ -228,7 +229,7 @@ def test_a_run_that_loads_and_does_not_publish_is_an_attempt_at_the_same_files(w
     watched.instance.report_run_failed(run)
     for job in ("transformation", "netflix"):  # it is loaded, so what publishes is what it waits for
         other = watched.begin(job)
-        assert watched.tick() == UNDER_WAY
+        assert watched.tick() == IN_PROGRESS
         watched.instance.report_run_failed(other)
     other = watched.begin("ingestion")
     second = requested(watched.tick(31))
@@ -236,7 +237,7 @@ def test_a_run_that_loads_and_does_not_publish_is_an_attempt_at_the_same_files(w
     assert (attempt(second), second.tags["netflix/behind"]) == ("2", "movielens/ratings")
     watched.later = 0
     watched.level()
-    assert watched.tick() == LEVEL
+    assert watched.tick() == UP_TO_DATE
 
 
 @pytest.mark.parametrize(
@@ -261,7 +262,7 @@ def test_only_a_run_that_brings_the_same_level_is_waited_for(
     watched.cursor = None
     run = watched.begin(job, *selection)
     try:
-        assert (watched.tick() == UNDER_WAY) is covers
+        assert (watched.tick() == IN_PROGRESS) is covers
     finally:
         watched.instance.report_run_failed(run)
     if covers:
@@ -273,9 +274,9 @@ def test_a_run_whose_process_is_gone_is_not_waited_for(watched: Watched) -> None
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as worker:
         run = watched.begin("everything", **{HOST: this_host(), PID: str(worker.pid)})
         elsewhere = watched.begin("everything", **{HOST: "another machine", PID: str(worker.pid)})
-        assert watched.tick() == UNDER_WAY
+        assert watched.tick() == IN_PROGRESS
         worker.kill()
-    assert watched.tick() == UNDER_WAY  # for the one of which nothing is known here
+    assert watched.tick() == IN_PROGRESS  # for the one of which nothing is known here
     assert not watched.instance.get_run_by_id(elsewhere.run_id).is_finished
     ended = watched.instance.get_run_by_id(run.run_id)
     assert ended.status == dg.DagsterRunStatus.FAILURE
@@ -290,7 +291,7 @@ def test_a_number_that_another_process_has_now_is_no_sign_of_life(
 ) -> None:
     run = watched.begin("everything", **{HOST: this_host(), PID: str(os.getpid())})
     watched.cursor = None
-    assert watched.tick() == UNDER_WAY
+    assert watched.tick() == IN_PROGRESS
     # Only of this process, and not of the local S3.
     began = processes._began
     monkeypatch.setattr(processes, "_began", lambda pid: time.time() + 3_600 if pid == os.getpid() else began(pid))

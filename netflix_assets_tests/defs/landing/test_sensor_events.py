@@ -23,8 +23,8 @@ from netflix_assets.contracts.model import all_datasets
 from netflix_assets.defs import published as publish
 from netflix_assets.defs.landing import sensor as sensors
 from netflix_assets.defs.landing.assets import landing_key
-from netflix_assets.defs.landing.cursor import Asked
-from netflix_assets.defs.landing.sensor import COMPARISON_S, INTERVAL_S, LEVEL, landing_sensor
+from netflix_assets.defs.landing.cursor import Cursor
+from netflix_assets.defs.landing.sensor import FULL_CHECK_S, INTERVAL_S, UP_TO_DATE, landing_sensor
 from netflix_assets.defs.published import PUBLISHED_KEY
 from netflix_assets.defs.raw import assets as raw
 from netflix_assets.defs.raw.assets import raw_key
@@ -35,7 +35,7 @@ from netflix_assets.storage import events
 from netflix_assets.storage.objects import S3ObjectStore
 from netflix_assets_tests.storage.test_events import bridge_event, s3_event, through_sns
 
-NOTHING = "no event of a file; everything is compared in"
+NOTHING = "no new file events; full check in"
 PREFIX = "drops/"
 
 
@@ -169,7 +169,7 @@ def watched(bucket: Watched) -> Watched:
     bucket.sync()
     bucket.cursor = None
     assert bucket.waiting() == 1  # the event by which S3 tests the queue
-    assert bucket.tick() == LEVEL  # without a cursor everything is compared
+    assert bucket.tick() == UP_TO_DATE  # without a cursor everything is compared
     assert bucket.looked_at() == ["movielens", "netflix"]
     assert bucket.waiting() == 0
     return bucket
@@ -187,7 +187,7 @@ def test_a_file_is_asked_for_by_its_event_with_a_look_at_its_source_alone(watche
     assert behind(watched.tick()) == "movielens/tags"
     assert watched.looked_at() == ["movielens"]
     watched.sync()
-    assert watched.tick(INTERVAL_S) == LEVEL  # what was asked for is looked after without another event
+    assert watched.tick(INTERVAL_S) == UP_TO_DATE  # what was asked for is looked after without another event
     assert watched.looked_at() == ["movielens", "netflix"]
     watched.s3.delete_object(Bucket=watched.settings.bucket, Key=f"{PREFIX}movielens/tags/a b+ü.csv")
     assert behind(watched.tick()) == "movielens/tags"
@@ -214,7 +214,7 @@ def test_duplicates_late_ones_and_events_of_what_is_not_ours_ask_for_nothing(wat
     watched.put(f"{PREFIX}movielens/ratings.csv")
     assert behind(watched.tick()) == "movielens/ratings"
     watched.sync()
-    assert watched.tick(INTERVAL_S) == LEVEL
+    assert watched.tick(INTERVAL_S) == UP_TO_DATE
     watched.looked_at()
     name = watched.settings.bucket
     ours = s3_event(f"{PREFIX}movielens/ratings.csv", bucket=name)
@@ -226,7 +226,7 @@ def test_duplicates_late_ones_and_events_of_what_is_not_ours_ask_for_nothing(wat
     assert str(watched.tick()).startswith(NOTHING)
     assert watched.looked_at() == []
     watched.send(ours, through_sns(ours), bridge_event(f"{PREFIX}movielens/ratings.csv", name), ours)
-    assert watched.tick() == LEVEL
+    assert watched.tick() == UP_TO_DATE
     assert watched.looked_at() == ["movielens"]
     watched.let_hidden_ones_come_again()
     assert str(watched.tick()).startswith(NOTHING)
@@ -239,7 +239,7 @@ def test_junk_stays_for_the_redrive_policy_and_holds_nothing_up(
     watched.send(*["junk", "{}", json.dumps({"Records": [1]})] * 10)
     watched.put(f"{PREFIX}movielens/tags.csv")
     assert behind(watched.tick()) == "movielens/tags"
-    assert f"30 messages in {watched.url} are no events of S3" in capfd.readouterr().err
+    assert f"30 messages in {watched.url} are not S3 events" in capfd.readouterr().err
     watched.let_hidden_ones_come_again()
     watched.sync()
     watched.tick()
@@ -258,7 +258,7 @@ def test_a_lost_event_is_made_up_for_by_the_full_comparison(watched: Watched) ->
     watched.sqs.purge_queue(QueueUrl=watched.url)
     assert watched.waiting() == 0
     assert str(watched.tick()).startswith(NOTHING)
-    assert behind(watched.tick(COMPARISON_S)) == "movielens/tags"
+    assert behind(watched.tick(FULL_CHECK_S)) == "movielens/tags"
     assert watched.looked_at() == ["movielens", "netflix"]
 
 
@@ -268,7 +268,7 @@ def test_a_failing_state_is_asked_for_again_and_parked_whoever_told_of_it(watche
     requests = [watched.tick(), watched.tick(31), watched.tick(601)]
     assert [each.tags["netflix/attempt"] for each in requests] == ["1", "2", "3"]
     watched.put(f"{PREFIX}netflix/titles.csv", same)  # the same again
-    assert str(watched.tick(601)).startswith("parked: 3 runs failed")
+    assert str(watched.tick(601)).startswith("exhausted: 3 runs failed")
     watched.looked_at()
     assert str(watched.tick(10)).startswith(NOTHING)  # nor is it listed all the time
     assert watched.looked_at() == []
@@ -313,12 +313,12 @@ def test_a_burst_is_one_request_and_drained_in_a_few_ticks(
 def test_an_event_and_a_full_comparison_at_once_are_one_request(watched: Watched) -> None:
     """Two ticks beside each other, as no daemon makes them: one gets the messages, the other has to compare."""
     watched.put(f"{PREFIX}movielens/tags.csv")
-    watched.now += COMPARISON_S
+    watched.now += FULL_CHECK_S
     with ThreadPoolExecutor(4) as pool:
         results: Sequence[Any] = list(pool.map(lambda _: watched.evaluate(), range(4)))
     keys = {request.run_key for result in results for request in result.run_requests or ()}
     assert len(keys) == 1
-    assert all(Asked.from_cursor(result.cursor, 0).run_key in keys for result in results)
+    assert all(Cursor.from_text(result.cursor, 0).run_key in keys for result in results)
 
 
 @pytest.mark.parametrize("url", ["queue", "https://sqs.eu-central-1.amazonaws.com", "arn:aws:sqs:eu-central-1:1:x"])

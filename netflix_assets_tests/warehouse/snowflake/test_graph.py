@@ -273,12 +273,12 @@ def test_emulated_idle_look_at_the_bucket_wakes_no_warehouse(
 IDLE_LOOK = """
 from netflix_assets.operations.instance import open_instance
 from netflix_assets.defs.resources import landing_bucket
-from netflix_assets.defs.landing.sensor import behind
+from netflix_assets.defs.landing.sensor import source_status
 from netflix_assets.settings import current_settings
 
 settings = current_settings()
 with open_instance(settings) as instance, landing_bucket(settings).open() as store:
-    print(sum(bool(behind(source, store, instance)) for source in settings.sources()), "sources behind")
+    print(sum(bool(source_status(source, store, instance).stale) for source in settings.sources()), "sources behind")
 """
 
 

@@ -14,7 +14,7 @@ from snowflake.connector.errors import ProgrammingError
 from netflix_assets.contracts.loading import dataset_by_id, load_sources
 from netflix_assets.defs.resources import SnowflakeAccount
 from netflix_assets.ingest.sync import sync
-from netflix_assets.settings import SettingsError, current_settings, read_settings
+from netflix_assets.settings import SettingsError, read_settings
 from netflix_assets.warehouse.errors import WarehouseError
 from netflix_assets.warehouse.loads import Counts
 from netflix_assets.warehouse.snowflake.warehouse import SnowflakeWarehouse, query_tag
@@ -212,15 +212,13 @@ def test_every_statement_carries_run_and_asset(monkeypatch, tmp_path, snowflake_
     }  # fmt: skip
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    current_settings.cache_clear()
-    try:
-        resource = SnowflakeAccount(env="production")
-        with resource.open(run_id="run-7", asset="raw/movielens/ratings") as connection:
-            connection.execute("select 1")
-        with resource.open("reader", run_id="run-7", asset="dbt") as connection:
-            connection.execute("select 2")
-    finally:
-        current_settings.cache_clear()
+    resource = SnowflakeAccount(settings=read_settings())
+    for name in environment:  # the settings given above count, not the environment at the time of use
+        monkeypatch.delenv(name)
+    with resource.open(run_id="run-7", asset="raw/movielens/ratings") as connection:
+        connection.execute("select 1")
+    with resource.open("reader", run_id="run-7", asset="dbt") as connection:
+        connection.execute("select 2")
     one, two = (each for each in snowflake_database.statements() if each.line in ("select 1", "select 2"))
     assert json.loads(one.query_tag) == {
         "project": "netflix_assets", "env": "production", "run": "run-7", "asset": "raw/movielens/ratings",
@@ -245,12 +243,8 @@ def make_key(folder):
 def test_what_is_missing_is_named_with_the_reason(monkeypatch):
     monkeypatch.setenv("NETFLIX_ENV", "staging")
     monkeypatch.setenv("NETFLIX_SNOWFLAKE_USER", "RUNNER")
-    current_settings.cache_clear()
-    try:
-        with pytest.raises(WarehouseError) as raised, SnowflakeAccount(env="staging").open():
-            pytest.fail("a session was opened without an account")
-    finally:
-        current_settings.cache_clear()
+    with pytest.raises(WarehouseError) as raised, SnowflakeAccount(settings=read_settings()).open():
+        pytest.fail("a session was opened without an account")
     told = str(raised.value)
     assert told.startswith("NETFLIX_ENV=staging keeps its tables on Snowflake and needs NETFLIX_SNOWFLAKE_ACCOUNT (")
     assert "NETFLIX_SNOWFLAKE_PRIVATE_KEY_PATH or NETFLIX_SNOWFLAKE_PRIVATE_KEY (" in told

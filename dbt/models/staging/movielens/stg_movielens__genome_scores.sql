@@ -1,4 +1,4 @@
--- The ledger decides which rows the source has, so it stands upstream (reconciles_with_ledger needs that too).
+-- The ledger decides which rows the source has, so it must be upstream. The test reconciles_with_ledger needs it too.
 -- depends_on: {{ ref('stg_ops__loads') }}
 with
 

@@ -1,12 +1,12 @@
-{#- Only Snowflake has a query history, and there an account may be without the view. -#}
+{#- Only Snowflake has a query history, and not every account has the view. -#}
 {%- set costs = source('ops', 'cost_of_assets') -%}
-{%- set is_there = execute and adapter.get_relation(costs.database, costs.schema, costs.identifier) -%}
+{%- set has_costs = execute and adapter.get_relation(costs.database, costs.schema, costs.identifier) -%}
 
 with
 
 source as (
 
-    {% if is_there -%}
+    {% if has_costs -%}
     select * from {{ costs }}
     {%- else -%}
     select

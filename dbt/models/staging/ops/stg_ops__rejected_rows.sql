@@ -14,11 +14,11 @@ renamed as (
         load_id,
         record_number,
 
-        ---------- place
+        ---------- location
         object_key,
         line_number,
 
-        ---------- fault
+        ---------- problem
         column_name,
         reason,
 

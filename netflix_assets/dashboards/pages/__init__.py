@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from netflix_assets.dashboards import audience, content, data_quality, overview, pipeline, recommendations
 from netflix_assets.dashboards.page import Page
+from netflix_assets.dashboards.pages import audience, content, data_quality, overview, pipeline, recommendations
 
 PAGES: Sequence[Page] = (
     overview.PAGE,

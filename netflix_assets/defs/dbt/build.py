@@ -1,0 +1,269 @@
+"""One dbt invocation inside a Dagster step: reuse what earlier attempts built, stream results, record the build."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DagsterDbtCliRuntimeError, DagsterDbtTranslator, DbtCliInvocation, DbtCliResource
+
+from netflix_assets.contracts.model import all_datasets
+from netflix_assets.contracts.visibility import Showable, showable
+from netflix_assets.defs.dbt.project import exported, one_build_at_a_time
+from netflix_assets.defs.dbt.results import Finding, Manifest, Results, read_results, retry_selection
+from netflix_assets.defs.resources import WarehouseResource
+from netflix_assets.defs.retry import TransientError, can_retry
+from netflix_assets.settings import Settings
+from netflix_assets.warehouse.base import Warehouse
+from netflix_assets.warehouse.builds import Build, Builds, Part
+from netflix_assets.warehouse.transient import Failure, kind_of_text
+
+_ROWS_SHOWN = 20  # failing rows of a test
+_CHARACTERS_SHOWN = 200  # of a value
+_ROW_COUNT = "netflix_row_count "  # dbt/macros/row_count.sql logs it once per relation
+
+Rows = Sequence[Mapping[str, str | int | float | None]]
+
+
+class DbtConfig(dg.Config):
+    """Run configuration of a dbt step."""
+
+    full_refresh: bool = False
+
+
+@dataclass(frozen=True)
+class Reusable:
+    """What earlier attempts of this step built. The last of them left its results in ``folder``."""
+
+    results: Results
+    last: Results
+    folder: Path
+
+
+@dataclass
+class DbtBuild:
+    """One attempt to build a part of the project."""
+
+    part: Part
+    context: dg.AssetExecutionContext
+    dbt: DbtCliResource
+    warehouse: WarehouseResource
+    config: DbtConfig
+    settings: Settings
+    manifest: Manifest
+    translator: DagsterDbtTranslator
+    row_counts: dict[str, int] = field(default_factory=dict)  # dbt's unique id -> rows
+
+    def run(self) -> Iterator[Any]:
+        """Build, and yield each node and test to Dagster when it is done.
+
+        Failed tests are yielded at the end, with a sample of what they found; those that the next attempt runs again
+        are left to it, so that Dagster receives each result once.
+
+        Raises: TransientError when everything that failed may succeed on a retry, dg.Failure otherwise.
+        """
+        run_id = self.context.run.run_id
+        folders = self._target_folders(run_id)
+        failed_checks: list[Any] = []
+        failure = None
+        with one_build_at_a_time(self.settings):
+            inputs = prepare_tables(self.settings, self.warehouse, run_id)
+            reusable = find_reusable_results(folders[:-1], self.part, run_id, inputs, self.warehouse, self.settings)
+            try:
+                for event in self._stream(folders[-1], reusable):
+                    if isinstance(event, dg.AssetCheckResult) and not event.passed:
+                        failed_checks.append(event)
+                    else:
+                        yield event
+            except DagsterDbtCliRuntimeError as error:
+                failure = error
+            results = read_results(folders[-1], self.part, showable(self.settings.sources()))
+            findings = self._record(results, reusable, inputs) if results else {}
+        is_transient = failure is not None and _is_transient(results, failure)
+        retried = results.to_retry if results and is_transient and can_retry(self.context, self.settings) else ()
+        for check in failed_checks:
+            if _node_of(check) not in retried:
+                yield _with_failing_rows(check, findings)
+        if failure is not None:
+            raise _step_error(results, failure, folders[-1], is_transient) from None
+
+    def _target_folders(self, run_id: str) -> list[Path]:
+        """dbt's target folder of each attempt, this one last."""
+        runs, attempts = self.settings.dbt_runs_folder / run_id, range(self.context.retry_number + 1)
+        return [runs / (f"{self.part}-retry-{number}" if number else self.part) for number in attempts]
+
+    def _stream(self, target_path: Path, reusable: Reusable | None) -> Iterator[Any]:
+        """Call dbt and convert its log to Dagster events as they arrive, with row counts on materializations."""
+        with exported(self.settings, self.context.run.run_id):
+            invocation = self._invoke(target_path, reusable)
+        for message in invocation.stream_raw_events():
+            self._note_row_count(message.raw_event)
+            for event in message.to_default_asset_events(
+                manifest=invocation.manifest,
+                dagster_dbt_translator=self.translator,
+                context=self.context,
+                target_path=target_path,
+            ):
+                yield self._with_row_count(event)
+
+    def _invoke(self, target_path: Path, reusable: Reusable | None) -> DbtCliInvocation:
+        """Start dbt on the whole part, or on what earlier attempts left to do."""
+        # Unit tests judge code against their own rows; the project's tests run them. Here they would take a quarter of
+        # dbt's time (8 of 32 s in two threads), and credits on Snowflake.
+        full_refresh = ["--full-refresh"] if self.config.full_refresh else []
+        arguments = ["build", "--exclude-resource-type", "unit_test", *full_refresh]
+        if reusable is None:
+            return self.dbt.cli(arguments, context=self.context, target_path=target_path)
+        rest = reusable.last.to_retry
+        self.context.log.info(
+            f"retrying {len(rest)} nodes and tests that failed or were skipped: {', '.join(sorted(rest))}"
+        )
+        # With a context dagster-dbt would add the selection of the whole step.
+        invocation = self.dbt.cli(
+            [*arguments, *retry_selection(reusable.last, reusable.folder)],
+            manifest=self.manifest,
+            dagster_dbt_translator=self.translator,
+            target_path=target_path,
+        )
+        invocation.context = self.context
+        return invocation
+
+    def _note_row_count(self, event: Mapping[str, Any]) -> None:
+        text = str(event["data"].get("msg") or "")
+        if text.startswith(_ROW_COUNT):
+            self.row_counts[event["data"]["node_info"]["unique_id"]] = int(text.removeprefix(_ROW_COUNT))
+
+    def _with_row_count(self, event: Any) -> Any:
+        if not isinstance(event, dg.Output | dg.AssetMaterialization):
+            return event
+        row_count = self.row_counts.get(_node_of(event))
+        return event if row_count is None else event.with_metadata({**event.metadata, "dagster/row_count": row_count})
+
+    def _record(self, results: Results, reusable: Reusable | None, inputs: Mapping[str, int]) -> dict[str, Rows]:
+        """Close the build's marker and keep its results. Returns what failed tests found, by test.
+
+        When dbt was killed there are no results and the marker stays open.
+        """
+        earlier = reusable.results if reusable else None
+        together = results.after(earlier) if earlier else results
+        run_id, shown = self.context.run.run_id, showable(self.settings.sources())
+        build = Build(
+            invocation_id=results.invocation_id,
+            run_id=run_id,
+            schema_prefix=self.settings.schema_prefix,
+            started_at=results.started_at,
+            part=self.part,
+            finished_at=datetime.now(UTC),
+            is_whole=not together.missing,
+            has_passed=not together.failed,
+            node_count=len(together.nodes),
+            test_count=len(together.tests),
+            failed_count=len(together.failed),
+            problem=together.problem,
+            inputs=inputs,
+            retry_of=earlier.invocation_id if earlier else None,
+        )
+        nodes = [replace(node, row_count=self.row_counts.get(node.node_id)) for node in results.nodes]
+        with self.warehouse.open("builder", run_id=run_id, asset="dbt") as connection:
+            findings = {finding.test_id: _sample(finding, shown, connection) for finding in results.findings}
+            Builds(connection, self.settings.schema_prefix).finish(build, nodes, results.tests, findings)
+        return findings
+
+
+def prepare_tables(settings: Settings, warehouse: WarehouseResource, run_id: str) -> dict[str, int]:
+    """Create every table that dbt reads, also for datasets never loaded; waits while another process holds the file.
+
+    Returns dataset id -> its last load, for datasets that have one.
+    """
+    with warehouse.open(run_id=run_id, asset="dbt") as connection:
+        for dataset in all_datasets(settings.sources()):
+            connection.prepare(dataset)
+        inputs = connection.last_loads()
+    with warehouse.open("builder", run_id=run_id, asset="dbt") as connection:
+        Builds(connection).prepare()
+    return inputs
+
+
+def find_reusable_results(
+    folders: Sequence[Path],
+    part: Part,
+    run_id: str,
+    inputs: Mapping[str, int],
+    warehouse: WarehouseResource,
+    settings: Settings,
+) -> Reusable | None:
+    """The results of earlier attempts of this step that still describe the tables; None to build everything.
+
+    They are not reusable when anything else was built since, when dbt ended without results, or when the raw tables
+    changed: half of the marts would then come from other rows than the other half.
+    """
+    shown = showable(settings.sources())
+    found = {
+        results.invocation_id: (results, folder) for folder in folders if (results := read_results(folder, part, shown))
+    }
+    if not found:
+        return None
+    with warehouse.open("builder", run_id=run_id, asset="dbt") as connection:
+        history = [build for build in Builds(connection, settings.schema_prefix).all() if build.may_change(part)]
+        builds = {build.invocation_id: build for build in history}
+        first = build = history[-1]
+        if build.invocation_id not in found or build.finished_at is None or build.inputs != inputs:
+            return None
+        last, folder = found[build.invocation_id]
+        together = last
+        while first.retry_of is not None:
+            first = builds[first.retry_of]
+            together = together.after(found[first.invocation_id][0])
+        return None if connection.has_removed_since(first.started_at) else Reusable(together, last, folder)
+
+
+def _is_transient(results: Results | None, failure: DagsterDbtCliRuntimeError) -> bool:
+    """Whether every cause is transient: one permanent failure makes another attempt useless."""
+    causes = results.causes if results else []
+    if any(each.status == "fail" for each in causes):  # a test that found rows
+        return False
+    texts = [each.message or "" for each in causes] or [str(failure)]
+    return all(kind_of_text(text) is Failure.TRANSIENT for text in texts)
+
+
+def _step_error(
+    results: Results | None, failure: DagsterDbtCliRuntimeError, folder: Path, is_transient: bool
+) -> Exception:
+    """The step's error. dbt's own contains everything it printed, hidden values too."""
+    text = str(failure)
+    if results:
+        text = f"{len(results.failed)} failed or were skipped. First: {results.problem}. Log: {folder}/dbt.log"
+    return TransientError(text) if is_transient else dg.Failure(text)
+
+
+def _sample(finding: Finding, shown: Showable, connection: Warehouse) -> Rows:
+    """Some of the rows that a test found, without values that contracts hide.
+
+    dbt's own tests rename the column they test.
+    """
+    names, rows = connection.query(f"select * from (\n{finding.query}\n) as found limit {_ROWS_SHOWN}")  # noqa: S608
+    visible = {name for name in names if shown.column(finding.column if finding.column else name)}
+    return [
+        {name: _shortened(value) if name in visible else "(not shown)" for name, value in zip(names, row, strict=True)}
+        for row in rows
+    ]
+
+
+def _shortened(value: object) -> str | int | float | None:
+    return value if value is None or isinstance(value, int | float) else str(value)[:_CHARACTERS_SHOWN]
+
+
+def _with_failing_rows(check: dg.AssetCheckResult, findings: Mapping[str, Rows]) -> dg.AssetCheckResult:
+    found = findings.get(_node_of(check))
+    if not found:
+        return check
+    table = dg.MetadataValue.table([dg.TableRecord({name: str(value) for name, value in row.items()}) for row in found])
+    return check.with_metadata({**check.metadata, "failing_rows": table})
+
+
+def _node_of(event: Any) -> str:
+    """dbt's unique id of the node or test that an event is about."""
+    unique_id = (event.metadata or {}).get("unique_id")
+    return str(unique_id.value) if isinstance(unique_id, dg.MetadataValue) else str(unique_id)

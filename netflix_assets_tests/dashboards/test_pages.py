@@ -1,0 +1,173 @@
+"""Pages built from frames, without a warehouse. browser/ tests them in Chromium."""
+
+import json
+import re
+import struct
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+from netflix_assets.dashboards import theme
+from netflix_assets.dashboards.page import OVERVIEW, Built, Page, build, preview, spec, values
+from netflix_assets.dashboards.pages import PAGES, recommendations
+from netflix_assets.dashboards.queries import Query, first_row, frame, read
+from netflix_assets.dashboards.text import count, plural, sentence
+from netflix_assets.settings import REPO
+from netflix_assets.warehouse.publishing import Publication
+
+AT = datetime(2026, 5, 4, 3, 2, tzinfo=UTC)
+HOSTILE = "</script><img src=x onerror=alert(1)>"
+PUBLICATION = Publication("v1", "run-1", "i1", "i1", AT, AT, {"marts.mart_overview": 1}, {"movielens/ratings": 12})
+
+
+def overview(**changes: object) -> pd.DataFrame:
+    """Return mart_overview of an empty warehouse, with these changes."""
+    row: dict[str, object] = dict.fromkeys(OVERVIEW.columns, 0)
+    row |= dict.fromkeys(("avg_rating", "ratings_per_user", "first_rated_at", "last_rated_at"))
+    row |= {"has_sample_movies": False, "has_sample_titles": False, **changes}
+    return frame(list(row), [tuple(row.values())])
+
+
+def frames(page: Page, **changes: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    empty = {name: frame(list(query.columns), []) for name, query in page.queries.items()}
+    return {**empty, "overview": overview(), **changes}
+
+
+def page_of(name: str) -> Page:
+    (page,) = (page for page in PAGES if page.name == name)
+    return page
+
+
+def built(name: str, **changes: pd.DataFrame) -> Built:
+    page = page_of(name)
+    return build(page, PAGES, frames(page, **changes), PUBLICATION)
+
+
+def data(html: str) -> dict[str, Any]:
+    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)[1])
+
+
+def pairs(title: str) -> pd.DataFrame:
+    row = {
+        "movie_id": 1, "title": title, "release_year": 1994, "rank_for_movie": 1, "liked_movie_id": 2,
+        "liked_title": title, "liked_release_year": None, "liked_genres": "Drama", "n_co_likes": 4, "n_likes": 9,
+        "score": 0.5, "lift": 2.0,
+    }  # fmt: skip
+    return frame(list(row), [tuple(row.values())])
+
+
+def test_films_with_too_few_ratings_do_not_break_the_page() -> None:
+    (query,) = (query for name, query in page_of("content").queries.items() if name == "films")
+    film = dict.fromkeys(query.columns, 1) | {"title": "Heat", "genres": "Action", "avg_rating": 4.0}
+    unranked = {"polarization_score": None, "polarization_rank": None, "is_polarized": False}
+    row = {**film, **unranked, "is_high_engagement_low_rating": False}
+    html = built("content", films=frame(list(row), [tuple(row.values())])).html
+    assert "No film with enough ratings" in html
+
+
+def test_queries_match_the_exposures() -> None:
+    entries = yaml.safe_load((REPO / "dbt/models/exposures.yml").read_text())["exposures"]
+    expected: Mapping[str, set[str]] = {
+        entry["config"]["meta"]["page"]: {ref.removeprefix("ref('").removesuffix("')") for ref in entry["depends_on"]}
+        for entry in entries
+    }
+    assert {page.name: {query.mart for query in page.queries.values()} for page in PAGES} == expected
+    assert {entry["url"] for entry in entries} == {f"dashboards/{page.file_name}" for page in PAGES}
+    assert {entry["label"] for entry in entries} == {page.title for page in PAGES}
+
+
+def test_a_page_queries_each_mart_once_and_selects_columns_only() -> None:
+    for page in PAGES:
+        marts = [query.mart for query in page.queries.values()]
+        assert len(marts) == len(set(marts)), page.name
+        for query in page.queries.values():
+            assert re.fullmatch(r"select \w+(, \w+)* from marts\.mart_\w+( where \w+)?", query.sql), query.sql
+        assert {panel.query for panel in page.panels} | {"overview"} == set(page.queries), page.name
+
+
+def test_frames_are_the_same_for_both_warehouses() -> None:
+    rows = [(1, Decimal("2.5"), "a", True, date(2020, 1, 2)), (None, None, None, None, None)]
+    found = frame(["number", "decimal", "text", "flag", "day"], rows)
+    assert found["decimal"].tolist()[0] == 2.5
+    assert values(found) == [
+        {"number": 1.0, "decimal": 2.5, "text": "a", "flag": True, "day": "2020-01-02"},
+        dict.fromkeys(("number", "decimal", "text", "flag", "day")),
+    ]
+    assert first_row(frame(["n", "share"], [(3, 0.5)])) == {"n": 3, "share": 0.5}
+    executed: list[str] = []
+    read({"a": Query("mart_x", ("b", "c"), where="is_d")}, lambda sql: executed.append(sql) or (["b", "c"], []))
+    assert executed == ["select b, c from marts.mart_x where is_d"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_without_data_every_panel_names_what_to_land(page: Page) -> None:
+    html = built(page.name).html
+    assert html.count("data-empty") >= len(page.panels)
+    assert html.count("No data yet: land <b>") == len(page.panels)
+    assert "No ratings yet" in html
+    assert built(page.name).preview is None
+    for each in PAGES:
+        assert f'href="{each.file_name}"' in html
+
+
+def test_an_empty_panel_does_not_claim_that_there_is_no_data() -> None:
+    html = built("overview", overview=overview(n_ratings=100)).html
+    assert "No day stands out from the preceding 90 days." in html
+    assert html.count("No data yet") == len(page_of("overview").panels) - 1
+
+
+def test_values_never_become_markup() -> None:
+    html = built("recommendations", liked=pairs(HOSTILE)).html
+    assert "onerror=alert" in html  # as text
+    assert "<img src=x" not in html
+    assert html.count("</script>") == html.count("<script")
+    panel = data(html)["also-liked"]
+    assert panel["values"][panel["names"].index("film")] == [f"{HOSTILE} (1994)"]
+
+
+def test_chart_table_and_csv_have_the_same_rows() -> None:
+    panel = data(built("recommendations", liked=pairs("Heat")).html)["also-liked"]
+    assert {column["name"] for column in panel["columns"]} <= set(panel["names"])
+    assert panel["spec"]["data"] == {"name": "rows"}
+    assert "datasets" not in panel["spec"]
+
+
+def test_the_page_shows_dates_run_objects_and_sample_data() -> None:
+    dated = overview(first_rated_at=datetime(2015, 1, 1), last_rated_at=datetime(2024, 12, 31), has_sample_movies=True)
+    html = built("overview", overview=dated).html
+    assert "Ratings from 2015-01-01 to 2024-12-31" in html
+    assert "SAMPLE DATA" in html
+    assert "films and their ratings" in html
+    assert "<code>run-1</code>" in html
+    assert "movielens/ratings (12 objects)" in html
+    assert "SAMPLE DATA" not in built("overview").html
+
+
+def test_every_palette_has_the_colours_of_the_charts() -> None:
+    assert set(theme.LIGHT) == set(theme.DARK)
+    drawing = recommendations.also_liked(pairs("Heat"))
+    text = json.dumps([spec(drawing), theme.CONFIG])
+    assert set(re.findall(r"var\(--([\w-]+)\)", text)) <= set(theme.LIGHT)
+    assert "var(" not in json.dumps(theme.resolve_colours(spec(drawing)))
+    jpeg = preview(spec(drawing), drawing.rows)
+    frame = jpeg.index(b"\xff\xc0")
+    height, width = struct.unpack(">HH", jpeg[frame + 5 : frame + 9])
+    assert jpeg.startswith(b"\xff\xd8\xff")
+    assert width == 480
+    assert 100 < height < 500
+
+
+def test_counts_and_words_agree_and_values_are_bold() -> None:
+    assert [count(n, "category", "categories") for n in (0, 1, 1200)] == [
+        "0 categories",
+        "1 category",
+        "1,200 categories",
+    ]
+    text = sentence("{films} {are} at {share:.0%}", films=count(1, "film"), are=plural(1, "is", "are"), share=0.5)
+    assert text == "<b>1 film</b> is at <b>50%</b>"
+    assert sentence("{title}", title="<i>") == "<b>&lt;i&gt;</b>"

@@ -1,0 +1,63 @@
+"""The dashboards command: it serves the folder of pages on localhost."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from netflix_assets_tests.demo import COMMAND
+
+
+def start(home: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [COMMAND, "dashboards", "--no-browser", *arguments],
+        env={**os.environ, "NETFLIX_HOME": str(home)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_without_pages_the_command_names_what_to_run(tmp_path: Path) -> None:
+    process = start(tmp_path)
+    _, error = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "`netflix-assets run` builds them" in error
+
+
+def test_the_command_serves_the_folder_until_interrupted(tmp_path: Path) -> None:
+    index = tmp_path / "dashboards" / "index.html"
+    index.parent.mkdir()
+    index.write_text("<h1>Overview</h1>")
+    port = free_port()
+    process = start(tmp_path, "--port", str(port))
+    try:
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as response:
+                    assert response.read() == b"<h1>Overview</h1>"
+                    assert response.headers["Cache-Control"] == "no-cache"
+                break
+            except urllib.error.URLError:
+                assert process.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+        second = start(tmp_path, "--port", str(port))
+        assert "choose another" in second.communicate(timeout=30)[1]
+        assert second.returncode == 1
+    finally:
+        process.send_signal(signal.SIGINT)
+        out, error = process.communicate(timeout=30)
+    assert (process.returncode, error) == (0, "")
+    assert f"http://127.0.0.1:{port}/" in out
