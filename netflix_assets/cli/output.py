@@ -64,7 +64,9 @@ def spinner(text: str) -> "Status":
 
 def print_table(columns: Iterable[str], rows: Iterable[Iterable[str]], title: str | None = None) -> None:
     """Print rows under the names of their columns."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    if title:  # not the table's own, which is wrapped to the width of a narrow table
+        out.print(title, style="bold", soft_wrap=True)
+    table = Table(box=None, pad_edge=False)
     for name in columns:
         justify: Literal["left", "right"] = "right" if name in _NUMERIC else "left"
         table.add_column(name, justify=justify, overflow="fold", no_wrap=name == "dataset")
