@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from netflix_assets.cli.output import Failure, counted, say
+from netflix_assets.cli.output import Failure, say
 from netflix_assets.settings import Settings, current_settings
 
 _PORT = click.IntRange(1, 65535)
@@ -62,7 +62,8 @@ def reset(yes: bool) -> None:
     if not found:
         say(f"Nothing to remove in {settings.home}")
         return
+    names = ", ".join(path.name for path in found)
     if not yes:
-        click.confirm(f"Remove {', '.join(path.name for path in found)} from {settings.home}?", abort=True)
+        click.confirm(f"Remove {names} from {settings.home}?", abort=True)
     remove_state(settings, found)
-    say(f"Removed {counted(len(found), 'file or folder')} from {settings.home}")
+    say(f"Removed {names} from {settings.home}")
