@@ -12,7 +12,7 @@ from netflix_assets_tests.cli.command import run
 def test_rejects_are_listed_shown_exported_and_fixed(loaded: Path, tmp_path: Path) -> None:
     listed = json.loads(run(loaded, "rejects", "list", "--json").stdout)
     assert len(listed) == 5
-    assert "rating '7.5' above 5.0" in run(loaded, "rejects", "list").stdout
+    assert "rating '7.5' is above the maximum 5.0" in run(loaded, "rejects", "list").stdout
     first = listed[0]
     shown = run(loaded, "rejects", "show", first["dataset"], str(first["load_id"]), str(first["record_number"])).stdout
     assert first["reason"] in shown
