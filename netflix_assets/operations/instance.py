@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import io
 import os
+import re
 import shutil
 import uuid
 import warnings
@@ -18,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 
 from netflix_assets.defs.jobs import EVERYTHING
 from netflix_assets.defs.resources import landing_bucket
-from netflix_assets.defs.runs import reap, tags_of_this_process
+from netflix_assets.defs.runs import hold_run_lock, reap
 from netflix_assets.settings import Settings
 from netflix_assets.warehouse.transient import cause_of
 
@@ -29,6 +30,9 @@ SHIPPED_BEFORE = frozenset({
     "4ca0385d59de245b4ae608c308db166108c65f95bbbc5db15520f746c54da9b6",
     "2a6eedc00886b4d53dda1daa39fd1d9aa0a77a8e98805f80be1704945fa1efb8",
 })  # fmt: skip
+# The run launcher has moved: those say `module: netflix_assets.runs`.
+_LAUNCHER_BEFORE = re.compile(r"""(\bmodule:\s*["']?)netflix_assets\.runs\b""")
+_LAUNCHER_NOW = r"\1netflix_assets.defs.dagster_internals"
 _POLL_S = 0.3
 
 
@@ -76,13 +80,16 @@ class RunOutcome:
 def prepare_dagster_home(settings: Settings) -> Path:
     """Make $DAGSTER_HOME with its dagster.yaml, and say it to this process and its children.
 
-    The file of an earlier version of this package is replaced, unless somebody has changed it.
+    The file of an earlier version of this package is replaced, unless somebody has changed it. In a changed one, only
+    the module of the run launcher is updated if it has moved since.
     """
     home = settings.dagster_home
     home.mkdir(parents=True, exist_ok=True)
     ours, theirs = Path(__file__).with_name("dagster.yaml"), home / "dagster.yaml"
     if not theirs.exists() or _digest(theirs) in SHIPPED_BEFORE:
         shutil.copyfile(ours, theirs)
+    elif _LAUNCHER_BEFORE.search(changed := theirs.read_text(encoding="utf-8")):
+        theirs.write_text(_LAUNCHER_BEFORE.sub(_LAUNCHER_NOW, changed), encoding="utf-8")
     os.environ["DAGSTER_HOME"] = str(home)
     return home
 
@@ -119,14 +126,14 @@ def run_graph(
         contextlib.redirect_stdout(io.StringIO()),
     ):
         reap(instance)
-        result = job.execute_in_process(
-            instance=instance,
-            run_id=run_id,
-            run_config=run_config,
-            asset_selection=selection,
-            tags=tags_of_this_process(),
-            raise_on_error=False,
-        )
+        with hold_run_lock(instance, run_id):  # execute_in_process does not use the executor of the definitions
+            result = job.execute_in_process(
+                instance=instance,
+                run_id=run_id,
+                run_config=run_config,
+                asset_selection=selection,
+                raise_on_error=False,
+            )
         if any(event.is_step_failure and _interrupted(event.step_failure_data.error) for event in result.all_events):
             raise KeyboardInterrupt
         built = set(result.job_def.asset_layer.executable_asset_keys)

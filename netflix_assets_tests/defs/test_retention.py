@@ -25,7 +25,7 @@ from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
 from netflix_assets.definitions import build_defs
 from netflix_assets.defs.retention import Removed, remove_old
-from netflix_assets.defs.runs import HOST, PID, this_host
+from netflix_assets.defs.runs import hold_run_lock, this_host
 from netflix_assets.operations.instance import open_instance
 from netflix_assets.settings import Settings, read_settings
 from netflix_assets_tests.demo import Demo
@@ -64,6 +64,8 @@ def test_old_runs_go_with_all_their_files_but_those_that_say_what_is_loaded(
         status=dg.DagsterRunStatus.STARTED,
     )
     assert files_of(settings, old) > {f"{old}.db"}
+    (settings.dagster_home / "run-locks").mkdir()
+    (settings.dagster_home / "run-locks" / old).touch()  # as a killed process leaves it
     now = datetime.now(UTC)
 
     assert remove_old(settings, instance, now + timedelta(days=29)).runs == 0
@@ -132,10 +134,8 @@ def test_the_daily_run_waits_for_one_that_loads_but_not_for_a_ghost(
         return list(daily.evaluate_tick(context).run_requests or ())
 
     assert len(tick()) == 1
-    here = {HOST: this_host(), PID: str(os.getpid())}
-    job = defs.resolve_job_def("everything")
-    run = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags=here)
-    assert tick() == []
-    instance.report_run_failed(run)
-    instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags={**here, PID: str(2**22 + 1)})
+    run = instance.create_run_for_job(defs.resolve_job_def("everything"), status=dg.DagsterRunStatus.STARTED)
+    with hold_run_lock(instance, run.run_id):
+        assert tick() == []
+    (settings.dagster_home / "run-locks" / run.run_id).write_text(this_host())  # as a killed process leaves it
     assert len(tick()) == 1

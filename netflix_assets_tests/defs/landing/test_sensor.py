@@ -1,18 +1,15 @@
 """The landing sensor: it asks for one run when the bucket differs from what is loaded, and never for the same again."""
 
 import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 
-from netflix_assets import processes
 from netflix_assets.contracts.model import all_datasets
 from netflix_assets.definitions import build_defs
 from netflix_assets.defs import published as publish
@@ -21,7 +18,7 @@ from netflix_assets.defs.published import PUBLISHED_KEY
 from netflix_assets.defs.raw import assets as raw
 from netflix_assets.defs.raw.assets import raw_key
 from netflix_assets.defs.resources import landing_bucket
-from netflix_assets.defs.runs import HOST, PID, this_host
+from netflix_assets.defs.runs import hold_run_lock, this_host
 from netflix_assets.dev.samples import generate
 from netflix_assets.operations.instance import open_instance, run_graph
 from netflix_assets.settings import Settings, read_settings
@@ -270,29 +267,16 @@ def test_only_a_run_that_brings_the_same_level_is_waited_for(
 
 def test_a_run_whose_process_is_gone_is_not_waited_for(watched: Watched) -> None:
     watched.cursor = None
-    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as worker:
-        run = watched.begin("everything", **{HOST: this_host(), PID: str(worker.pid)})
-        elsewhere = watched.begin("everything", **{HOST: "another machine", PID: str(worker.pid)})
+    run = watched.begin("everything")
+    with hold_run_lock(watched.instance, run.run_id):
         assert watched.tick() == IN_PROGRESS
-        worker.kill()
-    assert watched.tick() == IN_PROGRESS  # for the one of which nothing is known here
-    assert not watched.instance.get_run_by_id(elsewhere.run_id).is_finished
-    ended = watched.instance.get_run_by_id(run.run_id)
-    assert ended.status == dg.DagsterRunStatus.FAILURE
-    (told,) = watched.instance.all_logs(run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE)
-    assert f"the process of the run (pid {worker.pid} on " in told.dagster_event.message
-    watched.instance.report_run_failed(elsewhere)
-    assert attempt(watched.tick()) == "1"
-
-
-def test_a_number_that_another_process_has_now_is_no_sign_of_life(
-    watched: Watched, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = watched.begin("everything", **{HOST: this_host(), PID: str(os.getpid())})
-    watched.cursor = None
-    assert watched.tick() == IN_PROGRESS
-    # Only of this process, and not of the local S3.
-    began = processes._began
-    monkeypatch.setattr(processes, "_began", lambda pid: time.time() + 3_600 if pid == os.getpid() else began(pid))
+    locks = Path(watched.instance.root_directory) / "run-locks"
+    (locks / run.run_id).write_text(this_host())  # as a killed process leaves it
     assert attempt(watched.tick()) == "1"
     assert watched.instance.get_run_by_id(run.run_id).status == dg.DagsterRunStatus.FAILURE
+    elsewhere = watched.begin("everything")
+    (locks / elsewhere.run_id).write_text("another machine")
+    watched.cursor = None
+    assert watched.tick() == IN_PROGRESS
+    watched.instance.report_run_failed(elsewhere)
+    assert attempt(watched.tick()) == "1"
