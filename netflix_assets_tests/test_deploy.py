@@ -117,7 +117,7 @@ def parsed(statement: str) -> exp.Expression:
     return found
 
 
-def test_every_statement_has_a_form_that_snowflake_documents(setups, teardowns) -> None:
+def test_every_statement_has_a_documented_form(setups, teardowns) -> None:
     seen = set()
     for statement in [each for scripts in (setups, teardowns) for env in ENVS for each in scripts[env]]:
         tree = parsed(statement)
@@ -132,7 +132,7 @@ def test_every_statement_has_a_form_that_snowflake_documents(setups, teardowns) 
 
 
 @pytest.mark.parametrize("env", ENVS)
-def test_clients_take_the_sql_as_it_is(env: str, keys: Path) -> None:
+def test_no_sql_client_changes_the_script(env: str, keys: Path) -> None:
     """Worksheets, snow and snowsql: none finds a variable to fill in, or a statement's end within a comment."""
     sql = printed("setup", "--env", env, *setup_options(keys))
     assert not re.search(r"[&$]|<%|\{\{", sql)
@@ -160,7 +160,7 @@ def objects(script: list[str], verb: re.Pattern[str]) -> dict[str, set[str]]:
 @pytest.mark.parametrize(
     ("env", "of"), [("dev", "NETFLIX_DEV"), ("staging", "NETFLIX_STAGING"), ("production", "NETFLIX_PRODUCTION")]
 )
-def test_everything_has_the_names_that_the_product_uses(env: str, of: str, setups) -> None:
+def test_setup_creates_the_names_that_the_product_uses(env: str, of: str, setups) -> None:
     layers = ("RAW", "OPS", "STAGING", "INTERMEDIATE", "CORE", "MARTS", "SNAPSHOTS", "SEEDS")
     assert objects(setups[env], CREATED) == {
         "database": {of, f"{of}_SERVING"},
@@ -190,7 +190,7 @@ def test_everything_has_the_names_that_the_product_uses(env: str, of: str, setup
     assert "file_format" not in " ".join(setups[env])  # COPY says it, and only COPY
 
 
-def test_another_prefix_reaches_stage_integration_and_policies(keys: Path) -> None:
+def test_a_custom_prefix_reaches_stage_integration_and_policies(keys: Path) -> None:
     sql = printed("setup", "--env", "dev", "--prefix=drops/films/", *setup_options(keys))
     assert sql.count("'s3://my-bucket/drops/films/'") == 4
     assert "s3://my-bucket/dev/" not in sql
@@ -203,7 +203,7 @@ def test_another_prefix_reaches_stage_integration_and_policies(keys: Path) -> No
 
 
 @pytest.mark.parametrize("env", ENVS)
-def test_a_second_run_replaces_nothing_that_holds_data(env: str, setups) -> None:
+def test_a_second_setup_replaces_nothing_that_holds_data(env: str, setups) -> None:
     """`or replace` drops what was there: rows, staged files, an integration's external id, grants. Views hold none."""
     created = [each for each in setups[env] if each.startswith("create")]
     assert len(created) > 20
@@ -213,7 +213,7 @@ def test_a_second_run_replaces_nothing_that_holds_data(env: str, setups) -> None
 
 
 @pytest.mark.parametrize("env", ENVS)
-def test_a_second_run_brings_changed_values_to_what_is_there(env: str, setups, keys: Path) -> None:
+def test_a_second_setup_applies_changed_values(env: str, setups, keys: Path) -> None:
     """`if not exists` alone would leave the old values; what is set at creation only never changes."""
     options = {
         "credits": "77",
@@ -230,7 +230,7 @@ def test_a_second_run_brings_changed_values_to_what_is_there(env: str, setups, k
 
 
 @pytest.mark.parametrize("env", ENVS)
-def test_warehouses_cost_nothing_unless_they_work_and_never_more_than_the_quota(env: str, setups) -> None:
+def test_idle_warehouses_cost_nothing_and_a_quota_limits_the_rest(env: str, setups) -> None:
     of = f"NETFLIX_{env.upper()}"
     script = "\n".join(setups[env])
     for warehouse in (f"{of}_LOAD", f"{of}_TRANSFORM", f"{of}_READ"):
@@ -300,7 +300,7 @@ def dbt_schemas() -> set[str]:
 
 
 @pytest.mark.parametrize("env", ENVS)
-def test_the_loader_has_raw_and_ops_and_nothing_else(env: str, setups) -> None:
+def test_the_loader_can_use_only_raw_and_ops(env: str, setups) -> None:
     of = f"NETFLIX_{env.upper()}"
     schema = frozenset({"usage", "create table", "create view"})
     assert privileges_of(setups[env], f"{of}_LOADER") == {
@@ -314,7 +314,7 @@ def test_the_loader_has_raw_and_ops_and_nothing_else(env: str, setups) -> None:
 
 
 @pytest.mark.parametrize("env", ENVS)
-def test_the_transformer_reads_what_is_loaded_and_builds_every_schema_of_dbt(env: str, setups) -> None:
+def test_the_transformer_reads_raw_and_ops_and_builds_every_dbt_schema(env: str, setups) -> None:
     of = f"NETFLIX_{env.upper()}"
     held = privileges_of(setups[env], f"{of}_TRANSFORMER")
     for schema, also in {"RAW": set(), "OPS": {"create table"}}.items():
@@ -342,7 +342,7 @@ def test_the_transformer_reads_what_is_loaded_and_builds_every_schema_of_dbt(env
 
 
 @pytest.mark.parametrize("env", ENVS)
-def test_the_reader_sees_what_is_published_and_nothing_behind_it(env: str, setups) -> None:
+def test_the_reader_sees_only_the_published_tables(env: str, setups) -> None:
     of = f"NETFLIX_{env.upper()}"
     held = privileges_of(setups[env], f"{of}_READER")
     assert held.pop(("warehouse", f"{of}_READ")) == {"usage"}
@@ -355,7 +355,7 @@ def test_the_reader_sees_what_is_published_and_nothing_behind_it(env: str, setup
 
 
 @pytest.mark.parametrize("env", ENVS)
-def test_nobody_gets_more_than_a_role_of_the_environment(env: str, setups) -> None:
+def test_grants_go_only_to_roles_of_the_environment(env: str, setups) -> None:
     of = f"NETFLIX_{env.upper()}"
     script = "\n".join(setups[env])
     owned = re.findall(r"^grant ownership on schema (\S+) to role (\S+) ", script, re.MULTILINE)
@@ -379,7 +379,7 @@ def test_nobody_gets_more_than_a_role_of_the_environment(env: str, setups) -> No
 
 
 @pytest.mark.parametrize("env", ENVS)
-def test_service_users_have_a_key_one_role_at_a_time_and_a_tag(env: str, setups) -> None:
+def test_service_users_have_a_key_one_default_role_and_a_tag(env: str, setups) -> None:
     of = f"NETFLIX_{env.upper()}"
     users = {each.split()[2]: each for each in setups[env] if each.startswith("alter user")}
     assert {user: re.findall(r"default_role = (\S+)", text) for user, text in users.items()} == {
@@ -395,7 +395,7 @@ def test_service_users_have_a_key_one_role_at_a_time_and_a_tag(env: str, setups)
 
 
 @pytest.mark.parametrize("env", ENVS)
-def test_each_statement_runs_as_the_role_that_may(env: str, setups, teardowns) -> None:
+def test_each_statement_runs_as_a_role_that_is_allowed_to(env: str, setups, teardowns) -> None:
     """Ownership follows the role that creates: databases to SYSADMIN, whose grants the others then are."""
     allowed = {
         "role": "useradmin", "user": "useradmin", "database": "sysadmin", "schema": "sysadmin",
@@ -421,7 +421,7 @@ def test_each_statement_runs_as_the_role_that_may(env: str, setups, teardowns) -
 
 
 @pytest.mark.parametrize("env", ENVS)
-def test_teardown_drops_all_that_setup_makes(env: str, setups, teardowns) -> None:
+def test_teardown_drops_everything_that_setup_creates(env: str, setups, teardowns) -> None:
     made, dropped = objects(setups[env], CREATED), objects(teardowns[env], DROPPED)
     within_databases = {kind: made.pop(kind) for kind in ("schema", "stage", "view")}
     assert dropped == made
@@ -442,7 +442,7 @@ def actions(statement: dict) -> list[str]:
 
 @pytest.mark.parametrize("env", ENVS)
 @pytest.mark.parametrize("file", ["snowflake-access", "runner-access"])
-def test_policies_reach_the_prefix_and_nothing_outside(file: str, env: str) -> None:
+def test_policies_cover_only_the_prefix(file: str, env: str) -> None:
     for statement in policy(file, env, "--bucket=my-bucket")["Statement"]:
         assert statement["Effect"] == "Allow"
         assert not [action for action in actions(statement) if "*" in action]
@@ -455,7 +455,7 @@ def test_policies_reach_the_prefix_and_nothing_outside(file: str, env: str) -> N
             assert statement["Condition"] == {"StringLike": {"s3:prefix": [f"{env}/*"]}}
 
 
-def test_snowflake_may_only_read_and_the_runner_only_add() -> None:
+def test_snowflake_can_only_read_and_the_runner_can_only_add() -> None:
     allowed = {
         file: {each["Sid"]: set(actions(each)) for each in policy(file, "dev", "--bucket=my-bucket")["Statement"]}
         for file in ("snowflake-access", "runner-access")
@@ -490,7 +490,7 @@ def test_the_lifecycle_never_deletes_a_current_object(env: str) -> None:
     assert sum("AbortIncompleteMultipartUpload" in rule for rule in rules) == 1
 
 
-def test_alerts_may_be_published_to_one_topic_and_nothing_else() -> None:
+def test_alerts_can_be_published_only_to_one_topic() -> None:
     topic = "arn:aws:sns:eu-central-1:123456789012:netflix-alerts"
     (statement,) = policy("alerts-access", "dev", f"--topic={topic}")["Statement"]
     assert (statement["Action"], statement["Resource"]) == ("sns:Publish", topic)
@@ -499,7 +499,7 @@ def test_alerts_may_be_published_to_one_topic_and_nothing_else() -> None:
     assert err.startswith("--topic: ")
 
 
-def test_only_the_bucket_may_send_and_only_what_is_asked_is_heard_of() -> None:
+def test_only_the_bucket_can_send_to_the_queue_and_only_about_the_prefix() -> None:
     attributes = policy("queue", "dev", "--bucket=my-bucket", f"--queue={QUEUE_ARN}")
     (statement,) = json.loads(attributes["Policy"])["Statement"]
     assert statement["Principal"] == {"Service": "s3.amazonaws.com"}
@@ -527,7 +527,7 @@ def test_every_template_is_rendered_by_a_command() -> None:
 DOCS = "".join((REPO / "docs" / name).read_text() for name in ("snowflake.md", "alerts.md", "running.md"))
 
 
-def test_variables_of_the_documentation_are_ones_that_are_read() -> None:
+def test_every_documented_variable_is_read() -> None:
     known = {f"NETFLIX_{name.upper()}" for name in Settings.model_fields}
     known |= {f"NETFLIX_SNOWFLAKE_{name.upper()}" for name in SnowflakeSettings.model_fields}
     # What the process itself sets for dbt; dbt by itself is given them by hand.
@@ -602,7 +602,7 @@ def test_a_second_setup_keeps_rows_and_files(account: Account, tmp_path: Path) -
     assert len(account.rows(f"list @{of}.raw.normalised/one/")) == 1
 
 
-def test_the_loader_makes_no_schema_where_setup_has_made_them(account: Account) -> None:
+def test_the_loader_creates_no_schema_that_setup_created(account: Account) -> None:
     """It may not: `create schema if not exists` is refused without the privilege, also where the schema exists."""
     dataset = load_sources(CONTRACTS_DIR)[0].datasets[0]
     since = account.server.mark()
@@ -613,7 +613,7 @@ def test_the_loader_makes_no_schema_where_setup_has_made_them(account: Account) 
     assert not [line for line in sent if "schema" in line.split()[:2]]
 
 
-def test_cost_views_count_this_environments_statements_by_run_and_asset(account: Account) -> None:
+def test_cost_views_add_up_this_environments_statements_by_run_and_asset(account: Account) -> None:
     load = query_tag("staging", "run-1", "raw/movielens/ratings")
     node = {"project": "netflix_assets", "env": "staging", "run": "run-1", "node": "model.x.fct", "asset": "core/fct"}
     build = json.dumps(node)

@@ -1,11 +1,11 @@
-"""The dbt project on Snowflake: what its text tells without a server, and what the emulator builds of it.
+"""The dbt project on Snowflake: checks of its text without a server, and builds on the emulator.
 
-1. Without a server: the target `snowflake` parses and compiles without a credential, every query is one that Snowflake
-   can run and understands as DuckDB does (``snowflake_sql.py``), and a profile says what the variables say.
-2. Emulated: the whole project, built on the emulator and on DuckDB from the same rows of raw and ops, first from
-   nothing and then incrementally after the files have changed, makes the same tables; the statements that dbt sends
-   are tagged, leave no transaction open to a DDL and are few. The emulator is DuckDB below: it proves the way there
-   and the statements, not Snowflake's arithmetic, which is why 1. looks at that.
+1. Without a server: the target `snowflake` parses and compiles without credentials, Snowflake runs every query with the
+   same meaning as DuckDB (``sql.py``), and the profile follows the variables.
+2. On the emulator: the whole project is built on the emulator and on DuckDB from the same rows of raw and ops, first
+   from nothing and then incrementally after files changed. The tables are equal, and dbt's statements are tagged, few,
+   and run no DDL inside a transaction. The emulator is DuckDB underneath: it proves the statements, not Snowflake's
+   arithmetic. Part 1 covers that.
 """
 
 import json
@@ -56,7 +56,7 @@ DATABASE = "NETFLIX_DEV_7"
 PREFIX = "branch_7_"
 RUN_ID = "3f1c9a52-run"
 
-# Six users and 600 ratings reach none of the usual thresholds, and two empty tables are always the same.
+# Six users and 600 ratings reach none of the usual thresholds, and comparing two empty tables proves nothing.
 THRESHOLDS = {
     "liked_min_likes": 1,
     "co_rating_min_co_likes": 1,
@@ -77,7 +77,7 @@ NAMES = {
 
 
 def credentials(tmp_path: Path, **variables: str) -> dict[str, Any]:
-    """What dbt-snowflake would be told, with nothing in the environment but these variables."""
+    """The credentials that dbt-snowflake receives when only these variables are set."""
     set_from_args(SimpleNamespace(), None)
     set_invocation_context(variables)
     profiles = yaml.safe_load((PROJECT / "profiles.yml").read_text())
@@ -85,23 +85,23 @@ def credentials(tmp_path: Path, **variables: str) -> dict[str, Any]:
     return vars(profile.credentials)
 
 
-def test_without_variables_the_profile_is_the_local_one(tmp_path: Path) -> None:
+def test_the_profile_is_local_without_variables(tmp_path: Path) -> None:
     assert credentials(tmp_path)["path"] == "../.netflix/warehouse.duckdb"
     assert credentials(tmp_path, NETFLIX_ENV="")["path"] == "../.netflix/warehouse.duckdb"
 
 
 @pytest.mark.parametrize("environment", ["dev", "staging", "production"])
-def test_the_profile_needs_no_credential_to_be_read(tmp_path: Path, environment: str) -> None:
-    found = credentials(tmp_path, NETFLIX_ENV=environment)
-    assert found["authenticator"] == "snowflake_jwt"
+def test_the_profile_can_be_read_without_credentials(tmp_path: Path, environment: str) -> None:
+    profile = credentials(tmp_path, NETFLIX_ENV=environment)
+    assert profile["authenticator"] == "snowflake_jwt"
     for name in ("role", "warehouse", "private_key", "private_key_path", "private_key_passphrase", "token", "host"):
-        assert found[name] is None, name
-    assert json.loads(found["query_tag"]) == {"project": "netflix_assets", "env": environment}
+        assert profile[name] is None, name
+    assert json.loads(profile["query_tag"]) == {"project": "netflix_assets", "env": environment}
 
 
-def test_the_profile_says_what_the_variables_say(tmp_path: Path) -> None:
+def test_the_profile_follows_the_variables(tmp_path: Path) -> None:
     key = "-----BEGIN PRIVATE KEY-----\nMII=\n-----END PRIVATE KEY-----"
-    found = credentials(
+    profile = credentials(
         tmp_path,
         **NAMES,
         NETFLIX_SNOWFLAKE_ACCOUNT="acme-netflix",
@@ -118,19 +118,19 @@ def test_the_profile_says_what_the_variables_say(tmp_path: Path) -> None:
         "private_key_passphrase": "007", "port": 8443, "protocol": "http",
         "host": "acme.privatelink.snowflakecomputing.com",
     }  # fmt: skip
-    assert {name: found[name] for name in expected} == expected
+    assert {name: profile[name] for name in expected} == expected
 
 
-def test_people_may_come_with_a_token_or_a_browser(tmp_path: Path) -> None:
+def test_people_can_log_in_with_a_token_or_a_browser(tmp_path: Path) -> None:
     people = {"NETFLIX_ENV": "dev", "NETFLIX_SNOWFLAKE_AUTHENTICATOR": "oauth", "NETFLIX_SNOWFLAKE_TOKEN": "ey.j"}
-    found = credentials(tmp_path, **people)
-    assert (found["authenticator"], found["token"]) == ("oauth", "ey.j")
+    profile = credentials(tmp_path, **people)
+    assert (profile["authenticator"], profile["token"]) == ("oauth", "ey.j")
     browser = credentials(tmp_path, NETFLIX_ENV="dev", NETFLIX_SNOWFLAKE_AUTHENTICATOR="externalbrowser")
     assert browser["authenticator"] == "externalbrowser"
 
 
 @pytest.mark.parametrize("prefix", ["Branch_", "branch", "7_", "my-branch_", "a b_", "x;drop schema core;_"])
-def test_a_schema_prefix_must_be_a_name(prefix: str) -> None:
+def test_a_schema_prefix_must_be_a_valid_name(prefix: str) -> None:
     class Refused(Exception): ...
 
     def refuse(message: str) -> None:
@@ -153,7 +153,7 @@ def test_a_schema_prefix_must_be_a_name(prefix: str) -> None:
 
 
 class SnowflakeDbt:
-    """The project parsed once for the target `snowflake`, to be compiled or built with it."""
+    """The project, parsed once for the target `snowflake`, to be compiled or built with it."""
 
     def __init__(self, folder: Path) -> None:
         self._options = [
@@ -164,8 +164,8 @@ class SnowflakeDbt:
         self.manifest: Manifest = self._run(dbtRunner(), "parse").result
 
     def run(self, command: str, *arguments: str, **variables: str) -> list[Any]:
-        """The results of a command; fails with the messages of the nodes that failed."""
-        # dbt notes in the manifest which nodes it has compiled, and would not compile them anew.
+        """Run a command and return its results. Raises: AssertionError with the messages of the nodes that failed."""
+        # dbt marks compiled nodes in the manifest and would not compile them again.
         runner = dbtRunner(manifest=self.manifest.deepcopy())
         done = self._run(runner, command, "--no-write-json", *arguments, **variables)
         failed = [
@@ -187,16 +187,15 @@ class SnowflakeDbt:
 
     def columns(self) -> Schema:
         """The columns of all relations, with their types."""
-        found: dict[str, Any] = defaultdict(lambda: defaultdict(dict))
+        columns: dict[str, Any] = defaultdict(lambda: defaultdict(dict))
         for node in [*self.manifest.nodes.values(), *self.manifest.sources.values()]:
             if node.resource_type in ("model", "seed", "snapshot", "source"):
                 types = {
                     name: "array" if "[]" in each.data_type else each.data_type for name, each in node.columns.items()
                 }
-                found[node.database][node.schema][node.identifier if node.resource_type == "source" else node.alias] = (
-                    types
-                )
-        return found
+                name = node.identifier if node.resource_type == "source" else node.alias
+                columns[node.database][node.schema][name] = types
+        return columns
 
 
 @pytest.fixture(scope="module")
@@ -204,7 +203,7 @@ def dbt(tmp_path_factory: pytest.TempPathFactory) -> SnowflakeDbt:
     return SnowflakeDbt(tmp_path_factory.mktemp("snowflake_dbt"))
 
 
-def test_only_models_go_into_a_branchs_schemas(dbt: SnowflakeDbt) -> None:
+def test_only_models_are_built_in_a_branchs_schemas(dbt: SnowflakeDbt) -> None:
     nodes = [node for node in dbt.manifest.nodes.values() if node.resource_type in ("model", "seed", "snapshot")]
     layers = {"staging", "intermediate", "core", "marts", "seeds", "snapshots"}
     assert {node.schema for node in nodes} == {PREFIX + layer for layer in layers}
@@ -212,7 +211,7 @@ def test_only_models_go_into_a_branchs_schemas(dbt: SnowflakeDbt) -> None:
     assert {node.database for node in nodes} == {DATABASE}
 
 
-def test_every_kind_of_model_has_its_place(dbt: SnowflakeDbt) -> None:
+def test_every_materialization_has_its_relation_type(dbt: SnowflakeDbt) -> None:
     models = [node for node in dbt.manifest.nodes.values() if node.resource_type == "model"]
     kinds = {node.config.materialized for node in models}
     assert kinds == {"view", "table", "incremental", "ephemeral", "dynamic_table"}
@@ -220,8 +219,10 @@ def test_every_kind_of_model_has_its_place(dbt: SnowflakeDbt) -> None:
 
 
 @pytest.mark.parametrize("state", ["first build", "tables there"])
-def test_every_query_is_one_of_snowflakes(dbt: SnowflakeDbt, state: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Models, snapshots, analyses and tests, as they are when nothing is there and when there are tables to add to."""
+def test_every_query_runs_on_snowflake_with_the_same_meaning(
+    dbt: SnowflakeDbt, state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Models, snapshots, analyses and tests, compiled both for a first build and for existing tables."""
 
     def relations(adapter: SnowflakeAdapter, schema: Any) -> list[Any]:
         built = (node for node in dbt.manifest.nodes.values() if node.schema == schema.schema.lower())
@@ -241,35 +242,35 @@ def test_every_query_is_one_of_snowflakes(dbt: SnowflakeDbt, state: str, monkeyp
     is_incremental = "affected_keys" in compiled["model.netflix_assets.fct_ratings"]
     assert is_incremental == (state == "tables there")
     wrong = {name: faults(sql, columns) for name, sql in compiled.items() if sql}
-    assert {name: found for name, found in wrong.items() if found} == {}
+    assert {name: listed for name, listed in wrong.items() if listed} == {}
 
 
 @pytest.mark.parametrize(
     ("sql", "expected"),
     [
-        ("select string_split(a, '|') from t", "string_split() is not Snowflake's: write macro split_to_list"),
-        ("select no_such_function(a) from t", "no_such_function() is not Snowflake's"),
-        ("select t.a.epoch() from t", "epoch() is not Snowflake's"),
-        ("select * from range(3)", "range() is not Snowflake's"),
-        ("select unnest([1, 2]) as a", "array is written otherwise"),
-        ("select a[1] from t", "bracket is written otherwise"),
+        ("select string_split(a, '|') from t", "string_split() is not a Snowflake function: write macro split_to_list"),
+        ("select no_such_function(a) from t", "no_such_function() is not a Snowflake function"),
+        ("select t.a.epoch() from t", "epoch() is not a Snowflake function"),
+        ("select * from range(3)", "range() is not a Snowflake function"),
+        ("select unnest([1, 2]) as a", "array is written differently"),
+        ("select a[1] from t", "bracket is written differently"),
         ("from t select a", "begins with select"),
         ("select a from t where a ~ 'x'", "does not parse"),
         ("select a // b from t", "// starts a comment"),
         (r"select regexp_replace(a, '\d', '') from t", "a backslash in a text literal"),
-        ("select a from t order by a desc", "1 of 1 orders do not say where nulls go"),
-        ("select trim(a) from t", "trim() takes spaces away"),
+        ("select a from t order by a desc", "1 of 1 orders lack nulls first or last"),
+        ("select trim(a) from t", "trim() removes only spaces"),
         ("select 1 as a where false", "a where without a from"),
         ("select a as start from t", "start is a reserved word"),
         ("select n / 2 as half from db.s.t", "a quotient of decimals"),
         ("select 1.0 / n as share from db.s.t", "a quotient of decimals"),
         ("select avg(n) as mean from db.s.t", "the mean of decimals"),
         ("select cast(x * 2 as integer) as whole from db.s.t", "halves are rounded"),
-        ("select cast(a as date) + 1 as next_day from db.s.t", "dates are not added to"),
+        ("select cast(a as date) + 1 as next_day from db.s.t", "arithmetic on a date"),
         ("select a + interval '1 day' as next_day from t", "add days"),
     ],
 )
-def test_what_snowflake_lacks_is_refused(sql: str, expected: str) -> None:
+def test_sql_that_snowflake_lacks_or_reads_differently_is_reported(sql: str, expected: str) -> None:
     columns = {"db": {"s": {"t": {"n": "integer", "x": "double", "a": "varchar"}}}} if "db.s.t" in sql else None
     assert expected in "\n".join(faults(sql, columns))
 
@@ -282,13 +283,13 @@ def test_what_snowflake_lacks_is_refused(sql: str, expected: str) -> None:
         "select row_number() over (partition by n order by x desc nulls last) as place from db.s.t",
     ],
 )
-def test_what_both_have_is_not(sql: str) -> None:
+def test_sql_that_both_warehouses_share_is_not_reported(sql: str) -> None:
     assert faults(sql, {"db": {"s": {"t": {"n": "integer", "x": "double"}}}}) == []
 
 
 # ------------------------------------------------------------------------------------------ on the emulator
 
-# Columns that name the moment of a build; of a version's end it is compared whether there is one.
+# Columns that hold the time of a build. For the end of a version, only whether there is one is compared.
 MOMENTS = ("dbt_scd_id", "dbt_updated_at", "dbt_valid_from", "dbt_valid_to")
 
 INCREMENTAL = (
@@ -311,7 +312,7 @@ class Both:
     variables: Mapping[str, str]
 
     def build(self, *arguments: str) -> list[Statement]:
-        """Copy what is loaded and build on both; what dbt sent to the emulator."""
+        """Copy the loaded rows and build on both. Return the statements that dbt sent to the emulator."""
         self._copy_sources()
         self.local.build(self.home)
         start = self.server.mark()
@@ -319,7 +320,7 @@ class Both:
         return self.server.statements(start)
 
     def relations(self) -> list[tuple[str, str]]:
-        """(layer, name) of every table and view that must be the same."""
+        """(layer, name) of every table and view that must be equal."""
         return [
             (node.schema.removeprefix(PREFIX), node.alias)
             for node in self.snowflake.manifest.nodes.values()
@@ -329,7 +330,7 @@ class Both:
         ]
 
     def differences(self) -> list[str]:
-        """What is not the same, table by table."""
+        """The differences, table by table."""
         with self._warehouse() as local, self.server.connect(DATABASE) as snowflake, snowflake.cursor() as cursor:
             return [
                 f"{layer}.{name}: {difference}"
@@ -341,12 +342,12 @@ class Both:
             ]
 
     def incremental(self) -> dict[str, list[Any]]:
-        """The rows of the tables that a second build adds to."""
+        """The rows of the incremental tables."""
         with self._warehouse() as local:
             return {name: local.execute(f"select * from {name} order by all").fetchall() for name in INCREMENTAL}
 
     def empty(self) -> list[str]:
-        """The models without a row, of which the comparison says nothing."""
+        """Models without a row: comparing them proves nothing."""
         with self._warehouse() as local:
             return [
                 f"{layer}.{name}"
@@ -363,19 +364,19 @@ class Both:
         with self._warehouse() as local, self.server.connect(DATABASE) as snowflake, snowflake.cursor() as cursor:
             tables = local.execute("select schema_name || '.' || table_name from duckdb_tables()").fetchall()
             views = local.execute("select schema_name || '.' || view_name from duckdb_views()").fetchall()
-            standing = {name for (name,) in [*tables, *views]}
+            existing = {name for (name,) in [*tables, *views]}
             for source in self.snowflake.manifest.sources.values():
                 name = f"{source.schema}.{source.identifier}"
                 cursor.execute(f"create schema if not exists {source.schema}")
-                if name not in standing:  # dbt makes it, or only Snowflake has it
+                if name not in existing:  # dbt builds it, or only Snowflake has it
                     columns = ", ".join(f"{column.name} {column.data_type}" for column in source.columns.values())
                     cursor.execute(f"create table if not exists {name} ({columns})")
                     continue
                 rows = local.execute(f"select * from {name}")
                 columns = ", ".join(f"{column[0]} {source.columns[column[0]].data_type}" for column in rows.description)
                 cursor.execute(f"create or replace table {name} ({columns})")
-                while some := rows.fetchmany(500):
-                    cursor.execute(f"insert into {name} values {', '.join(map(_literals, some))}")
+                while batch := rows.fetchmany(500):
+                    cursor.execute(f"insert into {name} values {', '.join(map(_literals, batch))}")
 
 
 def _literals(row: Iterable[Any]) -> str:
@@ -405,13 +406,13 @@ class _Table:
 
 
 def _value(column: str, value: Any) -> Any:
-    """A value as both drivers may be compared by it: a whole number is an int, a list is a tuple."""
+    """Convert a value so that both drivers agree: a whole number is an int, a list is a tuple."""
     if column in MOMENTS:
         return value is None
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else value.normalize()
     if isinstance(value, str) and value.startswith("[") and column.endswith("_list"):
-        return tuple(json.loads(value))  # an array, which Snowflake's driver gives as JSON
+        return tuple(json.loads(value))  # an array, which Snowflake's driver returns as JSON
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -429,7 +430,7 @@ def _compared(local: _Table, snowflake: _Table) -> Iterator[str]:
 
 
 def _order(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    """By what is exact, then by the floating-point numbers, whose last digits may differ."""
+    """Sort by exact values first, then by floating-point numbers, which may differ in the last digits."""
     exact = [repr(value) for value in row if not isinstance(value, float)]
     return (*exact, *(repr(round(value, 6)) for value in row if isinstance(value, float)))
 
@@ -442,23 +443,23 @@ def _is_same(ours: Any, theirs: Any) -> bool:
 
 @dataclass
 class Built:
-    """What the two builds came to."""
+    """The results of both builds."""
 
     both: Both
     first: list[Statement]
     second: list[Statement]
-    empty: list[str]  # tables without a row after the first
+    empty: list[str]  # tables without a row after the first build
     differences: tuple[list[str], list[str]]
     incremental: tuple[dict[str, list[Any]], dict[str, list[Any]]]
 
 
 @pytest.fixture(scope="module")
 def built(dbt: SnowflakeDbt, s3_server: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
-    """Two builds, once for all tests below: of sample files, and after objects were overwritten and added."""
+    """Two builds, made once for all tests below: of the sample files, and after objects were overwritten and added."""
     folder = tmp_path_factory.mktemp("both")
     s3_client(s3_server).create_bucket(Bucket="both-warehouses")
     samples = generate(folder / "samples", scale=0.01)
-    # Files that would take the samples' place: they do so in the second build.
+    # Files that replace the samples, in the second build.
     whole = ("movielens/movies", "netflix/")
     replacing = [versions[-1] for versions in CHAINS if versions[0].key.startswith(whole)]
     others = [versions for versions in CHAINS if not versions[0].key.startswith(whole)]
@@ -469,7 +470,7 @@ def built(dbt: SnowflakeDbt, s3_server: Any, tmp_path_factory: pytest.TempPathFa
     ):
         both = Both(folder, QuickDbt(folder / "local", variables=THRESHOLDS), dbt, server, _address(server, folder))
 
-        def level(files: Sequence[Path], puts: Sequence[Put]) -> None:
+        def land_and_sync(files: Sequence[Path], puts: Sequence[Put]) -> None:
             for path in files:
                 store.put(landing_key(path), path)
             for put in puts:
@@ -480,16 +481,17 @@ def built(dbt: SnowflakeDbt, s3_server: Any, tmp_path_factory: pytest.TempPathFa
                 for dataset in all_datasets(load_sources()):
                     sync(dataset, store, warehouse, "run", work_folder=folder / "work")
 
-        level(samples, [versions[0] for versions in others])
+        land_and_sync(samples, [versions[0] for versions in others])
         first, different, rows = both.build(), both.differences(), both.incremental()
         empty = both.empty()
-        level([], [*replacing, *(versions[1] for versions in others if len(versions) > 1)])
-        second = both.build("--exclude-resource-type", "test", "unit_test")  # a third of the time, and they ran above
+        land_and_sync([], [*replacing, *(versions[1] for versions in others if len(versions) > 1)])
+        # Tests take a third of the time, and they ran in the first build.
+        second = both.build("--exclude-resource-type", "test", "unit_test")
         yield Built(both, first, second, empty, (different, both.differences()), (rows, both.incremental()))
 
 
 def _address(server: SnowflakeEmulator, folder: Path) -> dict[str, str]:
-    """The variables of a service user with an encrypted key, and of where the emulator listens."""
+    """The variables of a service user with an encrypted key, and the emulator's address."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     path = folder / "key.p8"
     path.write_bytes(
@@ -509,14 +511,14 @@ def _address(server: SnowflakeEmulator, folder: Path) -> dict[str, str]:
     }
 
 
-def test_emulated_tables_are_those_of_duckdb(built: Built) -> None:
+def test_emulated_tables_equal_those_on_duckdb(built: Built) -> None:
     assert len(built.both.relations()) > 20
     assert all(built.incremental[0].values())
     assert built.empty == []
     assert built.differences[0] == []
 
 
-def test_emulated_tables_are_those_of_duckdb_after_files_have_changed(built: Built) -> None:
+def test_emulated_tables_equal_those_on_duckdb_after_files_change(built: Built) -> None:
     before, after = built.incremental
     assert [name for name in INCREMENTAL if before[name] == after[name]] == []
     merged = {_target(each) for each in built.second if each.line.startswith("merge into")}
@@ -524,9 +526,9 @@ def test_emulated_tables_are_those_of_duckdb_after_files_have_changed(built: Bui
     assert built.differences[1] == []
 
 
-def test_emulated_statements_say_on_whose_behalf(built: Built) -> None:
+def test_emulated_statements_are_tagged_with_run_node_and_asset(built: Built) -> None:
     assets = {f"{layer}/{name}" for layer, name in built.both.relations()}
-    seen = set()
+    tagged = set()
     for statements in (built.first, built.second):
         in_node = set()
         for statement in statements:
@@ -538,8 +540,8 @@ def test_emulated_statements_say_on_whose_behalf(built: Built) -> None:
                 assert tag["run"] == RUN_ID
                 target = "/".join(_target(statement) or ())
                 assert target not in assets or tag["asset"] == target, statement.line[:200]
-                seen.add(tag["asset"])
-    assert seen >= assets
+                tagged.add(tag["asset"])
+    assert tagged >= assets
     tested = {json.loads(each.query_tag).get("asset") for each in built.first if "dbt_internal_test" in each.text}
     assert tested >= assets - {"snapshots/snap_movies", "snapshots/snap_tags"}
 
@@ -552,12 +554,12 @@ def test_emulated_statements_are_few(built: Built) -> None:
     assert max(number for node, number in per_node.items() if node) <= 15
 
 
-def test_emulated_tables_are_kept_as_configured(built: Built) -> None:
+def test_emulated_tables_have_the_configured_table_type(built: Built) -> None:
     created = [each.line for each in built.first if re.match(r"create (or replace )?(transient )?table ", each.line)]
     permanent = {_target_of(line) for line in created if " transient " not in line.split(".")[0]}
     assert permanent == {("snapshots", "snap_movies"), ("snapshots", "snap_tags")}
     assert ("core", "dim_movies") in {_target_of(line) for line in created}
-    for statements in (built.first, built.second):  # made anew by the second build too, in one statement
+    for statements in (built.first, built.second):  # the second build replaces it too, in one statement
         [dynamic] = [each for each in statements if " dynamic table " in each.line]
         assert _target(dynamic) == ("marts", "mart_activity_by_hour")
         settings = " ".join(dynamic.text.split()).split(" as (")[0]
@@ -573,8 +575,8 @@ def test_emulated_tables_are_kept_as_configured(built: Built) -> None:
     assert "cluster by (date_trunc('month', rated_on), movie_id)" in clustered["core", "fct_ratings"]
 
 
-def test_emulated_statements_are_sound(built: Built) -> None:
-    """None failed, all parse as Snowflake's, and no DDL stands within a transaction, which it would commit."""
+def test_emulated_statements_succeed_parse_and_run_no_ddl_in_a_transaction(built: Built) -> None:
+    """None failed, all parse as Snowflake SQL, and none is DDL inside a transaction, which it would commit."""
     within = set()
     for statement in [*built.first, *built.second]:
         assert statement.error is None, statement
@@ -599,6 +601,6 @@ def _target(statement: Statement) -> tuple[str, ...] | None:
 
 
 def _target_of(line: str) -> tuple[str, ...] | None:
-    """(layer, name) of what a statement makes or changes."""
-    found = _TARGET.match(line.replace('"', "").lower())
-    return found.groups() if found else None
+    """(layer, name) of the relation that a statement creates or changes."""
+    match = _TARGET.match(line.replace('"', "").lower())
+    return match.groups() if match else None
