@@ -141,7 +141,7 @@ def test_a_custom_prefix_reaches_stage_integration_and_policies(keys: Path) -> N
 
 @pytest.mark.parametrize("env", ENVS)
 def test_a_second_setup_replaces_nothing_that_holds_data(env: str, setups) -> None:
-    """`or replace` drops rows, staged files, an integration's external id, grants. Views hold no data."""
+    """`or replace` drops rows, staged files, an integration's external id and grants. Views hold no data."""
     created = [each for each in setups[env] if each.startswith("create")]
     assert len(created) > 20
     for statement in created:

@@ -1,293 +1,47 @@
-"""The dbt project on Snowflake: checks of its text without a server, and builds on the emulator.
+"""The dbt project built on the emulator and on DuckDB from the same rows of raw and ops.
 
-1. Without a server: the target `snowflake` parses and compiles without credentials, Snowflake runs every query with the
-   same meaning as DuckDB (``sql.py``), and the profile follows the variables.
-2. On the emulator: the whole project is built on the emulator and on DuckDB from the same rows of raw and ops, first
-   from nothing and then incrementally after files changed. The tables are equal, and dbt's statements are tagged, few,
-   and run no DDL inside a transaction. The emulator is DuckDB underneath: it proves the statements, not Snowflake's
-   arithmetic. Part 1 covers that.
+It is built from nothing, and then incrementally after files changed. The tables are equal, and dbt's statements are
+tagged, few, and run no DDL inside a transaction. The emulator is DuckDB underneath: it proves the statements, not
+Snowflake's arithmetic, which ``test_dbt_sql.py`` covers.
 """
 
 import json
 import math
-import os
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import duckdb
-import jinja2
 import pytest
 import sqlglot
-import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from dbt.adapters.snowflake.impl import SnowflakeAdapter
-from dbt.cli.main import dbtRunner
-from dbt.config.profile import Profile
-from dbt.config.renderer import ProfileRenderer
-from dbt.contracts.graph.manifest import Manifest
-from dbt.flags import set_from_args
-from dbt_common.context import set_invocation_context
 
 from netflix_assets.contracts.loading import load_sources
 from netflix_assets.contracts.model import all_datasets
 from netflix_assets.defs.resources import LandingBucket
 from netflix_assets.dev.samples import generate
 from netflix_assets.ingest.sync import sync
-from netflix_assets.settings import REPO
 from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from netflix_assets_tests.conftest import landing_key, s3_client
 from netflix_assets_tests.emulator.fixtures import SnowflakeEmulator, Statement, running_emulator
 from netflix_assets_tests.proof.arrivals import CHAINS, Put
 from netflix_assets_tests.proof.quick_dbt import QuickDbt
-from netflix_assets_tests.warehouse.snowflake.sql import Schema, faults
+from netflix_assets_tests.warehouse.snowflake.dbt_project import (
+    DATABASE,
+    NAMES,
+    PREFIX,
+    RUN_ID,
+    THRESHOLDS,
+    SnowflakeDbt,
+)
 
 pytestmark = pytest.mark.emulated
-
-PROJECT = REPO / "dbt"
-DATABASE = "NETFLIX_DEV_7"
-PREFIX = "branch_7_"
-RUN_ID = "3f1c9a52-run"
-
-# Six users and 600 ratings reach none of the usual thresholds, and comparing two empty tables proves nothing.
-THRESHOLDS = {
-    "liked_min_likes": 1,
-    "co_rating_min_co_likes": 1,
-    "segment_n_clusters": 2,
-    "similar_users_min_common": 1,
-}
-
-NAMES = {
-    "NETFLIX_ENV": "dev",
-    "NETFLIX_SNOWFLAKE_DATABASE": DATABASE,
-    "NETFLIX_SNOWFLAKE_WAREHOUSE": "NETFLIX_DEV_TRANSFORM",
-    "NETFLIX_SNOWFLAKE_ROLE": "NETFLIX_DEV_TRANSFORMER",
-    "NETFLIX_SCHEMA_PREFIX": PREFIX,
-}
-
-
-# ------------------------------------------------------------------------------------------ the profile
-
-
-def credentials(tmp_path: Path, **variables: str) -> dict[str, Any]:
-    """The credentials that dbt-snowflake receives when only these variables are set."""
-    set_from_args(SimpleNamespace(), None)
-    set_invocation_context(variables)
-    profiles = yaml.safe_load((PROJECT / "profiles.yml").read_text())
-    profile = Profile.from_raw_profiles(profiles, "netflix_assets", ProfileRenderer({}), target_override=None)
-    return vars(profile.credentials)
-
-
-def test_the_profile_is_local_without_variables(tmp_path: Path) -> None:
-    assert credentials(tmp_path)["path"] == "../.netflix/warehouse.duckdb"
-    assert credentials(tmp_path, NETFLIX_ENV="")["path"] == "../.netflix/warehouse.duckdb"
-
-
-@pytest.mark.parametrize("environment", ["dev", "staging", "production"])
-def test_the_profile_can_be_read_without_credentials(tmp_path: Path, environment: str) -> None:
-    profile = credentials(tmp_path, NETFLIX_ENV=environment)
-    assert profile["authenticator"] == "snowflake_jwt"
-    for name in ("role", "warehouse", "private_key", "private_key_path", "private_key_passphrase", "token", "host"):
-        assert profile[name] is None, name
-    assert json.loads(profile["query_tag"]) == {"project": "netflix_assets", "env": environment}
-
-
-def test_the_profile_follows_the_variables(tmp_path: Path) -> None:
-    key = "-----BEGIN PRIVATE KEY-----\nMII=\n-----END PRIVATE KEY-----"
-    profile = credentials(
-        tmp_path,
-        **NAMES,
-        NETFLIX_SNOWFLAKE_ACCOUNT="acme-netflix",
-        NETFLIX_SNOWFLAKE_USER="NETFLIX_DEV_RUNNER",
-        NETFLIX_SNOWFLAKE_PRIVATE_KEY=key.replace("\n", "\\n"),
-        NETFLIX_SNOWFLAKE_PRIVATE_KEY_PASSPHRASE="007",
-        NETFLIX_SNOWFLAKE_HOST="acme.privatelink.snowflakecomputing.com",
-        NETFLIX_SNOWFLAKE_PORT="8443",
-        NETFLIX_SNOWFLAKE_PROTOCOL="http",
-    )
-    expected = {
-        "account": "acme-netflix", "user": "NETFLIX_DEV_RUNNER", "database": DATABASE, "schema": f"{PREFIX}public",
-        "warehouse": "NETFLIX_DEV_TRANSFORM", "role": "NETFLIX_DEV_TRANSFORMER", "private_key": key,
-        "private_key_passphrase": "007", "port": 8443, "protocol": "http",
-        "host": "acme.privatelink.snowflakecomputing.com",
-    }  # fmt: skip
-    assert {name: profile[name] for name in expected} == expected
-
-
-def test_people_can_log_in_with_a_token_or_a_browser(tmp_path: Path) -> None:
-    people = {"NETFLIX_ENV": "dev", "NETFLIX_SNOWFLAKE_AUTHENTICATOR": "oauth", "NETFLIX_SNOWFLAKE_TOKEN": "ey.j"}
-    profile = credentials(tmp_path, **people)
-    assert (profile["authenticator"], profile["token"]) == ("oauth", "ey.j")
-    browser = credentials(tmp_path, NETFLIX_ENV="dev", NETFLIX_SNOWFLAKE_AUTHENTICATOR="externalbrowser")
-    assert browser["authenticator"] == "externalbrowser"
-
-
-@pytest.mark.parametrize("prefix", ["Branch_", "branch", "7_", "my-branch_", "a b_", "x;drop schema core;_"])
-def test_a_schema_prefix_must_be_a_valid_name(prefix: str) -> None:
-    class Refused(Exception): ...
-
-    def refuse(message: str) -> None:
-        raise Refused(message)
-
-    macros = jinja2.Environment(autoescape=False).from_string(  # noqa: S701 - SQL, not HTML
-        (PROJECT / "macros" / "generate_schema_name.sql").read_text(),
-        globals={
-            "env_var": lambda name, default: prefix,
-            "exceptions": SimpleNamespace(raise_compiler_error=refuse),
-            "modules": SimpleNamespace(re=re),
-            "return": str,
-        },
-    )
-    with pytest.raises(Refused, match=r"NETFLIX_SCHEMA_PREFIX=.* snake_case and end in an underscore"):
-        macros.module.generate_schema_name("core", None)
-
-
-# ------------------------------------------------------------------------------------------ the text
-
-
-class SnowflakeDbt:
-    """The project, parsed once for the target `snowflake`, to be compiled or built with it."""
-
-    def __init__(self, folder: Path) -> None:
-        self._options = [
-            *("--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--target-path", str(folder / "target")),
-            *("--log-path", str(folder / "logs"), "--quiet", "--log-level-file", "none", "--no-partial-parse"),
-            *("--vars", json.dumps(THRESHOLDS)),
-        ]
-        self.manifest: Manifest = self._run(dbtRunner(), "parse").result
-
-    def run(self, command: str, *arguments: str, **variables: str) -> list[Any]:
-        """Run a command and return its results. Raises: AssertionError with the messages of the nodes that failed."""
-        # dbt marks compiled nodes in the manifest and would not compile them again.
-        runner = dbtRunner(manifest=self.manifest.deepcopy())
-        done = self._run(runner, command, "--no-write-json", *arguments, **variables)
-        failed = [
-            f"{each.node.name}: {each.message}" for each in done.result.results if each.status in ("error", "fail")
-        ]
-        assert done.success, "\n".join(failed)
-        return list(done.result.results)
-
-    def _run(self, runner: dbtRunner, command: str, *arguments: str, **variables: str) -> Any:
-        with pytest.MonkeyPatch.context() as patch:
-            for name in [name for name in os.environ if name.startswith("NETFLIX_")]:
-                patch.delenv(name)
-            for name, value in {**NAMES, **variables}.items():
-                patch.setenv(name, value)
-            done = runner.invoke([command, *self._options, *arguments])
-        if done.exception is not None:
-            raise done.exception
-        return done
-
-    def columns(self) -> Schema:
-        """The columns of all relations, with their types."""
-        columns: dict[str, Any] = defaultdict(lambda: defaultdict(dict))
-        for node in [*self.manifest.nodes.values(), *self.manifest.sources.values()]:
-            if node.resource_type in ("model", "seed", "snapshot", "source"):
-                types = {
-                    name: "array" if "[]" in each.data_type else each.data_type for name, each in node.columns.items()
-                }
-                name = node.identifier if node.resource_type == "source" else node.alias
-                columns[node.database][node.schema][name] = types
-        return columns
-
-
-@pytest.fixture(scope="module")
-def dbt(tmp_path_factory: pytest.TempPathFactory) -> SnowflakeDbt:
-    return SnowflakeDbt(tmp_path_factory.mktemp("snowflake_dbt"))
-
-
-def test_only_models_are_built_in_a_branchs_schemas(dbt: SnowflakeDbt) -> None:
-    nodes = [node for node in dbt.manifest.nodes.values() if node.resource_type in ("model", "seed", "snapshot")]
-    layers = {"staging", "intermediate", "core", "marts", "seeds", "snapshots"}
-    assert {node.schema for node in nodes} == {PREFIX + layer for layer in layers}
-    assert {source.schema for source in dbt.manifest.sources.values()} == {"raw", "ops"}
-    assert {node.database for node in nodes} == {DATABASE}
-
-
-def test_every_materialization_has_its_relation_type(dbt: SnowflakeDbt) -> None:
-    models = [node for node in dbt.manifest.nodes.values() if node.resource_type == "model"]
-    kinds = {node.config.materialized for node in models}
-    assert kinds == {"view", "table", "incremental", "ephemeral", "dynamic_table"}
-    assert [node.name for node in models if node.config.materialized == "dynamic_table"] == ["mart_activity_by_hour"]
-
-
-@pytest.mark.parametrize("state", ["first build", "tables there"])
-def test_every_query_runs_on_snowflake_with_the_same_meaning(
-    dbt: SnowflakeDbt, state: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Models, snapshots, analyses and tests, compiled both for a first build and for existing tables."""
-
-    def relations(adapter: SnowflakeAdapter, schema: Any) -> list[Any]:
-        built = (node for node in dbt.manifest.nodes.values() if node.schema == schema.schema.lower())
-        tables = [node for node in built if state == "tables there" and node.resource_type in ("model", "snapshot")]
-        return [
-            adapter.Relation.create(
-                database=DATABASE, schema=schema.schema.upper(), identifier=node.alias.upper(), type="table"
-            )
-            for node in tables
-        ]
-
-    monkeypatch.setattr(SnowflakeAdapter, "list_relations_without_caching", relations)
-    columns = dbt.columns()
-    compiled = {each.node.unique_id: each.node.compiled_code for each in dbt.run("compile", "--no-populate-cache")}
-    kinds = Counter(name.split(".")[0] for name in compiled)
-    assert min(kinds["model"], kinds["test"], kinds["snapshot"], kinds["analysis"]) > 0
-    is_incremental = "affected_keys" in compiled["model.netflix_assets.fct_ratings"]
-    assert is_incremental == (state == "tables there")
-    wrong = {name: faults(sql, columns) for name, sql in compiled.items() if sql}
-    assert {name: listed for name, listed in wrong.items() if listed} == {}
-
-
-@pytest.mark.parametrize(
-    ("sql", "expected"),
-    [
-        ("select string_split(a, '|') from t", "string_split() is not a Snowflake function: write macro split_to_list"),
-        ("select no_such_function(a) from t", "no_such_function() is not a Snowflake function"),
-        ("select t.a.epoch() from t", "epoch() is not a Snowflake function"),
-        ("select * from range(3)", "range() is not a Snowflake function"),
-        ("select unnest([1, 2]) as a", "array is written differently"),
-        ("select a[1] from t", "bracket is written differently"),
-        ("from t select a", "begins with select"),
-        ("select a from t where a ~ 'x'", "does not parse"),
-        ("select a // b from t", "// starts a comment"),
-        (r"select regexp_replace(a, '\d', '') from t", "a backslash in a text literal"),
-        ("select a from t order by a desc", "1 of 1 orders lack nulls first or last"),
-        ("select trim(a) from t", "trim() removes only spaces"),
-        ("select 1 as a where false", "a where without a from"),
-        ("select a as start from t", "start is a reserved word"),
-        ("select n / 2 as half from db.s.t", "a quotient of decimals"),
-        ("select 1.0 / n as share from db.s.t", "a quotient of decimals"),
-        ("select avg(n) as mean from db.s.t", "the mean of decimals"),
-        ("select cast(x * 2 as integer) as whole from db.s.t", "halves are rounded"),
-        ("select cast(a as date) + 1 as next_day from db.s.t", "arithmetic on a date"),
-        ("select a + interval '1 day' as next_day from t", "add days"),
-    ],
-)
-def test_sql_that_snowflake_lacks_or_reads_differently_is_reported(sql: str, expected: str) -> None:
-    columns = {"db": {"s": {"t": {"n": "integer", "x": "double", "a": "varchar"}}}} if "db.s.t" in sql else None
-    assert expected in "\n".join(faults(sql, columns))
-
-
-@pytest.mark.parametrize(
-    "sql",
-    [
-        "select cast(n as double) / 2.0 as half, 1.5 * x / n as part, cast(floor(x) as integer) as whole from db.s.t",
-        "select max(n) as n from db.s.t group by x having count(*) > 1",
-        "select row_number() over (partition by n order by x desc nulls last) as place from db.s.t",
-    ],
-)
-def test_sql_that_both_warehouses_share_is_not_reported(sql: str) -> None:
-    assert faults(sql, {"db": {"s": {"t": {"n": "integer", "x": "double"}}}}) == []
-
-
-# ------------------------------------------------------------------------------------------ on the emulator
 
 # Columns that hold the time of a build. For the end of a version, only whether there is one is compared.
 MOMENTS = ("dbt_scd_id", "dbt_updated_at", "dbt_valid_from", "dbt_valid_to")
