@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,10 @@ SHIPPED_BEFORE = frozenset({
     "4ca0385d59de245b4ae608c308db166108c65f95bbbc5db15520f746c54da9b6",
     "2a6eedc00886b4d53dda1daa39fd1d9aa0a77a8e98805f80be1704945fa1efb8",
 })  # fmt: skip
+
+# The module of the run launcher in a dagster.yaml of an earlier version.
+_OLD_LAUNCHER = re.compile(r"""(\bmodule:\s*["']?)netflix_assets\.runs\b""")
+_NEW_LAUNCHER = r"\1netflix_assets.defs.dagster_internals"
 
 
 class StorageError(OSError):
@@ -43,13 +48,16 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
 def prepare_dagster_home(settings: Settings) -> Path:
     """Create $DAGSTER_HOME with its dagster.yaml and set the variable for this process and its children.
 
-    A dagster.yaml that an earlier version shipped is replaced. A file that somebody has changed stays.
+    A dagster.yaml that an earlier version shipped is replaced. In a file that somebody has changed, only the module of
+    the run launcher is updated, because it has moved.
     """
     home = settings.dagster_home
     home.mkdir(parents=True, exist_ok=True)
     shipped, installed = Path(__file__).with_name("dagster.yaml"), home / "dagster.yaml"
     if not installed.exists() or _sha256(installed) in SHIPPED_BEFORE:
         shutil.copyfile(shipped, installed)
+    elif _OLD_LAUNCHER.search(changed := installed.read_text(encoding="utf-8")):
+        installed.write_text(_OLD_LAUNCHER.sub(_NEW_LAUNCHER, changed), encoding="utf-8")
     os.environ["DAGSTER_HOME"] = str(home)
     return home
 

@@ -13,7 +13,7 @@ import dagster as dg
 from netflix_assets.defs.dbt.project import DbtProjectError
 from netflix_assets.defs.jobs import EVERYTHING
 from netflix_assets.defs.resources import landing_bucket
-from netflix_assets.defs.runs import reap, tags_of_this_process
+from netflix_assets.defs.runs import hold_run_lock, reap
 from netflix_assets.operations.errors import InputError, OperationError
 from netflix_assets.operations.instance import open_instance
 from netflix_assets.operations.outcome import RunOutcome, outcome_of
@@ -69,14 +69,14 @@ def run_graph(
         contextlib.redirect_stdout(io.StringIO()),
     ):
         reap(instance)
-        result = job.execute_in_process(
-            instance=instance,
-            run_id=run_id,
-            run_config=run_config,
-            asset_selection=selection,
-            tags=tags_of_this_process(),
-            raise_on_error=False,
-        )
+        with hold_run_lock(instance, run_id):  # execute_in_process does not use the executor of the definitions
+            result = job.execute_in_process(
+                instance=instance,
+                run_id=run_id,
+                run_config=run_config,
+                asset_selection=selection,
+                raise_on_error=False,
+            )
         events = result.all_events
         if any(event.is_step_failure and _is_interrupt(event.step_failure_data.error) for event in events):
             raise KeyboardInterrupt

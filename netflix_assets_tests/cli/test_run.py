@@ -128,9 +128,7 @@ def test_a_refused_file_exits_3_and_says_what_to_do(home: Path, tmp_path: Path) 
     assert done.returncode == 3, done.stdout + done.stderr
     message = "byte 0xe9 at offset 34 is not valid UTF-8; the file is probably Latin-1 or Windows-1252: save it as 'CSV"
     assert message in done.stderr
-    warning = (
-        "warning: raw/movielens/tags: movielens/tags-wider.csv: column 'device' is not in the contract; ignored"
-    )
+    warning = "warning: raw/movielens/tags: movielens/tags-wider.csv: column 'device' is not in the contract; ignored"
     assert warning in done.stderr
     assert message in run(home, "status").stdout
 
