@@ -343,9 +343,9 @@ def test_bad_records_are_kept_and_the_good_ones_load(first: RunOutcome, project:
             "movielens/ratings-new.csv", 11, 12, "rating", "rating 'five' is not a decimal(2,1) like 4.5",
             f"{NEW_USER},11,five,1730000000",
         ),
-        ("movielens/ratings-new.csv", 12, 13, "", "3 fields, the header has 4", f"{NEW_USER},12,4.0"),
+        ("movielens/ratings-new.csv", 12, 13, "", "3 fields, but the header has 4", f"{NEW_USER},12,4.0"),
         (
-            "movielens/ratings-new.csv", 13, 14, "rating", "rating '7.5' above 5.0",
+            "movielens/ratings-new.csv", 13, 14, "rating", "rating '7.5' is above the maximum 5.0",
             f"{NEW_USER},13,7.5,1730000000",
         ),
     ]  # fmt: skip
@@ -416,8 +416,8 @@ def test_a_refused_file_stops_nothing_and_is_told(project: Project) -> None:
     ((dataset, reason),) = outcome.refused
     assert dataset == "raw/movielens/tags"
     assert reason == (
-        "`movielens/tags-broken.csv` refused: the header lacks 'movieId' and has 'film', which the contract does not "
-        "know; expected userId,movieId,tag,timestamp"
+        "`movielens/tags-broken.csv` refused: the header is missing column 'movieId' and has unknown column 'film'; "
+        "expected: userId,movieId,tag,timestamp"
     )
 
 

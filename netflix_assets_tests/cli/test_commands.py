@@ -99,7 +99,7 @@ def test_status_of_a_new_home_says_awaited(tmp_path: Path) -> None:
 def test_rejects_are_listed_shown_and_exported_and_mended(home: Path, tmp_path: Path) -> None:
     listed = json.loads(run(home, "rejects", "list", "--json").stdout)
     assert len(listed) == 5
-    assert "rating '7.5' above 5.0" in run(home, "rejects", "list").stdout
+    assert "rating '7.5' is above the maximum 5.0" in run(home, "rejects", "list").stdout
     first = listed[0]
     shown = run(home, "rejects", "show", first["dataset"], str(first["load_id"]), str(first["record_number"])).stdout
     assert first["reason"] in shown
@@ -201,9 +201,9 @@ def test_a_refused_file_exits_3_and_says_what_to_do(home: Path, tmp_path: Path) 
     assert run(home, "land", str(file), str(wider)).returncode == 0
     done = run(home, "run", "--select", "raw/movielens/tags")
     assert done.returncode == 3, done.stdout + done.stderr
-    message = "byte 0xe9 at offset 34 is not UTF-8; likely Latin-1 or Windows-1252: save the file as 'CSV UTF-8'"
+    message = "byte 0xe9 at offset 34 is not valid UTF-8; the file is probably Latin-1 or Windows-1252: save it as 'CSV"
     assert message in done.stderr.replace("\n", "")
-    warning = "raw/movielens/tags: movielens/tags-wider.csv: column 'device' is not in the contract and was left out"
+    warning = "raw/movielens/tags: movielens/tags-wider.csv: column 'device' is not in the contract; ignored"
     assert warning in done.stderr.replace("\n", "")
     assert message in run(home, "status").stdout.replace("\n", "")
 

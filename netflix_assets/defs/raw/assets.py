@@ -98,11 +98,11 @@ def _raw_asset(dataset: Dataset, settings: Settings) -> dg.AssetsDefinition:
 
 def raise_if_unread(report: SyncReport) -> None:
     """Fail for objects that the bucket did not deliver, after the others are loaded: the next run reads only these."""
-    if report.unread:
-        (_, error), *others = report.unread
+    if report.failed_reads:
+        (_, error), *others = report.failed_reads
         more = f". Also unread: {', '.join(listed.key for listed, _ in others[:MAX_EVENTS])}" if others else ""
         uncounted = f" and {len(others) - MAX_EVENTS} more" if len(others) > MAX_EVENTS else ""
-        is_transient = any(each.is_transient for _, each in report.unread)
+        is_transient = any(each.is_transient for _, each in report.failed_reads)
         raise BucketError(f"{error}{more}{uncounted}", is_transient=is_transient)
 
 

@@ -283,7 +283,7 @@ def test_a_queue_that_does_not_answer_makes_it_the_sensor_that_lists(
     watched.put(f"{PREFIX}movielens/tags.csv")
     assert behind(watched.tick(settings=gone)) == "movielens/tags"
     assert "-of-nobody: receiving events failed" in (said := capfd.readouterr().err)
-    assert "Look at NETFLIX_EVENTS_QUEUE_URL" in said
+    assert "Check NETFLIX_EVENTS_QUEUE_URL" in said
 
 
 def test_a_burst_is_one_request_and_drained_in_a_few_ticks(
@@ -293,7 +293,7 @@ def test_a_burst_is_one_request_and_drained_in_a_few_ticks(
     count = request.config.getoption("--cases")
     if count is None:
         count = 100
-        monkeypatch.setattr(events, "MOST_MESSAGES", 40)
+        monkeypatch.setattr(events, "MAX_MESSAGES", 40)
     sources = ("movielens", "netflix")
     keys = [f"{PREFIX}{sources[number % 2]}/x-{number}.csv" for number in range(count)]
     watched.send(*(s3_event(key, bucket=watched.settings.bucket) for key in keys))

@@ -157,7 +157,7 @@ def test_names_and_values_with_quotes_do_not_break_the_statement(tmp_path, wareh
     listed = ObjectVersion("bucket", "shop/things.csv", "1", 1, datetime(2024, 5, 1, tzinfo=UTC))
     commit_loads(odd, warehouse, [StagedObject(listed, file)], "run-1")
     assert warehouse.execute("select a, b from raw.shop_things order by a") == [('"', "'"), ("it's", "x'y")]
-    assert [row["reason"] for row in warehouse.rejected_rows(odd)] == ["b 'z' does not look like [^']*'[^']*"]
+    assert [row["reason"] for row in warehouse.rejected_rows(odd)] == ["b 'z' does not match [^']*'[^']*"]
 
 
 def test_a_transaction_that_fails_leaves_nothing(warehouse):

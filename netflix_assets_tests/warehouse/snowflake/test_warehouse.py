@@ -35,12 +35,12 @@ def verbs(statements) -> set[str]:
     return {each.line.lower().split()[0] for each in statements}
 
 
-def test_a_load_copies_outside_and_writes_in_one_transaction_without_ddl(level, bucket, warehouse, snowflake_database):
+def test_a_load_copies_outside_and_writes_in_one_transaction_without_ddl(sync, bucket, warehouse, snowflake_database):
     warehouse.prepare(RATINGS)
     bucket.put("movielens/ratings-a.csv", ratings(1, 2))
     bucket.put("movielens/ratings-b.csv", ratings(3) + "x,1,4.5,1\n")
     before = len(snowflake_database.statements())
-    level(RATINGS)
+    sync(RATINGS)
     sent = snowflake_database.statements()[before:]
     lines = [each.line.lower() for each in sent]
     begin, commit = lines.index("begin"), lines.index("commit")
@@ -55,9 +55,9 @@ def test_a_load_copies_outside_and_writes_in_one_transaction_without_ddl(level, 
     assert written == ["raw.movielens_ratings", "ops.rejected_rows", "ops.loads", "ops.profiles"]
 
 
-def test_copy_names_every_file_and_leaves_nothing_to_defaults(level, bucket, warehouse, snowflake_database):
+def test_copy_names_every_file_and_leaves_nothing_to_defaults(sync, bucket, warehouse, snowflake_database):
     bucket.put("movielens/ratings-o'neil.csv", ratings(1))
-    level(RATINGS)
+    sync(RATINGS)
     [copy] = [each.line for each in snowflake_database.statements() if each.line.startswith("copy into")]
     assert "files = ('movielens/ratings-o''neil.csv')" in copy
     assert "pattern" not in copy
@@ -74,22 +74,22 @@ def test_copy_names_every_file_and_leaves_nothing_to_defaults(level, bucket, war
 
 
 @pytest.mark.parametrize(("dataset", "content"), [(RATINGS, ratings(1)), (MOVIES, movies(1))])
-def test_an_idle_look_is_three_statements(level, bucket, warehouse, snowflake_database, dataset, content):
+def test_an_idle_look_is_three_statements(sync, bucket, warehouse, snowflake_database, dataset, content):
     bucket.put(f"{dataset.key_prefix}.csv", content)
-    level(dataset)
+    sync(dataset)
     before = len(snowflake_database.statements())
-    assert level(dataset).loads == []
+    assert sync(dataset).loads == []
     assert len(snowflake_database.statements()) - before == 3
 
 
-def test_a_batch_is_so_many_statements_however_many_objects(level, bucket, warehouse, snowflake_database):
+def test_a_batch_is_so_many_statements_however_many_objects(sync, bucket, warehouse, snowflake_database):
     warehouse.prepare(RATINGS)
     figures = []
     for start, count in ((0, 2), (100, 30)):
         for number in range(start, start + count):
             bucket.put(f"movielens/ratings-{number:03}.csv", ratings(number + 1))
         before = len(snowflake_database.statements())
-        assert len(level(RATINGS).loads) == count
+        assert len(sync(RATINGS).loads) == count
         figures.append(len(snowflake_database.statements()) - before)
     assert figures[0] == figures[1] <= 20
 
@@ -104,70 +104,70 @@ FORMS = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_what_had_to_be_written_anew_goes_by_the_internal_stage(level, bucket, warehouse, snowflake_database, form):
+def test_what_had_to_be_written_anew_goes_by_the_internal_stage(sync, bucket, warehouse, snowflake_database, form):
     content, is_put = FORMS[form]
     bucket.put(KEY + (".gz" if form == "gzip" else ""), content)
-    level(RATINGS)
+    sync(RATINGS)
     sent = verbs(snowflake_database.statements())
     assert ("put" in sent, "remove" in sent) == (is_put, is_put)
     assert users(warehouse) == [1]
     assert warehouse.execute("list @raw.normalised") == []
 
 
-def test_columns_in_another_order_are_copied_by_layout(level, bucket, warehouse, snowflake_database):
+def test_columns_in_another_order_are_copied_by_layout(sync, bucket, warehouse, snowflake_database):
     bucket.put("movielens/ratings-a.csv", ratings(1))
     bucket.put("movielens/ratings-b.csv", "rating,timestamp,x,userId,movieId\n4.5,1600000002,x,2,102\n")
-    level(RATINGS)
+    sync(RATINGS)
     assert sum(each.line.startswith("copy into") for each in snowflake_database.statements()) == 2
     rows = warehouse.execute("select user_id, movie_id, rated_at_epoch_s from raw.movielens_ratings order by 1")
     assert rows == [(1, 101, 1600000001), (2, 102, 1600000002)]
 
 
-def test_integers_are_as_wide_as_on_duckdb(level, bucket, warehouse):
+def test_integers_are_as_wide_as_on_duckdb(sync, bucket, warehouse):
     numbers = make_dataset(make_column("small", "integer"), make_column("big", "bigint"), name="numbers")
     good = f"{2**31 - 1},{2**63 - 1}\n{-(2**31)},{-(2**63)}\n"
     bucket.put("shop/numbers.csv", f"small,big\n{good}{2**31},1\n1,{2**63}\n")
-    level(numbers)
+    sync(numbers)
     assert warehouse.counts(numbers) == Counts(0, 2, 2, 2, 2)
 
 
 # ---------------------------------------------------------------- failures
 
 
-def test_an_ended_session_is_opened_once_more(level, bucket, warehouse, snowflake_database):
+def test_an_ended_session_is_opened_once_more(sync, bucket, warehouse, snowflake_database):
     bucket.put(KEY, ratings(1))
-    level(RATINGS)
+    sync(RATINGS)
     snowflake_database.end_sessions()
-    assert level(RATINGS).loads == []
+    assert sync(RATINGS).loads == []
 
 
 @pytest.mark.parametrize("statement", ["copy into", "begin", "insert into raw", "insert into ops.loads", "commit"])
 @pytest.mark.parametrize("after", [False, True])
-def test_a_session_that_ends_within_a_load_loads_once(level, bucket, warehouse, snowflake_server, statement, after):
+def test_a_session_that_ends_within_a_load_loads_once(sync, bucket, warehouse, snowflake_server, statement, after):
     warehouse.prepare(RATINGS)
     bucket.put(KEY, ratings(1, 2) + "x,1,4.5,1\n")
     with snowflake_server.failing(statement, 390114, after=after):
-        level(RATINGS)
+        sync(RATINGS)
     assert users(warehouse) == [1, 2]
     assert warehouse.counts(RATINGS) == Counts(0, 2, 2, 1, 1)
-    assert level(RATINGS).loads == []
+    assert sync(RATINGS).loads == []
 
 
-def test_any_other_error_loads_nothing_and_is_raised(level, bucket, warehouse, snowflake_server):
+def test_any_other_error_loads_nothing_and_is_raised(sync, bucket, warehouse, snowflake_server):
     warehouse.prepare(RATINGS)
     bucket.put(KEY, ratings(1))
     with snowflake_server.failing("insert into ops.loads", 604), pytest.raises(ProgrammingError):
-        level(RATINGS)
+        sync(RATINGS)
     assert users(warehouse, "movielens_ratings") == []
-    assert level(RATINGS).rows_loaded == 1
+    assert sync(RATINGS).rows_loaded == 1
 
 
-def test_data_that_snowflake_cannot_read_refuse_their_object_only(level, bucket, warehouse, snowflake_server):
+def test_data_that_snowflake_cannot_read_refuse_their_object_only(sync, bucket, warehouse, snowflake_server):
     for number in range(1, 5):
         bucket.put(f"movielens/ratings-{number}.csv", ratings(number))
     warehouse.prepare(RATINGS)
     with snowflake_server.failing("copy into .*ratings-3", 100144, times=10):
-        [refused] = level(RATINGS).refused
+        [refused] = sync(RATINGS).refused
     assert (refused.listed.key, "the warehouse cannot read the file" in refused.reason) == (
         "movielens/ratings-3.csv",
         True,
