@@ -1,25 +1,25 @@
-# `make` lists what there is. Everything runs in .venv, which is made from the lock the first time.
+# `make` lists the targets. Everything runs in .venv, which the first call creates from the lock.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+PYTEST := $(BIN)/python -m pytest
+TESTS := netflix_assets_tests
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui docs questions test bench lint format sources lock clean \
-	test-long test-snowflake smoke-snowflake test-corpus test-sequences test-crashes test-fuzz \
-	test-shuffles test-mutations test-s3-faults test-healing test-postgres test-alerts test-dashboards \
-	test-superset superset superset-lock
+.PHONY: help install demo ui docs questions test test-long test-snowflake test-dashboards proof smoke-snowflake \
+	superset test-superset superset-lock bench lint format sources lock clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## */\1\t/' | expand -t 18
 
-install: $(INSTALLED)  ## Install into .venv, at the versions of the lock
+install: $(INSTALLED)  ## Install into .venv, with the versions of the lock
 
-# The lock pins versions and hashes of all that the ranges of pyproject.toml resolve to, so there is nothing to resolve
-# (--no-deps); the project itself is then added.
+# The lock has versions and hashes for everything the ranges in pyproject.toml resolve to, so pip resolves nothing
+# (--no-deps). Then the project itself is added.
 $(INSTALLED): pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "$(PYTHON) is older than 3.11; say which to use: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+		{ echo "$(PYTHON) is older than 3.11; name another: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
@@ -29,89 +29,73 @@ $(INSTALLED): pyproject.toml requirements.lock
 demo: install  ## Sample files -> local S3 -> the whole graph -> a few answers
 	@$(BIN)/netflix-assets demo
 
-ui: install  ## The Dagster UI with daemon, sensors and local S3 (port: UI_PORT, default 3000), until Ctrl-C
+ui: install  ## The Dagster UI with daemon, sensors and local S3, until Ctrl-C (UI_PORT, default 3000)
 	@$(BIN)/netflix-assets ui
 
-docs: install  ## Write dbt's documentation site to .netflix/docs: models, columns, queries, lineage
+docs: install  ## dbt's documentation site and an ER diagram, in .netflix/docs
 	@$(BIN)/python -m netflix_assets.dev.docs
 
-questions: install  ## Write docs/questions.md anew: the questions with their answers in this home's warehouse
+questions: install  ## Regenerate docs/questions.md: the questions, answered by this home's warehouse
 	$(BIN)/python -m netflix_assets.dev.questions
 
-test: install  ## All tests but those that have a command of their own
-	$(BIN)/python -m pytest -m "not (long or emulated or live or postgres or browser or superset)"
+test: install  ## The fast tests
+	$(PYTEST) -m "not (long or emulated or live or postgres or browser or superset)"
 
-# Begins with the files that take longest, which leaves no process without work at the end.
-test-long: install  ## What takes longer: runs that fail or are interrupted, dbt by itself, a few cases of each proof
-	$(BIN)/python -m pytest -m "long and not (healing or postgres)" \
-		$(addprefix netflix_assets_tests/,defs/test_retry.py cli/test_commands.py defs/test_published.py defs/dbt/test_project.py proof)
+# The slowest files go first, so that neither process runs out of work at the end.
+test-long: install  ## Slow tests: runs that fail, dbt by itself, a few cases of each proof
+	$(PYTEST) -m "long and not (healing or postgres)" \
+		$(addprefix $(TESTS)/,defs/test_retry.py cli defs/test_published.py defs/dbt/test_project.py proof)
 
-# The suite of the ingestion is the contract of both warehouses, so it runs once more with the other one.
-test-snowflake: install  ## The Snowflake half against an emulator, with the suite of the ingestion
-	$(BIN)/python -m pytest -m emulated
-	$(BIN)/python -m pytest --warehouse snowflake netflix_assets_tests/ingest netflix_assets_tests/proof/test_corpus.py \
-		netflix_assets_tests/warehouse/test_builds.py
+# The ingestion suite is the contract of both warehouses, so it runs again with the other one.
+test-snowflake: install  ## The Snowflake half against an emulator, with the ingestion suite
+	$(PYTEST) -m emulated
+	$(PYTEST) --warehouse snowflake $(TESTS)/ingest $(TESTS)/proof/test_corpus.py $(TESTS)/warehouse/test_builds.py
 
-test-postgres: install  ## Dagster on PostgreSQL, its processes apart and killed: nothing lost, nothing twice
-	$(BIN)/python -m pytest --numprocesses 0 --timeout 0 -m postgres
+test-dashboards: install  ## Every page in Chromium: wide and narrow, light and dark, samples, real files, no files
+	$(PYTEST) --numprocesses 0 --timeout 0 -m browser -rs
 
-smoke-snowflake: install  ## The whole graph on a real Snowflake account, in a database of its own (docs/snowflake.md)
-	$(BIN)/python -m pytest --numprocesses 0 --timeout 0 -m live -rs
+# The suites behind docs/reliability.md at full length; `make test-long` runs a few cases of each.
+PROOF := $(PYTEST) --numprocesses 0 --timeout 0
+proof-sequences := $(TESTS)/proof/test_sequences.py --cases 500
+proof-crashes := $(TESTS)/proof/test_crashes.py $(TESTS)/proof/test_snapshot_crashes.py --cases 200
+proof-fuzz := $(TESTS)/proof/test_fuzz.py --cases 5000
+proof-corpus := $(TESTS)/proof/test_corpus.py
+proof-shuffles := $(TESTS)/proof/test_shuffles.py --cases 100
+proof-mutations := $(TESTS)/proof/test_mutations.py
+proof-s3-faults := $(TESTS)/proof/test_s3_faults.py --cases 100
+proof-healing := $(TESTS)/proof/test_healing.py --durations 0
+proof-postgres := $(TESTS)/proof/test_postgres.py
+proof-alerts := $(TESTS)/alerts/test_delivery.py -s -k 30_percent --cases 100
+SUITES := sequences crashes fuzz corpus shuffles mutations s3-faults healing postgres alerts
 
-# The suites behind docs/reliability.md; `make test-long` runs a few cases of each.
-PROOF := $(BIN)/python -m pytest --numprocesses 0 --timeout 0 netflix_assets_tests/proof
+proof: install  ## One proof of docs/reliability.md at full length: make proof SUITE=sequences|crashes|fuzz|…
+	@[ -n "$(proof-$(SUITE))" ] || { echo "Usage: make proof SUITE=<$(SUITES)>" | sed 's/ /|/4g'; exit 2; }
+	$(PROOF) $(proof-$(SUITE))
 
-test-sequences: install  ## 500 random sequences of what can happen to a bucket: every version once, none lost
-	$(PROOF)/test_sequences.py --cases 500
+smoke-snowflake: install  ## The whole graph on a real Snowflake account, in its own database (docs/snowflake.md)
+	$(PROOF) -m live -rs
 
-test-crashes: install  ## kill -9 of the real process at 200 moments and at every named point
-	$(PROOF)/test_crashes.py netflix_assets_tests/proof/test_snapshot_crashes.py --cases 200
-
-test-fuzz: install  ## 5,000 generated CSV files against Python's csv module
-	$(PROOF)/test_fuzz.py --cases 5000
-
-test-corpus: install  ## Nasty files, one outcome each, and every row of docs/files.md
-	$(PROOF)/test_corpus.py
-
-test-shuffles: install  ## 100 orders of arrival, one result, equal to a full refresh
-	$(PROOF)/test_shuffles.py --cases 100
-
-test-mutations: install  ## Take a safeguard away: the suite must notice
-	$(PROOF)/test_mutations.py
-
-test-s3-faults: install  ## An S3 that fails in every way, many times over
-	$(PROOF)/test_s3_faults.py --cases 100
-
-test-alerts: install  ## 100 failures while 30 % of Slack's answers are errors: each is told exactly once
-	$(BIN)/python -m pytest --numprocesses 0 --timeout 0 netflix_assets_tests/alerts/test_delivery.py -s -k 30_percent --cases 100
-
-# Superset needs older versions of what this project uses, so it has an environment of its own.
+# Superset needs older versions of shared dependencies, so it has its own environment.
 SUPERSET := .venv-superset
 $(SUPERSET)/.installed: deploy/superset/requirements.txt
 	$(PYTHON) -m venv $(SUPERSET)
 	$(SUPERSET)/bin/python -m pip install --quiet --require-hashes --requirement deploy/superset/requirements.txt
 	@touch $@
 
-test-superset: install $(SUPERSET)/.installed  ## Import the Superset bundle into a real Superset, query every chart
-	$(BIN)/python -m pytest --numprocesses 0 netflix_assets_tests/superset -rs
-
 superset: install  ## Pack the dashboards for Superset or Preset, on this home's published tables (docs/bi.md)
 	@$(BIN)/python deploy/superset/pack.py netflix_assets_superset.zip
-	@echo "netflix_assets_superset.zip is ready to be imported"
+	@echo "netflix_assets_superset.zip is ready to import"
 
-superset-lock:  ## Resolve deploy/superset/requirements.in anew
+test-superset: install $(SUPERSET)/.installed  ## Import the Superset bundle into a real Superset, query every chart
+	$(PYTEST) --numprocesses 0 $(TESTS)/superset -rs
+
+superset-lock:  ## Resolve deploy/superset/requirements.in again
 	$(PYTHON) -m venv $(VENV)-lock
 	$(VENV)-lock/bin/python -m pip install --quiet uv
 	$(VENV)-lock/bin/uv pip compile deploy/superset/requirements.in --universal --python-version 3.11 --upgrade \
 		--generate-hashes --no-emit-index-url --no-annotate --no-header --quiet \
 		--output-file deploy/superset/requirements.txt
 	rm -rf $(VENV)-lock
-
-test-dashboards: install  ## Every page in Chromium: wide and narrow, light and dark, samples, real files, no files
-	$(BIN)/python -m pytest --numprocesses 0 --timeout 0 -m browser -rs
-
-test-healing: install  ## `make ui` as users have it: files come and go, each of its processes is killed in the middle of a run
-	$(PROOF)/test_healing.py --durations=0
 
 bench: install  ## What the guarantees cost, as ratios (sample files; `python -m bench.ingest FILE` for your own)
 	$(BIN)/python -m bench.definitions
@@ -122,10 +106,11 @@ bench: install  ## What the guarantees cost, as ratios (sample files; `python -m
 	tail -q -n +2 .netflix/bench/ratings-201[6-9].csv .netflix/bench/ratings-202[0-3].csv >> .netflix/bench/ratings.csv
 	$(BIN)/python -m bench.ingest .netflix/bench/ratings.csv
 
-lint: install  ## Ruff, mypy, sqlfluff, and what is generated: dbt's sources, docs/questions.md
+lint: install  ## Ruff, mypy, the direction of imports, sqlfluff, and drift of generated files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/sqlfluff lint --processes 2 dbt
 	$(BIN)/python -m netflix_assets.dev.dbt_sources --check
 	$(BIN)/python -m netflix_assets.dev.questions --check
@@ -138,7 +123,7 @@ format: install  ## Format Python and SQL
 sources: install  ## Generate dbt's sources from the contracts
 	$(BIN)/python -m netflix_assets.dev.dbt_sources
 
-lock:  ## Resolve the ranges of pyproject.toml anew into requirements.lock (names, versions, hashes; no URLs)
+lock:  ## Resolve the ranges of pyproject.toml into requirements.lock (versions and hashes, no URLs)
 	$(PYTHON) -m venv $(VENV)-lock
 	$(VENV)-lock/bin/python -m pip install --quiet uv
 	$(VENV)-lock/bin/uv pip compile pyproject.toml --extra dev --extra metrics --extra postgres --universal \
@@ -146,5 +131,5 @@ lock:  ## Resolve the ranges of pyproject.toml anew into requirements.lock (name
 		--output-file requirements.lock
 	rm -rf $(VENV)-lock
 
-clean:  ## Remove what can be made again (not the data: that is `netflix-assets reset`)
+clean:  ## Remove everything that can be rebuilt (data stays: that is `netflix-assets reset`)
 	rm -rf $(VENV) $(SUPERSET) dbt/target dbt/logs build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,12 +1,14 @@
 """The whole system on one screen: its assets, what runs them and what they run with."""
 
 import sys
+from functools import cache
 from pathlib import Path
 
 import dagster as dg
 
 from netflix_assets.contracts.model import all_datasets
-from netflix_assets.defs.alerts.sensor import alerting, alerts_sensor, slack_on_failure
+from netflix_assets.defs.alerts.hook import Alerting, slack_on_failure
+from netflix_assets.defs.alerts.sensor import alerts_sensor
 from netflix_assets.defs.dagster_internals import in_this_process
 from netflix_assets.defs.dashboards import dashboard_assets
 from netflix_assets.defs.dbt.assets import dbt_builds
@@ -44,8 +46,8 @@ def build_defs(settings: Settings) -> dg.Definitions:
         published_marts(settings, builds.values(), datasets),
         *dashboard_assets(settings, manifest),
     ]
-    alerts = alerting(settings, sources, [*external, *executable])
-    hook = slack_on_failure(alerts)
+    alerting = Alerting.of(settings, sources, [*external, *executable])
+    hook = slack_on_failure(alerting)
     return dg.Definitions(
         assets=[*external, *(each.with_hooks({hook}) for each in executable)],
         asset_checks=[
@@ -55,7 +57,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
         jobs=[*asset_jobs(sources), retention_job(settings)],
         schedules=schedules(settings, sources),
         # A branch neither loads nor publishes, so new files start no run there and nobody is alerted.
-        sensors=[] if settings.schema_prefix else [landing_sensor(settings, sources), alerts_sensor(alerts)],
+        sensors=[] if settings.schema_prefix else [landing_sensor(settings, sources), alerts_sensor(alerting)],
         resources={
             "bucket": landing_bucket(settings),
             "warehouse": warehouse(settings),
@@ -65,6 +67,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
     )
 
 
+@cache  # a second call would take the files that the first one imported for the system's own
 def scaffolded_defs(package: Path = PACKAGE) -> dg.Definitions:
     """What a user added to defs/, for example with ``dg scaffold defs``: every file there that nothing here imports.
 
@@ -83,4 +86,7 @@ def load_defs(settings: Settings) -> dg.Definitions:
     return dg.Definitions.merge(build_defs(settings), scaffolded_defs())
 
 
-defs = load_defs(current_settings())
+@dg.definitions
+def defs() -> dg.Definitions:
+    """What Dagster loads; evaluated when it does, not at import."""
+    return load_defs(current_settings())

@@ -1,8 +1,7 @@
-"""The one settings object: read from ``NETFLIX_*`` environment variables, validated once.
+"""The settings and the environments: read from ``NETFLIX_*`` variables, validated once.
 
-Belongs here: every choice that differs between environments; the shape of Snowflake's credentials, which are used when
-the warehouse is first needed. Does not belong here: AWS' credentials (its default chain has them), the names of an
-environment's databases and roles (``environments.py``) and what is derived from a contract.
+AWS credentials are not here (AWS' default chain finds them). Snowflake's are only checked for their shape; a session
+tries them at first use.
 """
 
 from collections.abc import Iterator, Mapping
@@ -25,7 +24,7 @@ EnvironmentName = Literal["local", "dev", "staging", "production"]
 
 @dataclass(frozen=True)
 class Environment:
-    """The names of one environment: databases, compute, roles, and where its files lie."""
+    """The names of one environment on Snowflake, which ``deploy/snowflake`` creates, and its bucket prefix."""
 
     database: str
     serving_database: str
@@ -39,16 +38,16 @@ class Environment:
 
 
 def _environment(name: str) -> Environment:
-    of = f"NETFLIX_{name.upper()}"
+    prefix = f"NETFLIX_{name.upper()}"
     return Environment(
-        database=of,
-        serving_database=f"{of}_SERVING",
-        load_warehouse=f"{of}_LOAD",
-        transform_warehouse=f"{of}_TRANSFORM",
-        read_warehouse=f"{of}_READ",
-        loader_role=f"{of}_LOADER",
-        transformer_role=f"{of}_TRANSFORMER",
-        reader_role=f"{of}_READER",
+        database=prefix,
+        serving_database=f"{prefix}_SERVING",
+        load_warehouse=f"{prefix}_LOAD",
+        transform_warehouse=f"{prefix}_TRANSFORM",
+        read_warehouse=f"{prefix}_READ",
+        loader_role=f"{prefix}_LOADER",
+        transformer_role=f"{prefix}_TRANSFORMER",
+        reader_role=f"{prefix}_READER",
         bucket_prefix=f"{name}/",
     )
 
@@ -61,7 +60,7 @@ ENVIRONMENTS: Mapping[str, Environment] = {
 
 
 class SettingsError(ValueError):
-    """A setting that cannot be used; the message names the variable, its value and what is allowed."""
+    """A setting is invalid; the message names the variable, its value and what is allowed."""
 
 
 def _absolute(path: Path) -> Path:
@@ -72,8 +71,8 @@ AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
 
 
 def _without_credentials(address: str) -> str:
-    if "@" in address:  # it is shown wherever the bucket is named, in the UI too
-        raise ValueError("an address with a user or a password in it; credentials go into AWS_* or NETFLIX_AWS_PROFILE")
+    if "@" in address:  # the address appears wherever the bucket is named, also in the UI
+        raise ValueError("the address contains a user or password; put credentials into AWS_* or NETFLIX_AWS_PROFILE")
     return address
 
 
@@ -81,24 +80,24 @@ Address = Annotated[str, AfterValidator(_without_credentials)]
 
 
 def _pem(key: SecretStr) -> SecretStr:
-    # Where line ends do not fit into a variable they come as the two characters \\n.
+    # Variables that cannot hold line ends have them as the two characters \\n.
     text = key.get_secret_value().replace("\\n", "\n").strip()
     if not (text.startswith("-----BEGIN ") and text.endswith(" PRIVATE KEY-----")):
         raise ValueError("not a private key in PEM form (-----BEGIN PRIVATE KEY----- …)")
     return SecretStr(text)
 
 
-def _web_address(url: SecretStr) -> SecretStr:
+def _web_url(url: SecretStr) -> SecretStr:
     if not url.get_secret_value().startswith(("http://", "https://")):
-        raise ValueError("not an address (https://…)")
+        raise ValueError("not a URL (https://…)")
     return url
 
 
 class SnowflakeSettings(BaseSettings):
-    """How to reach Snowflake and as whom; the shape is checked here, whether it opens a session when one is needed.
+    """How to reach Snowflake, and as whom.
 
     ``authenticator``: a key pair (``snowflake_jwt``) for services, ``oauth`` or ``externalbrowser`` for people.
-    ``database`` takes the place of the environment's own; ``host``, ``port`` and ``protocol`` are for a private link.
+    ``database`` replaces the environment's own. ``host``, ``port`` and ``protocol`` are for a private link.
     """
 
     model_config = SettingsConfigDict(env_prefix="NETFLIX_SNOWFLAKE_", env_ignore_empty=True, frozen=True)
@@ -123,13 +122,13 @@ class SnowflakeSettings(BaseSettings):
         return self
 
     def missing(self) -> list[str]:
-        """What is not set and needed to open a session, each with what it is."""
+        """The missing settings that a session needs, each with an explanation."""
         wanted: dict[str, object] = {
-            "ACCOUNT (the account's identifier, <organisation>-<account>)": self.account,
-            "USER (the service user that deploy/snowflake makes, or you)": self.user,
+            "ACCOUNT (the account identifier, <organisation>-<account>)": self.account,
+            "USER (the service user that deploy/snowflake creates, or you)": self.user,
         }
         if self.authenticator == "snowflake_jwt":
-            wanted["PRIVATE_KEY_PATH or NETFLIX_SNOWFLAKE_PRIVATE_KEY (the key of that user)"] = (
+            wanted["PRIVATE_KEY_PATH or NETFLIX_SNOWFLAKE_PRIVATE_KEY (that user's key)"] = (
                 self.private_key or self.private_key_path
             )
         if self.authenticator == "oauth":
@@ -138,9 +137,9 @@ class SnowflakeSettings(BaseSettings):
 
 
 class Settings(BaseSettings):
-    """Where everything is and how the environments differ.
+    """Where everything is, and how the environments differ.
 
-    Relative paths are taken from the current directory, once, here; every path in the object is absolute.
+    Relative paths are resolved here, against the current directory; all paths in the object are absolute.
     """
 
     model_config = SettingsConfigDict(env_prefix="NETFLIX_", env_ignore_empty=True, frozen=True, extra="ignore")
@@ -169,36 +168,36 @@ class Settings(BaseSettings):
     slack_channel: str | None = Field(default=None, pattern=r"^[CG][A-Z0-9]{2,}$")
     slack_base_url: str = Field(default="https://slack.com/api/", pattern=r"^https?://.+")
     sns_topic_arn: str | None = Field(default=None, pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:.+$")
-    heartbeat_url: Annotated[SecretStr, AfterValidator(_web_address)] | None = None
+    heartbeat_url: Annotated[SecretStr, AfterValidator(_web_url)] | None = None
     snowflake: SnowflakeSettings = Field(default_factory=SnowflakeSettings)
 
     @model_validator(mode="before")
     @classmethod
-    def _prefix_of_the_environment(cls, values: dict[str, Any]) -> dict[str, Any]:
+    def _default_bucket_prefix(cls, values: dict[str, Any]) -> dict[str, Any]:
         names = ENVIRONMENTS.get(str(values.get("env")))
         return {"bucket_prefix": names.bucket_prefix, **values} if names else values
 
     @model_validator(mode="after")
-    def _slack_is_whole(self) -> "Settings":
+    def _slack_has_a_channel(self) -> "Settings":
         if self.slack_token is not None and self.slack_channel is None:
             raise ValueError(
-                "NETFLIX_SLACK_TOKEN is set and NETFLIX_SLACK_CHANNEL is not: the channel's id (C…, in its details)"
+                "NETFLIX_SLACK_TOKEN is set but NETFLIX_SLACK_CHANNEL is not: set the channel's ID (C…, in its details)"
             )
         return self
 
     @property
     def names(self) -> Environment | None:
-        """Databases, compute and roles of the environment; None for local, which has none."""
+        """The environment's databases, compute and roles on Snowflake; None for local."""
         return ENVIRONMENTS.get(self.env)
 
     @property
     def warehouse_kind(self) -> str:
-        """What holds the tables, by the name that Dagster's UI knows."""
+        """The warehouse, by the name that Dagster's UI knows."""
         return "duckdb" if self.names is None else "snowflake"
 
     @property
     def serves_s3(self) -> bool:
-        """Whether the bucket is a folder of ours, served by a local S3 that the commands start and stop."""
+        """Whether the bucket is a local folder, served by a local S3 that the commands start and stop."""
         return self.env == "local" and self.s3_endpoint is None
 
     @property
@@ -213,17 +212,17 @@ class Settings(BaseSettings):
 
     @property
     def dbt_runs_folder(self) -> Path:
-        """What dbt leaves of each run: its log, its results and the queries as they were sent."""
+        """dbt's target folder of each run: log, results and compiled queries."""
         return self.home / "dbt" / "runs"
 
     @property
     def published_folder(self) -> Path:
-        """What is published from the embedded warehouse; ``current`` in it is the link that consumers follow."""
+        """The published versions of the embedded warehouse; consumers follow the link ``current``."""
         return self.home / "published"
 
     @property
     def serving_database(self) -> str | None:
-        """The database on Snowflake that consumers read; beside another database than the environment's, its own."""
+        """The Snowflake database that consumers read; a custom database has its own."""
         if self.names is None:
             return None
         own = self.snowflake.database
@@ -231,7 +230,7 @@ class Settings(BaseSettings):
 
     @property
     def dashboards_folder(self) -> Path:
-        """The pages of the dashboard; ``index.html`` is the first."""
+        """The dashboard pages; ``index.html`` is the first."""
         return self.home / "dashboards"
 
     @property
@@ -245,14 +244,14 @@ class Settings(BaseSettings):
 
 
 def read_settings(**overrides: Any) -> Settings:
-    """Settings from the environment, with overrides for tests.
+    """Read settings from the environment; tests pass overrides.
 
-    Raises: SettingsError naming the variable when a value is not allowed.
+    Raises: SettingsError naming the variable with an invalid value.
     """
     try:
         return Settings(**overrides)
     except ValidationError as error:
-        # Without the cause: it holds what was given, and that may be a key.
+        # Without the cause, which contains the value: it may be a key.
         raise SettingsError("; ".join(_problems(error))) from None
 
 
@@ -271,5 +270,5 @@ def _problems(error: ValidationError) -> Iterator[str]:
 
 @lru_cache(maxsize=1)
 def current_settings() -> Settings:
-    """The settings of this process, read once."""
+    """This process' settings, read once."""
     return read_settings()

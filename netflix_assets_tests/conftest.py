@@ -14,12 +14,13 @@ import pytest
 from netflix_assets.contracts.loading import load_sources
 from netflix_assets.contracts.model import Column, Dataset, Freshness
 from netflix_assets.defs.resources import LandingBucket
-from netflix_assets.ingest.sync import SyncReport, sync
+from netflix_assets.ingest.sync import SyncReport
+from netflix_assets.ingest.sync import sync as sync_dataset
 from netflix_assets.storage.local_s3 import LocalS3, lease, local_s3
 from netflix_assets.storage.objects import ObjectStore
 from netflix_assets.warehouse.base import Warehouse
 from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
-from netflix_assets_tests.demo import Demo, made_once
+from netflix_assets_tests.demo import Demo, create_demo
 from netflix_assets_tests.emulator import fixtures
 from netflix_assets_tests.emulator.fixtures import SnowflakeDatabase
 
@@ -82,7 +83,7 @@ def s3_client(server: LocalS3):
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     """A home in which `netflix-assets demo` has run once; to be copied, not changed."""
-    return made_once(tmp_path_factory)
+    return create_demo(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
@@ -125,15 +126,15 @@ def emulated_warehouse(snowflake_database: SnowflakeDatabase, bucket: Bucket) ->
 
 
 @pytest.fixture
-def level(bucket: Bucket, warehouse: Warehouse, tmp_path: Path) -> Callable[..., SyncReport]:
-    """Bring a dataset level with the test's bucket, or with ``store``, in the test's warehouse."""
+def sync(bucket: Bucket, warehouse: Warehouse, tmp_path: Path) -> Callable[..., SyncReport]:
+    """Sync a dataset with the test's bucket, or with ``store``, into the test's warehouse, or ``into`` another one."""
 
-    def bring(
+    def sync_test_dataset(
         dataset: Dataset, *, store: ObjectStore = bucket.store, into: Warehouse = warehouse, **options: object
     ) -> SyncReport:
-        return sync(dataset, store, into, "run-1", work_folder=tmp_path / "work", **options)
+        return sync_dataset(dataset, store, into, "run-1", work_folder=tmp_path / "work", **options)
 
-    return bring
+    return sync_test_dataset
 
 
 def landing_key(path: Path) -> str:

@@ -1,5 +1,5 @@
--- How well a film is liked against how long it has been out: films with a known release date, best liked first, with the
--- rank within the decade. `dbt compile --select movie_analysis` writes the query that can be pasted into any client.
+-- Films with a known release date, highest mean rating first, with their rank within the decade of release.
+-- `dbt compile --select movie_analysis` writes a query that you can paste into any client.
 with
 
 releases as (
@@ -8,7 +8,7 @@ releases as (
 
 ),
 
-polarization as (
+ratings as (
 
     select * from {{ ref('mart_movie_ratings') }}
 
@@ -23,15 +23,15 @@ final as (
         releases.distributor,
         releases.n_ratings,
         releases.avg_rating,
-        polarization.polarization_score,
+        ratings.polarization_score,
         releases.top_tags,
         rank() over (
             partition by floor(cast(releases.release_year as double) / 10)
             order by releases.avg_rating desc nulls last
         ) as rank_in_decade
     from releases
-    inner join polarization
-        on releases.movie_id = polarization.movie_id
+    inner join ratings
+        on releases.movie_id = ratings.movie_id
     where
         releases.has_release_date
         and releases.n_ratings >= {{ var('polarization_min_ratings') }}

@@ -1,1 +1,1 @@
-"""Alerts: what went wrong becomes one message per incident, in Slack, SNS or the log."""
+"""Alerts: one message per incident, in Slack, SNS or the log."""

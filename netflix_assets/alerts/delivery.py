@@ -1,37 +1,52 @@
-"""Who is told what of the incidents, and that each is told once.
+"""Deliver incidents to Slack and SNS, each once.
 
-Before anything is posted the channel is looked through for what stands there already: posted by the hook, or by a tick
-whose answer or memory was lost. Each tick tries each message at most once; what was not answered for is pending, and
-the next tick looks first. Knows no Dagster. Does not belong here: what incidents there are (``incidents.py``).
+Hook and sensor follow one rule: read the channel before posting, and post only what is not there. So neither repeats
+the other, and a lost answer or a killed tick posts nothing twice.
 """
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar, cast
 
-from netflix_assets.alerts.incidents import Incident, Memory
+from netflix_assets.alerts.incidents import AlertState, Incident
 from netflix_assets.alerts.rules import Destination, Rules
-from netflix_assets.alerts.slack import Chat, SlackAwayError, payload
-from netflix_assets.alerts.sns import Topic, TopicAwayError
+from netflix_assets.alerts.slack import Chat, PostedMessage, SlackError, UnreadableChannelError
+from netflix_assets.alerts.sns import Topic, TopicError
 from netflix_assets.alerts.text import Writer, incident_id
 
-SETTLING_S = 5.0  # a hook may be posting the same: it takes 2 s at most
-AWAY_S = 600.0  # after this long without Slack its messages go to SNS
-BUDGET_S = 20.0  # of a tick, which Dagster ends after 60
-_LOOK_BACK_S = 600.0  # what was posted so long before an incident was seen may be its message
+SETTLE_S = 5.0  # leaves a failed step to its hook, which takes 2 s at most
+FALLBACK_AFTER_S = 600.0  # without an answer from Slack for this long, its messages go to SNS
+TICK_BUDGET_S = 20.0  # Dagster ends a tick after 60 s
+_LOOK_BACK_S = 600.0  # the hook's message may be older than the incident, by the clocks of two machines
 
-Log = Callable[[str], None]
 T = TypeVar("T")
+
+
+def post_at_once(
+    chat: Chat, writer: Writer, rules: Rules, incident: Incident, *, good_at: float, deadline: float
+) -> None:
+    """Post a new incident from within a run, unless the channel has it or it belongs in the sensor's digest.
+
+    ``good_at``: when the subject was last good (Unix time), older messages are about earlier incidents; ``deadline``:
+    nothing is posted after it (``time.monotonic()``). Raises: SlackError.
+    """
+    window_start = time.time() - rules.window_minutes * 60
+    messages = chat.messages(incident.channel, writer.environment, min(good_at, window_start))
+    is_posted = any(
+        float(each.ts) > good_at and each.is_open and incident.subject in each.subjects for each in messages
+    )
+    if is_posted or sum(float(each.ts) > window_start for each in messages) >= rules.digest_above:
+        return
+    if time.monotonic() > deadline:
+        raise SlackError("no time left to post")
+    chat.send(incident.channel, writer.message([incident]))
 
 
 @dataclass
 class Delivery:
-    """One tick's delivery. ``channel``: where messages go whose rule names none; ``now``: Unix time.
-
-    Afterwards ``problem`` says what Slack has not done last, and ``rest`` how long (s) it wants to be left alone.
-    """
+    """The delivery of one tick; each message is tried once per tick. ``channel``: the default; ``now``: Unix time."""
 
     rules: Rules
     writer: Writer
@@ -39,138 +54,118 @@ class Delivery:
     topic: Topic | None
     channel: str
     now: float
-    log: Log
-    worked: bool = False
-    problem: str = ""
-    rest: float = 0.0
-    _unseen: set[str] = field(default_factory=set)
-    _ends: float = field(default_factory=lambda: time.monotonic() + BUDGET_S)
+    log: Callable[[str], None]
+    _has_answer: bool = False
+    _has_error: bool = False
+    _retry_after: float = 0.0
+    _deadline: float = field(default_factory=lambda: time.monotonic() + TICK_BUDGET_S)
 
-    def deliver(self, memory: Memory) -> Memory:
-        """Tell what is untold, as far as it can be done in one tick. Returns what is to be remembered of it."""
-        incidents = [self.routed(each) for each in memory.incidents]
-        rests = self.now < memory.quiet_until
-        if not rests:
-            incidents = self._in_slack(incidents)
-        is_away = rests or (bool(self.problem) and not self.worked)
-        away = (memory.away_since or self.now) if is_away else 0.0
-        incidents = [self._in_sns(each, fallback=is_away and self.now - away >= AWAY_S) for each in incidents]
-        quiet = self.now + self.rest if self.rest else memory.quiet_until
-        after = replace(memory, incidents=tuple(incidents), away_since=away, quiet_until=quiet)
-        return after.without_what_is_over(self.now - self.rules.window_minutes * 60)
+    def deliver(self, state: AlertState) -> AlertState:
+        """Deliver what is pending, as far as one tick allows. Updates the incidents; returns the new state."""
+        for each in state.incidents:
+            self._route(each)
+        is_resting = self.now < state.quiet_until
+        if not is_resting:
+            self._send_to_slack(state.incidents)
+        is_away = is_resting or (self._has_error and not self._has_answer)
+        away_since = (state.away_since or self.now) if is_away else 0.0
+        for each in state.incidents:
+            self._send_to_sns(each, is_fallback=is_away and self.now - away_since >= FALLBACK_AFTER_S)
+        quiet_until = self.now + self._retry_after if self._retry_after else state.quiet_until
+        return replace(state, away_since=away_since, quiet_until=quiet_until).pruned(self._window_start)
 
-    def routed(self, incident: Incident) -> Incident:
-        """With where it is to be told."""
-        rule = self.rules.route(incident.found.event, self.writer.environment, incident.found.owners)
-        # SNS that was told instead of Slack is also told how it ends.
-        wanted = {*(rule.to if rule else ()), *(("sns",) if incident.published else ())}
-        to = tuple(each for each in ("slack", "sns") if each in wanted and (each != "sns" or self.topic))
-        return replace(
-            incident,
-            to=cast(tuple[Destination, ...], to),
-            channel=incident.channel or (rule and rule.channel) or self.channel,
-        )
+    @property
+    def _window_start(self) -> float:
+        return self.now - self.rules.window_minutes * 60
+
+    def _route(self, incident: Incident) -> None:
+        rule = self.rules.route(incident.finding.event, self.writer.environment, incident.finding.owners)
+        wanted = {*(rule.to if rule else ())}
+        if incident.published:  # SNS also receives the end of what it received as Slack's fallback
+            wanted.add("sns")
+        to = [each for each in ("slack", "sns") if each in wanted and (each != "sns" or self.topic)]
+        incident.to = cast(tuple[Destination, ...], tuple(to))
+        incident.channel = incident.channel or (rule and rule.channel) or self.channel
 
     # ------------------------------------------------------------------------------------------ Slack
 
-    def _in_slack(self, incidents: list[Incident]) -> list[Incident]:
-        for channel in _channels(each for each in incidents if self._is_new(each)):
-            incidents = self._adopted(incidents, channel)
-        for channel in _channels(each for each in incidents if self._is_new(each)):
-            for group in self._groups([each for each in incidents if each.channel == channel]):
-                incidents = self._posted(incidents, group)
-        for message in dict.fromkeys(each.message for each in incidents if each.ts and each.waits_for_slack):
-            incidents = self._updated(incidents, message)
-        return [self._threaded(each) for each in incidents]
+    def _send_to_slack(self, incidents: Sequence[Incident]) -> None:
+        pending = [each for each in incidents if "slack" in each.pending]
+        new = [each for each in pending if not each.ts and self.now >= each.finding.at + SETTLE_S]
+        for channel in dict.fromkeys(each.channel for each in new):
+            self._send_new(incidents, [each for each in new if each.channel == channel])
+        for message in dict.fromkeys(each.message for each in pending if each.ts and "slack" in each.pending):
+            self._send([each for each in incidents if each.message == message])
 
-    def _is_new(self, incident: Incident) -> bool:
-        settled = self.now >= incident.found.at + SETTLING_S
-        return settled and incident.waits_for_slack and not incident.ts and incident.channel not in self._unseen
+    def _send_new(self, incidents: Sequence[Incident], new: Sequence[Incident]) -> None:
+        """Find the messages of new incidents in their channel, and post those without one."""
+        if not self._find_messages(incidents, new):
+            return
+        same_channel = [each for each in incidents if each.ts and each.channel == new[0].channel]
+        recent = Counter(each.ts for each in same_channel if each.posted_at > self._window_start)
+        unposted = [each for each in new if not each.ts]
+        if len(unposted) + len(recent) <= self.rules.digest_above:
+            for each in unposted:
+                self._send([each])
+        elif digest := next((ts for ts, count in recent.items() if count > 1), ""):
+            for each in unposted:
+                each.ts, each.posted_at = digest, self.now
+        elif unposted:
+            self._send(unposted)
 
-    def _adopted(self, incidents: list[Incident], channel: str) -> list[Incident]:
-        """With the messages that stand in the channel already; without a look nothing is posted in this tick."""
-        new = [each for each in incidents if self._is_new(each) and each.channel == channel]
+    def _find_messages(self, incidents: Sequence[Incident], new: Sequence[Incident]) -> bool:
+        """Give new incidents the messages that the channel has. Returns whether Slack has answered."""
+        channel, since = new[0].channel, min(each.opened_at for each in new) - _LOOK_BACK_S
+
+        def read() -> list[PostedMessage]:
+            try:
+                return self.chat.messages(channel, self.writer.environment, since)
+            except UnreadableChannelError as error:  # an alert that comes twice is better than none
+                self.log(f"alerts may come twice, the app cannot read the Slack channel: {error}")
+                return []
+
+        messages = self._try(read)
         known = {each.ts for each in incidents}
-        posted = self._try(lambda: self.chat.posted(channel, min(each.opened_at for each in new) - _LOOK_BACK_S))
-        if posted is None:
-            self._unseen.add(channel)
-            return incidents
-        mine = [each for each in posted if each.environment == self.writer.environment and each.is_open]
-        of = {subject: each.ts for each in mine if each.ts not in known for subject in each.subjects}
-        return [
-            replace(each, ts=of[each.subject], posted_at=self.now) if each in new and each.subject in of else each
-            for each in incidents
-        ]
+        for found in messages or ():
+            for subject in found.subjects if found.ts not in known else ():
+                candidates = (each for each in new if not each.ts and each.subject == subject)
+                incident = next((each for each in candidates if found.is_about(subject, each.opened_at)), None)
+                if incident is not None:
+                    incident.ts, incident.posted_at = found.ts, self.now
+        return messages is not None
 
-    def _groups(self, incidents: Sequence[Incident]) -> list[list[Incident]]:
-        """What of a channel is posted or edited together: each by itself, or all in one digest when they are many."""
-        new = [each for each in incidents if self._is_new(each)]
-        since = self.now - self.rules.window_minutes * 60
-        recent = Counter(each.ts for each in incidents if each.ts and each.posted_at > since)
-        if len(new) + len(recent) <= self.rules.digest_above:
-            return [[each] for each in new]
-        digest = next((ts for ts, count in recent.items() if count > 1), None)
-        return [[*(each for each in incidents if digest and each.ts == digest), *new]]
-
-    def _posted(self, incidents: list[Incident], group: Sequence[Incident]) -> list[Incident]:
-        """With a message of their own, or as additions to the digest that some of them are in."""
-        channel, ts = group[0].message
-        if not ts:
-            ts = self._try(lambda: self.chat.post(channel, self.writer.message(group), self._about(group))) or ""
-            told = [replace(each, ts=ts, posted_at=self.now, told=each.version if ts else "") for each in group]
-        else:
-            told = [replace(each, ts=ts, posted_at=each.posted_at or self.now) for each in group]
-        return [told[group.index(each)] if each in group else each for each in incidents]
-
-    def _updated(self, incidents: list[Incident], message: tuple[str, str]) -> list[Incident]:
-        group = [each for each in incidents if each.message == message]
-        done = self._try(lambda: self.chat.update(*message, self.writer.message(group), self._about(group)))
-        return [replace(each, told=each.version) if done and each in group else each for each in incidents]
-
-    def _threaded(self, incident: Incident) -> Incident:
-        """With its details in the thread of its message."""
-        if not incident.waits_for_thread:
-            return incident
-        there = self._try(lambda: self.chat.has_thread(*incident.message, incident.subject))
-        details, about = self.writer.details(incident), self._about([incident])
-        if there is False:
-            there = bool(self._try(lambda: self.chat.post(incident.channel, details, about, thread=incident.ts)))
-        return replace(incident, threaded=bool(there))
+    def _send(self, group: Sequence[Incident]) -> None:
+        """Post or edit the message that these incidents share."""
+        message = self.writer.message(group)
+        if ts := self._try(lambda: self.chat.send(group[0].channel, message, group[0].ts)):
+            for each in group:
+                each.ts, each.posted_at, each.delivered = ts, each.posted_at or self.now, each.version
 
     def _try(self, call: Callable[[], T]) -> T | None:
-        """What Slack answers; None when it does not, or when there is no time left to ask."""
-        if self.rest or time.monotonic() > self._ends:
+        """Slack's answer; None if it fails, asked us to wait, or the tick has no time left."""
+        if self._retry_after or time.monotonic() > self._deadline:
             return None
         try:
             answer = call()
-        except SlackAwayError as error:
-            self.log(f"Slack, tried again at the next tick: {error}")
-            self.problem, self.rest = str(error), error.retry_after
+        except SlackError as error:
+            self.log(f"Slack failed, the next tick retries: {error}")
+            self._has_error, self._retry_after = True, error.retry_after
             return None
-        self.worked = True
+        self._has_answer = True
         return answer
-
-    def _about(self, group: Sequence[Incident]) -> dict[str, object]:
-        is_open = any(each.is_open for each in group)
-        return payload([each.subject for each in group], self.writer.environment, is_open)
 
     # ------------------------------------------------------------------------------------------ SNS
 
-    def _in_sns(self, incident: Incident, *, fallback: bool) -> Incident:
-        """Published if its rule says so, or if Slack should have it and is away."""
-        state = incident.found.state
-        instead = fallback and incident.waits_for_slack and incident.published != state
-        if self.topic is None or not (incident.waits_for_sns or instead) or time.monotonic() > self._ends:
-            return incident
+    def _send_to_sns(self, incident: Incident, *, is_fallback: bool) -> None:
+        state = incident.finding.state
+        replaces_slack = is_fallback and "slack" in incident.pending and incident.published != state
+        is_due = "sns" in incident.pending or replaces_slack
+        if self.topic is None or not is_due or time.monotonic() > self._deadline:
+            return
+        arguments, deduplication_id = self.writer.sns(incident), f"{state}@{incident_id(incident)}"
         try:
-            self.topic.publish(
-                self.writer.sns(incident), group=incident.subject, once=f"{state}@{incident_id(incident)}"
-            )
-        except TopicAwayError as error:
-            self.log(f"not published, tried again at the next tick: {error}")
-            return incident
-        return replace(incident, published=state)
-
-
-def _channels(incidents: Iterable[Incident]) -> list[str]:
-    return list(dict.fromkeys(each.channel for each in incidents))
+            self.topic.publish(arguments, group=incident.subject, deduplication_id=deduplication_id)
+        except TopicError as error:
+            self.log(f"SNS failed, the next tick retries: {error}")
+        else:
+            incident.published = state

@@ -1,36 +1,33 @@
-"""Findings become incidents: what an incident is, how it opens, counts up and recovers. Pure; knows no Dagster.
-
-An incident is a subject (a step, a check, a run, a sensor, the age of an asset) that is in trouble; there is at most
-one open per subject. Does not belong here: where findings come from (``reading.py``), who is told (``delivery.py``).
-"""
+"""Incidents: how findings open, count up and close them, and the state that the sensor keeps between ticks."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from netflix_assets.alerts.rules import Destination, Event
 
 State = Literal["retrying", "failed", "recovered", "succeeded"]
 
-# States that last: they are over when they are not found any more.
-LASTING: frozenset[Event] = frozenset(
-    {"asset_freshness_fail", "asset_freshness_warn", "tick_failure", "job_long_running", "files_parked"}
-)
-# Each time counts, which of a state would only say how often somebody has looked.
+# A condition is found again at each tick while it lasts. It has recovered when it is not found any more.
+CONDITIONS: frozenset[Event] = frozenset({
+    "asset_freshness_fail", "asset_freshness_warn", "tick_failure", "job_long_running", "files_parked",
+})  # fmt: skip
 _COUNTED: frozenset[Event] = frozenset({"asset_materialization_failure", "job_failure", "asset_check_severity_error"})
 
-MAX_OPEN = 200  # incidents; of more than these the oldest that have been told are forgotten
+MAX_INCIDENTS = 200  # in the cursor; beyond it delivered ones are dropped, closed and old ones first
+OVERLAP_S = 600.0  # the clocks of the machines that write runs differ by less
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What was seen of a subject at a moment (``at``, Unix time).
+    """The state of one subject (a step, check, run, sensor or the age of an asset) at a moment.
 
-    ``title``: the subject for people; ``assets``: what is broken by itself, or, when it is fine again, what was made;
-    ``attempt`` of ``attempts``: of a retry under way; ``details``: lines for the thread; ``stale``: some of the
-    ``stale_count`` assets that are not made anew because of it; ``good_at``, ``good_run``: when it was last made.
+    ``at`` and ``good_at`` are Unix times; ``good_at`` and ``good_run`` describe the last good materialization.
+    ``assets`` are the broken assets, or the materialized ones after a success. ``stale`` names the first of
+    ``stale_count`` assets downstream.
     """
 
     subject: str
@@ -51,16 +48,15 @@ class Finding:
     good_run: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Incident:
-    """A subject in trouble, by what was found last, and how much of it has been told.
+    """A subject in trouble: its latest finding, and what has been delivered. A subject has at most one open incident.
 
-    ``count``: how often it has failed; ``to``: where it is to be told; ``channel`` and ``ts``: its message in Slack,
-    which several incidents share when it is a digest; ``told``: the version that Slack has; ``threaded``: whether the
-    details are in the thread; ``published``: the state that SNS has; ``claimed``: the run that carries its tag.
+    ``count``: number of failures; ``channel`` and ``ts``: its Slack message, shared with others if it is a digest;
+    ``delivered``: the version that Slack has; ``published``: the state that SNS has. Aliases are the cursor's keys.
     """
 
-    found: Finding
+    finding: Annotated[Finding, Field(alias="found")]
     opened_at: float
     count: int = 0
     ended_at: float = 0.0
@@ -68,99 +64,77 @@ class Incident:
     channel: str = ""
     ts: str = ""
     posted_at: float = 0.0
-    told: str = ""
-    threaded: bool = False
+    delivered: Annotated[str, Field(alias="told")] = ""
     published: str = ""
-    claimed: str = ""
+
+    @classmethod
+    def opened_by(cls, finding: Finding) -> "Incident":
+        """A new incident. A success has ended when it opens."""
+        ended_at = finding.at if finding.state == "succeeded" else 0.0
+        return cls(finding, opened_at=finding.at, count=int(finding.state == "failed"), ended_at=ended_at)
 
     @property
     def subject(self) -> str:
-        """What is in trouble."""
-        return self.found.subject
+        """The subject in trouble."""
+        return self.finding.subject
 
     @property
     def message(self) -> tuple[str, str]:
-        """Where its message is: channel and ts."""
+        """Its Slack message: channel and ts."""
         return self.channel, self.ts
 
     @property
     def version(self) -> str:
-        """Changes when there is something new to tell."""
-        return f"{self.found.event} {self.found.state} {self.found.attempt} {self.count}"
+        """Changes whenever the Slack message has to be edited."""
+        return f"{self.finding.event} {self.finding.state} {self.finding.attempt} {self.count}"
 
     @property
     def is_open(self) -> bool:
-        """Whether the trouble goes on."""
+        """Whether the trouble continues."""
         return not self.ended_at
 
     @property
-    def is_worth_telling(self) -> bool:
-        """A retry is worth a message only while it is under way: what it mended before anybody knew is no news."""
-        return self.found.state != "recovered" or self.count > 0 or bool(self.ts)
+    def pending(self) -> frozenset[Destination]:
+        """The destinations that do not have its latest version."""
+        if self.finding.state == "recovered" and not (self.count or self.ts):
+            return frozenset()  # a retry that succeeded before its first message is not reported
+        has_latest = {"slack": self.delivered == self.version, "sns": self.published == self.finding.state}
+        return frozenset(each for each in self.to if not has_latest[each])
 
-    @property
-    def waits_for_slack(self) -> bool:
-        """Whether its message in Slack is missing or does not say all."""
-        return "slack" in self.to and self.is_worth_telling and self.told != self.version
-
-    @property
-    def waits_for_thread(self) -> bool:
-        """Whether the details are not in the thread of its message."""
-        return bool(self.ts) and not self.threaded and self.found.state == "failed"
-
-    @property
-    def waits_for_sns(self) -> bool:
-        """Whether SNS is to have something that it has not."""
-        return "sns" in self.to and self.is_worth_telling and self.published != self.found.state
-
-    @property
-    def waits(self) -> bool:
-        """Whether there is something to tell."""
-        return self.waits_for_slack or self.waits_for_thread or self.waits_for_sns
-
-    @property
-    def is_over(self) -> bool:
-        """Whether there will be nothing more to tell."""
-        return not (self.is_open or self.waits)
+    def update(self, finding: Finding) -> None:
+        """Apply a newer finding on the same subject to an open incident."""
+        before = self.finding
+        if finding.state == "recovered":
+            if set(before.assets) <= set(finding.assets):  # otherwise only other assets were materialized
+                self.finding, self.ended_at = replace(before, state="recovered", at=finding.at), finding.at
+        elif finding.event in CONDITIONS:
+            self.finding = replace(finding, at=before.at)
+        elif not (finding.state == "retrying" and before.state == "failed"):  # another run retries: wait for its end
+            if finding.state == "failed" and (finding.event in _COUNTED or not self.count):
+                self.count += 1
+            self.finding = finding
 
 
 def fold(incidents: Sequence[Incident], findings: Iterable[Finding]) -> list[Incident]:
-    """The incidents after these findings. The same finding twice changes nothing the second time."""
-    every = list(incidents)
-    for found in sorted(findings, key=lambda each: each.at):
-        place = next((n for n, each in enumerate(every) if each.is_open and each.subject == found.subject), None)
-        if place is not None:
-            every[place] = _after(every[place], found)
-        elif found.state == "succeeded":
-            every.append(Incident(found, opened_at=found.at, ended_at=found.at))
-        elif found.state != "recovered":
-            every.append(Incident(found, opened_at=found.at, count=int(found.state == "failed")))
-    return every
-
-
-def _after(incident: Incident, found: Finding) -> Incident:
-    before = incident.found
-    if found.at <= before.at:
-        return incident
-    if found.state == "recovered":
-        if not set(before.assets) <= set(found.assets):
-            return incident  # a part of what is broken was made anew, the broken part was not among it
-        return replace(incident, found=replace(before, state="recovered", at=found.at), ended_at=found.at)
-    if found.state == "retrying" and before.state == "failed":
-        return incident  # another run tries; it is told when that has come to something
-    if found.event in LASTING:
-        return replace(incident, found=replace(found, at=before.at))
-    counted = found.event in _COUNTED or not incident.count
-    return replace(incident, found=found, count=incident.count + (counted and found.state == "failed"))
+    """The incidents after these findings. Findings that were applied before change nothing."""
+    folded = [copy(each) for each in incidents]
+    for finding in sorted(findings, key=lambda each: each.at):
+        latest = next((each for each in reversed(folded) if each.subject == finding.subject), None)
+        if latest is not None and finding.at <= latest.finding.at:
+            continue
+        if latest is not None and latest.is_open:
+            latest.update(finding)
+        elif finding.state != "recovered":
+            folded.append(Incident.opened_by(finding))
+    return folded
 
 
 @dataclass(frozen=True)
-class Memory:
-    """What the sensor remembers from tick to tick, as small as possible.
+class AlertState:
+    """What the sensor keeps in its cursor between ticks. All moments are Unix times; 0 means never.
 
-    ``since``: when the run changed that was changed last (of those seen); ``read``: run -> up to where its events are
-    read, "" for all of them; ``away_since``: since when Slack has not answered; ``quiet_until``: when it wants to be
-    asked again; ``beat_at``: the last heartbeat. All moments are Unix times, 0 is never.
+    ``since``: the latest change of a run that was read; ``read``: the ended runs that need no second reading, as keys;
+    ``away_since``: when Slack stopped answering; ``quiet_until``: Slack's ``Retry-After``; ``beat_at``: last heartbeat.
     """
 
     since: float
@@ -170,25 +144,35 @@ class Memory:
     quiet_until: float = 0.0
     beat_at: float = 0.0
 
+    @property
+    def reread_after(self) -> float:
+        """Events after this moment may be read more than once."""
+        return self.since - OVERLAP_S
+
     def to_cursor(self) -> str:
-        """The memory as text, without what is as it is by default."""
-        return _MEMORY.dump_json(self, exclude_defaults=True).decode()
+        """The state as JSON, without defaults."""
+        return _STATE.dump_json(self, by_alias=True, exclude_defaults=True).decode()
 
     @classmethod
-    def from_cursor(cls, cursor: str) -> "Memory":
-        """The memory that a cursor holds."""
-        return _MEMORY.validate_json(cursor)
+    def from_cursor(cls, cursor: str) -> "AlertState":
+        """The state in a cursor. Raises: pydantic's ValidationError."""
+        return _STATE.validate_json(cursor)
 
-    def without_what_is_over(self, before: float) -> "Memory":
-        """Without incidents of which all has been told before a moment; a digest's stay until all of them are over."""
-        going_on = {each.message for each in self.incidents if each.ts and not each.is_over}
+    def pruned(self, window_start: float) -> "AlertState":
+        """Without closed and delivered incidents that neither the digest window nor a second reading needs."""
+        active = [each for each in self.incidents if each.is_open or each.pending]
+        messages = {each.message for each in active if each.ts}
         kept = [
             each
             for each in self.incidents
-            if not each.is_over or each.posted_at > before or (each.ts and each.message in going_on)
+            if each in active
+            or each.message in messages
+            or each.posted_at > window_start
+            or (each.finding.state == "recovered" and each.ended_at > self.reread_after)  # a running run is read again
         ]
-        surplus = [each for each in kept if not each.waits][: max(0, len(kept) - MAX_OPEN)]
+        delivered = sorted((each for each in kept if not each.pending), key=lambda each: each.is_open)
+        surplus = delivered[: max(0, len(kept) - MAX_INCIDENTS)]
         return replace(self, incidents=tuple(each for each in kept if each not in surplus))
 
 
-_MEMORY = TypeAdapter(Memory)
+_STATE = TypeAdapter(AlertState)

@@ -1,7 +1,6 @@
-"""Which events are told, where and to whom: the model of ``alerts.yaml``. Knows no Dagster.
+"""The model of ``alerts.yaml``: which events are sent, where, and who is mentioned.
 
-Event names are those of Dagster+'s alert policies where it has the event. Does not belong here: how an event is found
-(``reading.py``) and what a message says (``text.py``).
+Events that Dagster+ has in its alert policies keep their Dagster+ names.
 """
 
 from collections.abc import Collection, Mapping
@@ -28,11 +27,9 @@ _WARNING: frozenset[Event] = frozenset({
     "step_retry", "asset_check_severity_warn", "asset_freshness_warn", "job_long_running", "objects_refused",
 })  # fmt: skip
 
-ChannelId = Annotated[str, Field(pattern=r"^[CG][A-Z0-9]{2,}$")]
-
 
 class AlertsError(ValueError):
-    """An alerts.yaml that cannot be used; the message names the file, the entry and what is allowed."""
+    """An invalid alerts.yaml; the message names the file, the entry and the allowed values."""
 
 
 class _Strict(BaseModel):
@@ -40,8 +37,10 @@ class _Strict(BaseModel):
 
 
 class Rule(_Strict):
-    """Where some events go. ``environments``, ``owners``: only of these, if any are given; ``channel``: not the one of
-    the settings, by its id.
+    """Where some events go.
+
+    ``environments`` and ``owners`` restrict the rule if not empty. ``channel`` is the id of a Slack channel that
+    replaces the one in the settings.
     """
 
     events: tuple[Event, ...] = Field(min_length=1)
@@ -49,10 +48,10 @@ class Rule(_Strict):
     minimum_severity: Severity = "info"
     environments: tuple[EnvironmentName, ...] = ()
     owners: tuple[str, ...] = ()
-    channel: ChannelId | None = None
+    channel: Annotated[str, Field(pattern=r"^[CG][A-Z0-9]{2,}$")] | None = None
 
     def matches(self, event: Event, environment: str, owners: Collection[str]) -> bool:
-        """Whether an event on something of these owners goes this way."""
+        """Whether the rule applies to an event on assets of these owners."""
         return (
             event in self.events
             and _rank(severity_of(event)) >= _rank(self.minimum_severity)
@@ -62,7 +61,7 @@ class Rule(_Strict):
 
 
 class Rules(_Strict):
-    """All of ``alerts.yaml``. ``mentions``: owner -> how Slack mentions them, ``<@U…>`` or ``<!subteam^S…>``."""
+    """All of ``alerts.yaml``. ``mentions`` maps an owner to a Slack mention, ``<@U…>`` or ``<!subteam^S…>``."""
 
     window_minutes: float = Field(default=10, gt=0)
     digest_above: int = Field(default=5, ge=1)
@@ -72,14 +71,14 @@ class Rules(_Strict):
     rules: tuple[Rule, ...] = ()
 
     def route(self, event: Event, environment: str, owners: Collection[str]) -> Rule | None:
-        """The first rule that matches; None: nobody is told."""
+        """The first rule that matches; None if the event is not sent."""
         if _rank(severity_of(event)) < _rank(self.minimum_severity):
             return None
         return next((rule for rule in self.rules if rule.matches(event, environment, owners)), None)
 
 
 def severity_of(event: Event) -> Severity:
-    """How bad an event is."""
+    """The severity of an event."""
     return "info" if event in _INFO else "warning" if event in _WARNING else "error"
 
 
@@ -88,13 +87,13 @@ def _rank(severity: Severity) -> int:
 
 
 def load_rules(path: Path = ALERTS_FILE) -> Rules:
-    """Read alerts.yaml. Raises: AlertsError, naming the file and the entry, when it is not valid."""
+    """Read alerts.yaml. Raises: AlertsError if it is not valid."""
     try:
         return Rules.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(map(str, problem['loc']))}={problem['input']!r}: {problem['msg']}" for problem in error.errors()
         )
-        raise AlertsError(f"{path}: {problems}; docs/alerts.md lists what is allowed") from error
+        raise AlertsError(f"{path}: {problems}; docs/alerts.md lists the allowed values") from error
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise AlertsError(f"{path} (NETFLIX_ALERTS): {error}") from error

@@ -1,4 +1,4 @@
-"""SNS, as alerts use it: publish to one topic. Does not belong here: what is published and when (``delivery.py``)."""
+"""Publish alerts to one SNS topic."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,38 +9,37 @@ from netflix_assets.settings import Settings
 TIMEOUT_S = 5
 
 
-class TopicAwayError(RuntimeError):
-    """SNS has not taken a message, or has and did not say so."""
+class TopicError(RuntimeError):
+    """SNS did not take a message, or its answer was lost."""
 
 
 @dataclass(frozen=True)
 class Topic:
-    """A topic of AWS. On a FIFO topic (``….fifo``) a message that is sent again within 5 minutes is dropped by SNS."""
+    """An SNS topic. A FIFO topic (``….fifo``) drops a message that is sent again within 5 minutes."""
 
     client: Any
     arn: str
 
-    def publish(self, arguments: Mapping[str, Any], group: str, once: str) -> None:
-        """Publish; ``group``: what stays in order, ``once``: equal for the same message. Raises: TopicAwayError."""
+    def publish(self, arguments: Mapping[str, Any], group: str, deduplication_id: str) -> None:
+        """Publish a message; on a FIFO topic in the order of its group. Raises: TopicError."""
         from botocore.exceptions import BotoCoreError, ClientError
 
-        fifo = (
-            {"MessageGroupId": group[:128], "MessageDeduplicationId": once[:128]} if self.arn.endswith(".fifo") else {}
-        )
+        is_fifo = self.arn.endswith(".fifo")
+        fifo = {"MessageGroupId": group[:128], "MessageDeduplicationId": deduplication_id[:128]} if is_fifo else {}
         try:
             self.client.publish(TopicArn=self.arn, **arguments, **fifo)
         except (BotoCoreError, ClientError, OSError) as error:
-            raise TopicAwayError(f"SNS {self.arn}: {error}") from None
+            raise TopicError(f"SNS {self.arn}: {error}") from None
 
 
-def topic(settings: Settings) -> Topic | None:
-    """The topic of these settings, with the credentials of AWS' default chain; None where none is set."""
+def open_topic(settings: Settings) -> Topic | None:
+    """The topic in the settings, with AWS' default credentials; None if no topic is set."""
     if settings.sns_topic_arn is None:
         return None
     import boto3
     from botocore.config import Config
 
-    # A publish that is repeated below us would be a second message; the next tick repeats it.
+    # boto's own retries would send a message twice; the next tick retries.
     config = Config(connect_timeout=TIMEOUT_S, read_timeout=TIMEOUT_S, retries={"total_max_attempts": 1})
     session = boto3.Session(profile_name=settings.aws_profile, region_name=settings.sns_topic_arn.split(":")[3])
     return Topic(session.client("sns", config=config), settings.sns_topic_arn)

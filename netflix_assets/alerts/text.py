@@ -1,164 +1,153 @@
-"""What a message says: incidents become Slack's blocks, a plain text, or the JSON of SNS. Pure; knows no Dagster."""
+"""The text of alerts: incidents as Slack blocks, as plain text, and as JSON for SNS."""
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from netflix_assets.alerts.incidents import Incident
-from netflix_assets.alerts.rules import Severity, severity_of
+from netflix_assets.alerts.incidents import Finding, Incident
+from netflix_assets.alerts.rules import Event, Severity, severity_of
 
-_SIGNS = {"retrying": "🟡", "recovered": "🟢", "succeeded": "🟢"}
-_SIGNS_OF_FAILURE: Mapping[Severity, str] = {"error": "🔴", "warning": "🟠", "info": "🔵"}
-_LINES_SHOWN = 20  # of a digest
-_STALE_SHOWN = 3
-_SECTION_CHARACTERS = 2_900  # Slack refuses a section above 3,000
+_OVER_SIGNS = {"retrying": "🟡", "recovered": "🟢", "succeeded": "🟢"}
+_FAILURE_SIGNS: Mapping[Severity, str] = {"error": "🔴", "warning": "🟠", "info": "🔵"}
+_VERBS: Mapping[Event, str] = {
+    "asset_freshness_fail": "is overdue",
+    "asset_freshness_warn": "is late",
+    "job_long_running": "is taking too long",
+    "files_parked": "are not loading",
+    "tick_failure": "is failing",
+    "objects_refused": "found refused objects",
+}
+_NOT_FIXED_BY_A_RUN: frozenset[Event] = frozenset({"tick_failure", "job_long_running"})
+_DIGEST_LINES = 20
+_STALE_NAMED = 3
+_SELECT_CHARACTERS = 1_500
+_SECTION_CHARACTERS = 2_900  # Slack rejects a section above 3,000
 
 
 @dataclass(frozen=True)
 class Message:
-    """One message: for Slack, and as plain text for notifications, for the log and for screen readers."""
+    """A Slack message, its plain text, and its metadata (``about``)."""
 
     text: str
     blocks: Sequence[Mapping[str, Any]]
+    about: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Writer:
-    """Writes messages of one environment. ``web``: where Dagster's UI is; ``mentions``: owner -> mention in Slack."""
+    """Writes the messages of one environment. ``web``: URL of Dagster's UI; ``mentions``: owner -> Slack mention."""
 
     environment: str
     web: str
     mentions: Mapping[str, str]
 
     def message(self, incidents: Sequence[Incident]) -> Message:
-        """One incident whole, or several as a digest."""
-        if len(incidents) == 1:
-            return self._whole(incidents[0])
-        over = sum(not each.is_open for each in incidents)
-        said = f", {over} of them recovered" if over else ""
-        sign = "🟢" if over == len(incidents) else "🔴"
-        head = f"{sign} {len(incidents)} incidents in {self.environment}{said}"
-        lines = [f"• {self.headline(each)}" for each in incidents[:_LINES_SHOWN]]
-        lines += [f"and {len(incidents) - _LINES_SHOWN} more"] if len(incidents) > _LINES_SHOWN else []
-        owners = [self._mention(each) for each in _all_owners(incidents)]
-        text = "\n".join(lines)
-        blocks = [_section(f"*{_escaped(head)}*"), _section(_escaped(text)), *_context([" ".join(owners)])]
-        return Message(f"{head}\n{text}", blocks)
+        """One incident in full, or several as a digest."""
+        text, blocks = self._full(incidents[0]) if len(incidents) == 1 else self._digest(incidents)
+        about = {
+            "subjects": [each.subject for each in incidents],
+            "environment": self.environment,
+            "open": any(each.is_open for each in incidents),
+        }
+        return Message(text, blocks, about)
 
-    def headline(self, incident: Incident) -> str:
-        """An incident in one line."""
-        cause = incident.found.cause
-        return f"{self._title(incident)}: {cause}" if cause else self._title(incident)
-
-    def details(self, incident: Incident) -> Message:
-        """What stands in the thread: what else is known, and the command that tries again."""
-        text = "\n".join([incident.found.title, *incident.found.details, "to run it again:"])
-        command = self.command(incident)
-        return Message(f"{text}\n{command}", [_section(_escaped(text)), _section(f"```{_escaped(command)}```")])
-
-    def command(self, incident: Incident) -> str:
-        """What to type to run again what is broken and all that follows."""
+    def command(self, incidents: Iterable[Incident]) -> str:
+        """The command that runs the broken assets and everything downstream; all assets if that would be too long."""
         environment = "" if self.environment == "local" else f"NETFLIX_ENV={self.environment} "
-        assets = [each for each in incident.found.assets if not each.startswith("s3/")]
-        select = " or ".join(f'key:"{each}"+' for each in assets)
-        return f"{environment}netflix-assets run" + (f" --select {shlex.quote(select)}" if select else "")
+        assets = dict.fromkeys(asset for each in incidents for asset in each.finding.assets)
+        select = " or ".join(f'key:"{each}"+' for each in assets if not each.startswith("s3/"))
+        has_select = 0 < len(select) <= _SELECT_CHARACTERS
+        return f"{environment}netflix-assets run" + (f" --select {shlex.quote(select)}" if has_select else "")
 
     def sns(self, incident: Incident) -> dict[str, Any]:
-        """The arguments of SNS' publish, but for the topic."""
-        found = incident.found
-        severity = "info" if found.state in _SIGNS else severity_of(found.event)
-        owners = ",".join(found.owners) or "nobody"
+        """The arguments of SNS' publish, without the topic."""
+        finding = incident.finding
+        severity = "info" if finding.state in _OVER_SIGNS else severity_of(finding.event)
+        attributes = {
+            "severity": severity,
+            "owner": ",".join(finding.owners) or "nobody",
+            "environment": self.environment,
+        }
         body = {
             "incident": incident_id(incident),
-            "event": found.event,
-            "state": found.state,
+            "event": finding.event,
+            "state": finding.state,
             "severity": severity,
             "environment": self.environment,
-            "subject": found.title,
-            "cause": found.cause,
-            "owners": found.owners,
+            "subject": finding.title,
+            "cause": finding.cause,
+            "owners": finding.owners,
             "count": incident.count,
             "opened_at": _iso(incident.opened_at),
-            "at": _iso(found.at),
-            "stale": found.stale,
-            "last_good": {"at": _iso(found.good_at), "run": found.good_run} if found.good_at else None,
-            "run": found.run_id or None,
-            "links": dict(self._links(incident)),
-            "command": self.command(incident),
+            "at": _iso(finding.at),
+            "stale": finding.stale,
+            "last_good": {"at": _iso(finding.good_at), "run": finding.good_run} if finding.good_at else None,
+            "run": finding.run_id or None,
+            "links": dict(self._links(finding)),
+            "command": self.command([incident]),
         }
-        attributes = {"severity": severity, "owner": owners, "environment": self.environment}
+        subject = f"[{self.environment}] {finding.title} {finding.state}"
         return {
-            # A subject is ASCII of at most 100 characters.
-            "Subject": f"[{self.environment}] {found.title} {found.state}".encode("ascii", "replace").decode()[:100],
+            "Subject": subject.encode("ascii", "replace").decode()[:100],  # SNS allows 100 ASCII characters
             "Message": json.dumps(body, ensure_ascii=False),
             "MessageAttributes": {
                 name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
             },
         }
 
-    def _whole(self, incident: Incident) -> Message:
-        found = incident.found
-        head = self._title(incident)
+    def _full(self, incident: Incident) -> tuple[str, list[Mapping[str, Any]]]:
+        finding = incident.finding
         facts = [("Environment", self.environment), ("Since", _minute(incident.opened_at))]
-        if found.owners:
-            facts.append(("Owner", " ".join(map(self._mention, found.owners))))
-        if found.good_at:
-            facts.append(("Last good run", f"{_minute(found.good_at)} ({found.good_run[:8]})"))
-        stale = self._stale(incident)
+        facts += [("Owner", " ".join(map(self._mention, finding.owners)))] if finding.owners else []
+        if finding.good_at:
+            facts.append(("Last good run", f"{_minute(finding.good_at)} ({finding.good_run[:8]})"))
+        has_command = finding.state == "failed" and finding.event not in _NOT_FIXED_BY_A_RUN
+        title, stale, command = _title(incident), _stale(finding), self.command([incident]) if has_command else ""
+        details = "\n".join(finding.details) if finding.state == "failed" else ""
+        fields = [{"type": "mrkdwn", "text": f"*{name}*\n{value}"} for name, value in facts]
+        links = list(self._links(finding))
         blocks = [
-            _section(f"*{_escaped(head)}*"),
-            *([_section(f"```{_escaped(found.cause)}```")] if found.cause else []),
-            {"type": "section", "fields": [{"type": "mrkdwn", "text": f"*{name}*\n{value}"} for name, value in facts]},
-            *([_section(_escaped(stale))] if stale else []),
-            *_context([" · ".join(f"<{link}|{name}>" for name, link in self._links(incident))]),
+            *_section(f"*{_escaped(title)}*"),
+            *_section(_escaped(finding.cause), code=True),
+            {"type": "section", "fields": fields},
+            *_section(_escaped(stale)),
+            *_section(_escaped(details)),
+            *_section(_escaped(command), code=True),
+            *_context(" · ".join(f"<{link}|{name}>" for name, link in links)),
         ]
-        said = [head, found.cause, *(f"{name}: {value}" for name, value in facts), stale]
-        said += [f"{name}: {link}" for name, link in self._links(incident)]
-        return Message("\n".join(filter(None, said)), blocks)
+        lines = [title, finding.cause, *(f"{name}: {value}" for name, value in facts), stale, details]
+        lines += [f"Run again: {command}" if command else "", *(f"{name}: {link}" for name, link in links)]
+        return "\n".join(filter(None, lines)), blocks
 
-    def _title(self, incident: Incident) -> str:
-        found = incident.found
-        sign = _SIGNS.get(found.state) or _SIGNS_OF_FAILURE[severity_of(found.event)]
-        return f"{sign} {found.title} {self._state(incident)}"
+    def _digest(self, incidents: Sequence[Incident]) -> tuple[str, list[Mapping[str, Any]]]:
+        still_open = [each for each in incidents if each.is_open]
+        recovered = len(incidents) - len(still_open)
+        head = f"{'🔴' if still_open else '🟢'} {len(incidents)} incidents in {self.environment}"
+        head += f", {recovered} recovered" if recovered else ""
+        lines = [
+            ": ".join(filter(None, [f"• {_title(each)}", each.finding.cause])) for each in incidents[:_DIGEST_LINES]
+        ]
+        lines += [f"and {len(incidents) - _DIGEST_LINES} more"] if len(incidents) > _DIGEST_LINES else []
+        text, command = "\n".join(lines), self.command(still_open) if still_open else ""
+        owners = dict.fromkeys(self._mention(owner) for each in incidents for owner in each.finding.owners)
+        blocks = [
+            *_section(f"*{_escaped(head)}*"),
+            *_section(_escaped(text)),
+            *_section(_escaped(command), code=True),
+            *_context(" ".join(owners)),
+        ]
+        return "\n".join(filter(None, [head, text, command and f"Run again: {command}"])), blocks
 
-    def _state(self, incident: Incident) -> str:
-        found, times = incident.found, f" {incident.count} times" if incident.count > 1 else ""
-        if found.state == "retrying":
-            return f"is retrying {found.attempt}/{found.attempts}"
-        if found.state == "recovered":
-            lasted = f"recovered after {_lasted(incident.ended_at - incident.opened_at)}"
-            return f"{lasted}, having failed{times}" if times else lasted
-        if found.state == "succeeded":
-            return "succeeded"
-        return {
-            "asset_freshness_fail": "is overdue",
-            "asset_freshness_warn": "is late",
-            "job_long_running": "takes long",
-            "files_parked": "are parked",
-            "tick_failure": "fails",
-            "objects_refused": "has refused objects",
-        }.get(found.event, f"failed{times}")
-
-    def _stale(self, incident: Incident) -> str:
-        found = incident.found
-        if not found.stale or found.state in _SIGNS:
-            return ""
-        more = found.stale_count - _STALE_SHOWN
-        names = ", ".join(found.stale[:_STALE_SHOWN]) + (f" and {more} more" if more > 0 else "")
-        if not found.good_at:
-            return f"Not made because of it: {names}"
-        return f"Stale because of it: {names}; since {_minute(found.good_at)}"
-
-    def _links(self, incident: Incident) -> Iterator[tuple[str, str]]:
-        found, web = incident.found, self.web.rstrip("/")
-        if found.run_id:
-            yield "run", f"{web}/runs/{found.run_id}"
-            yield "log", f"{web}/runs/{found.run_id}?focusedTime={int(found.at * 1000)}"
-        for asset in found.assets[:1]:
+    def _links(self, finding: Finding) -> Iterator[tuple[str, str]]:
+        web = self.web.rstrip("/")
+        if finding.run_id:
+            yield "run", f"{web}/runs/{finding.run_id}"
+            yield "log", f"{web}/runs/{finding.run_id}?focusedTime={int(finding.at * 1000)}"
+        for asset in finding.assets[:1]:
             yield "asset", f"{web}/assets/{quote(asset)}"
 
     def _mention(self, owner: str) -> str:
@@ -166,25 +155,45 @@ class Writer:
 
 
 def incident_id(incident: Incident) -> str:
-    """An incident's name, the same in all its messages."""
+    """The incident's id, the same in all its messages."""
     return f"{incident.subject}@{_iso(incident.opened_at)}"
 
 
-def _all_owners(incidents: Sequence[Incident]) -> list[str]:
-    return list(dict.fromkeys(owner for each in incidents for owner in each.found.owners))
+def _title(incident: Incident) -> str:
+    finding, times = incident.finding, f"failed {incident.count} times" if incident.count > 1 else ""
+    if finding.state == "retrying":
+        status = f"is retrying {finding.attempt}/{finding.attempts}"
+    elif finding.state == "recovered":
+        status = f"recovered after {_duration(incident.ended_at - incident.opened_at)}" + (times and f" ({times})")
+    elif finding.state == "succeeded":
+        status = "succeeded"
+    else:
+        status = _VERBS.get(finding.event, times or "failed")
+    sign = _OVER_SIGNS.get(finding.state) or _FAILURE_SIGNS[severity_of(finding.event)]
+    return f"{sign} {finding.title} {status}"
 
 
-def _section(text: str) -> Mapping[str, Any]:
-    return {"type": "section", "text": {"type": "mrkdwn", "text": text[:_SECTION_CHARACTERS]}}
+def _stale(finding: Finding) -> str:
+    if not finding.stale or finding.state in _OVER_SIGNS:
+        return ""
+    more = finding.stale_count - _STALE_NAMED
+    names = ", ".join(finding.stale[:_STALE_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return f"Stale since {_minute(finding.good_at)}: {names}" if finding.good_at else f"Blocked: {names}"
 
 
-def _context(texts: Sequence[str]) -> list[Mapping[str, Any]]:
-    elements = [{"type": "mrkdwn", "text": text[:_SECTION_CHARACTERS]} for text in texts if text]
-    return [{"type": "context", "elements": elements}] if elements else []
+def _section(text: str, *, code: bool = False) -> list[Mapping[str, Any]]:
+    text = text[:_SECTION_CHARACTERS]
+    content = {"type": "mrkdwn", "text": f"```{text}```" if code else text}
+    return [{"type": "section", "text": content}] if text else []
+
+
+def _context(text: str) -> list[Mapping[str, Any]]:
+    elements = [{"type": "mrkdwn", "text": text[:_SECTION_CHARACTERS]}]
+    return [{"type": "context", "elements": elements}] if text else []
 
 
 def _escaped(text: str) -> str:
-    """Slack's three control characters, and its fences."""
+    """A text without Slack's control characters and code fences."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("```", "'''")
 
 
@@ -196,6 +205,6 @@ def _minute(moment: float) -> str:
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def _lasted(seconds: float) -> str:
+def _duration(seconds: float) -> str:
     minutes = round(seconds / 60)
     return f"{round(seconds)} s" if seconds < 90 else f"{minutes} min" if minutes < 120 else f"{minutes / 60:.0f} h"

@@ -12,10 +12,10 @@ CONTRACTS_DIR = Path(__file__).parent
 
 
 class ContractError(ValueError):
-    """A contract file that cannot be used; the message names the file, the entry and what is wrong."""
+    """An invalid contract file; the message names the file, the entry and the problem."""
 
 
-def _longer(stem: str, stems: Iterable[str]) -> list[str]:
+def _find_longer(stem: str, stems: Iterable[str]) -> list[str]:
     return sorted(other for other in stems if other.startswith((f"{stem}-", f"{stem}/")))
 
 
@@ -26,17 +26,17 @@ def load_source(path: Path) -> Source:
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        if lacking := _lacking(content):
-            raise ContractError(f"contract {path}: not a contract file (it lacks {', '.join(lacking)})")
+        if missing := _missing_keys(content):
+            raise ContractError(f"contract {path}: not a contract file (missing: {', '.join(missing)})")
         common = {"source": content["source"], "owners": content.get("owners", [])}
         files = {name: entry.get("file", name) for name, entry in content["datasets"].items()}
         content["datasets"] = [
-            {"name": name, "longer_files": _longer(files[name], files.values()), **common, **entry}
+            {"name": name, "longer_files": _find_longer(files[name], files.values()), **common, **entry}
             for name, entry in content["datasets"].items()
         ]
         return Source.model_validate(content)
     except ValidationError as error:
-        problems = "; ".join(f"{_entry(content, problem['loc'])}: {problem['msg']}" for problem in error.errors())
+        problems = "; ".join(f"{_format_location(content, each['loc'])}: {each['msg']}" for each in error.errors())
         raise ContractError(f"contract {path}: {problems}") from error
     except yaml.YAMLError as error:
         raise ContractError(f"contract {path}: not a contract file ({error})") from error
@@ -44,14 +44,14 @@ def load_source(path: Path) -> Source:
         raise ContractError(f"contract {path}: not a contract file ({error!r})") from error
 
 
-def _lacking(content: object) -> list[str]:
-    """What every contract file begins with and this one does not have."""
+def _missing_keys(content: object) -> list[str]:
+    """The required top-level keys that a contract file does not have."""
     given = content if isinstance(content, Mapping) else {}
     return [name for name in ("source", "datasets") if given.get(name) is None]
 
 
-def _entry(content: object, location: Iterable[int | str]) -> str:
-    """Where in a contract file something is wrong: datasets and columns by their names, not by their numbers."""
+def _format_location(content: object, location: Iterable[int | str]) -> str:
+    """A location in a contract file, with datasets and columns by name instead of by index."""
     names: list[str] = []
     for part in location:
         if isinstance(content, Mapping):
@@ -64,9 +64,9 @@ def _entry(content: object, location: Iterable[int | str]) -> str:
 
 
 def load_sources(folder: Path = CONTRACTS_DIR) -> tuple[Source, ...]:
-    """Read every contract in a folder, ordered by source name.
+    """Read every contract in a folder, in order of file name.
 
-    Raises: ContractError when the folder holds no contract or one of them is not valid.
+    Raises: ContractError when the folder has no contract or one is invalid.
     """
     sources = tuple(load_source(path) for path in sorted(folder.glob("*.yaml")))
     if not sources:
@@ -77,9 +77,9 @@ def load_sources(folder: Path = CONTRACTS_DIR) -> tuple[Source, ...]:
 def dataset_by_id(sources: Sequence[Source], dataset_id: str) -> Dataset:
     """The dataset with this id (``movielens/ratings``).
 
-    Raises: KeyError with the known ids when there is none.
+    Raises: KeyError, naming the known ids, when there is none.
     """
     known = {dataset.id: dataset for dataset in all_datasets(sources)}
     if dataset_id not in known:
-        raise KeyError(f"no dataset '{dataset_id}'; the contracts know {', '.join(known)}")
+        raise KeyError(f"unknown dataset '{dataset_id}'; known: {', '.join(known)}")
     return known[dataset_id]

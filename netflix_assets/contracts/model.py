@@ -1,8 +1,4 @@
-"""The contract model: what a source's datasets look like, read from ``contracts/*.yaml``.
-
-Belongs here: the shape of a contract and what follows from it alone (names, keys, which dataset an object key belongs
-to). Does not belong here: how files are read or loaded (``ingest/``, ``warehouse/``) and anything of Dagster.
-"""
+"""The contract model: the structure of ``contracts/*.yaml``, and the names and object keys that follow from it."""
 
 import codecs
 import math
@@ -15,11 +11,11 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 _SNAKE_CASE = re.compile(r"[a-z][a-z0-9_]*")
-_MAX_DIGITS = 38  # of a decimal, in both warehouses
+_MAX_DIGITS = 38  # of a decimal in both warehouses
 _TYPE = re.compile(r"integer|bigint|double|boolean|date|timestamp|text|decimal\(([0-9]+),([0-9]+)\)")
 
 
-# What a contract may declare as ``encoding``; Python's other spellings of these (cp1252, ISO-8859-1) mean the same.
+# Valid values of ``encoding`` in a contract. Python's aliases of them (cp1252, ISO-8859-1) are accepted too.
 ENCODINGS = (
     "utf-8", "utf-16", "utf-16-le", "utf-16-be", "latin-1", "windows-1252", "windows-1250", "windows-1251",
     "iso-8859-2", "iso-8859-15", "cp437", "cp850", "mac-roman", "shift_jis", "gb18030", "big5", "euc-kr",
@@ -29,11 +25,11 @@ _ENCODING_NAMES = {codecs.lookup(name).name: name for name in ENCODINGS}
 
 def _snake_case(name: str) -> str:
     if not _SNAKE_CASE.fullmatch(name):
-        raise ValueError(f"'{name}' is not snake_case (lower case letters, digits and _)")
+        raise ValueError(f"'{name}' is not snake_case (lowercase letters, digits and _)")
     return name
 
 
-# Words that neither warehouse takes as an unquoted column name, and the names that the typing template uses itself.
+# Words that cannot be an unquoted column name in both warehouses.
 _RESERVED = frozenset({
     "all", "alter", "and", "any", "as", "asc", "between", "by", "case", "cast", "check", "column", "connect",
     "constraint", "create", "cross", "current", "delete", "desc", "distinct", "drop", "else", "end", "except",
@@ -44,12 +40,12 @@ _RESERVED = frozenset({
     "tablesample", "then", "to", "trigger", "true", "try_cast", "union", "unique", "update", "using", "values",
     "view", "when", "whenever", "where", "window", "with",
 })  # fmt: skip
-_TEMPLATE_NAME = re.compile(r"t[0-9]+")
+_TEMPLATE_NAME = re.compile(r"t[0-9]+")  # used by the typing template
 
 
 def _column_name(name: str) -> str:
     if name in _RESERVED or _TEMPLATE_NAME.fullmatch(name):
-        raise ValueError(f"'{name}' is a reserved word; choose another name and give the file's as source_name")
+        raise ValueError(f"'{name}' is a reserved word; choose another name and put the file's name in source_name")
     return _snake_case(name)
 
 
@@ -60,7 +56,7 @@ def _column_type(text: str) -> str:
             f"unknown type '{text}'; use integer, bigint, decimal(p,s), double, boolean, date, timestamp or text"
         )
     if match[1] and not (1 <= int(match[1]) <= _MAX_DIGITS and int(match[2]) <= int(match[1])):
-        raise ValueError(f"'{text}' needs 1 to {_MAX_DIGITS} digits, and no more of them after the point than in all")
+        raise ValueError(f"'{text}' needs 1 to {_MAX_DIGITS} digits, and at most as many after the point")
     return text
 
 
@@ -82,11 +78,11 @@ class _Strict(BaseModel):
 
 
 class Column(_Strict):
-    """One column: its name in the tables, its name in the file and the rules that a value must keep.
+    """One column: its name in the tables, its name in the file, and the rules for its values.
 
-    Parameters: ``min`` and ``max`` are inclusive and in the column's own unit; ``pattern`` is a regular expression that
-    the whole text must match (RE2 syntax, which DuckDB, Snowflake and Python share); ``showable`` says whether values
-    may appear in check metadata and alerts.
+    ``min`` and ``max`` are inclusive and in the column's own unit. ``pattern`` is a regular expression that the whole
+    text must match, in RE2 syntax, which DuckDB, Snowflake and Python share. ``showable``: whether values may appear in
+    check metadata and alerts.
     """
 
     name: ColumnName
@@ -105,13 +101,13 @@ class Column(_Strict):
     def _rules_fit_the_type(self) -> "Column":
         numeric = self.type in ("integer", "bigint", "double") or self.type.startswith("decimal")
         if not numeric and any(rule is not None for rule in (self.min, self.max, self.multiple_of)):
-            raise ValueError(f"column '{self.name}': min, max and multiple_of need a number, not {self.type}")
+            raise ValueError(f"column '{self.name}': min, max and multiple_of require a numeric type, not {self.type}")
         if self.pattern is not None:
             try:
                 re.compile(self.pattern)
             except re.error as error:
                 raise ValueError(
-                    f"column '{self.name}': pattern '{self.pattern}' is no regular expression ({error})"
+                    f"column '{self.name}': pattern '{self.pattern}' is not a valid regular expression ({error})"
                 ) from error
         return self
 
@@ -128,31 +124,30 @@ class Column(_Strict):
 
 
 class Freshness(_Strict):
-    """How old the newest data may be before a warning and before a failure, in days."""
+    """The age of the newest data, in days, at which to warn and at which to fail."""
 
     warn_after_days: float = Field(gt=0)
     fail_after_days: float = Field(gt=0)
 
 
 class Tolerance(_Strict):
-    """When an object has too many rejected records to be loaded at all: above BOTH bounds it is refused whole."""
+    """How many records of an object may be rejected. An object above BOTH bounds is refused as a whole."""
 
     rejected_rows: int = Field(default=1_000, ge=0)
     rejected_share: float = Field(default=0.01, ge=0, le=1)
 
     def rejects_allowed(self, record_count: int) -> int:
-        """How many records of an object of so many may be rejected before it is refused whole."""
+        """How many of an object's ``record_count`` records may be rejected before it is refused."""
         return max(self.rejected_rows, math.floor(self.rejected_share * record_count))
 
 
 class Dataset(_Strict):
     """One dataset of a source: a set of CSV objects in the bucket and the raw table that holds their rows.
 
-    ``mode``: ``append`` (every object adds rows), ``upsert`` (as append, but rows share ``key`` and the later wins
-    downstream), ``overwrite`` (the newest object is the whole table). ``encoding`` is how its files are written; all
-    that comes after the gate is UTF-8. ``deleted_objects``: whether the rows of an object that has left the bucket stay
-    (``keep``) or leave the ``_current`` view with it (``remove``; as long as an object of the dataset is left, since an
-    empty listing is more likely a wrong bucket than a wish).
+    ``mode``: ``append`` (every object adds rows), ``upsert`` (like append, but of rows with the same ``key`` the later
+    one wins downstream) or ``overwrite`` (the newest object is the whole table). ``encoding``: that of the files;
+    validation converts them to UTF-8. ``deleted_objects``: whether the rows of a deleted object stay (``keep``) or
+    leave the ``_current`` view (``remove``). An empty listing removes nothing: a wrong bucket is the likelier cause.
     """
 
     source: Name
@@ -162,9 +157,10 @@ class Dataset(_Strict):
     key: tuple[Name, ...]
     columns: tuple[Column, ...]
     file: str = ""
-    longer_files: tuple[str, ...] = ()  # files of other datasets that start with this one's name; set by load_source
+    longer_files: tuple[str, ...] = ()  # other datasets' files that start with this file name; set by load_source
     optional: bool = False
-    delimiter: str = Field(default=",", pattern=r"^[\t !#-/:-@\[-`{-~]$")  # one ASCII sign other than a quote
+    # One ASCII character: punctuation other than a quote, a space or a tab.
+    delimiter: str = Field(default=",", pattern=r"^[\t !#-/:-@\[-`{-~]$")
     encoding: Annotated[str, AfterValidator(_encoding)] = "utf-8"
     deleted_objects: DeletedObjects = "keep"
     freshness: Freshness
@@ -173,23 +169,23 @@ class Dataset(_Strict):
 
     @model_validator(mode="after")
     def _columns_are_consistent(self) -> "Dataset":
-        for what, names in (
+        for kind, names in (
             ("column", [column.name for column in self.columns]),
             ("file column", [column.file_name for column in self.columns]),
         ):
-            twice = sorted({name for name in names if names.count(name) > 1})
-            if twice:
-                raise ValueError(f"{what} '{twice[0]}' stands twice")
+            duplicates = sorted({name for name in names if names.count(name) > 1})
+            if duplicates:
+                raise ValueError(f"duplicate {kind} '{duplicates[0]}'")
         if self.mode == "overwrite" and self.deleted_objects == "remove":
-            raise ValueError("deleted_objects: remove does not go with mode: overwrite, whose table is never emptied")
+            raise ValueError("deleted_objects: remove does not fit mode: overwrite, which never empties its table")
         unknown = sorted(set(self.key) - {column.name for column in self.columns})
         if unknown:
-            raise ValueError(f"key column '{unknown[0]}' is not among the columns")
+            raise ValueError(f"key column '{unknown[0]}' is not one of the columns")
         return self
 
     @property
     def id(self) -> str:
-        """The dataset's name in the ledger and in every message: ``movielens/ratings``."""
+        """The dataset's name in the ledger and in messages: ``movielens/ratings``."""
         return f"{self.source}/{self.name}"
 
     @property
@@ -199,17 +195,17 @@ class Dataset(_Strict):
 
     @property
     def file_stem(self) -> str:
-        """How the dataset's files are called: ``genome-tags`` of ``genome-tags.csv``."""
+        """The start of the dataset's file names: ``genome-tags`` for ``genome-tags.csv``."""
         return self.file or self.name
 
     @property
     def file_names(self) -> str:
-        """What a file of the dataset may be called, for people: ``tags.csv, tags-<anything>.csv (also .csv.gz)``."""
+        """The allowed file names, for messages: ``tags.csv, tags-<anything>.csv (also .csv.gz)``."""
         return f"{self.file_stem}.csv, {self.file_stem}-<anything>.csv (also .csv.gz)"
 
     @property
     def key_prefix(self) -> str:
-        """What every object key of the dataset starts with; keys of other datasets may start with it too."""
+        """The prefix of every object key of the dataset. Keys of other datasets may share it."""
         return f"{self.source}/{self.file_stem}"
 
     @cached_property
@@ -220,12 +216,12 @@ class Dataset(_Strict):
         return re.compile(rf"{re.escape(self.key_prefix)}{unless_longer}(-[^/]*|/.+)?\.csv(\.gz)?", re.DOTALL)
 
     def owns_key(self, key: str) -> bool:
-        """Whether an object of this key (without the bucket's prefix) belongs to the dataset."""
+        """Whether an object with this key (without the bucket's prefix) belongs to the dataset."""
         return self._object_key.fullmatch(key) is not None
 
 
 class Source(_Strict):
-    """All datasets of one supplier."""
+    """A source: all datasets of one supplier."""
 
     source: Name
     description: str
@@ -233,7 +229,7 @@ class Source(_Strict):
     datasets: tuple[Dataset, ...]
 
     def dataset_of(self, key: str) -> Dataset | None:
-        """The dataset that an object of this key belongs to, None when there is none."""
+        """The dataset that an object with this key belongs to; None when there is none."""
         return next((dataset for dataset in self.datasets if dataset.owns_key(key)), None)
 
 

@@ -1,8 +1,8 @@
-"""What a value must look like to be of its column's type and to keep the column's rules.
+"""Check values against their column's type and rules.
 
-The forms are regular expressions that Python, DuckDB and Snowflake read alike; the warehouses use them in SQL to accept
-records (``warehouse/typing.py``), Python uses them to say what is wrong with the others (``ingest/rejects.py``). A load
-commits only when both agree on every record. Does not belong here: SQL, files, anything of Dagster.
+The forms are regular expressions that Python, DuckDB and Snowflake interpret alike. The warehouses use them in SQL to
+accept records (``warehouse/typing.py``); Python uses them to explain what is wrong with the others
+(``ingest/rejects.py``). A load commits only when both agree on every record.
 """
 
 import math
@@ -15,11 +15,11 @@ from functools import lru_cache
 from netflix_assets.contracts.model import Column
 
 _NUMBER = "([0-9]+([.][0-9]*)?|[.][0-9]+)"
-_YEAR = "([1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])"  # there is no year 0000
+_YEAR = "([1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])"  # the calendar has no year 0000
 _DATE = f"{_YEAR}-[0-9]{{2}}-[0-9]{{2}}"
 
-# A type cast alone is too kind: DuckDB's turns '2.7' into 3, '0x10' into 16, '1_000' into 1000 and takes 'nan'; its
-# dates may be 'infinity' or before Christ, its days may have an hour 24.
+# A type cast alone is too lenient. DuckDB casts '2.7' to 3, '0x10' to 16 and '1_000' to 1000, and accepts 'nan', the
+# date 'infinity', dates before Christ, and hour 24.
 _FORMS = {
     "integer": "[+-]?[0-9]+",
     "bigint": "[+-]?[0-9]+",
@@ -29,12 +29,12 @@ _FORMS = {
     "timestamp": f"{_DATE}[ T]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{{1,6}})?",
 }
 INTEGER_BOUNDS = {"integer": 2**31, "bigint": 2**63}
-_EXACT = Context(prec=100)  # enough for every quotient of two numbers of 38 digits
-_SHOWN = 60  # characters of a value that a reason quotes
+_EXACT = Context(prec=100)  # enough for the quotient of any two 38-digit numbers
+_MAX_QUOTED = 60  # characters of a value that a reason quotes
 
 
 def form(column: Column) -> str | None:
-    """The regular expression that a value of this column must match as a whole; None where any text will do."""
+    """The regular expression that a whole value of this column must match; None where any text is valid."""
     return _form(column.type)
 
 
@@ -43,13 +43,13 @@ def precision(column: Column) -> tuple[int, int] | None:
     return _precision(column.type)
 
 
-# Remembered by type: they are asked for once a value.
+# Cached by type: called once per value.
 @lru_cache(maxsize=512)
 def _form(type_name: str) -> str | None:
     digits = _precision(type_name)
     if digits is None:
         return _FORMS.get(type_name)
-    # Digits beyond the scale may only be zeros: anything else would be rounded, that is changed.
+    # Digits beyond the scale must be zeros: others would be rounded, which changes the value.
     fraction = f"[0-9]{{1,{digits[1]}}}0*" if digits[1] else "0+"
     return f"[+-]?([0-9]+([.][0-9]{{0,{digits[1]}}}0*)?|[.]{fraction})"
 
@@ -60,14 +60,14 @@ def _precision(type_name: str) -> tuple[int, int] | None:
     return (int(digits[0]), int(digits[1])) if digits else None
 
 
-def fault(column: Column, text: str) -> str | None:
-    """Why ``text`` is not a value of this column, in words for the person who sent the file; None when it is one."""
+def find_fault(column: Column, text: str) -> str | None:
+    """Why ``text`` is not a valid value of this column, for the person who sent the file; None when it is valid."""
     if text == "":
         return None if column.nullable else f"{column.name} is empty"
     problem = _type_problem(column, text) or _rule_problem(column, text)
     if problem is None:
         return None
-    shown = text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+    shown = text if len(text) <= _MAX_QUOTED else text[:_MAX_QUOTED] + "…"
     return f"{column.name} {shown!r} {problem}"
 
 
@@ -93,7 +93,7 @@ def _type_problem(column: Column, text: str) -> str | None:
     if column.type == "double":
         return None if math.isfinite(float(text)) else "does not fit a double"
     if column.type in _CALENDAR:
-        return None if _exists(_CALENDAR[column.type], text) else f"is no {column.type} of the calendar"
+        return None if _can_parse(_CALENDAR[column.type], text) else f"is not a valid {column.type}"
     return None
 
 
@@ -103,7 +103,7 @@ _CALENDAR: dict[str, Callable[[str], object]] = {
 }
 
 
-def _exists(parse: Callable[[str], object], text: str) -> bool:
+def _can_parse(parse: Callable[[str], object], text: str) -> bool:
     try:
         parse(text)
     except ValueError:
@@ -113,17 +113,17 @@ def _exists(parse: Callable[[str], object], text: str) -> bool:
 
 def _rule_problem(column: Column, text: str) -> str | None:
     if column.values and text not in column.values:
-        return f"is none of {', '.join(column.values)}"
+        return f"is not one of {', '.join(column.values)}"
     if column.pattern is not None and not _matches(column.pattern, text):
-        return f"does not look like {column.pattern}"
-    # A double is compared as the nearest double, as the warehouse does; everything else exactly.
+        return f"does not match {column.pattern}"
+    # Compare doubles as doubles, as the warehouse does, and everything else exactly.
     number = float if column.type == "double" else Decimal
     if column.min is not None and number(text) < number(column.min):
-        return f"below {column.min}"
+        return f"is below the minimum {column.min}"
     if column.max is not None and number(text) > number(column.max):
-        return f"above {column.max}"
+        return f"is above the maximum {column.max}"
     if column.multiple_of is not None and not _is_multiple(column, text, column.multiple_of):
-        return f"is no multiple of {column.multiple_of}"
+        return f"is not a multiple of {column.multiple_of}"
     return None
 
 
@@ -144,7 +144,7 @@ _EXAMPLES = {
 
 
 def _example(column: Column) -> str:
-    """A value of the right form, for the person who has to mend a wrong one."""
+    """A valid value, to show in the reason for an invalid one."""
     digits = precision(column)
     if digits is None:
         return _EXAMPLES[column.type]

@@ -1,4 +1,4 @@
-"""Which values from the warehouse may appear in metadata, messages and alerts."""
+"""Decide which values from the warehouse may appear in metadata, messages and alerts."""
 
 import re
 from collections.abc import Iterable
@@ -9,19 +9,19 @@ from netflix_assets.contracts.model import Source, all_datasets
 
 @dataclass(frozen=True)
 class Showable:
-    """Which values that have come out of the warehouse may stand in metadata, messages and alerts.
+    """Which values from the warehouse may be shown.
 
-    ``names``: the columns that every contract lets be shown; None where no contract hides any.
+    ``names``: the columns that no contract hides; None where no contract hides any column.
     """
 
     names: frozenset[str] | None
 
     def column(self, name: str) -> bool:
-        """Whether a column of whatever table may be shown: a contract's own, or a count; what is derived may tell."""
+        """Whether a column of any table may be shown: a visible contract column or a count, nothing else derived."""
         return self.names is None or name in self.names or name.startswith("n_")
 
     def message(self, text: str) -> str:
-        """A message of the warehouse, without the values that it quotes."""
+        """A warehouse message without the values that it quotes."""
         return text if self.names is None else _QUOTED.sub("'(not shown)'", text)
 
 
@@ -29,7 +29,7 @@ _QUOTED = re.compile(r"'[^']*'")
 
 
 def showable(sources: Iterable[Source]) -> Showable:
-    """What these contracts let be shown."""
+    """What these contracts allow to be shown."""
     columns = [column for dataset in all_datasets(sources) for column in dataset.columns]
     hidden = {column.name for column in columns if not column.showable}
     return Showable(frozenset({column.name for column in columns} - hidden) if hidden else None)

@@ -61,8 +61,8 @@ class LandingBucket(dg.ConfigurableResource):  # type: ignore[type-arg]
                 region=s3.region_name,
                 endpoint=s3.endpoint_url,
                 virtual_hosted_style_request=s3.endpoint_url is None,
-                client_options={"allow_http": (s3.endpoint_url or "").startswith("http://"), **RETRIES.of_client()},
-                retry_config=RETRIES.of_requests(),
+                client_options={"allow_http": (s3.endpoint_url or "").startswith("http://"), **RETRIES.client_config()},
+                retry_config=RETRIES.retry_config(),
                 credential_provider=self._credentials(s3),
             )
             yield S3ObjectStore(store, self.bucket, self._place(s3), RETRIES)

@@ -1,1 +1,1 @@
-"""From objects in a bucket to rows in raw tables. Knows no Dagster."""
+"""From objects in a bucket to rows in raw tables."""

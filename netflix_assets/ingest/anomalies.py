@@ -1,28 +1,28 @@
-"""What is unusual about a load, beside the dataset's own history. Pure functions over figures.
+"""Find what is unusual about a load, compared with the dataset's own history. Pure functions over figures.
 
-A figure is unusual when it is further from the median of its history than ``SPREADS`` robust standard deviations (the
-median absolute deviation, scaled as for a normal distribution), so that a few odd loads in the history neither hide nor
-cause a warning. Does not belong here: where the figures come from (``warehouse/profile.py``), checks (``raw.py``).
+A figure is unusual when it is more than ``SPREADS`` robust standard deviations from the median of its history. The
+robust standard deviation is the median absolute deviation, scaled as for a normal distribution. A few odd loads in the
+history therefore neither hide nor cause a warning.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-# Fewer earlier loads than this say nothing about what is usual.
+# With fewer earlier loads than this, nothing is called unusual.
 MIN_HISTORY = 8
 
 SPREADS = 6.0
-_WHOLE, _HUNDREDTH = 100, 0.01  # figures from here are shown without, and with two, digits after the point
-_NORMAL = 1.4826  # the standard deviation of a normal distribution, in median absolute deviations
+_WHOLE, _HUNDREDTH = 100, 0.01  # from here on, figures are shown with no and with two decimal places
+_NORMAL = 1.4826  # standard deviation of a normal distribution, in median absolute deviations
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure of one load and the same figure of earlier loads.
+    """One figure of one load, and the same figure of earlier loads.
 
-    ``slack`` is the least distance from the median that is worth a word, in the figure's unit: a history of equal
-    values has no spread. ``floor`` and ``ceiling`` are the smallest and the largest value that there can be.
+    ``slack``: smallest distance from the median that is worth a warning, in the figure's unit; needed because a history
+    of equal values has no spread. ``floor``, ``ceiling``: smallest and largest possible value.
     """
 
     name: str
@@ -43,12 +43,12 @@ class Anomaly:
     high: float
 
     def __str__(self) -> str:
-        return f"{self.name} {_shown(self.value)}, usually {_shown(self.low)} to {_shown(self.high)}"
+        return f"{self.name} {_format(self.value)}, usually {_format(self.low)} to {_format(self.high)}"
 
 
 @dataclass(frozen=True)
 class LoadFigures:
-    """What is compared of one load: its rows, and for each column the share of nulls (0 to 1) and the mean."""
+    """The compared figures of one load: row count, and per column the share of nulls (0 to 1) and the mean."""
 
     rows: int
     null_shares: dict[str, float]
@@ -56,22 +56,22 @@ class LoadFigures:
 
 
 def row_count(value: int, history: Sequence[int]) -> Figure:
-    """The figure of a load's rows; a tenth more or less than the median is never unusual."""
+    """A load's row count; 10% more or less than the median is never unusual."""
     return Figure("row count", value, history, slack=0.1 * median(history) if history else 0.0, floor=0.0)
 
 
 def null_share(column: str, value: float, history: Sequence[float]) -> Figure:
-    """The figure of a column's share of nulls; two percent more or less than the median is never unusual."""
+    """A column's share of nulls; 0.02 more or less than the median is never unusual."""
     return Figure(f"null share of {column}", value, history, slack=0.02, floor=0.0, ceiling=1.0)
 
 
 def mean(column: str, value: float, history: Sequence[float]) -> Figure:
-    """The figure of a column's mean; a twentieth more or less than the median is never unusual."""
+    """A column's mean; 5% more or less than the median is never unusual."""
     return Figure(f"mean of {column}", value, history, slack=0.05 * abs(median(history)) if history else 0.0)
 
 
 def usual_range(figure: Figure) -> tuple[float, float] | None:
-    """The lowest and the highest value that is not unusual; None while the history is too short to say."""
+    """The lowest and the highest usual value; None while the history is too short."""
     if len(figure.history) < MIN_HISTORY:
         return None
     middle = median(figure.history)
@@ -81,7 +81,7 @@ def usual_range(figure: Figure) -> tuple[float, float] | None:
 
 
 def anomaly(figure: Figure) -> Anomaly | None:
-    """The anomaly that a figure is; None where it is usual or the history is too short."""
+    """The anomaly in a figure; None when it is usual or the history is too short."""
     usual = usual_range(figure)
     if usual is None or usual[0] <= figure.value <= usual[1]:
         return None
@@ -89,23 +89,23 @@ def anomaly(figure: Figure) -> Anomaly | None:
 
 
 def anomalies(load: LoadFigures, history: Sequence[LoadFigures]) -> list[Anomaly]:
-    """What is unusual about a load: its rows, then nulls and mean of each column."""
+    """The anomalies of a load: in its row count, then in the nulls and the mean of each column."""
     return [found for figure in _figures(load, history) if (found := anomaly(figure))]
 
 
 def _figures(load: LoadFigures, history: Sequence[LoadFigures]) -> Iterator[Figure]:
     yield row_count(load.rows, [each.rows for each in history])
     for column, share in load.null_shares.items():
-        yield null_share(column, share, _known(column, (each.null_shares for each in history)))
+        yield null_share(column, share, _column_history(column, (each.null_shares for each in history)))
     for column, value in load.means.items():
-        yield mean(column, value, _known(column, (each.means for each in history)))
+        yield mean(column, value, _column_history(column, (each.means for each in history)))
 
 
-def _known(column: str, figures: Iterable[dict[str, float]]) -> list[float]:
+def _column_history(column: str, figures: Iterable[dict[str, float]]) -> list[float]:
     return [each[column] for each in figures if column in each]
 
 
-def _shown(value: float) -> str:
+def _format(value: float) -> str:
     if abs(value) >= _WHOLE or (value == int(value) and value != 0):
         return f"{value:,.0f}"
     return f"{value:,.2f}" if abs(value) >= _HUNDREDTH or value == 0 else f"{value:.3g}"

@@ -1,7 +1,4 @@
-"""The first stage of the gate: an object's bytes as UTF-8 without a mark, decompressed and decoded while they stream.
-
-Does not belong here: what the text says (``gate.py``).
-"""
+"""Decode an object's bytes, as they stream, into UTF-8 text: decompressed and without a byte order mark."""
 
 import codecs
 import zlib
@@ -10,9 +7,9 @@ from itertools import chain
 
 from netflix_assets.storage.objects import BLOCK_BYTES
 
-HEAD_BYTES = 4096  # enough to tell what a file is
+HEAD_BYTES = 4096  # enough to recognise the file's format
 _GZIP_MAGIC = b"\x1f\x8b"
-# Which encodings a byte order mark may stand for; no mark is the start of another.
+# Byte order mark -> the encodings it can stand for. No mark is a prefix of another.
 _MARKS = {
     codecs.BOM_UTF8: ("utf-8",),
     codecs.BOM_UTF16_LE: ("utf-16", "utf-16-le"),
@@ -21,7 +18,7 @@ _MARKS = {
 
 
 class RefusedError(Exception):
-    """An object that is not loaded, with the reason; ``ignored`` when there was simply nothing to load."""
+    """An object that is not loaded, and the reason. ``ignored``: it is not at fault, it only has no records."""
 
     def __init__(self, reason: str, *, ignored: bool = False) -> None:
         super().__init__(reason)
@@ -29,11 +26,11 @@ class RefusedError(Exception):
         self.ignored = ignored
 
 
-class Unpacked:
-    """An object's text while it is read.
+class Decoder:
+    """Decodes one object's bytes.
 
-    ``head`` has the first bytes, decompressed, as far as they were read; ``mark_size`` the length of the byte order
-    mark that was taken off; ``warnings`` what is odd about the encoding, once all is read.
+    ``head``: the first bytes read so far, decompressed. ``mark_size``: length of the byte order mark that was removed.
+    ``warnings``: doubts about the encoding, complete once everything is read.
     """
 
     def __init__(self, blocks: Iterable[bytes], encoding: str) -> None:
@@ -44,105 +41,107 @@ class Unpacked:
         self._encoding = encoding
 
     def utf8(self) -> Iterator[bytes]:
-        """The text in UTF-8; what the contract says to be UTF-8 is passed on as it is, right or wrong.
+        """The text in UTF-8. Where the contract says UTF-8, bytes are passed on unchecked, valid or not.
 
         Raises: RefusedError when the bytes cannot be decompressed or decoded.
         """
-        start, blocks = _peek(self._remembered(_decompressed(self._blocks)), len(codecs.BOM_UTF8))
+        start, blocks = _read_prefix(self._keep_head(_decompress(self._blocks)), len(codecs.BOM_UTF8))
         mark = next((mark for mark in _MARKS if start.startswith(mark)), b"")
         if mark and self._encoding not in _MARKS[mark]:
-            raise RefusedError(_other_encoding(_MARKS[mark][0], self._encoding))
+            raise RefusedError(_wrong_mark_reason(_MARKS[mark][0], self._encoding))
         self.mark_size = len(mark)
-        rest = _without_start(blocks, len(mark))
-        return rest if self._encoding == "utf-8" else self._decoded(rest, _codec(self._encoding, mark, start))
+        rest = _skip_bytes(blocks, len(mark))
+        return rest if self._encoding == "utf-8" else self._decode(rest, _codec(self._encoding, mark, start))
 
-    def _remembered(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
+    def _keep_head(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
         for block in blocks:
             if len(self.head) < HEAD_BYTES:
                 self.head += block[: HEAD_BYTES - len(self.head)]
             yield block
 
-    def _decoded(self, blocks: Iterable[bytes], codec: str) -> Iterator[bytes]:
+    def _decode(self, blocks: Iterable[bytes], codec: str) -> Iterator[bytes]:
         decoder = codecs.getincrementaldecoder(codec)()
-        looks = _LooksLikeUtf8()
+        detector = _Utf8Detector()
         done = self.mark_size
         for block in blocks:
             before = done - len(decoder.getstate()[0])
-            text = self._decode(decoder, block, before)
+            text = self._decode_block(decoder, block, before)
             nul = text.find("\0")
             if nul >= 0:
                 offset = before + len(text[:nul].encode(codec))
-                raise RefusedError(f"NUL byte at offset {offset}: the file is damaged or no text in {self._encoding}")
-            looks.feed(block)
+                raise RefusedError(f"NUL byte at offset {offset}; the file is damaged or is not {self._encoding} text")
+            detector.feed(block)
             done += len(block)
             if text:
                 yield text.encode()
-        self._decode(decoder, b"", done - len(decoder.getstate()[0]), final=True)
-        if looks.like_it:
+        self._decode_block(decoder, b"", done - len(decoder.getstate()[0]), final=True)
+        if detector.is_utf8:
             self.warnings = (
-                f"the contract says `encoding: {self._encoding}`, but the file reads as UTF-8 too: if letters beyond A "
-                "to Z are wrong, take `encoding` out of the contract",
+                f"the contract says `encoding: {self._encoding}`, but the file is also valid UTF-8; if accented "
+                "letters look wrong, remove `encoding` from the contract",
             )
 
-    def _decode(self, decoder: codecs.IncrementalDecoder, block: bytes, offset: int, *, final: bool = False) -> str:
+    def _decode_block(
+        self, decoder: codecs.IncrementalDecoder, block: bytes, offset: int, *, final: bool = False
+    ) -> str:
         try:
             return decoder.decode(block, final)
         except UnicodeDecodeError as error:
             at, byte = offset + error.start, error.object[error.start]
             if final:
                 raise RefusedError(
-                    f"the file ends in the middle of a character of {self._encoding}, which starts at offset {at}: it "
-                    "was cut off; upload it again"
+                    f"the file ends in the middle of a character ({self._encoding}, offset {at}): it was truncated. "
+                    "Upload it again"
                 ) from error
             raise RefusedError(
-                f"byte 0x{byte:02x} at offset {at} is not {self._encoding}, which the contract says the file to be; "
-                "save the file in it, or declare the right `encoding` in the contract"
+                f"byte 0x{byte:02x} at offset {at} is not valid {self._encoding}, the encoding in the contract; save "
+                "the file in that encoding, or correct `encoding` in the contract"
             ) from error
 
 
-class _LooksLikeUtf8:
-    """Whether bytes that are decoded as something else hold characters beyond ASCII, all of them right UTF-8."""
+class _Utf8Detector:
+    """Whether bytes declared as another encoding contain non-ASCII characters, all of them valid UTF-8."""
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")()
-        self._beyond_ascii = False
-        self._right = True
+        self._has_non_ascii = False
+        self._is_valid = True
 
     def feed(self, block: bytes) -> None:
-        if not self._right or (block.isascii() and not self._decoder.getstate()[0]):
+        if not self._is_valid or (block.isascii() and not self._decoder.getstate()[0]):
             return
         try:
-            self._beyond_ascii = True
+            self._has_non_ascii = True
             self._decoder.decode(block)
         except UnicodeDecodeError:
-            self._right = False
+            self._is_valid = False
 
     @property
-    def like_it(self) -> bool:
-        return self._beyond_ascii and self._right and not self._decoder.getstate()[0]
+    def is_utf8(self) -> bool:
+        return self._has_non_ascii and self._is_valid and not self._decoder.getstate()[0]
 
 
-def _other_encoding(found: str, declared: str) -> str:
-    """The refusal of a file whose byte order mark says another encoding than the contract."""
-    what = f"the file is encoded in {found.upper()}"
+def _wrong_mark_reason(found: str, declared: str) -> str:
+    """The reason for a file whose byte order mark contradicts the contract's encoding."""
+    problem = f"the file is encoded in {found.upper()}"
     if declared == "utf-8":
-        return f"{what}; save it as 'CSV UTF-8', or declare `encoding: {found}` in the contract"
-    return f"{what}, the contract says {declared}; save it in that, or declare `encoding: {found}` in the contract"
+        return f"{problem}; save it as 'CSV UTF-8', or declare `encoding: {found}` in the contract"
+    return f"{problem}, but the contract says {declared}; save it as {declared}, or declare `encoding: {found}` there"
 
 
 def _codec(encoding: str, mark: bytes, start: bytes) -> str:
-    """Python's codec for the text after the mark: of UTF-16 the one with the right order of bytes."""
+    """Python's codec for the text after the mark; for UTF-16, the one with the right byte order."""
     if encoding != "utf-16":
         return encoding
-    # Without a mark: the header starts with an ASCII character, of which the first or the second byte is 0.
-    is_big = mark == codecs.BOM_UTF16_BE or (not mark and start.startswith(b"\0"))
-    return "utf-16-be" if is_big else "utf-16-le"
+    # Without a mark: the header starts with an ASCII character, so either its first or its second byte is 0.
+    is_big_endian = mark == codecs.BOM_UTF16_BE or (not mark and start.startswith(b"\0"))
+    return "utf-16-be" if is_big_endian else "utf-16-le"
 
 
-def _decompressed(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """The bytes themselves; decompressed when they are gzip by their first bytes, whatever the key says."""
-    head, rest = _peek(blocks, len(_GZIP_MAGIC))
-    return _gunzip(rest) if head == _GZIP_MAGIC else rest
+def _decompress(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """The bytes, decompressed if their first bytes say gzip, whatever the key's extension."""
+    start, rest = _read_prefix(blocks, len(_GZIP_MAGIC))
+    return _gunzip(rest) if start == _GZIP_MAGIC else rest
 
 
 def _gunzip(blocks: Iterable[bytes]) -> Iterator[bytes]:
@@ -151,7 +150,7 @@ def _gunzip(blocks: Iterable[bytes]) -> Iterator[bytes]:
     try:
         for pending in blocks:
             while pending:
-                if stream.eof:  # zeros that some tools fill up with, or another gzip member, may follow
+                if stream.eof:  # zero padding, which some tools add, or another gzip member may follow
                     pending = pending.lstrip(b"\0")
                     if not pending:
                         break
@@ -161,14 +160,14 @@ def _gunzip(blocks: Iterable[bytes]) -> Iterator[bytes]:
                 pending = stream.unconsumed_tail or stream.unused_data
     except zlib.error as error:
         if members > 1 and "incorrect header" in str(error):
-            raise RefusedError("after the end of the gzip data stands something that is no gzip") from error
-        raise RefusedError(f"the gzip data is damaged ({error})") from error
+            raise RefusedError("unexpected data after the end of the gzip data; upload the file again") from error
+        raise RefusedError(f"the gzip data is damaged ({error}); upload the file again") from error
     if not stream.eof:
-        raise RefusedError("the gzip data ends early: the upload was cut off")
+        raise RefusedError("the gzip data ends early; upload the file again")
 
 
-def _peek(blocks: Iterable[bytes], count: int) -> tuple[bytes, Iterator[bytes]]:
-    """The first bytes, and all blocks again with at least that many bytes in the first (no empty block among them)."""
+def _read_prefix(blocks: Iterable[bytes], count: int) -> tuple[bytes, Iterator[bytes]]:
+    """The first ``count`` bytes, and all blocks again: the first has at least that many bytes, and none is empty."""
     source = iter(blocks)
     first = b""
     for block in source:
@@ -178,7 +177,8 @@ def _peek(blocks: Iterable[bytes], count: int) -> tuple[bytes, Iterator[bytes]]:
     return first[:count], chain([first] if first else [], filter(None, source))
 
 
-def _without_start(blocks: Iterator[bytes], count: int) -> Iterator[bytes]:
+def _skip_bytes(blocks: Iterator[bytes], count: int) -> Iterator[bytes]:
+    """The blocks without their first ``count`` bytes, all of which are in the first block."""
     if count == 0:
         return blocks
     first = next(blocks)[count:]

@@ -1,7 +1,4 @@
-"""The new loads of a run beside the earlier ones of their dataset, as the ledger and the profiles have them.
-
-Does not belong here: what is unusual (``anomaly.py``).
-"""
+"""Compare the new loads of a run with the earlier loads of their dataset, from the ledger and the profiles."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,33 +9,33 @@ from netflix_assets.warehouse.base import Warehouse
 from netflix_assets.warehouse.loads import Load
 from netflix_assets.warehouse.profile import ColumnProfile
 
-# So many loads before the run are its history: enough for a median, and old habits are forgotten.
+# How many earlier loads count as history: enough for a median, few enough to forget old patterns.
 HISTORY_LOADS = 100
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """How the new loads of a run look: the number of ``earlier`` loads, and what is unusual about each new one."""
+    """The number of ``earlier`` loads compared with, and the anomalies of each unusual new load."""
 
     earlier: int
     unusual: Sequence[tuple[Load, Sequence[Anomaly]]]
 
 
 def compare_with_history(dataset: Dataset, loads: Sequence[Load], warehouse: Warehouse) -> Comparison:
-    """Compare each of these loads with the loads before all of them, superseded ones too, replays left out."""
+    """Compare each of these loads with the loads before all of them: superseded ones included, replays excluded."""
     if not loads:
         return Comparison(0, ())
     first = min(load.load_id for load in loads)
     earlier = [load for load in warehouse.loads(dataset) if load.load_id < first and not load.is_replay][
         -HISTORY_LOADS:
     ]
-    profiles = _by_load(warehouse.profiles(dataset, {load.load_id for load in (*earlier, *loads)}))
+    profiles = _group_by_load(warehouse.profiles(dataset, {load.load_id for load in (*earlier, *loads)}))
     history = [_figures(load, profiles.get(load.load_id, [])) for load in earlier]
     found = [(load, anomalies(_figures(load, profiles.get(load.load_id, [])), history)) for load in loads]
     return Comparison(len(earlier), [(load, unusual) for load, unusual in found if unusual])
 
 
-def _by_load(profiles: Sequence[ColumnProfile]) -> dict[int, list[ColumnProfile]]:
+def _group_by_load(profiles: Sequence[ColumnProfile]) -> dict[int, list[ColumnProfile]]:
     found: dict[int, list[ColumnProfile]] = {}
     for profile in profiles:
         found.setdefault(profile.load_id, []).append(profile)

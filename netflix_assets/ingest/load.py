@@ -9,7 +9,7 @@ from itertools import islice
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.ingest.decode import RefusedError
 from netflix_assets.ingest.rejects import count_within_tolerance, find_rejects
-from netflix_assets.ingest.validate import header_record
+from netflix_assets.ingest.validate import format_header
 from netflix_assets.storage.objects import ObjectVersion
 from netflix_assets.warehouse.base import Warehouse
 from netflix_assets.warehouse.loads import Load, RefusedObject, RejectedRecord, StagedObject, live_loads, slot_of
@@ -17,7 +17,7 @@ from netflix_assets.warehouse.loads import Load, RefusedObject, RejectedRecord, 
 
 @dataclass
 class Committed:
-    """What a batch came to. ``overtaken``: objects of which another run loaded a different version meanwhile."""
+    """The result of a batch. ``overtaken``: objects of which another run has loaded a different version meanwhile."""
 
     loads: list[Load] = field(default_factory=list)
     refused: list[RefusedObject] = field(default_factory=list)
@@ -76,7 +76,7 @@ def _commit(dataset: Dataset, warehouse: Warehouse, batch: Sequence[StagedObject
                 warehouse.discard_load(dataset, load_id)
                 done.refused.append(_quarantine(dataset, warehouse, staged.listed, error, run_id))
         warehouse.supersede(dataset, done.loads, current)
-        headers = {load_id: header_record(staged.file.header, dataset) for load_id, staged in numbered.items()}
+        headers = {load_id: format_header(staged.file.header, dataset) for load_id, staged in numbered.items()}
         warehouse.record_loads(dataset, [(load, headers[load.load_id]) for load in done.loads], run_id)
         warehouse.profile_loads(dataset, done.loads)
         warehouse.unlock(dataset, last_id + len(numbered))
@@ -86,7 +86,7 @@ def _commit(dataset: Dataset, warehouse: Warehouse, batch: Sequence[StagedObject
 def _still_wanted(
     dataset: Dataset, batch: Sequence[StagedObject], current: Sequence[Load]
 ) -> tuple[list[StagedObject], list[ObjectVersion]]:
-    """The objects that no other run has loaded meanwhile, and those of which one loaded another version."""
+    """The objects still to load, and those of which another run has loaded a different version meanwhile."""
     loaded = {load.listed.version for load in current}
     live = live_loads(dataset, current)
     wanted: list[StagedObject] = []
@@ -138,7 +138,7 @@ def _keep_rejects(
     rows_loaded: int,
     current: Sequence[Load],
 ) -> int:
-    """Keep the records that were not loaded. Returns how many there are.
+    """Store the records that were not loaded. Returns how many there are.
 
     Reads only as many rejects as it needs: an object above its tolerance is refused at the first reject too many.
 
@@ -150,7 +150,7 @@ def _keep_rejects(
         return 0
     rejects = find_rejects(staged.file, dataset)
     if dataset.mode == "overwrite":
-        rejects = _refuse_cut_off(rejects)
+        rejects = _refuse_truncated(rejects)
     if rows_loaded == 0 and _would_supersede(dataset, staged.listed, current):
         _refuse_if_none_passes(rejects, rows_in)
     if missing > dataset.tolerance.rejects_allowed(rows_in):
@@ -171,13 +171,13 @@ def _would_supersede(dataset: Dataset, listed: ObjectVersion, current: Iterable[
     return any(load.rows_loaded and slot_of(dataset, load.listed) == slot for load in current)
 
 
-def _refuse_cut_off(rejects: Iterable[RejectedRecord]) -> Iterator[RejectedRecord]:
-    # Records after the cut are missing from the file, and would go missing from the table it replaces.
+def _refuse_truncated(rejects: Iterable[RejectedRecord]) -> Iterator[RejectedRecord]:
+    # Records after the cut are missing from the file and would go missing from the table it replaces.
     for reject in rejects:
         if reject.is_cut_off:
             raise RefusedError(
-                f"line {reject.line_number}: {reject.reason}. A file that replaces the whole table is not loaded in "
-                "part: send it again, complete"
+                f"line {reject.line_number}: {reject.reason}. A truncated file cannot replace the whole table; "
+                "upload it again, complete"
             )
         yield reject
 

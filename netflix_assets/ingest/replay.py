@@ -1,4 +1,4 @@
-"""Replay rejected records: those that pass today's contract become a file that loads like any other."""
+"""Replay rejected records: those that satisfy the current contract become a file that loads like any other."""
 
 import csv
 import io
@@ -9,8 +9,8 @@ from pathlib import Path
 
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.ingest.decode import RefusedError
-from netflix_assets.ingest.rejects import record_faults
-from netflix_assets.ingest.validate import compare_header, header_record, validate
+from netflix_assets.ingest.rejects import find_faults
+from netflix_assets.ingest.validate import compare_header, format_header, validate
 from netflix_assets.storage.objects import ObjectVersion
 from netflix_assets.warehouse.base import Warehouse
 from netflix_assets.warehouse.errors import WarehouseError
@@ -18,8 +18,8 @@ from netflix_assets.warehouse.loads import Load, RefusedObject, StagedObject, Va
 
 
 @dataclass(frozen=True)
-class KeptReject:
-    """A rejected record as it is kept: its number in its object (from 1, without the header) and its text."""
+class StoredReject:
+    """A rejected record in the warehouse: its number in its object (from 1, without the header) and its raw text."""
 
     record_number: int
     text: str
@@ -27,52 +27,52 @@ class KeptReject:
 
 @dataclass(frozen=True)
 class Replay:
-    """The rejected records of one load that pass now: their numbers, and a gated file of exactly these, in order."""
+    """The rejected records of one load that pass now: their numbers, and a validated file of them in the same order."""
 
     record_numbers: tuple[int, ...]
     file: ValidatedFile
 
 
-def stage_replay(dataset: Dataset, header: str, rejects: Sequence[KeptReject], path: Path) -> Replay | None:
-    """Write the records that keep the contract now to ``path`` and pass them through the gate.
+def stage_replay(dataset: Dataset, header: str, rejects: Sequence[StoredReject], path: Path) -> Replay | None:
+    """Write the records that satisfy the current contract to ``path`` and validate that file.
 
-    ``header`` is the header record of the object that they stand in. Returns None when none of them passes, also where
-    the contract of today would not take an object with this header.
+    ``header``: the header record of their object. Returns None when no record passes, or when the current contract
+    would refuse an object with this header.
     """
-    passing = list(_passing(dataset, header, rejects))
+    passing = list(_find_passing(dataset, header, rejects))
     if not passing:
         return None
     content = "".join(f"{record}\n" for record in (header, *(reject.text for reject in passing)))
-    as_kept = dataset.model_copy(update={"encoding": "utf-8"})  # whatever the file was written in
-    return Replay(tuple(reject.record_number for reject in passing), validate([content.encode()], as_kept, path))
+    as_stored = dataset.model_copy(update={"encoding": "utf-8"})  # whatever the file's encoding was
+    return Replay(tuple(reject.record_number for reject in passing), validate([content.encode()], as_stored, path))
 
 
-def _passing(dataset: Dataset, header: str, rejects: Sequence[KeptReject]) -> Iterator[KeptReject]:
-    [names] = _records(header, dataset)
+def _find_passing(dataset: Dataset, header: str, rejects: Sequence[StoredReject]) -> Iterator[StoredReject]:
+    [names] = _parse_records(header, dataset)
     try:
         positions, _ = compare_header(names, dataset)
     except RefusedError:
         return
     for reject in rejects:
-        found = _records(reject.text, dataset)
-        if len(found) == 1 and not record_faults(dataset, len(names), positions, reject.text, found[0])[1]:
+        found = _parse_records(reject.text, dataset)
+        if len(found) == 1 and not find_faults(dataset, len(names), positions, reject.text, found[0])[1]:
             yield reject
 
 
-def _records(text: str, dataset: Dataset) -> list[list[str]]:
+def _parse_records(text: str, dataset: Dataset) -> list[list[str]]:
     return list(csv.reader(io.StringIO(text, newline=""), delimiter=dataset.delimiter))
 
 
 def replay_rejects(dataset: Dataset, warehouse: Warehouse, run_id: str, folder: Path) -> list[Load]:
-    """Validate the rejected records of current loads again, under today's contract, in one transaction.
+    """Validate the rejected records of current loads against the current contract and load those that pass.
 
-    Records that pass become one new load per load they came from, which is its parent. ``folder`` holds files
-    meanwhile. Returns the new loads.
+    All in one transaction. The passing records of a load become one new load, with that load as its parent. ``folder``:
+    for temporary files. Returns the new loads.
 
-    Raises: WarehouseError when the warehouse does not load exactly the records that pass, or when another run changed
-    the dataset meanwhile; nothing has changed then.
+    Raises: WarehouseError, with nothing changed, when the warehouse does not load exactly the records that pass, or
+    when another run changed the dataset meanwhile.
     """
-    replays = _staged_replays(dataset, warehouse, folder)
+    replays = _stage_replays(dataset, warehouse, folder)
     if not replays:
         return []
     staged = [StagedObject(parent.listed, replay.file) for parent, replay in replays]
@@ -86,17 +86,18 @@ def replay_rejects(dataset: Dataset, warehouse: Warehouse, run_id: str, folder: 
             _replayed_load(dataset, warehouse, parent, replay, load_id, counts.get(load_id, 0))
             for load_id, (parent, replay) in zip(numbered, replays, strict=True)
         ]
-        headers = [header_record(each.file.header, dataset) for each in staged]
+        headers = [format_header(each.file.header, dataset) for each in staged]
         warehouse.record_loads(dataset, list(zip(loads, headers, strict=True)), run_id)
         warehouse.profile_loads(dataset, loads)
         warehouse.unlock(dataset, last_id + len(numbered))
     return loads
 
 
-def _staged_replays(dataset: Dataset, warehouse: Warehouse, folder: Path) -> list[tuple[Load, Replay]]:
+def _stage_replays(dataset: Dataset, warehouse: Warehouse, folder: Path) -> list[tuple[Load, Replay]]:
     replays = []
     for parent in warehouse.current_loads(dataset):
-        rejects = [KeptReject(*row) for row in warehouse.open_rejects(dataset, parent)] if parent.rows_rejected else []
+        rows = warehouse.open_rejects(dataset, parent) if parent.rows_rejected else []
+        rejects = [StoredReject(*row) for row in rows]
         if rejects:
             path = folder / f"{parent.load_id}.csv"
             replay = stage_replay(dataset, warehouse.header_of(dataset, parent), rejects, path)
@@ -130,9 +131,9 @@ def _replayed_load(
 
 
 def forget_refusals(dataset: Dataset, warehouse: Warehouse, versions: Collection[ObjectVersion]) -> list[RefusedObject]:
-    """Forget that these object versions were refused or ignored, so that the next run validates them again.
+    """Delete the record that these object versions were refused or ignored, so that the next run validates them again.
 
-    Refusals of other versions stay, as history. Returns the forgotten refusals in key order.
+    Refusals of other versions stay as history. Returns the deleted refusals in key order.
     """
     wanted = {listed.version for listed in versions}
     with warehouse.transaction():

@@ -1,7 +1,7 @@
-"""Bring one raw table level with the bucket: list, compare with the ledger, gate and load whatever is missing.
+"""Sync one raw table with the bucket: list objects, diff them against the ledger, validate and load what is missing.
 
-Level-triggered: it never loads "the file that an event named". Lost events, failed runs, duplicate events and crashes
-all heal at the next call, and a call with nothing to do costs one listing and three small queries.
+Sync compares state instead of reacting to events, so the next run repairs lost events, failed runs, duplicates and
+crashes. When nothing is new it costs one listing and three small queries.
 """
 
 import time
@@ -23,13 +23,12 @@ from netflix_assets.storage.retries import BucketError
 from netflix_assets.warehouse.base import Warehouse
 from netflix_assets.warehouse.loads import Load, RefusedObject, StagedObject, slot_of
 
-# One transaction takes so many objects or bytes, whichever comes first: one transaction an object costs 2-4 x as much
-# (100 objects: 22.5 s against 6 s), and local copies of more than this would fill small disks. Snowflake's COPY takes
-# at most 1,000 names.
+# Commit in batches, capped by object count and by size. One transaction per object is 2-4x slower (100 objects: 22.5 s
+# vs. 6 s), and the local copies of a larger batch would fill small disks. Snowflake's COPY takes at most 1,000 names.
 BATCH_OBJECTS = 1_000
 BATCH_BYTES = 256 * 2**20
 
-# An object that changes between listing and reading is listed again so many times in all.
+# Give up when objects change between listing and reading in this many rounds.
 ROUNDS = 3
 
 Log = Callable[[str], None]
@@ -37,11 +36,11 @@ Log = Callable[[str], None]
 
 @dataclass(frozen=True)
 class SyncReport:
-    """What one call found and did for a dataset.
+    """What one sync of a dataset found and did.
 
-    ``deleted``: loads whose object has left the bucket and whose rows stay; ``removed``: those whose rows went with it.
-    ``unread``: objects still to load, which the bucket did not give; whoever asked must fail for them. ``bytes`` and
-    ``seconds`` are of the new loads together.
+    ``deleted``: loads whose object has left the bucket and whose rows stay. ``removed``: loads whose rows were removed
+    with their object. ``failed_reads``: objects still to load that could not be read; the caller must fail for them.
+    ``seconds``: duration of the whole sync.
     """
 
     dataset: Dataset
@@ -52,36 +51,27 @@ class SyncReport:
     removed: Sequence[Load] = ()
     warnings: Sequence[str] = ()
     seconds: float = 0.0
-    unread: Sequence[tuple[ObjectVersion, BucketError]] = ()
+    failed_reads: Sequence[tuple[ObjectVersion, BucketError]] = ()
 
     @property
     def awaited(self) -> bool:
-        """Whether no object of the dataset has arrived yet."""
+        """Whether the dataset has no object in the bucket."""
         return not self.listing
 
     @property
     def bytes(self) -> int:
-        """Size of the objects that were loaded, as they lie in the bucket."""
+        """Total size of the loaded objects in the bucket, compressed or not."""
         return sum(load.listed.size for load in self.loads)
 
     @property
     def rows_loaded(self) -> int:
-        """Rows that were added."""
+        """Rows added by the new loads."""
         return sum(load.rows_loaded for load in self.loads)
 
     @property
     def rows_rejected(self) -> int:
-        """Records that were kept out."""
+        """Records rejected by the new loads."""
         return sum(load.rows_rejected for load in self.loads)
-
-
-@dataclass
-class _Outcome:
-    loads: list[Load] = field(default_factory=list)
-    refused: list[RefusedObject] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    changed: list[ObjectChangedError] = field(default_factory=list)
-    unread: list[tuple[ObjectVersion, BucketError]] = field(default_factory=list)
 
 
 def sync(
@@ -94,114 +84,157 @@ def sync(
     settle_seconds: float = 0.0,
     log: Log = lambda _: None,
 ) -> SyncReport:
-    """Load every live object version of the dataset that the ledger does not have as current.
+    """Load every object version in the bucket that is not a current load in the ledger.
 
-    ``settle_seconds``: an object younger than this is waited for, because it may still be being copied (a local folder;
-    on S3 a PUT is atomic, so 0).
+    ``settle_seconds``: wait until objects are at least this old, because a younger one may still be being copied (into
+    a local folder; on S3 a PUT is atomic, so 0).
 
-    An object that cannot be read does not stop the others: it is in the report's ``unread``.
+    An object that cannot be read does not stop the others; it is listed in the report's ``failed_reads``.
 
     Raises: ObjectChangedError when an object keeps changing while it is read; BucketError when the bucket cannot be
     listed; WarehouseError.
     """
     started = time.monotonic()
     warehouse.prepare(dataset)
-    outcome = _Outcome()
-    changes = 0
-    while True:  # a round more for each change and each refusal, of which there are only so many
+    run = _Sync(dataset, store, warehouse, run_id, work_folder, log)
+    rounds_with_changes = 0
+    while True:  # ends: each further round needs another changed or refused object
         listing = settled_listing(dataset, store, settle_seconds)
-        plan = plan_loads(dataset, listing, warehouse.current_loads(dataset), warehouse.refused_objects(dataset))
-        if plan.touched:
-            update_last_modified(dataset, warehouse, plan.touched)
-        outcome.changed.clear()
-        outcome.refused.clear()
-        outcome.unread.clear()
-        _carry_out(plan, dataset, store, warehouse, run_id, work_folder, outcome, log)
-        changes += bool(outcome.changed)
-        if changes == ROUNDS:
-            raise ObjectChangedError(f"{dataset.id}: {outcome.changed[0]}, in each of {ROUNDS} tries")
-        # Where only the newest object counts and it was refused, the next one may be wanted.
-        next_newest = dataset.mode == "overwrite" and outcome.refused and not outcome.loads
-        if not outcome.changed and not next_newest:
+        plan = run.load_missing(listing)
+        rounds_with_changes += bool(run.changed)
+        if rounds_with_changes == ROUNDS:
+            raise ObjectChangedError(f"{dataset.id}: {run.changed[0]}; gave up after {ROUNDS} tries")
+        # When the newest object of an overwrite dataset is refused, the next newest may have to be loaded.
+        falls_back = dataset.mode == "overwrite" and run.refused and not run.loads
+        if not run.changed and not falls_back:
             break
-    refused = [*plan.refused, *outcome.refused]  # those of earlier rounds are in the last round's plan, if still there
-    removed = _remove_deleted(plan, listing, dataset, warehouse, outcome)
-    replaced = dataset.mode == "overwrite" and outcome.loads  # what was deleted is no part of the table any more
-    deleted = [] if replaced else [load for load in plan.deleted if load not in removed]
-    seconds = time.monotonic() - started
+    removed = run.remove_deleted(plan, listing)
+    is_replaced = dataset.mode == "overwrite" and run.loads  # a deleted object is no longer part of the table
     return SyncReport(
-        dataset, listing, outcome.loads, refused, deleted, removed, outcome.warnings, seconds, outcome.unread
+        dataset,
+        listing,
+        loads=run.loads,
+        refused=[*plan.refused, *run.refused],  # the last plan includes refusals of earlier rounds
+        deleted=[] if is_replaced else [load for load in plan.deleted if load not in removed],
+        removed=removed,
+        warnings=run.warnings,
+        seconds=time.monotonic() - started,
+        failed_reads=run.failed_reads,
     )
 
 
-def _remove_deleted(
-    plan: Plan, listing: Sequence[ObjectVersion], dataset: Dataset, warehouse: Warehouse, outcome: _Outcome
-) -> Sequence[Load]:
-    """Where the contract says so, the rows of deleted objects go; never because of a bucket that looks empty."""
-    if dataset.deleted_objects == "keep" or not plan.deleted:
-        return ()
-    if not listing:
-        outcome.warnings.append(
-            f"no object is left under {dataset.key_prefix}; the rows stay, in case it is the bucket that is wrong. To "
-            f"remove them: netflix-assets rebuild {dataset.id}"
-        )
-        return ()
-    remove_deleted(dataset, warehouse, plan.deleted)
-    outcome.warnings += [
-        f"{load.listed.key} was deleted from the bucket; its {load.rows_loaded:,} rows were removed"
-        for load in plan.deleted
-    ]
-    return plan.deleted
-
-
 def settled_listing(dataset: Dataset, store: ObjectStore, settle_seconds: float) -> list[ObjectVersion]:
-    """The dataset's objects, once the youngest of them has been unchanged for ``settle_seconds``."""
+    """The dataset's objects, once the youngest has been unchanged for ``settle_seconds``."""
     while True:
         listing = objects_of(dataset, store)
         now = datetime.now(UTC)
         youngest = min(((now - listed.last_modified).total_seconds() for listed in listing), default=settle_seconds)
-        # An object dated in the future (a clock that is off) cannot be waited for.
+        # Do not wait for an object dated in the future: a clock is wrong.
         if settle_seconds == 0 or not 0 <= youngest < settle_seconds:
             return listing
         time.sleep(settle_seconds - youngest)
 
 
-_Validated = tuple[ObjectVersion, StagedObject | RefusedError | ObjectChangedError | BucketError]
+@dataclass
+class _Sync:
+    """The rounds of one sync; each loads what the ledger lacks of a new listing.
 
+    ``loads`` and ``warnings`` add up over all rounds; ``refused``, ``changed`` and ``failed_reads`` are those of the
+    last round.
+    """
 
-def _carry_out(
-    plan: Plan,
-    dataset: Dataset,
-    store: ObjectStore,
-    warehouse: Warehouse,
-    run_id: str,
-    work_folder: Path,
-    outcome: _Outcome,
-    log: Log,
-) -> None:
-    with scratch_folder(work_folder) as folder:
-        for batch in _validated_batches(plan.load, dataset, store, folder):
-            _load_batch(dataset, warehouse, batch, plan.standing, run_id, outcome)
-            log(
-                f"{dataset.id}: {len(outcome.loads)} of {len(plan.load)} objects loaded, "
-                f"{sum(load.rows_loaded for load in outcome.loads):,} rows"
+    dataset: Dataset
+    store: ObjectStore
+    warehouse: Warehouse
+    run_id: str
+    work_folder: Path
+    log: Log
+    loads: list[Load] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    refused: list[RefusedObject] = field(default_factory=list)
+    changed: list[ObjectChangedError] = field(default_factory=list)
+    failed_reads: list[tuple[ObjectVersion, BucketError]] = field(default_factory=list)
+
+    def load_missing(self, listing: Sequence[ObjectVersion]) -> Plan:
+        """Plan one round and load its objects. Returns the plan."""
+        dataset, warehouse = self.dataset, self.warehouse
+        plan = plan_loads(dataset, listing, warehouse.current_loads(dataset), warehouse.refused_objects(dataset))
+        if plan.reuploaded:
+            update_last_modified(dataset, warehouse, plan.reuploaded)
+        self.refused, self.changed, self.failed_reads = [], [], []
+        with scratch_folder(self.work_folder) as folder:
+            for batch in _validated_batches(plan.load, dataset, self.store, folder):
+                self._load_batch(batch, plan.live)
+                self.log(
+                    f"{dataset.id}: {len(self.loads)} of {len(plan.load)} objects loaded, "
+                    f"{sum(load.rows_loaded for load in self.loads):,} rows"
+                )
+        return plan
+
+    def _load_batch(self, batch: Sequence["_Validated"], live: Mapping[str, int]) -> None:
+        staged: list[StagedObject] = []
+        for listed, result in batch:
+            match result:
+                case StagedObject():
+                    staged.append(replace(result, replaces=live.get(slot_of(self.dataset, listed))))
+                case RefusedError():
+                    self.refused.append(refuse(self.dataset, self.warehouse, listed, result, self.run_id))
+                case ObjectChangedError():
+                    self.changed.append(result)
+                case BucketError():
+                    self.failed_reads.append((listed, result))
+        try:
+            committed = commit_loads(self.dataset, self.warehouse, staged, self.run_id)
+        except ObjectChangedError as error:  # nothing of this batch is loaded; the next round loads all of it
+            self.changed.append(error)
+            return
+        self.loads += committed.loads
+        self.refused += committed.refused
+        self.changed += [
+            ObjectChangedError(f"{listed.key}: another run has loaded a different version meanwhile")
+            for listed in committed.overtaken
+        ]
+        self.warnings += [f"{each.listed.key}: {warning}" for each in staged for warning in each.file.warnings]
+        for each in staged:
+            each.file.path.unlink(missing_ok=True)
+            each.file.original.unlink(missing_ok=True)
+
+    def remove_deleted(self, plan: Plan, listing: Sequence[ObjectVersion]) -> Sequence[Load]:
+        """Remove the rows of deleted objects if the contract says so, but never because the bucket looks empty."""
+        if self.dataset.deleted_objects == "keep" or not plan.deleted:
+            return ()
+        if not listing:
+            self.warnings.append(
+                f"no objects left under {self.dataset.key_prefix}; keeping the rows in case the bucket is wrong. "
+                f"To remove them: netflix-assets rebuild {self.dataset.id}"
             )
+            return ()
+        remove_deleted(self.dataset, self.warehouse, plan.deleted)
+        self.warnings += [
+            f"{load.listed.key} was deleted from the bucket; removed its {load.rows_loaded:,} rows"
+            for load in plan.deleted
+        ]
+        return plan.deleted
+
+
+_ValidationResult = StagedObject | RefusedError | ObjectChangedError | BucketError
+_Validated = tuple[ObjectVersion, _ValidationResult]
 
 
 def _validated_batches(
     objects: Sequence[ObjectVersion], dataset: Dataset, store: ObjectStore, folder: Path
 ) -> Iterator[list[_Validated]]:
-    """Batches of gated objects; the next batch is fetched while the caller loads this one."""
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="gate") as pool:
+    """Batches of validated objects. While the caller loads one batch, the next is fetched and validated."""
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="validate") as pool:
         ahead: Future[list[_Validated]] | None = None
-        for batch in [*_batches(objects), None]:
+        for batch in [*_split_batches(objects), None]:
             following = pool.submit(_validate_batch, dataset, store, batch, folder) if batch else None
             if ahead:
                 yield ahead.result()
             ahead = following
 
 
-def _batches(objects: Sequence[ObjectVersion]) -> list[list[ObjectVersion]]:
+def _split_batches(objects: Sequence[ObjectVersion]) -> list[list[ObjectVersion]]:
     batches: list[list[ObjectVersion]] = []
     size = 0
     for listed in objects:
@@ -216,52 +249,13 @@ def _batches(objects: Sequence[ObjectVersion]) -> list[list[ObjectVersion]]:
 def _validate_batch(
     dataset: Dataset, store: ObjectStore, batch: Sequence[ObjectVersion], folder: Path
 ) -> list[_Validated]:
-    return [(listed, _gate(dataset, store, listed, folder)) for listed in batch]
+    return [(listed, _validate_object(dataset, store, listed, folder)) for listed in batch]
 
 
-def _gate(
-    dataset: Dataset, store: ObjectStore, listed: ObjectVersion, folder: Path
-) -> StagedObject | RefusedError | ObjectChangedError | BucketError:
+def _validate_object(dataset: Dataset, store: ObjectStore, listed: ObjectVersion, folder: Path) -> _ValidationResult:
     path = folder / f"{uuid.uuid4().hex}.csv"
     try:
         return StagedObject(listed, validate(store.read(listed), dataset, path))
     except (RefusedError, ObjectChangedError, BucketError) as error:
         path.unlink(missing_ok=True)
         return error
-
-
-def _load_batch(
-    dataset: Dataset,
-    warehouse: Warehouse,
-    batch: Sequence[_Validated],
-    standing: Mapping[str, int],
-    run_id: str,
-    outcome: _Outcome,
-) -> None:
-    staged = [
-        replace(gated, replaces=standing.get(slot_of(dataset, listed)))
-        for listed, gated in batch
-        if isinstance(gated, StagedObject)
-    ]
-    for listed, gated in batch:
-        if isinstance(gated, RefusedError):
-            outcome.refused.append(refuse(dataset, warehouse, listed, gated, run_id))
-        elif isinstance(gated, ObjectChangedError):
-            outcome.changed.append(gated)
-        elif isinstance(gated, BucketError):
-            outcome.unread.append((listed, gated))
-    try:
-        done = commit_loads(dataset, warehouse, staged, run_id)
-    except ObjectChangedError as error:  # nothing of the batch is loaded; the next round has all of it
-        outcome.changed.append(error)
-        return
-    outcome.loads += done.loads
-    outcome.refused += done.refused
-    outcome.changed += [
-        ObjectChangedError(f"{listed.key} was loaded in another version by another run meanwhile")
-        for listed in done.overtaken
-    ]
-    outcome.warnings += [f"{each.listed.key}: {warning}" for each in staged for warning in each.file.warnings]
-    for each in staged:
-        each.file.path.unlink(missing_ok=True)
-        each.file.original.unlink(missing_ok=True)

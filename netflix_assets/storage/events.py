@@ -1,8 +1,7 @@
-"""What S3 tells through a queue (SQS): of which sources the bucket has changed. Knows no Dagster.
+"""Read S3 event notifications from an SQS queue: which sources have changed in the bucket.
 
-An event only says where to look: what is loaded follows from a listing, so events that are lost, doubled or out of
-order change nothing but when somebody looks. Does not belong here: where the queue's credentials come from
-(``resources.py``), what is done where something has changed (``sensors.py``).
+An event only says where to look; a listing decides what to load. Lost, duplicate or reordered events therefore only
+change when the bucket is listed.
 """
 
 import json
@@ -13,26 +12,26 @@ from urllib.parse import unquote_plus
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-# Of one tick, in requests of SQS' ten: 100 requests each to receive and to delete them take a few seconds, and a tick
-# may take 60.
-MOST_MESSAGES = 1_000
-_BATCH = 10
+# Messages of one tick. At 10 per request, SQS' maximum, 100 requests to receive them and 100 to delete them take a few
+# seconds; a tick may take 60.
+MAX_MESSAGES = 1_000
+_BATCH_SIZE = 10
 
-# How long a message is kept from others after it was received; then it comes again, unless it was deleted.
+# How long a received message stays hidden from other readers. Unless it is deleted, it is delivered again after that.
 VISIBILITY_S = 60
 
 
 class EventQueueError(RuntimeError):
-    """The queue does not answer, or not to us; the message says which one and what to look at."""
+    """The queue cannot be reached or denies access; the message names the queue and what to check."""
 
 
 class UnreadableEventError(ValueError):
-    """A message that no S3 sends."""
+    """A message that is not an S3 event."""
 
 
 @dataclass(frozen=True)
 class Message:
-    """A message as it was received. ``sent_at``: when the queue got it, in ms by its own clock."""
+    """A received message. ``sent_at``: when SQS received it, in ms since 1970 by its own clock."""
 
     message_id: str
     receipt: str
@@ -41,10 +40,11 @@ class Message:
 
 
 @dataclass(frozen=True)
-class News:
-    """What messages come to: source -> ``sent_at`` of the newest message after which it has not been listed yet.
+class ReceivedEvents:
+    """The changes that a batch of messages reports.
 
-    ``unreadable``: the ids of messages that are none of S3's.
+    ``newest``: source -> ``sent_at`` of its newest message; only sources that were not listed since. ``unreadable``:
+    ids of messages that are not S3 events.
     """
 
     newest: Mapping[str, int]
@@ -52,27 +52,27 @@ class News:
 
 
 class EventQueue:
-    """An SQS queue, by boto3's client for it."""
+    """An SQS queue, accessed through a boto3 client."""
 
     def __init__(self, client: Any, url: str) -> None:
         self._client = client
         self._url = url
 
     def receive(self) -> list[Message]:
-        """The messages that wait, up to a bound; none where none does, after one short request.
+        """The waiting messages, at most ``MAX_MESSAGES``. An empty queue costs one short request.
 
         Raises: EventQueueError.
         """
         found: list[Message] = []
-        while len(found) < MOST_MESSAGES and (batch := self._batch()):
+        while len(found) < MAX_MESSAGES and (batch := self._receive_batch()):
             found += batch
         return found
 
-    def _batch(self) -> list[Message]:
+    def _receive_batch(self) -> list[Message]:
         try:
-            answer = self._client.receive_message(
+            response = self._client.receive_message(
                 QueueUrl=self._url,
-                MaxNumberOfMessages=_BATCH,
+                MaxNumberOfMessages=_BATCH_SIZE,
                 WaitTimeSeconds=0,
                 VisibilityTimeout=VISIBILITY_S,
                 MessageSystemAttributeNames=["SentTimestamp"],
@@ -81,85 +81,91 @@ class EventQueue:
             raise self._error("receiving", "sqs:ReceiveMessage", error) from None
         return [
             Message(each["MessageId"], each["ReceiptHandle"], each["Body"], int(each["Attributes"]["SentTimestamp"]))
-            for each in answer.get("Messages", ())
+            for each in response.get("Messages", ())
         ]
 
     def delete(self, messages: Sequence[Message]) -> None:
-        """Have messages not come again; one that the queue does not delete comes again. Raises: EventQueueError."""
-        for start in range(0, len(messages), _BATCH):
+        """Delete messages. One that SQS fails to delete is delivered again. Raises: EventQueueError."""
+        for start in range(0, len(messages), _BATCH_SIZE):
             entries = [
                 {"Id": str(number), "ReceiptHandle": each.receipt}
-                for number, each in enumerate(messages[start : start + _BATCH])
+                for number, each in enumerate(messages[start : start + _BATCH_SIZE])
             ]
             try:
                 self._client.delete_message_batch(QueueUrl=self._url, Entries=entries)
             except (BotoCoreError, ClientError) as error:
                 raise self._error("deleting", "sqs:DeleteMessage", error) from None
 
-    def _error(self, what: str, right: str, error: Exception) -> EventQueueError:
+    def _error(self, action: str, permission: str, error: Exception) -> EventQueueError:
         return EventQueueError(
-            f"{self._url}: {what} events failed: {error}. Look at NETFLIX_EVENTS_QUEUE_URL, the right {right} and the "
-            "queue's region, which is to be NETFLIX_S3_REGION"
+            f"{self._url}: {action} events failed: {error}. Check NETFLIX_EVENTS_QUEUE_URL, the permission "
+            f"{permission}, and that the queue is in the region NETFLIX_S3_REGION"
         )
 
 
-def read_news(queue: EventQueue, heard: Mapping[str, int], bucket: str, prefix: str, sources: Collection[str]) -> News:
-    """Receive what waits in the queue, and delete of it what needs nothing done any more.
+def receive_events(
+    queue: EventQueue, received: Mapping[str, int], bucket: str, prefix: str, sources: Collection[str]
+) -> ReceivedEvents:
+    """Receive the waiting messages and delete those that need no further action.
 
-    ``heard``: source -> ``sent_at`` of the newest message after which it was listed, as it is remembered durably: a
-    message is deleted when it comes after that was stored, and not before. So none is lost with a process that dies
-    between, and a message that needed a look comes twice. Events of other buckets, prefixes and folders, and S3's test
-    events, are deleted at once. What cannot be read stays, for the queue's redrive policy to put aside.
+    ``received``: source -> ``sent_at`` of the newest message after which the source was listed, as stored in the
+    sensor's cursor. A message is deleted only once the cursor covers it, so a process that dies in between loses
+    nothing. The price: a message that caused a listing is delivered twice.
+
+    Events of other buckets, prefixes and folders, and S3's test events, are deleted at once. Unreadable messages stay
+    in the queue, for its redrive policy to move to the dead-letter queue.
 
     Raises: EventQueueError.
     """
     newest: dict[str, int] = {}
-    settled, unreadable = [], []
+    handled, unreadable = [], []
     for message in queue.receive():
         try:
-            named = {_source(key, prefix) for in_bucket, key in changed_objects(message.body) if in_bucket == bucket}
+            changed = {
+                _source_of(key, prefix) for in_bucket, key in changed_objects(message.body) if in_bucket == bucket
+            }
         except UnreadableEventError:
             unreadable.append(message.message_id)
             continue
-        new = {source for source in named.intersection(sources) if message.sent_at > heard.get(source, 0)}
+        new = {source for source in changed.intersection(sources) if message.sent_at > received.get(source, 0)}
         newest |= {source: max(message.sent_at, newest.get(source, 0)) for source in new}
         if not new:
-            settled.append(message)
-    queue.delete(settled)
-    return News(newest, unreadable)
+            handled.append(message)
+    queue.delete(handled)
+    return ReceivedEvents(newest, unreadable)
 
 
-def _source(key: str, prefix: str) -> str:
+def _source_of(key: str, prefix: str) -> str:
     return key.removeprefix(prefix).partition("/")[0] if key.startswith(prefix) else ""
 
 
 def changed_objects(body: str) -> list[tuple[str, str]]:
-    """Bucket and key of the objects that a message is about; none for the event by which S3 tests a queue.
+    """Bucket and key of the objects that a message reports; none for the event with which S3 tests a queue.
 
-    It may come from S3 itself, through SNS or through EventBridge. Raises: UnreadableEventError.
+    The message may come from S3 directly, through SNS or through EventBridge. Raises: UnreadableEventError.
     """
     try:
-        return list(_objects(json.loads(body)))
+        return list(_parse_event(json.loads(body)))
     except (ValueError, RecursionError) as error:
-        raise UnreadableEventError("no event of S3, also not through SNS or EventBridge") from error
+        raise UnreadableEventError("not an S3 event, neither direct nor through SNS or EventBridge") from error
 
 
-def _objects(event: object) -> Iterator[tuple[str, str]]:
+def _parse_event(event: object) -> Iterator[tuple[str, str]]:
     match event:
         case {"Type": "Notification", "Message": str(wrapped)}:  # through SNS
-            yield from _objects(json.loads(wrapped))
+            yield from _parse_event(json.loads(wrapped))
         case {"Event": "s3:TestEvent"}:
             return
         case {"source": "aws.s3", "detail": {"bucket": {"name": str(bucket)}, "object": {"key": str(key)}}}:
-            yield bucket, key  # through EventBridge, which does not encode keys
+            yield bucket, key  # through EventBridge, which does not URL-encode keys
         case {"Records": [*records]}:
             for record in records:
-                yield _of_record(record)
+                yield _parse_record(record)
         case _:
             raise ValueError
 
 
-def _of_record(record: object) -> tuple[str, str]:
+def _parse_record(record: object) -> tuple[str, str]:
     match record:
         case {"s3": {"bucket": {"name": str(bucket)}, "object": {"key": str(key)}}}:
             return bucket, unquote_plus(key)

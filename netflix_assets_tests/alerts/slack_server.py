@@ -1,8 +1,7 @@
-"""A Slack for tests: an HTTP server that speaks the part of its Web API that alerts use, and can fail in every way.
+"""An HTTP server for tests that speaks the part of Slack's Web API that alerts use, and can fail in every way.
 
-It refuses what Slack refuses: wrong tokens, unknown channels and messages, blocks that are too long. A fault is decided
-before a call is handled (nothing has happened, the client may try again) or after it (it has happened, and the client
-does not know).
+It rejects what Slack rejects: wrong tokens, unknown channels and messages, blocks that are too long. A fault happens
+before a call is handled (nothing was done) or after it (it was done, and the client does not know).
 """
 
 import itertools
@@ -26,21 +25,21 @@ Fault = Literal[
 FAULTS: tuple[Fault, ...] = (
     "500 before", "500 after", "reset before", "reset after", "silence before", "silence after", "429", "html",
 )  # fmt: skip
-SILENCE_S = 0.6  # longer than the clients of the tests wait
+SILENCE_S = 0.6  # longer than the tests' client timeout
 
 
 class _Refused(Exception):
-    """What Slack answers with ok: false."""
+    """An answer with ok: false."""
 
 
 @dataclass
 class SlackServer:
-    """The server's state. ``fault``: called with the method's name; None lets the call be."""
+    """The server's state. ``fault`` gets the method's name; None means no fault."""
 
     fault: Callable[[str], Fault | None] = lambda _: None
     silence_s: float = SILENCE_S
     retry_after_s: int = 1
-    blind: bool = False  # whether the app may not read the channel
+    unreadable: bool = False  # the app may not read the channel
     messages: list[dict[str, Any]] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     edits: list[str] = field(default_factory=list)
@@ -50,17 +49,14 @@ class SlackServer:
 
     @property
     def parents(self) -> list[dict[str, Any]]:
-        """The messages in the channel itself."""
+        """The messages in the channel, without replies."""
         return [each for each in self.messages if "thread_ts" not in each]
 
     def forget(self) -> None:
-        """As new."""
+        """Reset everything."""
         for each in (self.messages, self.calls, self.edits):
             each.clear()
-        self.fault, self.silence_s = lambda _: None, SILENCE_S
-
-    def thread(self, ts: str) -> list[dict[str, Any]]:
-        return [each for each in self.messages if each.get("thread_ts") == ts]
+        self.fault, self.silence_s, self.unreadable = lambda _: None, SILENCE_S, False
 
     def answer(self, method: str, given: dict[str, Any]) -> dict[str, Any]:
         handlers: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
@@ -68,7 +64,6 @@ class SlackServer:
             "chat.postMessage": self._post,
             "chat.update": self._update,
             "conversations.history": self._history,
-            "conversations.replies": self._replies,
         }
         with self._lock:
             try:
@@ -92,16 +87,13 @@ class SlackServer:
         return {"channel": CHANNEL, "ts": given["ts"]}
 
     def _history(self, given: dict[str, Any]) -> dict[str, Any]:
-        if self.blind:
+        if self.unreadable:
             raise _Refused("missing_scope")
         found = [each for each in reversed(self.parents) if float(each["ts"]) >= float(given.get("oldest", 0))]
         start, limit = int(given.get("cursor") or 0), int(given.get("limit", 100))
         page = found[start : start + limit]
         following = str(start + limit) if start + limit < len(found) else ""
         return {"messages": _shown(page, given), "response_metadata": {"next_cursor": following}}
-
-    def _replies(self, given: dict[str, Any]) -> dict[str, Any]:
-        return {"messages": _shown([self._find(given["ts"]), *self.thread(given["ts"])], given)}
 
     def _find(self, ts: str) -> dict[str, Any]:
         for each in self.messages:
@@ -134,7 +126,7 @@ def _check_content(given: dict[str, Any]) -> None:
 
 @contextmanager
 def slack_server(**options: Any) -> Iterator[SlackServer]:
-    """The server, for as long as it is needed."""
+    """A running server."""
     slack = SlackServer(**options)
 
     class Handler(BaseHTTPRequestHandler):
@@ -179,7 +171,7 @@ def slack_server(**options: Any) -> Iterator[SlackServer]:
             self.wfile.write(data)
 
         def log_message(self, format: str, *args: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True

@@ -1,4 +1,4 @@
-"""Rules, incidents, texts and redaction: what they say of themselves, whatever comes."""
+"""Rules, incidents, texts and redaction on arbitrary input."""
 
 import json
 import logging
@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netflix_assets.alerts.incidents import Finding, Incident, Memory, fold
-from netflix_assets.alerts.redaction import clean
+from netflix_assets.alerts.incidents import AlertState, Finding, Incident, fold
+from netflix_assets.alerts.redaction import redact
 from netflix_assets.alerts.rules import AlertsError, Rules, load_rules
 from netflix_assets.alerts.text import Writer
 from netflix_assets.contracts.visibility import Showable
@@ -40,31 +40,29 @@ findings = st.builds(
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(findings, max_size=12))
-def test_findings_seen_twice_change_nothing_and_a_subject_is_open_once(found: list[Finding]) -> None:
+def test_repeated_findings_change_nothing_and_a_subject_has_one_open_incident(found: list[Finding]) -> None:
     once = fold([], found)
     open_subjects = [each.subject for each in once if each.is_open]
     assert len(open_subjects) == len(set(open_subjects))
-    latest = {each.subject: each for each in once if each.is_open}
-    again = fold(once, [each for each in found if each.subject in latest and each.at <= latest[each.subject].found.at])
-    assert again == once
-    memory = Memory(since=1.0, incidents=tuple(once), read={"run": "place"})
-    assert Memory.from_cursor(memory.to_cursor()) == memory
+    assert fold(once, found) == once
+    state = AlertState(since=1.0, incidents=tuple(once), read={"run": ""})
+    assert AlertState.from_cursor(state.to_cursor()) == state
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(findings, min_size=1, max_size=30), st.text(max_size=4_000))
-def test_slack_takes_every_message(found: list[Finding], long: str) -> None:
+def test_slack_accepts_every_message(found: list[Finding], long: str) -> None:
     incidents = [Incident(replace(each, cause=each.cause + long), opened_at=1.0, count=2) for each in found]
-    for message in (WRITER.message(incidents), WRITER.message(incidents[:1]), WRITER.details(incidents[0])):
+    for message in (WRITER.message(incidents), WRITER.message(incidents[:1])):
         slack_server._check_content({"text": message.text, "blocks": message.blocks})
     for each in incidents:
         published = WRITER.sns(each)
-        assert json.loads(published["Message"])["subject"] == each.found.title
+        assert json.loads(published["Message"])["subject"] == each.finding.title
         assert len(published["Subject"]) <= 100
         assert published["Subject"].isascii()
 
 
-def test_what_is_broken_has_recovered_when_it_was_made_and_not_when_something_else_was() -> None:
+def test_an_incident_recovers_when_its_own_assets_are_materialized() -> None:
     failed = Finding("step:dbt", FAILURE, "failed", 1.0, assets=("core/dim_genres",))
     (still,) = fold([], [failed, Finding("step:dbt", FAILURE, "recovered", 2.0, assets=("core/dim_dates",))])
     assert still.is_open
@@ -76,18 +74,18 @@ def test_what_is_broken_has_recovered_when_it_was_made_and_not_when_something_el
 
 @settings(max_examples=60, deadline=None)
 @given(st.text(max_size=200), st.text(max_size=200), st.sampled_from(SECRETS))
-def test_no_secret_survives(before: str, after: str, secret: str) -> None:
-    text = clean(f"{before} {secret} {after}", ["s3cret/of+mine"], Showable(None))
+def test_secrets_are_redacted(before: str, after: str, secret: str) -> None:
+    text = redact(f"{before} {secret} {after}", ["s3cret/of+mine"], Showable(None))
     assert secret not in text
     assert "MIIE" not in text
     assert len(text) <= 300
     assert "\n" not in text
 
 
-def test_what_a_contract_hides_is_not_quoted() -> None:
-    said = clean("Could not convert string 'Ada, 12 May' to INT", [], Showable(frozenset({"rating"})))
-    assert said == "Could not convert string '(not shown)' to INT"
-    assert clean("login password=hunter2;x https://me:pw@host/", [], Showable(None)) == (
+def test_values_hidden_by_a_contract_are_redacted() -> None:
+    redacted = redact("Could not convert string 'Ada, 12 May' to INT", [], Showable(frozenset({"rating"})))
+    assert redacted == "Could not convert string '(not shown)' to INT"
+    assert redact("login password=hunter2;x https://me:pw@host/", [], Showable(None)) == (
         "login password=(not shown);x https://(not shown)@host/"
     )
 
@@ -103,7 +101,7 @@ def test_what_a_contract_hides_is_not_quoted() -> None:
         ("rules: [", "while parsing"),
     ],
 )
-def test_a_wrong_file_is_refused_with_the_entry(tmp_path: Path, text: str, problem: str) -> None:
+def test_an_invalid_alerts_file_is_rejected_with_its_entry(tmp_path: Path, text: str, problem: str) -> None:
     path = tmp_path / "alerts.yaml"
     path.write_text(text)
     with pytest.raises(AlertsError) as error:
@@ -137,30 +135,35 @@ def test_rules_route_by_event_severity_environment_and_owner() -> None:
     assert way["tick_failure", "dev", ()] is None
 
 
-def test_success_is_off_by_default_and_every_other_event_is_on() -> None:
-    told = {event for rule in load_rules().rules for event in rule.events}
-    assert "job_success" not in told
-    assert len(told) == 11
+def test_every_event_but_success_has_a_default_rule() -> None:
+    events = {event for rule in load_rules().rules for event in rule.events}
+    assert "job_success" not in events
+    assert len(events) == 11
 
 
-def test_a_token_without_a_channel_is_refused_and_neither_is_shown() -> None:
+def test_a_token_without_a_channel_is_rejected_and_not_shown() -> None:
     with pytest.raises(SettingsError, match="NETFLIX_SLACK_CHANNEL is not") as error:
         read_settings(slack_token=slack_server.TOKEN)
     assert slack_server.TOKEN not in str(error.value)
 
 
-def test_the_test_alert_says_what_is_missing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    from netflix_assets.alerts.test_alert import TrialError, send_test
+def test_the_test_alert_names_what_is_missing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    from netflix_assets.alerts.test_alert import AlertNotSentError, send_test_alert
+    from netflix_assets.defs.alerts.slack_resource import open_chat
+
+    def send(**options: Any) -> list[str]:
+        found = read_settings(home=tmp_path, **options)
+        return list(send_test_alert(found, open_chat(found, logging.getLogger(__name__))))
 
     caplog.set_level(logging.WARNING)
     with slack_server.slack_server() as slack:
-        given: dict[str, Any] = {"slack_channel": slack_server.CHANNEL, "slack_base_url": slack.url, "home": tmp_path}
-        lines = list(send_test(read_settings(slack_token=slack_server.TOKEN, **given)))
+        given: dict[str, Any] = {"slack_channel": slack_server.CHANNEL, "slack_base_url": slack.url}
+        lines = send(slack_token=slack_server.TOKEN, **given)
         assert lines == ["Slack: posted in C0ALERTS", "SNS: NETFLIX_SNS_TOPIC_ARN is not set"]
-        assert slack.parents[0]["text"].startswith("🟢 a test alert succeeded")
-        with pytest.raises(TrialError, match="invalid_auth"):
-            list(send_test(read_settings(slack_token="xoxb-wrong", **given)))
-        slack.blind = True
-        with pytest.raises(TrialError, match="channels:history"):
-            list(send_test(read_settings(slack_token=slack_server.TOKEN, **given)))
-    assert "NETFLIX_SLACK_TOKEN is not set" in next(send_test(read_settings(home=tmp_path)))
+        assert slack.parents[0]["text"].startswith("🟢 test alert succeeded")
+        with pytest.raises(AlertNotSentError, match="invalid_auth"):
+            send(slack_token="xoxb-wrong", **given)
+        slack.unreadable = True
+        with pytest.raises(AlertNotSentError, match="channels:history"):
+            send(slack_token=slack_server.TOKEN, **given)
+    assert "NETFLIX_SLACK_TOKEN is not set" in send()[0]

@@ -1,4 +1,4 @@
-"""Contracts: which object belongs to which dataset, and errors that name the file and the entry."""
+"""Contracts: which dataset owns an object, and errors that name the file and the entry."""
 
 from pathlib import Path
 
@@ -57,7 +57,7 @@ def movielens():
         "movielens/ratings-two\nlines.csv",
     ],
 )
-def test_keys_that_belong(movielens, key):
+def test_keys_of_the_dataset(movielens, key):
     assert movielens.dataset_of(key).id == "movielens/ratings"
 
 
@@ -82,7 +82,7 @@ def test_keys_that_belong(movielens, key):
         "/movielens/ratings.csv",
     ],
 )
-def test_keys_that_do_not_belong(movielens, key):
+def test_keys_of_no_dataset(movielens, key):
     assert movielens.dataset_of(key) is None
 
 
@@ -101,13 +101,13 @@ def test_keys_that_do_not_belong(movielens, key):
         ("shop/genome_tags.csv", None),
     ],
 )
-def test_of_two_names_the_longer_one_claims_an_object_and_only_it_does(tmp_path, key, owner):
+def test_the_dataset_with_the_longer_name_owns_the_object(tmp_path, key, owner):
     source = load_source(written(tmp_path, CONTRACT))
     owners = [dataset.name for dataset in source.datasets if dataset.owns_key(key)]
     assert owners == ([owner] if owner else [])
 
 
-def test_names_that_follow_from_an_entry(tmp_path):
+def test_names_derived_from_an_entry(tmp_path):
     genome, tags = load_source(written(tmp_path, CONTRACT)).datasets
     assert (tags.id, tags.table, tags.key_prefix) == ("shop/genome_tags", "shop_genome_tags", "shop/genome-tags")
     assert tags.file_names == "genome-tags.csv, genome-tags-<anything>.csv (also .csv.gz)"
@@ -118,14 +118,19 @@ FAULTS = {
     "unknown type": ("type: text", "type: string", "datasets.genome.columns.label.type: ", "unknown type 'string'"),
     "impossible decimal": ("type: text", 'type: "decimal(2,5)"', "datasets.genome.columns.label.type: ", "(2,5)"),
     "too many digits": ("type: text", 'type: "decimal(39,0)"', "datasets.genome.columns.label.type: ", "1 to 38"),
-    "key is no column": ("key: [id]", "key: [ident]", "datasets.genome: ", "key column 'ident' is not among the"),
-    "double column": ("name: label", "name: id", "datasets.genome: ", "column 'id' stands twice"),
-    "double file column": ("source_name: Label", "source_name: id", "datasets.genome: ", "file column 'id' stands"),
+    "unknown key column": ("key: [id]", "key: [ident]", "datasets.genome: ", "key column 'ident' is not one of the"),
+    "duplicate column": ("name: label", "name: id", "datasets.genome: ", "duplicate column 'id'"),
+    "duplicate file column": (
+        "source_name: Label",
+        "source_name: id",
+        "datasets.genome: ",
+        "duplicate file column 'id'",
+    ),
     "unknown field": ("mode: append", "mode: append\n    colour: red", "datasets.genome.colour: ", "not permitted"),
     "unknown mode": ("mode: append", "mode: replace", "datasets.genome.mode: ", "'append', 'upsert' or 'overwrite'"),
     "missing field": ("    mode: append\n", "", "datasets.genome.mode: ", "Field required"),
-    "name that is no name": ("name: label", "name: Label", "datasets.genome.columns.Label.name: ", "not snake_case"),
-    "bound of a text": ("type: text", "type: text, min: 1", "datasets.genome.columns.label: ", "need a number"),
+    "invalid name": ("name: label", "name: Label", "datasets.genome.columns.Label.name: ", "not snake_case"),
+    "bound on a text": ("type: text", "type: text, min: 1", "datasets.genome.columns.label: ", "require a numeric"),
     "broken pattern": ("type: text", "type: text, pattern: '['", "datasets.genome.columns.label: ", "regular expr"),
     "quote as delimiter": ("mode: append", "mode: append\n    delimiter: '\"'", "datasets.genome.delimiter: ", "patt"),
     "unknown encoding": (
@@ -134,7 +139,7 @@ FAULTS = {
         "datasets.genome.encoding: ",
         "unknown encoding 'utf8mb4'; use utf-8, utf-16, utf-16-le, utf-16-be, latin-1, windows-1252, ",
     ),
-    "encoding that is no text": (
+    "encoding that is not a text encoding": (
         "mode: append",
         "mode: append\n    encoding: zip",
         "datasets.genome.encoding: ",
@@ -165,7 +170,7 @@ def test_errors_name_file_and_entry(tmp_path, fault):
         ("cp1252", "windows-1252"),
     ],
 )
-def test_an_encoding_may_be_spelled_in_any_way_that_python_knows(tmp_path, written_as, encoding):
+def test_an_encoding_may_be_any_python_alias(tmp_path, written_as, encoding):
     path = written(tmp_path, CONTRACT.replace("mode: append", f"mode: append\n    encoding: {written_as}", 1))
     genome, tags = load_source(path).datasets
     assert (genome.encoding, tags.encoding) == (encoding, "utf-8")
@@ -174,7 +179,7 @@ def test_an_encoding_may_be_spelled_in_any_way_that_python_knows(tmp_path, writt
 @pytest.mark.parametrize(
     "content", ["", "just words", "source: [", "source: shop\ndatasets: {a: }", "datasets: {}", "- 1"]
 )
-def test_a_file_that_is_no_contract_is_named(tmp_path, content):
+def test_an_invalid_file_is_named(tmp_path, content):
     path = written(tmp_path, content)
     with pytest.raises(ContractError, match="not a contract file") as raised:
         load_source(path)
@@ -182,7 +187,7 @@ def test_a_file_that_is_no_contract_is_named(tmp_path, content):
 
 
 @pytest.mark.parametrize(
-    ("content", "lacking"),
+    ("content", "missing"),
     [
         ("", "source, datasets"),
         ("just words", "source, datasets"),
@@ -190,21 +195,21 @@ def test_a_file_that_is_no_contract_is_named(tmp_path, content):
         ("source: a", "datasets"),
     ],
 )
-def test_a_file_that_is_no_contract_is_told_what_it_lacks(tmp_path, content, lacking):
+def test_missing_keys_are_named(tmp_path, content, missing):
     path = written(tmp_path, content)
     with pytest.raises(ContractError) as raised:
         load_source(path)
-    assert str(raised.value) == f"contract {path}: not a contract file (it lacks {lacking})"
+    assert str(raised.value) == f"contract {path}: not a contract file (missing: {missing})"
 
 
-def test_a_slip_in_yaml_is_told_with_its_line_and_column(tmp_path):
+def test_a_yaml_error_shows_line_and_column(tmp_path):
     path = written(tmp_path, "source: shop\ndescription: a: b\n")
     with pytest.raises(ContractError, match=r"mapping values are not allowed here\n.* line 2, column 15:") as raised:
         load_source(path)
     assert "Mark object" not in str(raised.value)
 
 
-def test_a_file_that_is_no_text_is_named(tmp_path):
+def test_a_binary_file_is_named(tmp_path):
     path = tmp_path / "shop.yaml"
     path.write_bytes(b"source: caf\xe9")
     with pytest.raises(ContractError, match="not a contract file"):
@@ -225,14 +230,14 @@ def test_sources_are_ordered_by_file_and_datasets_as_written(tmp_path):
     assert ids == ["shop/genome", "shop/genome_tags", "zoo/genome", "zoo/genome_tags"]
 
 
-def test_an_unknown_dataset_is_answered_with_the_known_ones(tmp_path):
+def test_an_unknown_dataset_error_lists_the_known_ones(tmp_path):
     sources = (load_source(written(tmp_path, CONTRACT)),)
     assert dataset_by_id(sources, "shop/genome_tags").name == "genome_tags"
-    with pytest.raises(KeyError, match="no dataset 'shop/genomes'; the contracts know shop/genome, shop/genome_tags"):
+    with pytest.raises(KeyError, match="unknown dataset 'shop/genomes'; known: shop/genome, shop/genome_tags"):
         dataset_by_id(sources, "shop/genomes")
 
 
-def test_where_a_contract_hides_a_column_only_what_is_surely_another_is_shown() -> None:
+def test_hidden_columns_and_quoted_values_are_not_shown() -> None:
     source = load_sources()[0]
     assert showable([source]).column("original_title")
     assert showable([source]).message("cannot cast 'Heat'") == "cannot cast 'Heat'"

@@ -1,4 +1,4 @@
-"""The forms of values; Python's judgement and the SQL template's must be the same for every text."""
+"""Value checks: Python and the SQL template must agree on every text."""
 
 import math
 from datetime import date, datetime
@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from netflix_assets.contracts.model import Column
-from netflix_assets.contracts.values import fault
+from netflix_assets.contracts.values import find_fault
 from netflix_assets.warehouse.duckdb.warehouse import DIALECT
 from netflix_assets.warehouse.typing import literal, typed_select
 from netflix_assets_tests.conftest import make_column, make_dataset
@@ -64,7 +64,7 @@ RULED = {
     "nullable text": make_column("value", "text", nullable=True),
 }
 COLUMNS = {**PLAIN, **RULED}
-# A column may stand among others of which none has a letter; the template then proves less by regular expression.
+# In a file without letters, the template checks less by regular expression.
 NUMERIC_BYTES = set("0123456789.")
 PARSERS = {
     "integer": int, "bigint": int, "double": float, "date": date.fromisoformat, "timestamp": datetime.fromisoformat,
@@ -89,14 +89,14 @@ def connection():
 
 
 def loaded(connection: duckdb.DuckDBPyConnection, column: Column, text: str, *, numeric: bool = False) -> list[object]:
-    """The values that the SQL template lets through: one or none."""
+    """The values that the SQL template accepts: one or none."""
     source = f"(values ({literal(text) if text else 'null'})) as texts (t0)"
     statement = typed_select(make_dataset(column), source, DIALECT, numeric=numeric)
     return [row[0] for row in connection.execute(statement).fetchall()]
 
 
-def agree(connection: duckdb.DuckDBPyConnection, column: Column, text: str) -> None:
-    expected = [parsed(column, text)] if fault(column, text) is None else []
+def assert_agreement(connection: duckdb.DuckDBPyConnection, column: Column, text: str) -> None:
+    expected = [parsed(column, text)] if find_fault(column, text) is None else []
     for numeric in (False, True) if set(text) <= NUMERIC_BYTES else (False,):
         found = loaded(connection, column, text, numeric=numeric)
         assert found == expected, (column.type, text, numeric)
@@ -105,15 +105,15 @@ def agree(connection: duckdb.DuckDBPyConnection, column: Column, text: str) -> N
 
 @pytest.mark.parametrize(("kind", "text"), [(kind, text) for kind, texts in ACCEPTED.items() for text in texts])
 def test_accepted_forms(connection, kind, text):
-    assert fault(PLAIN[kind], text) is None
-    agree(connection, PLAIN[kind], text)
+    assert find_fault(PLAIN[kind], text) is None
+    assert_agreement(connection, PLAIN[kind], text)
 
 
 @pytest.mark.parametrize(("kind", "text"), [(kind, text) for kind, texts in REJECTED.items() for text in texts])
 def test_rejected_forms(connection, kind, text):
-    assert fault(PLAIN[kind], text) is not None
+    assert find_fault(PLAIN[kind], text) is not None
     assert loaded(connection, PLAIN[kind], text) == []
-    agree(connection, PLAIN[kind], text)
+    assert_agreement(connection, PLAIN[kind], text)
 
 
 @pytest.mark.parametrize(
@@ -125,30 +125,30 @@ def test_rejected_forms(connection, kind, text):
         (PLAIN["decimal(2,1)"], "4.25", "value '4.25' is not a decimal(2,1) like 4.5"),
         (PLAIN["decimal(2,1)"], "10", "value '10' does not fit decimal(2,1)"),
         (PLAIN["double"], "1e400", "value '1e400' does not fit a double"),
-        (PLAIN["date"], "2023-02-29", "value '2023-02-29' is no date of the calendar"),
-        (PLAIN["timestamp"], "2023-02-29 00:00:00", "value '2023-02-29 00:00:00' is no timestamp of the calendar"),
+        (PLAIN["date"], "2023-02-29", "value '2023-02-29' is not a valid date"),
+        (PLAIN["timestamp"], "2023-02-29 00:00:00", "value '2023-02-29 00:00:00' is not a valid timestamp"),
         (PLAIN["text"], "", "value is empty"),
-        (RULED["stars"], "7.5", "value '7.5' above 5.0"),
-        (RULED["stars"], "0.0", "value '0.0' below 0.5"),
-        (RULED["stars"], "4.2", "value '4.2' is no multiple of 0.5"),
-        (RULED["role"], "DIRECTOR", "value 'DIRECTOR' is none of ACTOR, it's, 1"),
-        (RULED["code"], "x", r"value 'x' does not look like \d{2,3}[-.]\w*"),
+        (RULED["stars"], "7.5", "value '7.5' is above the maximum 5.0"),
+        (RULED["stars"], "0.0", "value '0.0' is below the minimum 0.5"),
+        (RULED["stars"], "4.2", "value '4.2' is not a multiple of 0.5"),
+        (RULED["role"], "DIRECTOR", "value 'DIRECTOR' is not one of ACTOR, it's, 1"),
+        (RULED["code"], "x", r"value 'x' does not match \d{2,3}[-.]\w*"),
         (PLAIN["integer"], "9" * 100, f"value '{'9' * 60}…' does not fit an integer"),
     ],
 )
 def test_reasons(column, text, reason):
-    assert fault(column, text) == reason
+    assert find_fault(column, text) == reason
 
 
-def test_rules_of_doubles_compare_doubles_not_digits(connection):
+def test_rules_compare_doubles_as_doubles(connection):
     # 0.09999999999999999999 and 0.1 are the same double, so it cannot be below 0.1 once it is loaded.
-    assert fault(RULED["tenth"], "0.09999999999999999999") is None
-    agree(connection, RULED["tenth"], "0.09999999999999999999")
-    assert fault(RULED["tenth"], "0.0999999999999999") == "value '0.0999999999999999' below 0.1"
+    assert find_fault(RULED["tenth"], "0.09999999999999999999") is None
+    assert_agreement(connection, RULED["tenth"], "0.09999999999999999999")
+    assert find_fault(RULED["tenth"], "0.0999999999999999") == "value '0.0999999999999999' is below the minimum 0.1"
 
 
-def test_a_pattern_reads_digits_as_the_warehouses_do(connection):
-    assert fault(RULED["code"], "\u0661\u0662-") is not None
+def test_a_pattern_matches_ascii_digits_only(connection):
+    assert find_fault(RULED["code"], "\u0661\u0662-") is not None
     assert loaded(connection, RULED["code"], "\u0661\u0662-") == []
 
 
@@ -200,29 +200,29 @@ TEXTS = st.one_of(
 @settings(max_examples=35, deadline=None, derandomize=True, database=None)
 @given(st.lists(TEXTS, min_size=1, max_size=30))
 @example(["9" * 400, "9" * 39, "9" * 38, "0.5", ".5", "infinity", "0044-03-15 (BC)"])
-def test_python_and_sql_judge_every_text_alike(texts):
+def test_python_and_sql_agree_on_every_text(texts):
     with duckdb.connect() as connection:
         for name, column in COLUMNS.items():
-            judge_alike(connection, name, column, texts, numeric=False)
-            judge_alike(connection, name, column, [t for t in texts if set(t) <= NUMERIC_BYTES], numeric=True)
+            assert_texts_agree(connection, name, column, texts, numeric=False)
+            assert_texts_agree(connection, name, column, [t for t in texts if set(t) <= NUMERIC_BYTES], numeric=True)
 
 
-def judge_alike(
+def assert_texts_agree(
     connection: duckdb.DuckDBPyConnection, name: str, column: Column, texts: list[str], *, numeric: bool
 ) -> None:
     if not texts:
         return
-    # Many texts in one statement: a statement costs a hundred times what a text does. t1 says which text it was.
+    # Many texts per statement: a statement costs a hundred times as much as a text. t1 identifies the text.
     rows = ", ".join(f"({literal(text) if text else 'null'}, '{at}')" for at, text in enumerate(texts))
     dataset = make_dataset(column, make_column("place", "integer"))
     statement = typed_select(dataset, f"(values {rows}) as texts (t0, t1)", DIALECT, numeric=numeric)
     found = {at: value for value, at in connection.execute(statement).fetchall()}
-    expected = {at: parsed(column, text) for at, text in enumerate(texts) if fault(column, text) is None}
+    expected = {at: parsed(column, text) for at, text in enumerate(texts) if find_fault(column, text) is None}
     wrong = [at for at in range(len(texts)) if (at in found, found.get(at)) != (at in expected, expected.get(at))]
     assert not wrong, (name, [(texts[at], found.get(at, "left out"), expected.get(at, "a fault")) for at in wrong])
 
 
-def test_no_text_becomes_a_value_that_is_no_number(connection):
+def test_no_text_becomes_nan_or_infinity(connection):
     for text in ("nan", "inf", "1e400", "9" * 400):
         for numeric in (False, True):
             assert not any(

@@ -1,4 +1,4 @@
-"""``dg`` in a copy of the project: it lists and checks the definitions, and what it scaffolds is loaded."""
+"""``dg`` in a copy of the project lists and checks the definitions, and what it scaffolds is loaded."""
 
 import json
 import os
@@ -46,10 +46,24 @@ def listed_assets(project: Path, home: Path) -> set[str]:
     return {each["asset_key"] for each in json.loads(dg(project, home, "list", "defs", "--json"))["assets"]}
 
 
-def test_what_dg_scaffolds_is_loaded_beside_the_system(project: Path, home: Path) -> None:
+def test_scaffolded_definitions_are_loaded_with_the_others(project: Path, home: Path) -> None:
     before = listed_assets(project, home)
     assert {"raw/movielens/ratings", "marts/mart_overview", "published/marts"} <= before
     dg(project, home, "scaffold", "defs", "dagster.asset", "my_asset.py")
     assert (project / "netflix_assets" / "defs" / "my_asset.py").exists()
     assert listed_assets(project, home) == before | {"my_asset"}
     assert "All definitions loaded successfully" in dg(project, home, "check", "defs")
+
+
+def test_what_is_scaffolded_is_in_every_definitions_of_a_process(project: Path, home: Path) -> None:
+    """``netflix-assets run`` builds the definitions for its settings after importing those of the module."""
+    (project / "netflix_assets" / "defs" / "added.py").write_text(
+        "import dagster as dg\n\n\n@dg.asset\ndef added() -> None: ...\n"
+    )
+    check = (
+        "from netflix_assets.definitions import current_settings, defs, load_defs\n"
+        "for each in (defs, load_defs(current_settings())):\n"
+        "    each.resolve_assets_def('added')\n"
+    )
+    environment = {**os.environ, "NETFLIX_HOME": str(home), "PYTHONPATH": str(project)}
+    subprocess.run([sys.executable, "-c", check], cwd=project, env=environment, check=True)

@@ -1,4 +1,4 @@
-"""What counts as unusual: by examples, and by properties that hold for any history."""
+"""Anomalies: examples, and properties that hold for any history."""
 
 import pytest
 from hypothesis import given
@@ -21,7 +21,7 @@ histories = st.lists(numbers, min_size=MIN_HISTORY, max_size=40)
 
 
 @given(value=numbers, history=st.lists(numbers, max_size=MIN_HISTORY - 1))
-def test_a_short_history_is_quiet(value, history):
+def test_a_short_history_gives_no_warning(value, history):
     assert anomaly(Figure("x", value, history, slack=0)) is None
 
 
@@ -32,7 +32,7 @@ def test_the_order_of_the_history_does_not_matter(value, history, slack, seed):
 
 
 @given(value=numbers, history=histories, slack=st.floats(0, 10))
-def test_a_warning_shows_a_range_that_the_value_is_outside_of(value, history, slack):
+def test_a_warning_shows_the_range_that_the_value_violates(value, history, slack):
     low, high = usual_range(Figure("x", value, history, slack))
     found = anomaly(Figure("x", value, history, slack))
     assert (found is None) == (low <= value <= high)
@@ -40,7 +40,7 @@ def test_a_warning_shows_a_range_that_the_value_is_outside_of(value, history, sl
 
 
 @given(history=histories, slack=st.floats(0, 10))
-def test_half_of_any_history_or_more_is_usual(history, slack):
+def test_at_least_half_of_any_history_is_usual(history, slack):
     low, high = usual_range(Figure("x", 0, history, slack))
     assert 2 * sum(low <= value <= high for value in history) >= len(history)
 
@@ -50,7 +50,7 @@ def test_half_of_any_history_or_more_is_usual(history, slack):
     odd=st.lists(st.sampled_from([0.0, 1e9, -1e9]), max_size=3),
     value=st.floats(1_000, 1e9),
 )
-def test_a_few_odd_loads_hide_nothing_and_cause_nothing(usual, odd, value):
+def test_a_few_outliers_neither_hide_nor_cause_warnings(usual, odd, value):
     history = [*usual, *odd]
     assert anomaly(Figure("x", value, history, slack=5)) is not None
     middle = sorted(usual)[len(usual) // 2]
@@ -64,13 +64,13 @@ def test_the_range_of_a_share_is_between_0_and_1(history):
 
 
 @given(rows=st.integers(0, 10**10), count=st.integers(MIN_HISTORY, 30))
-def test_a_load_like_all_before_it_is_usual(rows, count):
+def test_a_load_like_all_earlier_ones_is_usual(rows, count):
     load = LoadFigures(rows, {"a": 0.25}, {"b": rows / 3})
     assert anomalies(load, [load] * count) == []
 
 
 @pytest.mark.parametrize(
-    ("figure", "says"),
+    ("figure", "text"),
     [
         (null_share("tmdb_id", 0.41, [0.0, 0.01, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]),
          "null share of tmdb_id 0.41, usually 0.00 to 0.02"),
@@ -84,12 +84,12 @@ def test_a_load_like_all_before_it_is_usual(rows, count):
         (mean("share", 0.5, [0.001] * 9), "mean of share 0.50, usually 0.00095 to 0.00105"),
     ],
 )  # fmt: skip
-def test_examples(figure, says):
+def test_examples(figure, text):
     found = anomaly(figure)
-    assert (None if found is None else str(found)) == says
+    assert (None if found is None else str(found)) == text
 
 
-def test_columns_that_are_new_are_quiet_and_all_that_is_odd_is_told():
+def test_new_columns_give_no_warning_and_every_anomaly_is_reported():
     history = [LoadFigures(100, {"a": 0.0}, {"a": 5.0})] * 8
     odd = LoadFigures(10, {"a": 1.0, "new": 1.0}, {"a": 50.0, "new": 9.0})
     assert [each.name for each in anomalies(odd, history)] == ["row count", "null share of a", "mean of a"]

@@ -1,4 +1,4 @@
-"""Objects that leave the bucket: their rows stay, unless the contract says that they go with them."""
+"""Objects deleted from the bucket: their rows stay unless the contract says to remove them."""
 
 import pytest
 
@@ -11,38 +11,38 @@ from netflix_assets_tests.ingest.test_sync import KEY, RATINGS, ratings, users
 REMOVING = RATINGS.model_copy(update={"deleted_objects": "remove"})
 
 
-def test_rows_of_deleted_objects_go_where_the_contract_says_so(level, bucket, warehouse, tmp_path):
+def test_rows_of_deleted_objects_are_removed_if_the_contract_says_so(sync, bucket, warehouse, tmp_path):
     bucket.put("movielens/ratings-a.csv", ratings(1, 2) + "3,103,7.5,1600000003\n")
     bucket.put("movielens/ratings-b.csv", ratings(4))
-    level(REMOVING)
+    sync(REMOVING)
     replay_rejects(TEN, warehouse, "replay", tmp_path)
     assert users(warehouse) == [1, 2, 3, 4]
     bucket.delete("movielens/ratings-a.csv")
-    report = level(REMOVING)
+    report = sync(REMOVING)
     assert ([load.load_id for load in report.removed], report.deleted) == ([1], [])
-    assert report.warnings == ["movielens/ratings-a.csv was deleted from the bucket; its 2 rows were removed"]
+    assert report.warnings == ["movielens/ratings-a.csv was deleted from the bucket; removed its 2 rows"]
     assert users(warehouse) == [4]
     assert users(warehouse, "movielens_ratings") == [1, 2, 3, 4]  # raw is a log
     assert warehouse.counts(REMOVING) == Counts(0, 1, 1, 0, 0)
     removed = warehouse.execute("select load_id, superseded_by from ops.loads where removed_at is not null order by 1")
     assert removed == [(1, None), (3, None)]
-    assert level(REMOVING).removed == ()
+    assert sync(REMOVING).removed == ()
 
     bucket.put("movielens/ratings-a.csv", ratings(1, 2) + "3,103,7.5,1600000003\n")  # the same version comes back
-    assert [load.load_id for load in level(REMOVING).loads] == [4]
+    assert [load.load_id for load in sync(REMOVING).loads] == [4]
     assert users(warehouse) == [1, 2, 4]
 
 
-def test_a_bucket_that_looks_empty_removes_no_row(level, bucket, warehouse):
+def test_an_empty_listing_removes_no_rows(sync, bucket, warehouse):
     bucket.put(KEY, ratings(1))
-    level(REMOVING)
+    sync(REMOVING)
     bucket.delete(KEY)
-    report = level(REMOVING)
+    report = sync(REMOVING)
     assert ([load.load_id for load in report.deleted], report.removed) == ([1], ())
-    assert "no object is left under movielens/ratings; the rows stay" in report.warnings[0]
+    assert "no objects left under movielens/ratings; keeping the rows" in report.warnings[0]
     assert users(warehouse) == [1]
 
 
-def test_a_table_that_is_never_emptied_cannot_follow_deletions():
-    with pytest.raises(ValueError, match="deleted_objects: remove does not go with mode: overwrite"):
+def test_an_overwrite_dataset_cannot_remove_deleted_objects():
+    with pytest.raises(ValueError, match="deleted_objects: remove does not fit mode: overwrite"):
         make_dataset(make_column("id"), mode="overwrite", deleted_objects="remove")

@@ -1,4 +1,4 @@
-"""New loads beside the dataset's own history, from the bucket to the check of the raw asset."""
+"""New loads compared with the dataset's history, from the bucket to the raw asset's check."""
 
 from pathlib import Path
 
@@ -20,42 +20,42 @@ def links(nulls: int, rows: int = 100) -> str:
     )
 
 
-def test_a_load_unlike_the_earlier_ones_is_told_with_the_figures(level, bucket, warehouse):
+def test_an_unusual_load_is_reported_with_its_figures(sync, bucket, warehouse):
     for version in range(MIN_HISTORY):
         bucket.put("movielens/links.csv", links(nulls=version % 2, rows=100 + version))
-        assert compare_with_history(LINKS, level(LINKS).loads, warehouse).unusual == []
+        assert compare_with_history(LINKS, sync(LINKS).loads, warehouse).unusual == []
     bucket.put("movielens/links.csv", links(nulls=41))
-    comparison = compare_with_history(LINKS, level(LINKS).loads, warehouse)
+    comparison = compare_with_history(LINKS, sync(LINKS).loads, warehouse)
     assert comparison.earlier == MIN_HISTORY
     [(load, [nulls])] = comparison.unusual
     assert load.load_id == MIN_HISTORY + 1
     assert str(nulls) == "null share of tmdb_id 0.41, usually 0.00 to 0.05"
-    # The odd load is history now, and does not make the next one odd.
+    # The unusual load is history now and does not make the next one unusual.
     bucket.put("movielens/links.csv", links(nulls=1))
-    assert compare_with_history(LINKS, level(LINKS).loads, warehouse).unusual == []
+    assert compare_with_history(LINKS, sync(LINKS).loads, warehouse).unusual == []
 
 
-def test_a_short_history_and_a_run_without_loads_are_quiet(level, bucket, warehouse):
+def test_a_short_history_and_a_run_without_loads_give_no_warning(sync, bucket, warehouse):
     for version in range(MIN_HISTORY - 1):
         bucket.put("movielens/links.csv", links(nulls=0, rows=100 + version))
-        level(LINKS)
+        sync(LINKS)
     bucket.put("movielens/links.csv", links(nulls=100, rows=10_000))
-    comparison = compare_with_history(LINKS, level(LINKS).loads, warehouse)
+    comparison = compare_with_history(LINKS, sync(LINKS).loads, warehouse)
     assert (comparison.earlier, comparison.unusual) == (MIN_HISTORY - 1, [])
-    assert compare_with_history(LINKS, level(LINKS).loads, warehouse).unusual == ()
+    assert compare_with_history(LINKS, sync(LINKS).loads, warehouse).unusual == ()
 
 
-def test_replays_are_no_history(level, bucket, warehouse, tmp_path):
+def test_replays_do_not_count_as_history(sync, bucket, warehouse, tmp_path):
     for number in range(MIN_HISTORY):
         bucket.put(f"movielens/ratings-{number}.csv", ratings(*range(1, 101)) + "3,103,7.5,3\n")
-    level(RATINGS)
+    sync(RATINGS)
     assert len(replay_rejects(TEN, warehouse, "replay", tmp_path)) == MIN_HISTORY
     bucket.put(KEY, ratings(*range(1, 101)))
-    comparison = compare_with_history(RATINGS, level(RATINGS).loads, warehouse)
+    comparison = compare_with_history(RATINGS, sync(RATINGS).loads, warehouse)
     assert (comparison.earlier, comparison.unusual) == (MIN_HISTORY, [])
 
 
-def test_the_check_of_the_asset_warns_and_the_profile_stands_in_its_metadata(tmp_path: Path) -> None:
+def test_the_asset_check_warns_and_the_metadata_shows_the_profile(tmp_path: Path) -> None:
     settings = read_settings(home=tmp_path, settle_seconds=0)
     [asset] = [each for each in raw_assets(settings.sources(), settings) if each.key.path[-1] == "links"]
     resources = {"bucket": landing_bucket(settings), "warehouse": warehouse(settings)}

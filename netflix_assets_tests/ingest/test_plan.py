@@ -33,19 +33,19 @@ A, B, C = version("a"), version("b", minutes=1), version("c", minutes=2)
 
 
 @pytest.mark.parametrize("mode", ["append", "upsert", "overwrite"])
-def test_nothing_there_is_nothing_to_do(mode):
+def test_an_empty_bucket_and_ledger_need_no_action(mode):
     assert planned(mode, [], [], []) == Plan((), (), (), {})
 
 
 @ADDING
-def test_what_the_ledger_lacks_is_loaded_in_key_order(mode):
+def test_objects_missing_from_the_ledger_are_loaded_in_key_order(mode):
     assert planned(mode, [A, B, C], [load(B)], []) == Plan((A, C), (), (), {"b": 1})
 
 
 @ADDING
-def test_what_is_loaded_is_not_loaded_again_even_with_another_time(mode):
-    touched = version("a", minutes=99)
-    assert planned(mode, [touched], [load(A)], []).load == ()
+def test_a_loaded_version_is_not_loaded_again_even_with_another_time(mode):
+    later = version("a", minutes=99)
+    assert planned(mode, [later], [load(A)], []).load == ()
 
 
 @ADDING
@@ -55,25 +55,25 @@ def test_a_changed_etag_is_loaded_even_with_an_older_time(mode):
 
 
 @ADDING
-def test_content_that_returns_is_loaded_again(mode):
+def test_returning_content_is_loaded_again(mode):
     # A -> B -> A: only the load of B is current, whatever was loaded before.
     first, second = version("a", "1"), version("a", "2")
     assert planned(mode, [first], [load(second, 2)], []).load == (first,)
 
 
 @ADDING
-def test_a_deleted_object_is_reported_and_nothing_else(mode):
+def test_a_deleted_object_is_only_reported(mode):
     assert planned(mode, [B], [load(A), load(B)], []) == Plan((), (), (load(A),), {"a": 1, "b": 1})
 
 
 @pytest.mark.parametrize("outcome", ["refused", "ignored"])
 @ADDING
-def test_a_refused_object_is_parked_until_it_changes(mode, outcome):
-    parked = refused(A, outcome)
-    assert planned(mode, [A, B], [], [parked]) == Plan((B,), (parked,), (), {})
+def test_a_refused_object_is_quarantined_until_it_changes(mode, outcome):
+    quarantined = refused(A, outcome)
+    assert planned(mode, [A, B], [], [quarantined]) == Plan((B,), (quarantined,), (), {})
     changed = version("a", "2")
-    assert planned(mode, [changed, B], [], [parked]) == Plan((changed, B), (), (), {})
-    assert planned(mode, [B], [], [parked]) == Plan((B,), (), (), {})
+    assert planned(mode, [changed, B], [], [quarantined]) == Plan((changed, B), (), (), {})
+    assert planned(mode, [B], [], [quarantined]) == Plan((B,), (), (), {})
 
 
 @ADDING
@@ -96,42 +96,42 @@ def test_overwrite_decides_by_key_where_times_are_equal():
     assert overwrite([version("b"), version("a"), version("aa")]) == (version("b"),)
 
 
-def test_overwrite_loads_a_new_version_though_the_clock_went_an_hour_back():
+def test_overwrite_loads_a_new_version_even_if_the_clock_went_back():
     back = version("c", "2", minutes=-58)
     assert overwrite([C], []) == (C,)
     assert overwrite([back], [load(C)]) == (back,)
 
 
-def test_overwrite_content_that_returns_is_loaded_again():
+def test_overwrite_loads_returning_content_again():
     assert overwrite([version("c", "1", 5)], [load(version("c", "2", 4))]) == (version("c", "1", 5),)
 
 
-def test_overwrite_newest_deleted_keeps_the_table():
+def test_overwrite_keeps_the_table_when_the_newest_is_deleted():
     assert planned("overwrite", [A, B], [load(C)], []) == Plan((), (), (load(C),), {"": 1})
 
 
-def test_overwrite_what_comes_after_the_deleted_newest_is_loaded():
+def test_overwrite_loads_what_arrives_after_the_newest_was_deleted():
     later = version("a", "2", minutes=3)
     assert overwrite([later, B], [load(C)]) == (later,)
 
 
-def test_overwrite_the_newest_refused_keeps_the_table():
+def test_overwrite_keeps_the_table_when_the_newest_is_refused():
     broken = version("c", "2", minutes=3)
-    # Nothing older may take the place of what is loaded, be it the object before or the one that was mended in vain.
+    # No older object may replace the loaded one: neither the previous object nor an earlier version of the broken one.
     assert overwrite([A, B, broken], [load(C)], [refused(broken)]) == ()
     assert overwrite([A, B, broken], [load(C)], [refused(broken, "ignored")]) == ()
-    mended = version("c", "3", minutes=4)
-    assert overwrite([A, B, mended], [load(C)], [refused(broken)]) == (mended,)
+    fixed = version("c", "3", minutes=4)
+    assert overwrite([A, B, fixed], [load(C)], [refused(broken)]) == (fixed,)
 
 
-def test_overwrite_with_nothing_loaded_takes_the_newest_that_is_not_refused():
+def test_overwrite_with_nothing_loaded_takes_the_newest_object_not_refused():
     assert overwrite([A, B, C], [], [refused(C)]) == (B,)
     assert overwrite([A, B, C], [], [refused(C), refused(A)]) == (B,)
     assert overwrite([C], [], [refused(C)]) == ()
 
 
-def test_overwrite_notes_that_the_loaded_bytes_were_put_again():
+def test_overwrite_notices_that_the_loaded_bytes_were_uploaded_again():
     again = version("c", minutes=9)
     plan = planned("overwrite", [A, again], [load(C)], [])
-    assert (plan.load, plan.touched) == ((), again)
-    assert planned("overwrite", [A, C], [load(C)], []).touched is None
+    assert (plan.load, plan.reuploaded) == ((), again)
+    assert planned("overwrite", [A, C], [load(C)], []).reuploaded is None

@@ -1,4 +1,4 @@
-"""Rejected records tried again under a changed contract: what is loaded, what stays, what supersedes what."""
+"""Replays of rejected records under a changed contract: what loads, what stays, what supersedes what."""
 
 from decimal import Decimal
 
@@ -6,7 +6,8 @@ import pytest
 
 from netflix_assets.contracts.model import Column, Dataset
 from netflix_assets.ingest.replay import replay_rejects
-from netflix_assets.operations.status import dataset_status, write_rejects
+from netflix_assets.operations.rejects import write_rejects
+from netflix_assets.operations.status import dataset_status
 from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from netflix_assets.warehouse.errors import WarehouseError
 from netflix_assets.warehouse.loads import Counts
@@ -23,7 +24,7 @@ from netflix_assets_tests.ingest.test_sync import (
     users,
 )
 
-# Two records above 5 stars, one without a number.
+# Two ratings above 5 stars, one invalid user id.
 FAULTY = ratings(1, 2) + "3,103,7.5,3\n" + "x,104,4.5,4\n" + "5,105,9.5,5\n" + ratings(6).removeprefix(HEADER)
 
 
@@ -54,11 +55,11 @@ def ledger(warehouse: DuckDBWarehouse) -> list[tuple]:
     )
 
 
-def test_records_that_pass_now_become_a_load_whose_parent_is_the_original(level, bucket, warehouse, replay):
+def test_passing_records_become_a_load_with_the_original_as_parent(sync, bucket, warehouse, replay):
     bucket.put(KEY, FAULTY)
     bucket.put("movielens/ratings-good.csv", ratings(8))
-    level(RATINGS)
-    assert replay(RATINGS) == []  # the contract is as it was
+    sync(RATINGS)
+    assert replay(RATINGS) == []  # the contract has not changed
     assert replay(EIGHT) == [(3, 2, 1, 1)]
     assert users(warehouse) == [1, 2, 3, 6, 8]
     assert warehouse.execute("select cast(rating as double), _object_key from raw.movielens_ratings_current "
@@ -75,9 +76,9 @@ def test_records_that_pass_now_become_a_load_whose_parent_is_the_original(level,
     assert counts.open_rejects == 2
 
 
-def test_twice_in_a_row_replays_nothing_and_a_wider_contract_more(level, bucket, warehouse, replay):
+def test_a_second_replay_loads_nothing_until_the_contract_widens(sync, bucket, warehouse, replay):
     bucket.put(KEY, FAULTY)
-    level(RATINGS)
+    sync(RATINGS)
     assert replay(EIGHT) == [(2, 1, 1, 1)]
     before = state(warehouse)
     assert replay(EIGHT) == []
@@ -87,27 +88,27 @@ def test_twice_in_a_row_replays_nothing_and_a_wider_contract_more(level, bucket,
     assert warehouse.counts(RATINGS) == Counts(0, 5, 5, 3, 3, replayed_rejects=2, replay_rows=2)
 
 
-def test_the_version_is_not_loaded_again_and_stands_once_in_reports(level, bucket, warehouse, replay):
+def test_a_replayed_version_is_not_loaded_again_and_is_counted_once(sync, bucket, warehouse, replay):
     bucket.put(KEY, FAULTY)
-    level(RATINGS)
+    sync(RATINGS)
     replay(TEN)
-    assert (level(TEN).loads, users(warehouse)) == ([], [1, 2, 3, 5, 6])
+    assert (sync(TEN).loads, users(warehouse)) == ([], [1, 2, 3, 5, 6])
     status = dataset_status(RATINGS, warehouse)
     assert [status[name] for name in ("objects", "versions", "rows", "rejected", "bytes")] == [1, 1, 5, 1, len(FAULTY)]
     bucket.delete(KEY)
-    assert [load.load_id for load in level(TEN).deleted] == [1]
+    assert [load.load_id for load in sync(TEN).deleted] == [1]
 
 
 @pytest.mark.parametrize("mode", ["upsert", "overwrite"])
-def test_superseding_the_parent_supersedes_its_replays(level, bucket, warehouse, replay, mode):
+def test_superseding_the_parent_supersedes_its_replays(sync, bucket, warehouse, replay, mode):
     modes = {"mode": mode}
     bucket.put(KEY, FAULTY)
-    level(RATINGS.model_copy(update=modes))
+    sync(RATINGS.model_copy(update=modes))
     replay(EIGHT.model_copy(update=modes))
     replay(TEN.model_copy(update=modes))
     corrected = KEY if mode == "upsert" else "movielens/ratings-z.csv"
     bucket.put(corrected, ratings(1) + "x,1,4.5,1\n")
-    [load] = level(TEN.model_copy(update=modes)).loads
+    [load] = sync(TEN.model_copy(update=modes)).loads
     assert load.load_id == 4
     assert [(row[0], row[5], row[6]) for row in ledger(warehouse)] == [
         (1, False, 4), (2, False, 4), (3, False, 4), (4, True, None)
@@ -117,26 +118,26 @@ def test_superseding_the_parent_supersedes_its_replays(level, bucket, warehouse,
     assert replay(TEN) == []
 
 
-def test_a_version_that_returns_has_rejects_of_its_own(level, bucket, warehouse, replay):
+def test_a_returning_version_has_its_own_rejects(sync, bucket, warehouse, replay):
     bucket.put(KEY, FAULTY)
-    level(RATINGS)
+    sync(RATINGS)
     replay(EIGHT)
     for content in (ratings(9), FAULTY):
         bucket.put(KEY, content)
-        level(RATINGS)
+        sync(RATINGS)
     assert len(warehouse.rejected_rows(RATINGS)) == 3
     assert replay(EIGHT) == [(5, 4, 1, 1)]
     assert users(warehouse) == [1, 2, 3, 6]
 
 
-def test_odd_records_come_through_as_they_stood(level, bucket, warehouse, replay):
+def test_replayed_text_is_unchanged(sync, bucket, warehouse, replay):
     columns = [make_column("id", "integer", max=9), make_column("label", "text", nullable=True)]
     narrow = make_dataset(columns[0], columns[1])
     wide = make_dataset(make_column("id", "integer", max=99), columns[1])
     labels = ["plain", "", 'say "so"', "two\nlines", "a,b", "cr\rinside", " spaces ", "ünï 🎬"]
     records = [f'"{label.replace(chr(34), chr(34) * 2)}",x,{number}\r\n' for number, label in enumerate(labels, 10)]
     bucket.put("shop/things.csv", 'label,"ex,""tra""",id\r\n' + "".join(records) + "bad,x,1000\r\nfew,1\r\n")
-    level(narrow)
+    sync(narrow)
     assert replay(wide) == [(2, 1, len(labels), len(labels))]
     assert warehouse.execute("select id, label from raw.shop_things_current order by id") == [
         (number, label or None) for number, label in enumerate(labels, 10)
@@ -144,9 +145,9 @@ def test_odd_records_come_through_as_they_stood(level, bucket, warehouse, replay
     assert [row["raw_text"] for row in warehouse.rejected_rows(narrow)] == ["bad,x,1000", "few,1"]
 
 
-def test_records_of_a_header_that_the_contract_no_longer_takes_stay(level, bucket, warehouse, replay):
+def test_records_stay_rejected_when_the_contract_refuses_their_header(sync, bucket, warehouse, replay):
     bucket.put(KEY, FAULTY)
-    level(RATINGS)
+    sync(RATINGS)
     renamed = TEN.model_copy(
         update={"columns": tuple(c.model_copy(update={"source_name": f"{c.file_name}_2"}) for c in TEN.columns)}
     )
@@ -154,12 +155,12 @@ def test_records_of_a_header_that_the_contract_no_longer_takes_stay(level, bucke
     assert len(warehouse.rejected_rows(RATINGS)) == 3
 
 
-def test_a_crash_at_any_statement_leaves_nothing(level, bucket, tmp_path, replay):
+def test_a_crash_at_any_statement_leaves_nothing(sync, bucket, tmp_path, replay):
     bucket.put(KEY, FAULTY)
     bucket.put("movielens/ratings-2.csv", FAULTY)
     file = tmp_path / "crash.duckdb"
     with DuckDBWarehouse(file) as first:
-        level(RATINGS, into=first)
+        sync(RATINGS, into=first)
         before = state(first)
     for point in range(100):
         with CrashingWarehouse(file) as warehouse:
@@ -176,11 +177,11 @@ def test_a_crash_at_any_statement_leaves_nothing(level, bucket, tmp_path, replay
         assert replay(TEN, last) == []
 
 
-def test_a_loader_that_loses_a_record_changes_nothing(level, bucket, tmp_path, replay):
+def test_a_record_lost_by_the_loader_aborts_the_replay(sync, bucket, tmp_path, replay):
     bucket.put(KEY, FAULTY)
     file = tmp_path / "losing.duckdb"
     with DuckDBWarehouse(file) as first:
-        level(RATINGS, into=first)
+        sync(RATINGS, into=first)
         before = state(first)
     with (
         LosingWarehouse(file) as losing,
@@ -191,22 +192,20 @@ def test_a_loader_that_loses_a_record_changes_nothing(level, bucket, tmp_path, r
         assert state(last) == before
 
 
-def test_a_warehouse_from_before_there_were_replays_is_brought_up(level, bucket, warehouse, replay):
+def test_a_warehouse_older_than_replays_is_migrated(sync, bucket, warehouse, replay):
     bucket.put(KEY, FAULTY)
-    level(RATINGS)
+    sync(RATINGS)
     warehouse.execute("alter table ops.rejected_rows drop column replayed_by")
-    level(RATINGS)
+    sync(RATINGS)
     assert replay(TEN) == [(2, 1, 2, 2)]
 
 
-def test_rejects_of_a_file_in_another_encoding_are_exported_in_it_and_replayed(
-    level, bucket, warehouse, replay, tmp_path
-):
+def test_rejects_are_exported_in_the_file_encoding_and_replayed(sync, bucket, warehouse, replay, tmp_path):
     def labels(most: int) -> Dataset:
         return make_dataset(make_column("id", "integer", max=most), make_column("label"), encoding="windows-1252")
 
     bucket.put("shop/things.csv", b"id,label\n1,x\n9,caf\xe9 \x80\n")
-    level(labels(5))
+    sync(labels(5))
     exported = tmp_path / "things-mended.csv"
     assert write_rejects(labels(5), warehouse.rejected_rows(labels(5)), exported) == 1
     assert exported.read_bytes() == b"id,label\n9,caf\xe9 \x80\n"

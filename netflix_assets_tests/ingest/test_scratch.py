@@ -1,11 +1,11 @@
-"""Scratch folders go with their work, and those of killed processes at the next work."""
+"""Scratch folders are removed after use, and those of killed processes by the next run."""
 
 import subprocess
 import sys
 
 from netflix_assets.ingest.scratch import scratch_folder
 
-WORK = """
+HOLD_FOLDER = """
 import sys
 from pathlib import Path
 from netflix_assets.ingest.scratch import scratch_folder
@@ -17,17 +17,17 @@ with scratch_folder(Path(sys.argv[1])) as folder:
 """
 
 
-def test_a_folder_goes_with_its_work(tmp_path):
+def test_a_folder_is_removed_after_use(tmp_path):
     with scratch_folder(tmp_path / "tmp") as folder:
         (folder / "copy.csv").write_text("1,2")
         assert folder.parent == tmp_path / "tmp"
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
-def test_the_folder_of_a_killed_process_goes_at_the_next_work_and_that_of_a_living_one_stays(tmp_path):
+def test_the_folder_of_a_killed_process_is_removed_and_that_of_a_live_one_stays(tmp_path):
     (tmp_path / "notes.txt").write_text("not ours")
     with subprocess.Popen(
-        [sys.executable, "-c", WORK, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLD_FOLDER, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         name = process.stdout.readline().strip()
         with scratch_folder(tmp_path) as mine, scratch_folder(tmp_path) as another:

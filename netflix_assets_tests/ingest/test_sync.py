@@ -1,4 +1,4 @@
-"""Bringing a raw table level with a bucket: over S3, into DuckDB, through failures of every kind."""
+"""Syncing a raw table with a bucket: over S3, into DuckDB, through failures of every kind."""
 
 import gzip
 import os
@@ -14,9 +14,9 @@ import pytest
 
 from netflix_assets.contracts.loading import dataset_by_id, load_sources
 from netflix_assets.contracts.model import Tolerance
-from netflix_assets.contracts.values import fault
+from netflix_assets.contracts.values import find_fault
 from netflix_assets.ingest import rejects as rejects_module
-from netflix_assets.ingest import sync as level_module
+from netflix_assets.ingest import sync as sync_module
 from netflix_assets.ingest.replay import forget_refusals
 from netflix_assets.ingest.sync import ROUNDS, settled_listing
 from netflix_assets.storage.objects import ObjectChangedError, ObjectStore, ObjectVersion, fingerprint
@@ -41,13 +41,13 @@ def users(warehouse: DuckDBWarehouse, relation: str = "movielens_ratings_current
 
 
 def state(warehouse: DuckDBWarehouse) -> dict[str, list[tuple]]:
-    """Everything that a load leaves behind."""
+    """Everything that a load writes."""
     tables = ("raw.movielens_ratings", *(f"ops.{table}" for table in OPS_TABLES))
     return {table: sorted(warehouse.execute(f"select * from {table}"), key=repr) for table in tables}
 
 
 class WatchedStore:
-    """The real bucket; remembers what was read, and lets a test step in before a read."""
+    """The real bucket; records reads and calls ``before`` each of them."""
 
     def __init__(self, store: ObjectStore, before: Callable[[ObjectVersion], None] = lambda _: None) -> None:
         self.bucket = store.bucket
@@ -79,9 +79,9 @@ THIRTEEN = (
 )
 
 
-def test_good_records_are_loaded_and_bad_ones_kept_with_place_reason_and_text(level, bucket, warehouse):
+def test_valid_records_are_loaded_and_rejects_keep_line_reason_and_text(sync, bucket, warehouse):
     bucket.put(KEY, THIRTEEN)
-    report = level(RATINGS)
+    report = sync(RATINGS)
     [load] = report.loads
     assert (load.rows_in, load.rows_loaded, load.rows_rejected, load.is_current) == (13, 10, 3, True)
     assert (report.rows_loaded, report.rows_rejected, report.bytes) == (10, 3, len(THIRTEEN))
@@ -100,30 +100,30 @@ def test_good_records_are_loaded_and_bad_ones_kept_with_place_reason_and_text(le
         for row in kept
     ] == [
         (KEY, 6, 7, "user_id", "user_id 'five' is not an integer like 42", "five,105,4.5,1600000000"),
-        (KEY, 10, 11, "", "3 fields, the header has 4", "9,109,4.5"),
-        (KEY, 11, 12, "rating", "rating '7.5' above 5.0", "10,110,7.5,1600000000"),
+        (KEY, 10, 11, "", "3 fields, but the header has 4", "9,109,4.5"),
+        (KEY, 11, 12, "rating", "rating '7.5' is above the maximum 5.0", "10,110,7.5,1600000000"),
     ]
     assert {(row["load_id"], row["header"]) for row in kept} == {(1, HEADER.strip())}
     assert warehouse.counts(RATINGS) == Counts(0, 10, 10, 3, 3)
 
 
-def test_a_second_call_reads_and_changes_nothing(level, bucket, warehouse):
+def test_a_second_sync_reads_and_changes_nothing(sync, bucket, warehouse):
     bucket.put(KEY, THIRTEEN)
-    level(RATINGS)
+    sync(RATINGS)
     before, watched = state(warehouse), WatchedStore(bucket.store)
-    report = level(RATINGS, store=watched)
+    report = sync(RATINGS, store=watched)
     assert (report.loads, report.refused, report.rows_loaded, watched.fetched) == ([], [], 0, [])
     assert state(warehouse) == before
 
 
-def test_every_fault_of_a_record_is_told(level, bucket, warehouse):
+def test_every_fault_of_a_record_is_reported(sync, bucket, warehouse):
     bucket.put(KEY, HEADER + "0,x,4.25,-1\n" + ",,,\n")
-    level(RATINGS)
+    sync(RATINGS)
     assert [(row["column_name"], row["reason"]) for row in warehouse.rejected_rows(RATINGS)] == [
         (
             "user_id, movie_id, rating, rated_at_epoch_s",
-            "user_id '0' below 1; movie_id 'x' is not an integer like 42; rating '4.25' is not a decimal(2,1) like "
-            "4.5; rated_at_epoch_s '-1' below 0",
+            "user_id '0' is below the minimum 1; movie_id 'x' is not an integer like 42; rating '4.25' is not a "
+            "decimal(2,1) like 4.5; rated_at_epoch_s '-1' is below the minimum 0",
         ),
         (
             "user_id, movie_id, rating, rated_at_epoch_s",
@@ -132,9 +132,9 @@ def test_every_fault_of_a_record_is_told(level, bucket, warehouse):
     ]
 
 
-def test_the_ledger_says_what_was_loaded(level, bucket, warehouse):
+def test_the_ledger_records_the_load(sync, bucket, warehouse):
     bucket.put(KEY, ratings(1, 2))
-    level(RATINGS)
+    sync(RATINGS)
     [listed] = bucket.store.list("movielens/ratings")
     row = warehouse.execute(
         """
@@ -152,10 +152,10 @@ def test_the_ledger_says_what_was_loaded(level, bucket, warehouse):
     assert abs((datetime.now(UTC) - load.loaded_at).total_seconds()) < 60
 
 
-def test_added_and_reordered_columns_are_loaded_with_a_warning(level, bucket, warehouse):
+def test_added_and_reordered_columns_are_loaded_with_a_warning(sync, bucket, warehouse):
     bucket.put(KEY, "timestamp,device,rating,movieId,userId\n1600000000,tv,4.5,101,1\n")
-    report = level(RATINGS)
-    assert report.warnings == [f"{KEY}: column 'device' is not in the contract and was left out"]
+    report = sync(RATINGS)
+    assert report.warnings == [f"{KEY}: column 'device' is not in the contract; ignored"]
     rows = warehouse.execute(
         "select user_id, movie_id, cast(rating as double), rated_at_epoch_s from raw.movielens_ratings"
     )
@@ -165,11 +165,11 @@ def test_added_and_reordered_columns_are_loaded_with_a_warning(level, bucket, wa
 # ---------------------------------------------------------------- versions
 
 
-def test_a_corrected_version_supersedes_the_old_load_and_raw_keeps_both(level, bucket, warehouse):
+def test_a_new_version_supersedes_the_old_load_and_raw_keeps_both(sync, bucket, warehouse):
     bucket.put(KEY, THIRTEEN)
-    level(RATINGS)
+    sync(RATINGS)
     bucket.put(KEY, ratings(1, 2, 3, stars="3.0"))
-    [load] = level(RATINGS).loads
+    [load] = sync(RATINGS).loads
     assert load.load_id == 2
     assert users(warehouse) == [1, 2, 3]
     assert {
@@ -178,36 +178,36 @@ def test_a_corrected_version_supersedes_the_old_load_and_raw_keeps_both(level, b
     assert len(users(warehouse, "movielens_ratings")) == 13
     loads = warehouse.execute("select load_id, is_current, superseded_by from ops.loads order by load_id")
     assert loads == [(1, False, 2), (2, True, None)]
-    # The rejects of the old version are history as well.
+    # The rejects of the old version are history too.
     assert warehouse.rejected_rows(RATINGS) == []
     assert warehouse.counts(RATINGS) == Counts(0, 3, 3, 0, 0)
 
 
-def test_content_that_returns_is_loaded_again(level, bucket, warehouse):
+def test_returning_content_is_loaded_again(sync, bucket, warehouse):
     for content, expected in ((ratings(1), [1]), (ratings(2), [2]), (ratings(1), [1])):
         bucket.put(KEY, content)
-        assert len(level(RATINGS).loads) == 1
+        assert len(sync(RATINGS).loads) == 1
         assert users(warehouse) == expected
     assert [(load.load_id, load.is_current) for load in warehouse.loads(RATINGS)] == [(1, False), (2, False), (3, True)]
 
 
-def test_a_deleted_object_is_reported_and_its_rows_stay(level, bucket, warehouse):
+def test_a_deleted_object_is_reported_and_its_rows_stay(sync, bucket, warehouse):
     bucket.put(KEY, ratings(1))
-    level(RATINGS)
+    sync(RATINGS)
     bucket.delete(KEY)
-    report = level(RATINGS)
+    report = sync(RATINGS)
     assert [load.listed.key for load in report.deleted] == [KEY]
     assert (report.loads, report.awaited, users(warehouse)) == ([], True, [1])
 
 
-def test_load_ids_increase_over_objects_and_calls(level, bucket, warehouse):
+def test_load_ids_increase_across_objects_and_syncs(sync, bucket, warehouse):
     for name in ("b", "a"):
         bucket.put(f"movielens/ratings-{name}.csv", ratings(1))
-    assert [(load.load_id, load.listed.key) for load in level(RATINGS).loads] == [
+    assert [(load.load_id, load.listed.key) for load in sync(RATINGS).loads] == [
         (1, "movielens/ratings-a.csv"), (2, "movielens/ratings-b.csv")
     ]  # fmt: skip
     bucket.put("movielens/ratings-0.csv", ratings(1))
-    assert [load.load_id for load in level(RATINGS).loads] == [3]
+    assert [load.load_id for load in sync(RATINGS).loads] == [3]
     assert warehouse.execute("select dataset, last_load_id from ops.load_locks") == [("movielens/ratings", 3)]
 
 
@@ -220,7 +220,7 @@ def film_numbers(warehouse: DuckDBWarehouse) -> list[int]:
 
 
 def put_at(bucket, key: str, content: str, minute: int) -> None:
-    """Put an object with this LastModified: as a file, which the server sees after its one second of memory."""
+    """Put an object with this LastModified: as a file, which the server lists within a second."""
     path = bucket.home / "s3" / bucket.name / key
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(content)
@@ -232,28 +232,28 @@ def put_at(bucket, key: str, content: str, minute: int) -> None:
         time.sleep(0.05)
 
 
-def test_overwrite_takes_the_newest_object_as_the_whole_table(level, bucket, warehouse):
+def test_overwrite_replaces_the_table_with_the_newest_object(sync, bucket, warehouse):
     put_at(bucket, "movielens/movies-z.csv", movies(1, 2, 3), minute=1)
     put_at(bucket, "movielens/movies-a.csv", movies(4), minute=2)
     watched = WatchedStore(bucket.store)
-    level(MOVIES, store=watched)
+    sync(MOVIES, store=watched)
     assert (film_numbers(warehouse), watched.fetched) == ([4], ["movielens/movies-a.csv"])
     put_at(bucket, "movielens/movies-m.csv", movies(5, 6), minute=3)
-    level(MOVIES)
+    sync(MOVIES)
     assert film_numbers(warehouse) == [5, 6]
     assert warehouse.execute("select count(*) from raw.movielens_movies") == [(3,)]
     assert warehouse.counts(MOVIES) == Counts(0, 2, 2, 0, 0)
-    # Deleted: nothing older takes its place. A file of the past does not either.
+    # No older object replaces a deleted one.
     bucket.delete("movielens/movies-m.csv")
-    report = level(MOVIES)
+    report = sync(MOVIES)
     assert (report.loads, [load.listed.key for load in report.deleted]) == ([], ["movielens/movies-m.csv"])
     assert film_numbers(warehouse) == [5, 6]
 
 
-def test_overwrite_keeps_the_table_when_its_file_is_broken_and_goes_on_when_mended(level, bucket, warehouse):
+def test_overwrite_keeps_the_table_while_its_file_is_broken(sync, bucket, warehouse):
     put_at(bucket, "movielens/movies-1.csv", movies(1), minute=1)
     put_at(bucket, "movielens/movies-2.csv", movies(2), minute=2)
-    level(MOVIES)
+    sync(MOVIES)
     for content, outcome in (
         ("", "refused"),
         ("movieId,title,genres\n", "ignored"),
@@ -261,22 +261,22 @@ def test_overwrite_keeps_the_table_when_its_file_is_broken_and_goes_on_when_mend
     ):
         bucket.put("movielens/movies-2.csv", content)
         for _ in range(2):
-            report = level(MOVIES)
+            report = sync(MOVIES)
             assert [each.outcome for each in report.refused] == [outcome]
             assert (report.loads, film_numbers(warehouse)) == ([], [2])
     bucket.put("movielens/movies-2.csv", movies(3))
-    level(MOVIES)
+    sync(MOVIES)
     assert film_numbers(warehouse) == [3]
 
 
-def test_overwrite_with_nothing_loaded_falls_back_in_the_same_call(level, bucket, warehouse):
+def test_overwrite_with_nothing_loaded_falls_back_in_the_same_sync(sync, bucket, warehouse):
     put_at(bucket, "movielens/movies-1.csv", movies(1), minute=1)
     put_at(bucket, "movielens/movies-2.csv", movies(2), minute=2)
     put_at(bucket, "movielens/movies-3.csv", "broken", minute=3)
-    report = level(MOVIES)
+    report = sync(MOVIES)
     assert [each.listed.key for each in report.refused] == ["movielens/movies-3.csv"]
     assert film_numbers(warehouse) == [2]
-    assert level(MOVIES).loads == []
+    assert sync(MOVIES).loads == []
 
 
 # ---------------------------------------------------------------- objects that are not loaded
@@ -286,21 +286,21 @@ def test_overwrite_with_nothing_loaded_falls_back_in_the_same_call(level, bucket
     ("content", "outcome", "reason"),
     [
         ("", "refused", "the file is empty (0 bytes)"),
-        (HEADER, "ignored", "the file has a header and no records; the rows loaded before stay"),
+        (HEADER, "ignored", "the file has a header but no records; keeping the rows loaded earlier"),
     ],
 )
 @pytest.mark.parametrize(
     "dataset", [RATINGS, RATINGS.model_copy(update={"mode": "overwrite"})], ids=["upsert", "overwrite"]
 )
-def test_an_empty_version_changes_nothing_is_recorded_and_not_fetched_again(
-    level, bucket, warehouse, dataset, content, outcome, reason
+def test_an_empty_version_is_recorded_changes_nothing_and_is_read_once(
+    sync, bucket, warehouse, dataset, content, outcome, reason
 ):
     bucket.put(KEY, ratings(1, 2))
-    level(dataset)
+    sync(dataset)
     bucket.put(KEY, content)
     watched = WatchedStore(bucket.store)
     for _ in range(3):
-        report = level(dataset, store=watched)
+        report = sync(dataset, store=watched)
         assert report.loads == []
         assert [(each.listed.key, each.outcome, each.reason) for each in report.refused] == [(KEY, outcome, reason)]
     assert watched.fetched == [KEY]
@@ -311,7 +311,7 @@ def test_an_empty_version_changes_nothing_is_recorded_and_not_fetched_again(
     assert warehouse.counts(dataset) == Counts(0, 2, 2, 0, 0)
 
 
-def test_refused_objects_stop_no_others_and_are_loaded_once_mended(level, bucket, warehouse):
+def test_refused_objects_do_not_stop_others_and_load_once_fixed(sync, bucket, warehouse):
     broken = {
         "a-empty": b"",
         "b-utf16": ratings(1).encode("utf-16"),
@@ -326,22 +326,22 @@ def test_refused_objects_stop_no_others_and_are_loaded_once_mended(level, bucket
     bucket.put("movielens/ratings-d.csv", ratings(1, 2))
     bucket.put("movielens/ratings-g.csv.gz", gzip.compress(ratings(3).encode()))
     bucket.put("movielens/ratings-i.csv", ratings(4))
-    report = level(RATINGS)
+    report = sync(RATINGS)
     assert [load.listed.key[18:] for load in report.loads] == ["d.csv", "g.csv.gz", "i.csv"]
     assert {each.listed.key[18:]: each.reason for each in report.refused} == {
         "a-empty.csv": "the file is empty (0 bytes)",
         "b-utf16.csv": "the file is encoded in UTF-16; save it as 'CSV UTF-8', or declare `encoding: utf-16` in the "
         "contract",
-        "c-latin1.csv": "byte 0xe9 at offset 40 is not UTF-8; likely Latin-1 or Windows-1252: save the file as "
-        "'CSV UTF-8', or declare `encoding: windows-1252` in the contract",
-        "e-header.csv": "the header lacks 'movieId'; expected userId,movieId,rating,timestamp",
-        "f-cut.csv.gz": "the gzip data ends early: the upload was cut off",
-        "h-quote.csv": 'the record that starts at line 2 opens a quote (") that is never closed: the file is damaged '
-        "or cut off",
+        "c-latin1.csv": "byte 0xe9 at offset 40 is not valid UTF-8; the file is probably Latin-1 or Windows-1252: "
+        "save it as 'CSV UTF-8', or declare `encoding: windows-1252` in the contract",
+        "e-header.csv": "the header is missing column 'movieId'; expected: userId,movieId,rating,timestamp",
+        "f-cut.csv.gz": "the gzip data ends early; upload the file again",
+        "h-quote.csv": 'the record that starts at line 2 opens a quote (") that is never closed; the file is damaged '
+        "or truncated",
     }
     assert users(warehouse) == [1, 2, 3, 4]
     bucket.put("movielens/ratings-a-empty.csv", ratings(5))
-    report = level(RATINGS)
+    report = sync(RATINGS)
     assert ([load.listed.key[18:] for load in report.loads], len(report.refused)) == (["a-empty.csv"], 5)
     assert users(warehouse) == [1, 2, 3, 4, 5]
 
@@ -354,54 +354,54 @@ def with_faults(good: int, bad: int) -> str:
     ("bound", "good", "bad", "is_loaded"),
     [(1_000, 10, 1_000, True), (1_000, 10, 1_001, False), (10, 1_089, 11, True), (10, 1_088, 11, False)],
 )
-def test_too_many_rejects_refuse_the_object_whole(level, bucket, warehouse, bound, good, bad, is_loaded):
-    # More than 1,000 (which the contract may say otherwise) AND more than 1 %: 11 of 1,100 is exactly 1 %.
+def test_too_many_rejects_refuse_the_whole_object(sync, bucket, warehouse, bound, good, bad, is_loaded):
+    # Refused above 1,000 rejects (or the contract's bound) AND above 1%; 11 of 1,100 is exactly 1%.
     dataset = RATINGS
     if bound != RATINGS.tolerance.rejected_rows:
         dataset = RATINGS.model_copy(update={"tolerance": Tolerance(rejected_rows=bound)})
     bucket.put(KEY, with_faults(good, bad))
     bucket.put("movielens/ratings-good.csv", ratings(7))
-    report = level(dataset)
+    report = sync(dataset)
     if is_loaded:
         assert [(load.rows_loaded, load.rows_rejected) for load in report.loads] == [(1, 0), (good, bad)]
         assert warehouse.counts(RATINGS) == Counts(0, good + 1, good + 1, bad, bad)
         return
     assert [(each.listed.key, each.outcome) for each in report.refused] == [(KEY, "refused")]
     assert report.refused[0].reason == (
-        f"more than {bad - 1:,} of {good + bad:,} records break the contract, which allows {bound:,} or 1.0%, "
-        f"whichever is more; the first at line {good + 2}: user_id 'x' is not an integer like 42"
+        f"more than {bad - 1:,} of {good + bad:,} records violate the contract, which allows {bound:,} or 1.0%, "
+        f"whichever is more. First: line {good + 2}: user_id 'x' is not an integer like 42"
     )
     assert users(warehouse, "movielens_ratings") == [7]
     assert warehouse.counts(RATINGS) == Counts(0, 1, 1, 0, 0)
     assert [load.load_id for load in report.loads] == [1]
 
 
-def test_the_tolerance_of_the_contract_counts(level, bucket, warehouse):
+def test_the_contract_sets_the_tolerance(sync, bucket, warehouse):
     strict = RATINGS.model_copy(update={"tolerance": RATINGS.tolerance.model_copy(update={"rejected_rows": 0})})
     bucket.put(KEY, with_faults(50, 1))
-    [refused] = level(strict).refused
-    assert refused.reason.startswith("more than 0 of 51 records break the contract, which allows 0 or 1.0%, ")
+    [refused] = sync(strict).refused
+    assert refused.reason.startswith("more than 0 of 51 records violate the contract, which allows 0 or 1.0%, ")
     assert users(warehouse, "movielens_ratings") == []
 
 
-def test_a_file_of_faults_is_read_no_further_than_needed(level, bucket, warehouse, monkeypatch):
-    asked: list[str] = []
+def test_reading_stops_at_the_first_reject_beyond_the_tolerance(sync, bucket, warehouse, monkeypatch):
+    checked: list[str] = []
 
     def counted(column, text):
-        asked.append(text)
-        return fault(column, text)
+        checked.append(text)
+        return find_fault(column, text)
 
-    monkeypatch.setattr(rejects_module, "fault", counted)
+    monkeypatch.setattr(rejects_module, "find_fault", counted)
     bucket.put(KEY, with_faults(1, 20_000))
-    [refused] = level(RATINGS).refused
-    assert refused.reason.startswith("more than 1,000 of 20,001 records break the contract, ")
-    assert refused.reason.endswith("the first at line 3: user_id 'x' is not an integer like 42")
-    assert len(asked) == 4 * (1 + 1_001)  # four columns of the good record and of one reject more than is allowed
+    [refused] = sync(RATINGS).refused
+    assert refused.reason.startswith("more than 1,000 of 20,001 records violate the contract, ")
+    assert refused.reason.endswith("First: line 3: user_id 'x' is not an integer like 42")
+    assert len(checked) == 4 * (1 + 1_001)  # four columns of the valid record and of one reject more than allowed
     assert warehouse.execute("select count(*) from ops.rejected_rows") == [(0,)]
 
 
-def test_many_rejects_are_kept_with_few_statements(level, bucket, tmp_path):
-    class Remembering(DuckDBWarehouse):
+def test_many_rejects_take_few_statements(sync, bucket, tmp_path):
+    class InsertCountingWarehouse(DuckDBWarehouse):
         inserts = 0
 
         def execute(self, statement: str, parameters: tuple = ()) -> list[tuple]:
@@ -409,47 +409,47 @@ def test_many_rejects_are_kept_with_few_statements(level, bucket, tmp_path):
             return super().execute(statement, parameters)
 
     bucket.put(KEY, with_faults(120_000, 1_200))
-    with Remembering(tmp_path / "remembering.duckdb") as warehouse:
-        [load] = level(RATINGS, into=warehouse).loads
+    with InsertCountingWarehouse(tmp_path / "counting.duckdb") as warehouse:
+        [load] = sync(RATINGS, into=warehouse).loads
         assert (load.rows_loaded, load.rows_rejected, warehouse.inserts) == (120_000, 1_200, 3)
         assert [row["record_number"] for row in warehouse.rejected_rows(RATINGS)] == list(range(120_001, 121_201))
         assert warehouse.counts(RATINGS) == Counts(0, 120_000, 120_000, 1_200, 1_200)
 
 
-# ---------------------------------------------------------------- judged again
+# ---------------------------------------------------------------- forgotten refusals
 
 
-def test_a_refused_object_that_is_forgotten_is_judged_by_the_contract_of_today(level, bucket, warehouse):
+def test_a_forgotten_refusal_is_validated_by_the_current_contract(sync, bucket, warehouse):
     bucket.put(KEY, ratings(1, 2, stars="4.25"))
     bucket.put("movielens/ratings-empty.csv", HEADER)
     strict = RATINGS.model_copy(update={"tolerance": Tolerance(rejected_rows=0, rejected_share=0)})
-    assert {each.outcome for each in level(strict).refused} == {"refused", "ignored"}
-    assert (level(RATINGS).loads, len(level(RATINGS).refused)) == ([], 2)  # parked: not read again by itself
+    assert {each.outcome for each in sync(strict).refused} == {"refused", "ignored"}
+    assert (sync(RATINGS).loads, len(sync(RATINGS).refused)) == ([], 2)  # quarantined: not read again on its own
 
     forgotten = forget_refusals(RATINGS, warehouse, bucket.store.list(KEY))
     assert [(each.listed.key, each.outcome) for each in forgotten] == [(KEY, "refused")]
-    report = level(RATINGS)
+    report = sync(RATINGS)
     assert [(load.rows_loaded, load.rows_rejected) for load in report.loads] == [(0, 2)]
     assert [each.listed.key for each in report.refused] == ["movielens/ratings-empty.csv"]
     assert forget_refusals(RATINGS, warehouse, bucket.store.list(KEY)) == []
 
 
-def test_refusals_of_versions_that_are_gone_stay_as_history(level, bucket, warehouse):
+def test_refusals_of_replaced_versions_stay_as_history(sync, bucket, warehouse):
     for content in ("", HEADER):
         bucket.put(KEY, content)
-        level(RATINGS)
+        sync(RATINGS)
     forget_refusals(RATINGS, warehouse, bucket.store.list(KEY))
     assert warehouse.execute("select outcome from ops.refused_objects") == [("refused",)]
-    # Judged as before, it is parked as before.
-    assert [each.outcome for each in level(RATINGS).refused] == ["ignored"]
+    # Refused for the same reason, it is quarantined again.
+    assert [each.outcome for each in sync(RATINGS).refused] == ["ignored"]
     assert warehouse.execute("select outcome from ops.refused_objects order by 1") == [("ignored",), ("refused",)]
 
 
-def test_only_the_refusals_of_this_dataset_are_forgotten(level, bucket, warehouse):
+def test_forgetting_refusals_affects_one_dataset_only(sync, bucket, warehouse):
     bucket.put(KEY, "")
     bucket.put("movielens/movies.csv", "")
-    level(RATINGS)
-    level(MOVIES)
+    sync(RATINGS)
+    sync(MOVIES)
     assert forget_refusals(RATINGS, warehouse, bucket.store.list("movielens/movies")) == []
     assert len(warehouse.refused_objects(MOVIES)) == 1
 
@@ -457,8 +457,8 @@ def test_only_the_refusals_of_this_dataset_are_forgotten(level, bucket, warehous
 # ---------------------------------------------------------------- listing
 
 
-def test_a_dataset_without_objects_is_an_empty_typed_table(level, warehouse):
-    report = level(RATINGS)
+def test_a_dataset_without_objects_is_an_empty_typed_table(sync, warehouse):
+    report = sync(RATINGS)
     assert (report.awaited, report.loads, report.refused, report.rows_loaded) == (True, [], [], 0)
     assert warehouse.counts(RATINGS) == Counts(0, 0, 0, 0, 0)
     [described] = warehouse.describe([("raw", "movielens_ratings_current")]).values()
@@ -470,7 +470,7 @@ def test_a_dataset_without_objects_is_an_empty_typed_table(level, warehouse):
 
 
 class CountingWarehouse(DuckDBWarehouse):
-    """Counts its transactions, and the statements in them that are no DML."""
+    """Counts its transactions, and the statements in them that are not DML."""
 
     transactions = 0
     inside = False
@@ -490,28 +490,28 @@ class CountingWarehouse(DuckDBWarehouse):
         return super().execute(statement, parameters)
 
 
-def test_many_small_objects_are_one_transaction_without_ddl(level, bucket, tmp_path):
+def test_many_small_objects_are_one_transaction_without_ddl(sync, bucket, tmp_path):
     for number in range(200):
         bucket.put(f"movielens/ratings/{number // 20:02}/part-{number:03}.csv", ratings(number + 1))
     bucket.put("movielens/ratings-x.csv", with_faults(2, 3))
     with CountingWarehouse(tmp_path / "counting.duckdb") as warehouse:
-        report = level(RATINGS, into=warehouse)
+        report = sync(RATINGS, into=warehouse)
         assert (warehouse.transactions, warehouse.ddl) == (1, ())
         assert len(report.loads) == 201
         assert warehouse.counts(RATINGS) == Counts(0, 202, 202, 3, 3)
         assert sorted(load.load_id for load in report.loads) == list(range(1, 202))
-        level(RATINGS, into=warehouse)
-        assert warehouse.transactions == 1  # there was nothing to load
+        sync(RATINGS, into=warehouse)
+        assert warehouse.transactions == 1  # nothing to load
 
 
-def test_batches_are_cut_by_number_and_by_size(level, bucket, warehouse, monkeypatch):
-    monkeypatch.setattr(level_module, "BATCH_OBJECTS", 3)
-    monkeypatch.setattr(level_module, "BATCH_BYTES", 3 * len(ratings(1)))
+def test_batches_are_capped_by_count_and_by_size(sync, bucket, warehouse, monkeypatch):
+    monkeypatch.setattr(sync_module, "BATCH_OBJECTS", 3)
+    monkeypatch.setattr(sync_module, "BATCH_BYTES", 3 * len(ratings(1)))
     for number in range(1, 8):
         bucket.put(f"movielens/ratings-{number}.csv", ratings(number))
     bucket.put("movielens/ratings-8.csv", ratings(*range(10, 30)))
     lines: list[str] = []
-    level(RATINGS, log=lines.append)
+    sync(RATINGS, log=lines.append)
     assert lines == [
         f"movielens/ratings: {objects} of 8 objects loaded, {rows} rows"
         for objects, rows in ((3, 3), (6, 6), (7, 7), (8, 27))
@@ -528,16 +528,16 @@ def test_batches_are_cut_by_number_and_by_size(level, bucket, warehouse, monkeyp
         "/-.csv.gz",
     ],
 )  # fmt: skip
-def test_odd_keys_are_loaded_once(level, bucket, warehouse, name):
+def test_odd_keys_are_loaded_once(sync, bucket, warehouse, name):
     content = ratings(1).encode()
     key = f"movielens/ratings{name}"
     bucket.put(key, gzip.compress(content) if name.endswith(".gz") else content)
-    assert [load.listed.key for load in level(RATINGS).loads] == [key]
-    assert level(RATINGS).loads == []
+    assert [load.listed.key for load in sync(RATINGS).loads] == [key]
+    assert sync(RATINGS).loads == []
     assert warehouse.execute("select user_id, _object_key from raw.movielens_ratings_current") == [(1, key)]
 
 
-def test_objects_of_others_are_left_alone(level, bucket, warehouse):
+def test_objects_of_other_datasets_are_ignored(sync, bucket, warehouse):
     for key in (
         "movielens/ratingsx.csv",
         "movielens/ratings.txt",
@@ -546,10 +546,10 @@ def test_objects_of_others_are_left_alone(level, bucket, warehouse):
         "movielens/r",
     ):
         bucket.put(key, ratings(1))
-    assert level(RATINGS).listing == []
+    assert sync(RATINGS).listing == []
 
 
-def test_a_young_object_is_waited_for(level, bucket, warehouse):
+def test_sync_waits_for_a_young_object(sync, bucket, warehouse):
     bucket.put(KEY, ratings(1))
     started = time.monotonic()
     listing = settled_listing(RATINGS, bucket.store, 1.5)
@@ -561,7 +561,7 @@ def test_a_young_object_is_waited_for(level, bucket, warehouse):
     assert time.monotonic() - started < 0.5
 
 
-def test_an_object_that_grows_is_taken_only_when_it_is_whole(level, bucket, warehouse):
+def test_a_growing_object_is_loaded_only_when_complete(sync, bucket, warehouse):
     folder = bucket.home / "s3" / bucket.name / "movielens"
     folder.mkdir(parents=True)
 
@@ -577,13 +577,13 @@ def test_an_object_that_grows_is_taken_only_when_it_is_whole(level, bucket, ware
     copying.start()
     while not bucket.store.list("movielens/ratings"):
         time.sleep(0.05)
-    report = level(RATINGS, settle_seconds=1.5)
+    report = sync(RATINGS, settle_seconds=1.5)
     copying.join()
     assert [load.rows_loaded for load in report.loads] == [20]
     assert len(warehouse.loads(RATINGS)) == 1
 
 
-def test_an_object_from_the_future_is_not_waited_for(bucket):
+def test_sync_does_not_wait_for_an_object_from_the_future(bucket):
     class Tomorrow(WatchedStore):
         def list(self, key_prefix: str) -> list[ObjectVersion]:
             return [replace(each, last_modified=datetime(2999, 1, 1, tzinfo=UTC)) for each in super().list(key_prefix)]
@@ -592,7 +592,7 @@ def test_an_object_from_the_future_is_not_waited_for(bucket):
     assert len(settled_listing(RATINGS, Tomorrow(bucket.store), 60)) == 1
 
 
-def test_the_fingerprint_knows_a_listing_in_any_order(bucket):
+def test_the_fingerprint_does_not_depend_on_order(bucket):
     for name in ("a", "b"):
         bucket.put(f"movielens/ratings-{name}.csv", ratings(1))
     listing = bucket.store.list("movielens/ratings")
@@ -604,10 +604,10 @@ def test_the_fingerprint_knows_a_listing_in_any_order(bucket):
     assert fingerprint(bucket.store.list("movielens/ratings")) == before
 
 
-# ---------------------------------------------------------------- what changes or breaks while it is read
+# ---------------------------------------------------------------- objects that change or break while they are read
 
 
-def test_an_object_that_changes_between_listing_and_reading_heals(level, bucket, warehouse):
+def test_an_object_changed_between_listing_and_reading_is_read_again(sync, bucket, warehouse):
     bucket.put("movielens/ratings-a.csv", ratings(1))
     bucket.put("movielens/ratings-b.csv", ratings(2))
     corrections = iter([ratings(3)])
@@ -616,22 +616,22 @@ def test_an_object_that_changes_between_listing_and_reading_heals(level, bucket,
         if listed.key.endswith("-b.csv") and (content := next(corrections, None)):
             bucket.put(listed.key, content)
 
-    report = level(RATINGS, store=WatchedStore(bucket.store, correct))
+    report = sync(RATINGS, store=WatchedStore(bucket.store, correct))
     assert ([load.load_id for load in report.loads], report.refused) == ([1, 2], [])
     assert users(warehouse, "movielens_ratings") == [1, 3]
 
 
-def test_an_object_that_changes_size_but_not_etag_is_not_believed(bucket):
+def test_a_wrong_size_or_etag_is_an_error(bucket):
     bucket.put(KEY, ratings(1))
     [listed] = bucket.store.list("movielens/ratings")
-    with pytest.raises(ObjectChangedError, match="changed after it had been listed"):
+    with pytest.raises(ObjectChangedError, match="changed after it was listed"):
         list(bucket.store.read(replace(listed, size=listed.size + 1)))
-    with pytest.raises(ObjectChangedError, match="changed after it had been listed"):
+    with pytest.raises(ObjectChangedError, match="changed after it was listed"):
         list(bucket.store.read(replace(listed, etag="0" * 32)))
     assert b"".join(bucket.store.read(listed)) == ratings(1).encode()
 
 
-def test_an_object_that_is_deleted_between_listing_and_reading_is_no_error(level, bucket, warehouse):
+def test_an_object_deleted_between_listing_and_reading_is_skipped(sync, bucket, warehouse):
     bucket.put("movielens/ratings-a.csv", ratings(1))
     bucket.put("movielens/ratings-b.csv", ratings(2))
 
@@ -639,12 +639,12 @@ def test_an_object_that_is_deleted_between_listing_and_reading_is_no_error(level
         if listed.key.endswith("-b.csv"):
             bucket.delete(listed.key)
 
-    report = level(RATINGS, store=WatchedStore(bucket.store, delete))
+    report = sync(RATINGS, store=WatchedStore(bucket.store, delete))
     assert [each.key for each in report.listing] == ["movielens/ratings-a.csv"]
     assert (users(warehouse), report.refused) == ([1], [])
 
 
-def test_an_object_that_never_stands_still_is_an_error_and_stops_no_others(level, bucket, warehouse):
+def test_an_object_that_keeps_changing_is_an_error_but_others_load(sync, bucket, warehouse):
     bucket.put("movielens/ratings-a.csv", ratings(1))
     bucket.put("movielens/ratings-b.csv", ratings(2))
     bucket.put("movielens/ratings-c.csv", "")
@@ -655,16 +655,16 @@ def test_an_object_that_never_stands_still_is_an_error_and_stops_no_others(level
             bucket.put(listed.key, ratings(next(numbers)))
 
     with pytest.raises(ObjectChangedError) as raised:
-        level(RATINGS, store=WatchedStore(bucket.store, change))
+        sync(RATINGS, store=WatchedStore(bucket.store, change))
     assert str(raised.value) == (
-        f"movielens/ratings: movielens/ratings-a.csv changed after it had been listed, in each of {ROUNDS} tries"
+        f"movielens/ratings: movielens/ratings-a.csv changed after it was listed; gave up after {ROUNDS} tries"
     )
     assert users(warehouse) == [2]
-    report = level(RATINGS)
+    report = sync(RATINGS)
     assert (users(warehouse), len(report.refused)) == ([2, 102], 1)
 
 
-def test_a_refusal_in_a_call_with_a_second_round_is_told_once(level, bucket, warehouse):
+def test_a_refusal_is_reported_once_even_after_a_second_round(sync, bucket, warehouse):
     bucket.put("movielens/ratings-a.csv", ratings(1))
     bucket.put("movielens/ratings-b.csv", "")
     corrections = iter([ratings(3)])
@@ -673,35 +673,35 @@ def test_a_refusal_in_a_call_with_a_second_round_is_told_once(level, bucket, war
         if listed.key.endswith("-a.csv") and (content := next(corrections, None)):
             bucket.put(listed.key, content)
 
-    report = level(RATINGS, store=WatchedStore(bucket.store, correct))
+    report = sync(RATINGS, store=WatchedStore(bucket.store, correct))
     assert [each.listed.key for each in report.refused] == ["movielens/ratings-b.csv"]
     assert users(warehouse) == [3]
 
 
 class HalfABody(WatchedStore):
-    """Ends each body early, as a broken connection does that nobody notices."""
+    """Ends each body early, like a broken connection that goes unnoticed."""
 
     def read(self, listed: ObjectVersion) -> Iterator[bytes]:
         content = b"".join(super().read(listed))
         kept = content[: len(content) // 2 // 10 * 10]
         yield kept
-        raise ObjectChangedError(f"{listed.key}: {len(kept)} bytes arrived of {listed.size}")
+        raise ObjectChangedError(f"{listed.key}: received {len(kept)} of {listed.size} bytes")
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_half_a_body_loads_nothing_and_is_an_error(level, bucket, warehouse, packed):
+def test_half_a_body_is_an_error_and_loads_nothing(sync, bucket, warehouse, packed):
     content = ratings(*range(1, 100)).encode()
     key = KEY + ".gz" * packed
     bucket.put(key, gzip.compress(content) if packed else content)
-    with pytest.raises(ObjectChangedError, match="bytes arrived of"):
-        level(RATINGS, store=HalfABody(bucket.store))
+    with pytest.raises(ObjectChangedError, match=r"received .* bytes"):
+        sync(RATINGS, store=HalfABody(bucket.store))
     assert {table: rows for table, rows in state(warehouse).items() if rows} == {
         "ops.load_locks": [("movielens/ratings", 0)]
     }
-    assert level(RATINGS).rows_loaded == 99
+    assert sync(RATINGS).rows_loaded == 99
 
 
-def test_fewer_bytes_than_listed_are_noticed_by_the_bucket_itself(bucket):
+def test_the_store_notices_missing_bytes(bucket):
     bucket.put(KEY, ratings(1))
     [listed] = bucket.store.list("movielens/ratings")
 
@@ -717,22 +717,22 @@ def test_fewer_bytes_than_listed_are_noticed_by_the_bucket_itself(bucket):
 
     with pytest.raises(ObjectChangedError) as raised:
         list(type(bucket.store)(Half(), bucket.name).read(listed))
-    assert str(raised.value) == f"{KEY}: {listed.size - 7} bytes arrived of {listed.size}"
+    assert str(raised.value) == f"{KEY}: received {listed.size - 7} of {listed.size} bytes"
 
 
-def test_a_store_that_fails_loads_nothing_and_the_next_call_heals(level, bucket, warehouse):
+def test_a_failing_store_loads_nothing_and_the_next_sync_recovers(sync, bucket, warehouse):
     bucket.put(KEY, ratings(1))
 
     def fail(listed: ObjectVersion) -> None:
         raise ConnectionError("the network is gone")
 
     with pytest.raises(ConnectionError):
-        level(RATINGS, store=WatchedStore(bucket.store, fail))
+        sync(RATINGS, store=WatchedStore(bucket.store, fail))
     assert users(warehouse, "movielens_ratings") == []
-    assert level(RATINGS).rows_loaded == 1
+    assert sync(RATINGS).rows_loaded == 1
 
 
-# ---------------------------------------------------------------- crashes and lies inside the transaction
+# ---------------------------------------------------------------- crashes and wrong counts inside the transaction
 
 
 class Crash(BaseException):
@@ -740,7 +740,7 @@ class Crash(BaseException):
 
 
 class CrashingWarehouse(DuckDBWarehouse):
-    """Dies before the n-th statement of the transaction that loads."""
+    """Dies before the n-th statement of the load transaction."""
 
     statements_left: float = float("inf")
     counted = 0
@@ -767,10 +767,10 @@ class CrashingWarehouse(DuckDBWarehouse):
             raise Crash
 
 
-def test_a_crash_at_any_statement_leaves_nothing_and_the_next_call_loads_once(level, bucket, tmp_path):
+def test_a_crash_at_any_statement_leaves_nothing_and_the_next_sync_loads_once(sync, bucket, tmp_path):
     bucket.put("movielens/ratings-a.csv", ratings(1))
     with DuckDBWarehouse(tmp_path / "crash.duckdb") as first:
-        level(RATINGS, into=first)
+        sync(RATINGS, into=first)
         before = state(first)
     bucket.put("movielens/ratings-a.csv", with_faults(3, 2))
     bucket.put("movielens/ratings-b.csv", ratings(9))
@@ -779,7 +779,7 @@ def test_a_crash_at_any_statement_leaves_nothing_and_the_next_call_loads_once(le
         with CrashingWarehouse(tmp_path / "crash.duckdb") as warehouse:
             warehouse.statements_left = point
             try:
-                level(RATINGS, into=warehouse)
+                sync(RATINGS, into=warehouse)
             except Crash:
                 crashes += 1
                 warehouse.statements_left = float("inf")
@@ -793,11 +793,11 @@ def test_a_crash_at_any_statement_leaves_nothing_and_the_next_call_loads_once(le
         assert users(last, "movielens_ratings") == [1, 1, 2, 3, 9]
         assert last.counts(RATINGS) == Counts(0, 4, 4, 2, 2)
         assert [(load.load_id, load.is_current) for load in last.loads(RATINGS)] == [(1, False), (2, True), (3, True)]
-        assert level(RATINGS, into=last).loads == []
+        assert sync(RATINGS, into=last).loads == []
 
 
 class LosingWarehouse(DuckDBWarehouse):
-    """Its loader loses one row of each object that has more than one, and does not notice."""
+    """Silently loses one row of each object that has more than one."""
 
     def insert_records(self, dataset, staged):
         counts = super().insert_records(dataset, staged)
@@ -810,11 +810,11 @@ class LosingWarehouse(DuckDBWarehouse):
         return counts
 
 
-def test_a_row_that_the_loader_loses_refuses_the_object(level, bucket, tmp_path):
+def test_a_row_lost_by_the_loader_refuses_the_object(sync, bucket, tmp_path):
     bucket.put("movielens/ratings-a.csv", with_faults(3, 1))
     bucket.put("movielens/ratings-b.csv", ratings(9))
     with LosingWarehouse(tmp_path / "losing.duckdb") as warehouse:
-        report = level(RATINGS, into=warehouse)
+        report = sync(RATINGS, into=warehouse)
         assert [(each.listed.key, each.reason) for each in report.refused] == [
             (
                 "movielens/ratings-a.csv",
@@ -826,7 +826,7 @@ def test_a_row_that_the_loader_loses_refuses_the_object(level, bucket, tmp_path)
         assert warehouse.counts(RATINGS) == Counts(0, 1, 1, 0, 0)
 
 
-def test_a_row_that_the_loader_loads_twice_refuses_the_object(level, bucket, tmp_path):
+def test_a_row_loaded_twice_refuses_the_object(sync, bucket, tmp_path):
     class DoublingWarehouse(DuckDBWarehouse):
         def insert_records(self, dataset, staged):
             once, twice = super().insert_records(dataset, staged), super().insert_records(dataset, staged)
@@ -834,12 +834,12 @@ def test_a_row_that_the_loader_loads_twice_refuses_the_object(level, bucket, tmp
 
     bucket.put(KEY, ratings(1, 2))
     with DoublingWarehouse(tmp_path / "doubling.duckdb") as warehouse:
-        assert len(level(RATINGS, into=warehouse).refused) == 1
+        assert len(sync(RATINGS, into=warehouse).refused) == 1
         assert users(warehouse, "movielens_ratings") == []
 
 
 class ChokingWarehouse(DuckDBWarehouse):
-    """Its reader fails on objects that hold a certain user, as a warehouse's own CSV reader might."""
+    """Fails on objects that contain a certain user, as a warehouse's CSV reader might."""
 
     def insert_records(self, dataset, staged):
         for each in staged.values():
@@ -848,11 +848,11 @@ class ChokingWarehouse(DuckDBWarehouse):
         return super().insert_records(dataset, staged)
 
 
-def test_an_object_that_the_warehouse_cannot_read_is_found_in_its_batch_and_refused(level, bucket, tmp_path):
+def test_an_object_the_warehouse_cannot_read_is_found_in_its_batch_and_refused(sync, bucket, tmp_path):
     for number in range(8, 17):
         bucket.put(f"movielens/ratings-{number:02}.csv", ratings(number))
     with ChokingWarehouse(tmp_path / "choking.duckdb") as warehouse:
-        report = level(RATINGS, into=warehouse)
+        report = sync(RATINGS, into=warehouse)
         [refused] = report.refused
         assert refused.listed.key == "movielens/ratings-13.csv"
         assert refused.reason.startswith(
@@ -863,30 +863,30 @@ def test_an_object_that_the_warehouse_cannot_read_is_found_in_its_batch_and_refu
         assert warehouse.counts(RATINGS) == Counts(0, 8, 8, 0, 0)
 
 
-def test_two_datasets_in_one_warehouse_do_not_disturb_each_other(level, bucket, warehouse):
+def test_two_datasets_share_a_warehouse(sync, bucket, warehouse):
     bucket.put(KEY, ratings(1, 2))
     bucket.put("movielens/movies.csv", movies(1))
     bucket.put("movielens/links.csv", "movieId,imdbId,tmdbId\n1,0114709,862\n2,0113497,\n3,113228,15602\n")
     for dataset in (RATINGS, MOVIES, LINKS):
-        assert [load.load_id for load in level(dataset).loads] == [1]
+        assert [load.load_id for load in sync(dataset).loads] == [1]
     bucket.put("movielens/movies.csv", movies(2))
-    level(MOVIES)
+    sync(MOVIES)
     assert warehouse.counts(RATINGS) == Counts(0, 2, 2, 0, 0)
     assert film_numbers(warehouse) == [2]
     assert warehouse.execute("select movie_id, imdb_id, tmdb_id from raw.movielens_links_current order by 1") == [
         (1, "0114709", 862), (2, "0113497", None)
     ]  # fmt: skip
-    assert [row["reason"] for row in warehouse.rejected_rows()] == ["imdb_id '113228' does not look like [0-9]{7,8}"]
+    assert [row["reason"] for row in warehouse.rejected_rows()] == ["imdb_id '113228' does not match [0-9]{7,8}"]
 
 
-def test_an_older_file_never_takes_the_place_of_a_newer_one_that_was_put_twice(level, bucket, warehouse):
+def test_an_older_file_never_replaces_one_that_was_uploaded_again(sync, bucket, warehouse):
     put_at(bucket, "movielens/movies.csv", movies(1), 1)
-    level(MOVIES)
+    sync(MOVIES)
     put_at(bucket, "movielens/movies-old.csv", movies(2), 2)
     put_at(bucket, "movielens/movies.csv", movies(1), 3)  # the same bytes again, later
-    assert level(MOVIES).loads == []
+    assert sync(MOVIES).loads == []
     bucket.delete("movielens/movies.csv")
-    assert level(MOVIES).loads == []
+    assert sync(MOVIES).loads == []
     assert film_numbers(warehouse) == [1]
 
 
@@ -894,32 +894,32 @@ def test_an_older_file_never_takes_the_place_of_a_newer_one_that_was_put_twice(l
     ("dataset", "keys", "content"),
     [(RATINGS, (KEY, KEY), ratings), (MOVIES, ("movielens/movies-a.csv", "movielens/movies-b.csv"), movies)],
 )
-def test_a_run_that_was_overtaken_looks_again(level, bucket, warehouse, dataset, keys, content):
+def test_an_overtaken_run_lists_again(sync, bucket, warehouse, dataset, keys, content):
     bucket.put(keys[0], content(1))
 
     def overtake(_: ObjectVersion) -> None:
         if not overtaken:
             overtaken.append(True)
             bucket.put(keys[1], content(2))
-            level(dataset)
+            sync(dataset)
 
     overtaken: list[bool] = []
 
     class OvertakenStore(WatchedStore):
         def read(self, listed):
-            blocks = list(super().read(listed))  # the version that was listed, then the other run
+            blocks = list(super().read(listed))  # read the listed version, then let the other run load
             overtake(listed)
             return iter(blocks)
 
-    report = level(dataset, store=OvertakenStore(bucket.store))
+    report = sync(dataset, store=OvertakenStore(bucket.store))
     assert [load.load_id for load in warehouse.loads(dataset)] == [1]
     assert (report.loads, report.refused) == ([], [])
     column = dataset.columns[0].name
     assert warehouse.execute(f"select {column} from raw.{dataset.table}_current") == [(2,)]
 
 
-def test_nothing_is_left_in_the_work_folder(level, bucket, tmp_path):
+def test_nothing_is_left_in_the_work_folder(sync, bucket, tmp_path):
     bucket.put("movielens/ratings-a.csv", HEADER + '1,"2",3.0,4\n')
     bucket.put("movielens/ratings-b.csv", "")
-    level(RATINGS)
+    sync(RATINGS)
     assert list((tmp_path / "work").iterdir()) == []

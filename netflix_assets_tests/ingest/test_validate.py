@@ -1,4 +1,4 @@
-"""The gate: what passes, what is written anew, what is refused and in which words; that records are counted right."""
+"""Validation: what passes, what is rewritten, what is refused and why, and that records are counted correctly."""
 
 import bz2
 import codecs
@@ -40,19 +40,19 @@ def cut(content: bytes, size: int) -> Iterator[bytes]:
         yield content[start : start + size]
 
 
-def gated(folder: Path, content: bytes, dataset: Dataset = PAIR, size: int = 4096) -> ValidatedFile:
+def validated(folder: Path, content: bytes, dataset: Dataset = PAIR, size: int = 4096) -> ValidatedFile:
     return validate(cut(content, size), dataset, folder / "object.csv")
 
 
 def refusal(folder: Path, content: bytes, dataset: Dataset = PAIR, size: int = 4096) -> RefusedError:
     with pytest.raises(RefusedError) as raised:
-        gated(folder, content, dataset, size)
+        validated(folder, content, dataset, size)
     return raised.value
 
 
 def committed(warehouse: DuckDBWarehouse, dataset: Dataset, file: ValidatedFile) -> Load:
     warehouse.prepare(dataset)
-    number = str(next(_etags))  # an object of its own, so that none takes another's place
+    number = str(next(_etags))  # a separate object, so that none supersedes another
     listed = ObjectVersion("bucket", f"shop/things-{number}.csv", number, 1, datetime(2024, 5, 1, tzinfo=UTC))
     done = commit_loads(dataset, warehouse, [StagedObject(listed, file)], "run-1")
     loads, refused = done.loads, done.refused
@@ -68,8 +68,8 @@ def rows(warehouse: DuckDBWarehouse, dataset: Dataset, load: Load) -> list[tuple
 
 
 def through(folder: Path, warehouse: DuckDBWarehouse, content: bytes, dataset: Dataset = PAIR) -> list[tuple]:
-    """The rows that are loaded from a file of which nothing may be rejected."""
-    load = committed(warehouse, dataset, gated(folder, content, dataset))
+    """The rows loaded from a file without rejects."""
+    load = committed(warehouse, dataset, validated(folder, content, dataset))
     assert (load.rows_in, load.rows_rejected) == (load.rows_loaded, 0)
     return rows(warehouse, dataset, load)
 
@@ -103,8 +103,8 @@ TWO = [(1, "x"), (2, "y")]
     ],
 )
 @BLOCK_SIZES
-def test_one_content_in_many_forms(tmp_path, request, content, size):
-    file = gated(tmp_path, content, size=size)
+def test_the_same_content_in_many_forms(tmp_path, request, content, size):
+    file = validated(tmp_path, content, size=size)
     assert (file.header, file.positions, file.record_count, file.warnings) == (("Id", "label"), (0, 1), 2, ())
     if size == 3:
         warehouse = request.getfixturevalue("warehouse")
@@ -112,7 +112,7 @@ def test_one_content_in_many_forms(tmp_path, request, content, size):
 
 
 @pytest.mark.parametrize(
-    ("content", "goes_on_as_it_is"),
+    ("content", "is_unchanged"),
     [
         (b"Id,label\n1,x\n", True),
         (b"Id,label\r\n1,x\r\n", True),
@@ -129,9 +129,9 @@ def test_one_content_in_many_forms(tmp_path, request, content, size):
     ],
 )
 @BLOCK_SIZES
-def test_only_what_loaders_may_read_differently_is_written_anew(tmp_path, content, goes_on_as_it_is, size):
-    file = gated(tmp_path, content, size=size)
-    assert (file.path == file.original) is goes_on_as_it_is
+def test_only_files_that_loaders_may_parse_differently_are_rewritten(tmp_path, content, is_unchanged, size):
+    file = validated(tmp_path, content, size=size)
+    assert (file.path == file.original) is is_unchanged
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_only_what_loaders_may_read_differently_is_written_anew(tmp_path, conten
     ],
 )
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-def test_texts_arrive_as_they_were_sent(tmp_path, warehouse, text, value, end):
+def test_text_is_loaded_unchanged(tmp_path, warehouse, text, value, end):
     content = f"Id,label{end}1,{text}{end}2,y".encode()
     assert through(tmp_path, warehouse, content) == [(1, value), (2, "y")]
 
@@ -177,31 +177,31 @@ def test_another_delimiter(tmp_path, warehouse, delimiter):
     ("content", "warnings"),
     [
         (b"label,Id\nx,1\ny,2\n", ()),
-        (b"label,Id,colour\nx,1,red\ny,2,\n", ("column 'colour' is not in the contract and was left out",)),
-        (b"a,Id,b,label\n,1,,x\n,2,,y\n", ("column 'a', 'b' is not in the contract and was left out",)),
+        (b"label,Id,colour\nx,1,red\ny,2,\n", ("column 'colour' is not in the contract; ignored",)),
+        (b"a,Id,b,label\n,1,,x\n,2,,y\n", ("columns 'a', 'b' are not in the contract; ignored",)),
     ],
 )
-def test_columns_go_by_name(tmp_path, warehouse, content, warnings):
-    assert gated(tmp_path, content).warnings == warnings
+def test_columns_are_matched_by_name(tmp_path, warehouse, content, warnings):
+    assert validated(tmp_path, content).warnings == warnings
     assert through(tmp_path, warehouse, content) == TWO
 
 
 @pytest.mark.parametrize(
     ("header", "reason"),
     [
-        (b"Id", "the header lacks 'label'; expected Id,label"),
-        (b"Id,Label", "the header lacks 'label' and has 'Label', which the contract does not know; expected Id,label"),
-        (b"id, label", "the header lacks 'Id', 'label' and has 'id', ' label', which the contract does not know; "
-                       "expected Id,label"),
-        (b"Id,label,Id", "the header names column 'Id' twice"),
+        (b"Id", "the header is missing column 'label'; expected: Id,label"),
+        (b"Id,Label", "the header is missing column 'label' and has unknown column 'Label'; expected: Id,label"),
+        (b"id, label", "the header is missing columns 'Id', 'label' and has unknown columns 'id', ' label'; "
+                       "expected: Id,label"),
+        (b"Id,label,Id", "duplicate column 'Id' in the header"),
     ],
 )  # fmt: skip
-def test_headers_that_are_refused(tmp_path, header, reason):
+def test_wrong_headers_are_refused(tmp_path, header, reason):
     error = refusal(tmp_path, header + b"\n1,x\n")
     assert (error.reason, error.ignored) == (reason, False)
 
 
-# ---------------------------------------------------------------- what is not loaded
+# ---------------------------------------------------------------- files that are not loaded
 
 
 @pytest.mark.parametrize("content", [b"", codecs.BOM_UTF8, gzip.compress(b"", mtime=0)])
@@ -211,24 +211,24 @@ def test_zero_bytes_are_refused(tmp_path, content):
 
 
 @pytest.mark.parametrize("content", [b"\n", b"\r\n\r\n", b"\r"])
-def test_blank_lines_alone_are_refused(tmp_path, content):
-    assert refusal(tmp_path, content).reason == "the file holds only blank lines"
+def test_a_file_of_blank_lines_is_refused(tmp_path, content):
+    assert refusal(tmp_path, content).reason == "the file contains only blank lines"
 
 
 @pytest.mark.parametrize("content", [b"Id,label", b"Id,label\n", b"Id,label\r\n", b'"Id","label"\n\n', b"Id,label\r"])
-def test_a_header_alone_is_ignored_not_refused(tmp_path, content):
+def test_a_file_with_only_a_header_is_ignored(tmp_path, content):
     error = refusal(tmp_path, content)
-    assert error.reason == "the file has a header and no records; the rows loaded before stay"
+    assert error.reason == "the file has a header but no records; keeping the rows loaded earlier"
     assert error.ignored
 
 
 UTF_16 = "; save it as 'CSV UTF-8', or declare `encoding: utf-16` in the contract"
-LATIN = "Latin-1 or Windows-1252: save the file as 'CSV UTF-8', or declare `encoding: windows-1252` in the contract"
+SAVE_LATIN = "save it as 'CSV UTF-8', or declare `encoding: windows-1252` in the contract"
 
 
 @pytest.mark.parametrize("mark", [codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE])
 @BLOCK_SIZES
-def test_utf_16_is_refused_with_its_name(tmp_path, mark, size):
+def test_utf_16_is_recognised_and_refused(tmp_path, mark, size):
     encoding = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}[mark]
     content = mark + "Id,label\n1,x\n".encode(encoding)
     assert refusal(tmp_path, content, size=size).reason == f"the file is encoded in UTF-16{UTF_16}"
@@ -236,33 +236,34 @@ def test_utf_16_is_refused_with_its_name(tmp_path, mark, size):
 
 @pytest.mark.parametrize(("encoding", "offset"), [("utf-16-le", 1), ("utf-16-be", 0)])
 @pytest.mark.parametrize("size", [2, 3, 7, 4096])
-def test_utf_16_without_a_mark_is_refused_with_its_name_and_the_place_of_the_first_nul(
-    tmp_path, encoding, offset, size
-):
+def test_utf_16_without_a_mark_is_recognised_by_its_nul_bytes(tmp_path, encoding, offset, size):
     reason = refusal(tmp_path, "Id,label\n1,é\n".encode(encoding), size=size).reason
     assert reason == (f"the file is encoded in UTF-16 without a byte order mark (NUL byte at offset {offset}){UTF_16}")
 
 
 @pytest.mark.parametrize("start", [b"", codecs.BOM_UTF8])
 @BLOCK_SIZES
-def test_nul_bytes_are_refused_with_their_place(tmp_path, start, size):
+def test_nul_bytes_are_refused_with_their_offset(tmp_path, start, size):
     content = start + "Id,label\n1,é\0".encode()
     reason = refusal(tmp_path, content, size=size).reason
-    assert reason == f"NUL byte at offset {content.index(0)}: the file is damaged or no text"
+    assert reason == f"NUL byte at offset {content.index(0)}; the file is damaged or is not text"
 
 
 @pytest.mark.parametrize("start", [b"", codecs.BOM_UTF8])
 @pytest.mark.parametrize("before", ["", "é", "日本語🎬", "ascii only"])
 @BLOCK_SIZES
-def test_latin_1_is_refused_with_the_place_of_the_byte(tmp_path, start, before, size):
+def test_latin_1_is_refused_with_the_offset_of_the_byte(tmp_path, start, before, size):
     content = start + f"Id,label\n1,{before}\n2,caf".encode()
     reason = refusal(tmp_path, content + b"\xe9 au lait\n", size=size).reason
-    assert reason == f"byte 0xe9 at offset {len(content)} is not UTF-8; likely {LATIN}"
+    assert reason == (
+        f"byte 0xe9 at offset {len(content)} is not valid UTF-8; the file is probably Latin-1 or Windows-1252: "
+        f"{SAVE_LATIN}"
+    )
 
 
 @BLOCK_SIZES
-def test_a_character_across_blocks_is_read(tmp_path, warehouse, size):
-    file = gated(tmp_path, "Id,label\n1,é日🎬\n".encode(), size=size)
+def test_a_character_may_span_blocks(tmp_path, warehouse, size):
+    file = validated(tmp_path, "Id,label\n1,é日🎬\n".encode(), size=size)
     assert rows(warehouse, PAIR, committed(warehouse, PAIR, file)) == [(1, "é日🎬")]
 
 
@@ -271,22 +272,22 @@ def test_a_character_across_blocks_is_read(tmp_path, warehouse, size):
     [("Id,label\n1,🎬".encode()[:-1], "0xf0 at offset 11"), ("Id,label\n1,é".encode("latin-1"), "0xe9 at offset 11")],
 )
 @BLOCK_SIZES
-def test_a_last_character_that_does_not_end_is_cut_off_or_latin_1(tmp_path, content, byte, size):
+def test_an_incomplete_last_character_is_truncated_or_latin_1(tmp_path, content, byte, size):
     assert refusal(tmp_path, content, size=size).reason == (
-        f"byte {byte} starts a UTF-8 character that the file ends in: it was cut off, so upload it again; or it is not "
-        f"UTF-8 but {LATIN}"
+        f"the file ends inside the UTF-8 character that starts with byte {byte}. If it was truncated, upload it again; "
+        f"if it is Latin-1 or Windows-1252, {SAVE_LATIN}"
     )
 
 
 @BLOCK_SIZES
-def test_a_quote_that_is_never_closed_is_refused_with_its_line(tmp_path, size):
+def test_an_unclosed_quote_is_refused_with_its_line(tmp_path, size):
     content = b'Id,label\n1,"a\nb"\n2,y\n3,"z\n4,w\n'
     assert refusal(tmp_path, content, size=size).reason == (
-        'the record that starts at line 5 opens a quote (") that is never closed: the file is damaged or cut off'
+        'the record that starts at line 5 opens a quote (") that is never closed; the file is damaged or truncated'
     )
 
 
-def test_a_quote_that_swallows_more_than_a_field_may_hold_is_refused_too(tmp_path):
+def test_an_unclosed_quote_longer_than_the_field_limit_is_refused(tmp_path):
     limit = csv.field_size_limit(1000)
     try:
         reason = refusal(tmp_path, b'Id,label\n1,x\n2,"y\n' + b"3,z\n" * 1000 + b'4,"\n').reason
@@ -301,14 +302,14 @@ PACKED = gzip.compress(b"Id,label\n" + b"".join(b"%d,label %d\n" % (n, n * n) fo
 
 
 @pytest.mark.parametrize("size", [1, 100, 100_000])
-def test_gzip_is_known_by_its_first_bytes(tmp_path, size):
-    assert gated(tmp_path, PACKED, size=size).record_count == 5000
+def test_gzip_is_recognised_by_its_first_bytes(tmp_path, size):
+    assert validated(tmp_path, PACKED, size=size).record_count == 5000
 
 
 @pytest.mark.parametrize("kept", [10, 1000, len(PACKED) - 8, len(PACKED) - 1])
 @BLOCK_SIZES
 def test_truncated_gzip_is_refused(tmp_path, kept, size):
-    assert refusal(tmp_path, PACKED[:kept], size=size).reason == "the gzip data ends early: the upload was cut off"
+    assert refusal(tmp_path, PACKED[:kept], size=size).reason == "the gzip data ends early; upload the file again"
 
 
 @pytest.mark.parametrize(
@@ -325,21 +326,21 @@ def test_damaged_gzip_is_refused(tmp_path, content):
 
 @BLOCK_SIZES
 def test_zeros_after_gzip_are_padding(tmp_path, size):
-    assert gated(tmp_path, PACKED + bytes(5000), size=size).record_count == 5000
+    assert validated(tmp_path, PACKED + bytes(5000), size=size).record_count == 5000
     padded = gzip.compress(b"Id,label\n1,") + bytes(9) + gzip.compress(b"x\n2,y\n") + bytes(1)
-    assert gated(tmp_path, padded, size=size).record_count == 2
+    assert validated(tmp_path, padded, size=size).record_count == 2
 
 
 @pytest.mark.parametrize("padding", [0, 9])
 @BLOCK_SIZES
-def test_anything_else_after_gzip_is_refused(tmp_path, padding, size):
+def test_other_data_after_gzip_is_refused(tmp_path, padding, size):
     reason = refusal(tmp_path, PACKED + bytes(padding) + b"what is this", size=size).reason
-    assert reason == "after the end of the gzip data stands something that is no gzip"
+    assert reason == "unexpected data after the end of the gzip data; upload the file again"
 
 
-def test_a_second_member_that_is_cut_off_is_refused(tmp_path):
+def test_a_truncated_second_member_is_refused(tmp_path):
     content = gzip.compress(b"Id,label\n1,x\n", mtime=0) + gzip.compress(b"2,y\n", mtime=0)[:-3]
-    assert refusal(tmp_path, content).reason == "the gzip data ends early: the upload was cut off"
+    assert refusal(tmp_path, content).reason == "the gzip data ends early; upload the file again"
 
 
 # ---------------------------------------------------------------- encodings that the contract declares
@@ -351,8 +352,8 @@ def in_encoding(encoding: str) -> Dataset:
     return PAIR.model_copy(update={"encoding": encoding})
 
 
-def speaking(encoding: str) -> str:
-    """A file with characters beyond ASCII that this encoding has."""
+def sample_text(encoding: str) -> str:
+    """A file with non-ASCII characters of this encoding."""
     asian = dict.fromkeys(("shift_jis", "gb18030", "big5", "euc-kr"), "Id,label\n1,日本\n2,中\n")
     eastern = dict.fromkeys(("windows-1250", "iso-8859-2"), "Id,label\n1,žluťoučký\n2,łódź\n")
     return {**asian, **eastern, "windows-1251": "Id,label\n1,Привет\n2,мир\n"}.get(encoding, WESTERN)
@@ -361,8 +362,8 @@ def speaking(encoding: str) -> str:
 @pytest.mark.parametrize("encoding", [name for name in ENCODINGS if name != "cp437"])
 @BLOCK_SIZES
 def test_a_declared_encoding_is_decoded_while_it_streams(tmp_path, encoding, size):
-    text = speaking(encoding)
-    file = gated(tmp_path, gzip.compress(text.encode(encoding)), in_encoding(encoding), size)
+    text = sample_text(encoding)
+    file = validated(tmp_path, gzip.compress(text.encode(encoding)), in_encoding(encoding), size)
     assert (file.record_count, file.original.read_text(encoding="utf-8")) == (2, text)
 
 
@@ -386,7 +387,7 @@ def test_a_declared_encoding_is_loaded(tmp_path, warehouse, encoding):
 @BLOCK_SIZES
 def test_the_byte_order_of_utf_16(tmp_path, declared, mark, written_in, size):
     text = "Id,label\n1,🎬 é\n2,y\n"
-    file = gated(tmp_path, mark + text.encode(written_in), in_encoding(declared), size)
+    file = validated(tmp_path, mark + text.encode(written_in), in_encoding(declared), size)
     assert file.original.read_text(encoding="utf-8") == text
 
 
@@ -396,32 +397,32 @@ TWO_AND_A_MARK = codecs.BOM_UTF16_LE + "Id,label\n1,".encode("utf-16-le")
 @pytest.mark.parametrize(
     ("encoding", "content", "reason"),
     [
-        ("windows-1252", b"Id,label\n1,caf\xe9\n2,\x81\n", "byte 0x81 at offset 18 is not windows-1252, which the "
-         "contract says the file to be; save the file in it, or declare the right `encoding` in the contract"),
-        ("utf-16", TWO_AND_A_MARK + b"\x00\xdcx\0\n\0", "byte 0x00 at offset 24 is not utf-16, which the contract "
-         "says the file to be; save the file in it, or declare the right `encoding` in the contract"),
-        ("utf-16", TWO_AND_A_MARK + b"\x3c\xd8", "the file ends in the middle of a character of utf-16, which starts "
-         "at offset 24: it was cut off; upload it again"),
-        ("utf-16", TWO_AND_A_MARK + b"x", "the file ends in the middle of a character of utf-16, which starts at "
-         "offset 24: it was cut off; upload it again"),
-        ("utf-16", TWO_AND_A_MARK + "ü\0".encode("utf-16-le"), "NUL byte at offset 26: the file is damaged or no text "
-         "in utf-16"),
-        ("shift_jis", "Id,label\n1,日".encode("shift_jis") + b"\0", "NUL byte at offset 13: the file is damaged or no "
-         "text in shift_jis"),
-        ("latin-1", codecs.BOM_UTF8 + b"Id,label\n1,x\n", "the file is encoded in UTF-8, the contract says latin-1; "
-         "save it in that, or declare `encoding: utf-8` in the contract"),
-        ("latin-1", TWO_AND_A_MARK, "the file is encoded in UTF-16, the contract says latin-1; save it in that, or "
-         "declare `encoding: utf-16` in the contract"),
-        ("utf-16-be", TWO_AND_A_MARK, "the file is encoded in UTF-16, the contract says utf-16-be; save it in that, or "
-         "declare `encoding: utf-16` in the contract"),
-        ("utf-16", b"Id,label\n1,x\n", "the contract says utf-16, but the file is not; save it so, or take `encoding` "
-         "out of the contract"),
+        ("windows-1252", b"Id,label\n1,caf\xe9\n2,\x81\n", "byte 0x81 at offset 18 is not valid windows-1252, "
+         "the encoding in the contract; save the file in that encoding, or correct `encoding` in the contract"),
+        ("utf-16", TWO_AND_A_MARK + b"\x00\xdcx\0\n\0", "byte 0x00 at offset 24 is not valid utf-16, the encoding "
+         "in the contract; save the file in that encoding, or correct `encoding` in the contract"),
+        ("utf-16", TWO_AND_A_MARK + b"\x3c\xd8", "the file ends in the middle of a character (utf-16, offset 24): it "
+         "was truncated. Upload it again"),
+        ("utf-16", TWO_AND_A_MARK + b"x", "the file ends in the middle of a character (utf-16, offset 24): it was "
+         "truncated. Upload it again"),
+        ("utf-16", TWO_AND_A_MARK + "ü\0".encode("utf-16-le"), "NUL byte at offset 26; the file is damaged or is not "
+         "utf-16 text"),
+        ("shift_jis", "Id,label\n1,日".encode("shift_jis") + b"\0", "NUL byte at offset 13; the file is damaged or is "
+         "not shift_jis text"),
+        ("latin-1", codecs.BOM_UTF8 + b"Id,label\n1,x\n", "the file is encoded in UTF-8, but the contract says "
+         "latin-1; save it as latin-1, or declare `encoding: utf-8` there"),
+        ("latin-1", TWO_AND_A_MARK, "the file is encoded in UTF-16, but the contract says latin-1; save it as latin-1, "
+         "or declare `encoding: utf-16` there"),
+        ("utf-16-be", TWO_AND_A_MARK, "the file is encoded in UTF-16, but the contract says utf-16-be; save it as "
+         "utf-16-be, or declare `encoding: utf-16` there"),
+        ("utf-16", b"Id,label\n1,x\n", "the contract says utf-16, but the file is not; save it as utf-16, or correct "
+         "the contract"),
         ("windows-1252", "Id,label\n1,x\n".encode("utf-16-le"), "the file is encoded in UTF-16 without a byte order "
          f"mark (NUL byte at offset 1){UTF_16}"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("size", [5, 4096])
-def test_what_is_not_in_the_declared_encoding_is_refused_with_its_place(tmp_path, encoding, content, reason, size):
+def test_bytes_outside_the_declared_encoding_are_refused_with_their_offset(tmp_path, encoding, content, reason, size):
     assert refusal(tmp_path, content, in_encoding(encoding), size).reason == reason
 
 
@@ -434,18 +435,18 @@ def test_what_is_not_in_the_declared_encoding_is_refused_with_its_place(tmp_path
     ],
 )
 @BLOCK_SIZES
-def test_utf_8_in_place_of_latin_1_is_loaded_as_declared_with_a_warning(tmp_path, content, warned, size):
-    assert gated(tmp_path, content, in_encoding("latin-1"), size).warnings == (
+def test_utf_8_declared_as_latin_1_loads_with_a_warning(tmp_path, content, warned, size):
+    assert validated(tmp_path, content, in_encoding("latin-1"), size).warnings == (
         (
-            "the contract says `encoding: latin-1`, but the file reads as UTF-8 too: if letters beyond A to Z are "
-            "wrong, take `encoding` out of the contract",
+            "the contract says `encoding: latin-1`, but the file is also valid UTF-8; if accented letters look wrong, "
+            "remove `encoding` from the contract",
         )
         if warned
         else ()
     )
 
 
-# ---------------------------------------------------------------- files that are something else
+# ---------------------------------------------------------------- other formats
 
 
 def parquet() -> bytes:
@@ -478,100 +479,101 @@ def tarred() -> bytes:
 
 CSV = b"Id,label\n1,x\n"
 SAVE = "open it and save it as 'CSV UTF-8'"
-ONLY = "only gzip or plain files are read: unpack it, or pack it with gzip"
+UPLOAD = "upload it uncompressed or as gzip"
 OTHER_FORMATS = {
-    "xlsx": (zipped("[Content_Types].xml", "xl/workbook.xml"), f"an Excel workbook (.xlsx), not CSV: {SAVE}"),
-    "ods": (ods(), f"an OpenDocument spreadsheet (.ods), not CSV: {SAVE}"),
-    "zip": (zipped("things.csv"), "a ZIP archive: upload the CSV files in it, plain or packed with gzip"),
-    "xls": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504), f"an old Excel workbook (.xls), not CSV: {SAVE}"),
-    "pdf": (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", "a PDF document, not CSV: ask the sender for the data as CSV"),
-    "parquet": (parquet(), "Parquet, not CSV: export it as CSV"),
-    "bzip2": (bz2.compress(CSV), f"packed with bzip2; {ONLY}"),
-    "xz": (lzma.compress(CSV), f"packed with xz; {ONLY}"),
-    "zstd": (b"\x28\xb5\x2f\xfd\x24\x0d\x69\0\0", f"packed with zstd; {ONLY}"),
-    "lz4": (b"\x04\x22\x4d\x18\x64\x40\xa7\x0d\0\0\0", f"packed with lz4; {ONLY}"),
-    "7z": (b"7z\xbc\xaf\x27\x1c\0\x04", f"packed with 7-Zip; {ONLY}"),
-    "rar": (b"Rar!\x1a\x07\x01\0", f"packed with RAR; {ONLY}"),
-    "tar.gz": (gzip.compress(tarred()), f"a tar archive: upload the CSV files in it one by one; {ONLY}"),
-    "gzip twice": (gzip.compress(gzip.compress(CSV)), "packed with gzip twice: unpack it once"),
+    "xlsx": (zipped("[Content_Types].xml", "xl/workbook.xml"), f"an Excel workbook (.xlsx), not CSV; {SAVE}"),
+    "ods": (ods(), f"an OpenDocument spreadsheet (.ods), not CSV; {SAVE}"),
+    "zip": (zipped("things.csv"), "a ZIP archive; upload the CSV files in it, uncompressed or as gzip"),
+    "xls": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504), f"an old Excel workbook (.xls), not CSV; {SAVE}"),
+    "pdf": (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", "a PDF document, not CSV; ask the sender for the data as CSV"),
+    "parquet": (parquet(), "Parquet, not CSV; export it as CSV"),
+    "bzip2": (bz2.compress(CSV), f"compressed with bzip2; {UPLOAD}"),
+    "xz": (lzma.compress(CSV), f"compressed with xz; {UPLOAD}"),
+    "zstd": (b"\x28\xb5\x2f\xfd\x24\x0d\x69\0\0", f"compressed with zstd; {UPLOAD}"),
+    "lz4": (b"\x04\x22\x4d\x18\x64\x40\xa7\x0d\0\0\0", f"compressed with lz4; {UPLOAD}"),
+    "7z": (b"7z\xbc\xaf\x27\x1c\0\x04", f"compressed with 7-Zip; {UPLOAD}"),
+    "rar": (b"Rar!\x1a\x07\x01\0", f"compressed with RAR; {UPLOAD}"),
+    "tar.gz": (
+        gzip.compress(tarred()),
+        "a tar archive; upload the CSV files in it one by one, uncompressed or as gzip",
+    ),
+    "gzip twice": (gzip.compress(gzip.compress(CSV)), "compressed with gzip twice; decompress it once"),
     "utf-32": (codecs.BOM_UTF32_LE + "Id,label\n".encode("utf-32-le"), "encoded in UTF-32; save it as 'CSV UTF-8'"),
     "html": (
         b"<!DOCTYPE html>\n<html><body>404</body></html>",
-        "a web page (HTML), most likely an error page in place of a download: download it again",
+        "a web page (HTML), probably an error page saved instead of the download; download it again",
     ),
     "html without doctype": (
         b"\xef\xbb\xbf \n<HTML lang='de'>",
-        "a web page (HTML), most likely an error page in place of a download: download it again",
+        "a web page (HTML), probably an error page saved instead of the download; download it again",
     ),
     "error of S3": (
         b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>AccessDenied</Code><Message>No.</Message></Error>',
-        "an error message in XML (AccessDenied) in place of a download: download it again",
+        "an XML error message (AccessDenied) saved instead of the download; download it again",
     ),
-    "xml": (b'<?xml version="1.0"?><things/>', "XML, not CSV: export it as CSV"),
-    "json": (b'{"Id": 1, "label": "x"}\n', "JSON, not CSV: export it as CSV"),
-    "json list": (b'[\n  {"Id": 1, "label": "x"}]\n', "JSON, not CSV: export it as CSV"),
+    "xml": (b'<?xml version="1.0"?><things/>', "XML, not CSV; export it as CSV"),
+    "json": (b'{"Id": 1, "label": "x"}\n', "JSON, not CSV; export it as CSV"),
+    "json list": (b'[\n  {"Id": 1, "label": "x"}]\n', "JSON, not CSV; export it as CSV"),
 }
 
 
 @pytest.mark.parametrize("name", OTHER_FORMATS)
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
-def test_a_file_that_is_no_csv_is_named(tmp_path, name, encoding):
+def test_other_formats_are_named(tmp_path, name, encoding):
     content, what = OTHER_FORMATS[name]
     if not (name == "utf-32" and encoding == "latin-1"):
         assert refusal(tmp_path, content, in_encoding(encoding)).reason == f"the file is {what}"
 
 
 @pytest.mark.parametrize("header", ["PAR1,PAR2", "[Id],[label]", "{Id},label", "Rar!,label", "BZh9,label", "7z,label"])
-def test_a_header_that_starts_like_another_format_is_still_a_header(tmp_path, header):
-    assert refusal(tmp_path, f"{header}\n1,x\n".encode()).reason.startswith("the header lacks 'Id'")
+def test_a_header_that_resembles_another_format_is_still_a_header(tmp_path, header):
+    assert refusal(tmp_path, f"{header}\n1,x\n".encode()).reason.startswith("the header is missing column")
     names = header.split(",")
     dataset = make_dataset(make_column("a", "integer", source_name=names[0]), make_column("b", source_name=names[1]))
-    assert gated(tmp_path, f"{header}\n1,x\n".encode(), dataset).record_count == 1
+    assert validated(tmp_path, f"{header}\n1,x\n".encode(), dataset).record_count == 1
 
 
 @pytest.mark.parametrize(
     ("content", "declared", "reason"),
     [
-        ("Id;label\n1;x\n", ",", "the header looks separated by ';', the contract says ',': export the file with ',' "
-         'between the columns, or declare `delimiter: ";"` in the contract'),
-        ("Id\tlabel\n1\tx\n", ",", "the header looks separated by TAB, the contract says ',': export the file with ',' "
-         'between the columns, or declare `delimiter: "\\t"` in the contract'),
-        ('"Id"|"label"\n1|x\n', ",", "the header looks separated by '|', the contract says ',': export the file with "
-         "',' " 'between the columns, or declare `delimiter: "|"` in the contract'),
-        ("Id,label\n1,x\n", "\t", "the header looks separated by ',', the contract says TAB: export the file with TAB "
-         'between the columns, or declare `delimiter: ","` in the contract'),
-        ("id;name\n1;x\n", ",", "the header looks separated by ';', the contract says ',': export the file with ',' "
-         'between the columns, or declare `delimiter: ";"` in the contract'),
-        ("id;name;more\n1;x;y\n", ",", "the header lacks 'Id', 'label' and has 'id;name;more', which the contract does "
-         "not know; expected Id,label"),
-        ("sep=;\nId;label\n1;x\n", ",", "line 1, 'sep=;', is a note to Excel and not the header: delete it, and export "
-         'the file with \',\' between the columns, or declare `delimiter: ";"` in the contract'),
-        ("sep=,\r\nId,label\r\n1,x\r\n", ",", "line 1, 'sep=,', is a note to Excel and not the header: delete it"),
-        ("Things of 2026\n\nId,label\n1,x\n", ",", "the header stands in line 3: delete what stands above it"),
-        ("1,x\n2,y\n", ",", "the first line looks like data: the file has no header; put one above, with the columns "
-         "Id,label"),
-        ("2026-11-07,x\n", ",", "the first line looks like data: the file has no header; put one above, with the "
-         "columns Id,label"),
-        ("Id,2026\n1,x\n", ",", "the header lacks 'label' and has '2026', which the contract does not know; expected "
+        ("Id;label\n1;x\n", ",", "the header is separated by ';', but the contract says ','; export the file with ',' "
+         'as the separator, or declare `delimiter: ";"` in the contract'),
+        ("Id\tlabel\n1\tx\n", ",", "the header is separated by TAB, but the contract says ','; export the file with "
+         "',' " 'as the separator, or declare `delimiter: "\\t"` in the contract'),
+        ('"Id"|"label"\n1|x\n', ",", "the header is separated by '|', but the contract says ','; export the file with "
+         "',' " 'as the separator, or declare `delimiter: "|"` in the contract'),
+        ("Id,label\n1,x\n", "\t", "the header is separated by ',', but the contract says TAB; export the file with TAB "
+         'as the separator, or declare `delimiter: ","` in the contract'),
+        ("id;name\n1;x\n", ",", "the header is separated by ';', but the contract says ','; export the file with ',' "
+         'as the separator, or declare `delimiter: ";"` in the contract'),
+        ("id;name;more\n1;x;y\n", ",", "the header is missing columns 'Id', 'label' and has unknown column "
+         "'id;name;more'; expected: Id,label"),
+        ("sep=;\nId;label\n1;x\n", ",", "line 1, 'sep=;', is an Excel directive, not the header; delete it, and export "
+         'the file with \',\' as the separator, or declare `delimiter: ";"` in the contract'),
+        ("sep=,\r\nId,label\r\n1,x\r\n", ",", "line 1, 'sep=,', is an Excel directive, not the header; delete it"),
+        ("Things of 2026\n\nId,label\n1,x\n", ",", "the header is on line 3; delete the lines above it"),
+        ("1,x\n2,y\n", ",", "the first line looks like data, not a header; add the header: Id,label"),
+        ("2026-11-07,x\n", ",", "the first line looks like data, not a header; add the header: Id,label"),
+        ("Id,2026\n1,x\n", ",", "the header is missing column 'label' and has unknown column '2026'; expected: "
          "Id,label"),
     ],
 )  # fmt: skip
-def test_a_header_that_is_wrong_for_a_known_cause(tmp_path, content, declared, reason):
+def test_known_header_problems_are_diagnosed(tmp_path, content, declared, reason):
     dataset = PAIR.model_copy(update={"delimiter": declared})
     assert refusal(tmp_path, content.encode(), dataset).reason == reason
 
 
-def test_a_reason_does_not_list_a_thousand_columns(tmp_path):
+def test_a_reason_lists_a_few_columns_only(tmp_path):
     header = ",".join([f"c{number}" for number in range(1000)] + ["n" * 100_000])
     reason = refusal(tmp_path, f"{header}\n".encode()).reason
-    assert reason.endswith("'c9' and 991 more, which the contract does not know; expected Id,label")
-    [warning] = gated(tmp_path, f"Id,{'n' * 100_000},label\n1,x,y\n".encode()).warnings
-    assert warning == f"column '{'n' * 60}…' is not in the contract and was left out"
+    assert reason.endswith("'c9' and 991 more; expected: Id,label")
+    [warning] = validated(tmp_path, f"Id,{'n' * 100_000},label\n1,x,y\n".encode()).warnings
+    assert warning == f"column '{'n' * 60}…' is not in the contract; ignored"
 
 
-def test_columns_without_a_name_are_left_out_whatever_their_number(tmp_path, warehouse):
+def test_unnamed_columns_are_ignored(tmp_path, warehouse):
     content = b"Id,label,,,\n1,x,,,\n2,y,,,\n"
-    assert gated(tmp_path, content).warnings == ("column '' is not in the contract and was left out",)
+    assert validated(tmp_path, content).warnings == ("column '' is not in the contract; ignored",)
     assert through(tmp_path, warehouse, content) == TWO
 
 
@@ -579,7 +581,7 @@ def test_columns_without_a_name_are_left_out_whatever_their_number(tmp_path, war
 
 
 def rejects(folder: Path, warehouse: DuckDBWarehouse, content: bytes, dataset: Dataset = PAIR) -> list[RejectedRecord]:
-    file = gated(folder, content, dataset)
+    file = validated(folder, content, dataset)
     load = committed(warehouse, dataset, file)
     found = list(find_rejects(file, dataset))
     assert (load.rows_in, load.rows_rejected) == (file.record_count, len(found))
@@ -591,43 +593,43 @@ def test_ragged_records_are_counted_and_rejected(tmp_path, warehouse, end):
     lines = ["Id,label", "1,x", "2", "3,y,z", "4,w", "5,v,", " ", "6,u,,", "7,", ","]
     found = rejects(tmp_path, warehouse, end.join(lines).encode())
     assert [(each.record_number, each.line_number, each.columns, each.reason, each.text) for each in found] == [
-        (2, 3, (), "1 fields, the header has 2", "2"),
-        (3, 4, (), "3 fields, the header has 2", "3,y,z"),
-        (5, 6, (), "3 fields, the header has 2", "5,v,"),
-        (6, 7, (), "1 fields, the header has 2", " "),
-        (7, 8, (), "4 fields, the header has 2", "6,u,,"),
+        (2, 3, (), "1 field, but the header has 2", "2"),
+        (3, 4, (), "3 fields, but the header has 2", "3,y,z"),
+        (5, 6, (), "3 fields, but the header has 2", "5,v,"),
+        (6, 7, (), "1 field, but the header has 2", " "),
+        (7, 8, (), "4 fields, but the header has 2", "6,u,,"),
         (9, 10, ("id",), "id is empty", ","),
     ]
     assert warehouse.execute("select id, label from raw.shop_things order by id") == [(1, "x"), (4, "w"), (7, None)]
 
 
-CUT = ": it is the last record and has no line end, so the file may be cut off"
+CUT = "; this last record has no line ending, so the file may be truncated"
 
 
 @pytest.mark.parametrize(
     ("last", "reason"),
     [
-        ("3", f"1 fields, the header has 2{CUT}"),
-        ("3\n", "1 fields, the header has 2"),
-        ("3\r\n", "1 fields, the header has 2"),
-        ("3\r", "1 fields, the header has 2"),
-        ("3,z,", "3 fields, the header has 2"),
+        ("3", f"1 field, but the header has 2{CUT}"),
+        ("3\n", "1 field, but the header has 2"),
+        ("3\r\n", "1 field, but the header has 2"),
+        ("3\r", "1 field, but the header has 2"),
+        ("3,z,", "3 fields, but the header has 2"),
     ],
 )
-def test_a_last_record_that_is_cut_off_is_rejected_as_such(tmp_path, warehouse, last, reason):
+def test_a_truncated_last_record_is_rejected_as_truncated(tmp_path, warehouse, last, reason):
     found = rejects(tmp_path, warehouse, f"Id,label\n1,x\n2,y\n{last}".encode())
     assert [(each.record_number, each.reason) for each in found] == [(3, reason)]
 
 
-def test_a_whole_table_is_not_replaced_by_a_file_that_is_cut_off(level, bucket, warehouse):
+def test_a_truncated_file_does_not_replace_the_whole_table(sync, bucket, warehouse):
     films = make_dataset(make_column("id", "integer"), make_column("label"), name="films", mode="overwrite")
     bucket.put("shop/films.csv", "id,label\n1,x\n2,y\n3,z\n")
-    level(films)
+    sync(films)
     bucket.put("shop/films.csv", "id,label\n1,x\n2")
-    [refused] = level(films).refused
+    [refused] = sync(films).refused
     assert refused.reason == (
-        f"line 3: 1 fields, the header has 2{CUT}. A file that replaces the whole table is not loaded in part: send it "
-        "again, complete"
+        f"line 3: 1 field, but the header has 2{CUT}. A truncated file cannot replace the whole table; upload "
+        "it again, complete"
     )
     assert warehouse.counts(films).current_rows == 3
 
@@ -645,7 +647,7 @@ def test_a_whole_table_is_not_replaced_by_a_file_that_is_cut_off(level, bucket, 
         ("decimal(2,2)", "value '07/11/2026' is not a decimal(2,2) like 0.50"),
     ],
 )
-def test_a_reason_shows_a_value_of_the_right_form(tmp_path, warehouse, kind, reason):
+def test_a_reason_shows_a_valid_value(tmp_path, warehouse, kind, reason):
     dataset = make_dataset(make_column("value", kind), name=re.sub(r"\W", "_", kind))
     example = reason.partition(" like ")[2]
     [found] = rejects(tmp_path, warehouse, f"value\n{example}\n07/11/2026\n".encode(), dataset)
@@ -653,16 +655,16 @@ def test_a_reason_shows_a_value_of_the_right_form(tmp_path, warehouse, kind, rea
 
 
 @pytest.mark.parametrize("field", ['a"b', '"a"b', 'a "b"', ' "a"', '"a" ', '"a"b"c"', '"a""b"c', '5"'])
-def test_quotes_that_are_no_rfc_4180_are_rejected_not_altered(tmp_path, warehouse, field):
+def test_quotes_that_violate_rfc_4180_are_rejected_unchanged(tmp_path, warehouse, field):
     found = rejects(tmp_path, warehouse, f'Id,label\n1,x\n2,{field}\n3,"y"\n'.encode())
     assert [(each.record_number, each.line_number, each.columns, each.reason, each.text) for each in found] == [
-        (2, 3, (), 'a quote (") stands within a field: put the whole field in quotes and double those in it',
+        (2, 3, (), 'unescaped quote (") inside a field; quote the field and double the inner quotes',
          f"2,{field}")
     ]  # fmt: skip
     assert warehouse.execute("select id, label from raw.shop_things order by id") == [(1, "x"), (3, "y")]
 
 
-def test_lines_of_rejects_are_lines_of_the_file(tmp_path, warehouse):
+def test_line_numbers_of_rejects_are_those_of_the_file(tmp_path, warehouse):
     content = b'\n\nId,label\n\n1,"a\nb\n\nc"\nbad,x\n\n2,"d\ne"\n"worse\n",y\n'
     found = rejects(tmp_path, warehouse, content)
     assert [(each.record_number, each.line_number, each.reason, each.text) for each in found] == [
@@ -673,7 +675,7 @@ def test_lines_of_rejects_are_lines_of_the_file(tmp_path, warehouse):
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 @pytest.mark.parametrize("quote", ["", '"'])
-def test_a_record_may_be_so_long_and_no_longer(tmp_path, warehouse, end, quote):
+def test_a_record_has_a_maximum_length(tmp_path, warehouse, end, quote):
     def record(number: int, size: int) -> str:
         return f"{number},{quote}{'x' * (size - 2 - 2 * len(quote) - len(end))}{quote}{end}"
 
@@ -691,10 +693,10 @@ def test_a_record_may_be_so_long_and_no_longer(tmp_path, warehouse, end, quote):
 @pytest.mark.parametrize("end", ["\n", "\r\n", ""])
 @pytest.mark.parametrize("before", ["", "1,x\n"])
 @pytest.mark.parametrize("size", [999, 1_999_990, 5_000_000])
-def test_the_longest_record_is_as_long_wherever_it_stands(tmp_path, warehouse, longer, end, before, size):
-    # DuckDB takes a record that is one byte longer right after the header, and leaves it out elsewhere.
+def test_the_maximum_length_does_not_depend_on_the_position(tmp_path, warehouse, longer, end, before, size):
+    # DuckDB accepts a record that is one byte longer right after the header, and skips it elsewhere.
     text = f"2,{'x' * (MAX_RECORD_BYTES + longer - 2 - max(1, len(end)))}"
-    file = gated(tmp_path, f"Id,label\n{before}{text}{end}".encode(), size=size)
+    file = validated(tmp_path, f"Id,label\n{before}{text}{end}".encode(), size=size)
     load = committed(warehouse, PAIR, file)
     found = list(find_rejects(file, PAIR))
     assert (load.rows_in, load.rows_rejected) == (1 + bool(before), int(longer > 0))
@@ -704,19 +706,19 @@ def test_the_longest_record_is_as_long_wherever_it_stands(tmp_path, warehouse, l
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-def test_numbers_are_proven_whatever_the_line_ends(tmp_path, warehouse, end):
+def test_numbers_are_checked_with_any_line_ending(tmp_path, warehouse, end):
     numbers = make_dataset(make_column("a", "integer"), make_column("b", "double"))
     content = end.join(["a,b", "1,1.5", "2.7,1", "0x10,1", "1_000,1", "2,nan", "3,1e400", f"4,{'9' * 400}", "5,2."])
     found = rejects(tmp_path, warehouse, content.encode(), numbers)
     assert [each.record_number for each in found] == [2, 3, 4, 5, 6, 7]
     only_digits = end.join(["a,b", "6,1.5", "2.7,1", f"4,{'9' * 400}", "1.2.3,1", ",1", "7,"]).encode()
-    assert gated(tmp_path, only_digits, numbers).numeric
+    assert validated(tmp_path, only_digits, numbers).numeric
     found = rejects(tmp_path, warehouse, only_digits, numbers)
     assert [each.record_number for each in found] == [2, 3, 4, 5, 6]
     assert warehouse.execute("select a, b from raw.shop_things order by a") == [(1, 1.5), (5, 2.0), (6, 1.5)]
 
 
-# ---------------------------------------------------------------- any file that Python's csv module writes
+# ---------------------------------------------------------------- files that Python's csv module writes
 
 FIELDS = st.text(st.sampled_from([*"ab1,;\" '\n\r\t#\\é🎬\u2028\x85\ufeff.-"]), max_size=8) | st.sampled_from(
     ["", "1", "NULL", '""', "\r\n", "a\r\nb", "\n\n", "0x10", "2.7"]
@@ -726,7 +728,7 @@ FIELDS = st.text(st.sampled_from([*"ab1,;\" '\n\r\t#\\é🎬\u2028\x85\ufeff.-"]
 def written(records: Iterable[list[str]], end: str, quoting: int) -> str:
     text = io.StringIO(newline="")
     for record in records:
-        # Python forgets to quote a CR where the line ends with LF, so such records are quoted as a whole.
+        # Python does not quote a CR when lines end with LF, so quote such records fully.
         how = csv.QUOTE_ALL if any("\r" in field or "\n" in field for field in record) else quoting
         csv.writer(text, lineterminator=end, quoting=how).writerow(record)
     return text.getvalue()
@@ -752,7 +754,7 @@ def written(records: Iterable[list[str]], end: str, quoting: int) -> str:
 )
 @example([["a\rb", "\n"], ["", ""]], ["\n"], csv.QUOTE_MINIMAL, True, False, False, 1)
 @example([["", ""], ["1", ""]], ["\r\n"], csv.QUOTE_MINIMAL, False, True, True, 1)
-def test_what_python_writes_is_counted_and_loaded_as_python_reads_it(
+def test_files_written_by_python_load_as_python_reads_them(
     tmp_path, warehouse, records, ends, quoting, ends_with_line_end, bom, packed, size
 ):
     names = [f"c_{number}" for number in range(len(records[0]))]
@@ -763,7 +765,7 @@ def test_what_python_writes_is_counted_and_loaded_as_python_reads_it(
     read = [fields for fields in csv.reader(io.StringIO(text, newline="")) if fields][1:]
     assume(read == records)
     content = (codecs.BOM_UTF8 if bom else b"") + text.encode()
-    file = gated(tmp_path, gzip.compress(content, mtime=0) if packed else content, dataset, size)
+    file = validated(tmp_path, gzip.compress(content, mtime=0) if packed else content, dataset, size)
     assert file.record_count == len(records)
     load = committed(warehouse, dataset, file)
     assert (load.rows_in, load.rows_loaded, load.rows_rejected) == (len(records), len(records), 0)
@@ -784,10 +786,10 @@ MESSY = st.text(st.sampled_from([*'12,," \n\r.x']), max_size=60)
 @given(body=MESSY, size=st.sampled_from([1, 2, 5, 1000]))
 @example('1,2,\n"1",2\n1,"2",""\n', 1)
 @example('"1",2,""\r\n1,2\r\n', 1000)
-def test_whatever_the_text_every_record_is_loaded_or_rejected(tmp_path, warehouse, body, size):
+def test_every_record_of_any_text_is_loaded_or_rejected(tmp_path, warehouse, body, size):
     dataset = make_dataset(make_column("a", "integer"), make_column("b", "double", nullable=True), name="messy")
     try:
-        file = gated(tmp_path, f"a,b\n{body}".encode(), dataset, size)
+        file = validated(tmp_path, f"a,b\n{body}".encode(), dataset, size)
     except RefusedError as error:
         assert error.ignored or "never closed" in error.reason  # noqa: PT017
         return

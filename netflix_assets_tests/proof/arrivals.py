@@ -1,8 +1,7 @@
-"""What arrives in the bucket of the shuffles: one set of object versions, and the orders in which it may arrive.
+"""The object versions of test_shuffles.py, and the orders in which they may arrive in the bucket.
 
-An order is a list of steps. Versions of one object keep their sequence, and the newest file of a whole-table dataset
-stays the newest, so that every order ends with the same bucket; all else is free. Does not belong here: what a step
-does and what must come out (``test_shuffles.py``).
+An order is a list of steps. Every order ends with the same bucket: versions of one object keep their sequence, and the
+newest file of an overwrite dataset stays the newest. Everything else is random.
 """
 
 import gzip
@@ -20,7 +19,7 @@ _DAY = 86_400
 
 @dataclass(frozen=True)
 class Put:
-    """A version of an object is uploaded."""
+    """Upload of one version of an object."""
 
     key: str
     version: str
@@ -32,7 +31,7 @@ class Put:
 
 @dataclass(frozen=True)
 class Act:
-    """What people and runs do: level, build, build facts, full refresh, widen, replay, rebuild (``of`` a dataset)."""
+    """An action: sync, build, build facts, full refresh, widen, replay or rebuild (``of`` a dataset)."""
 
     name: str
     of: str = ""
@@ -60,7 +59,7 @@ _NETFLIX = ("titles", "credits")
 
 
 def _versions(key: str, **contents: Sequence[object]) -> tuple[Put, ...]:
-    """The versions of one object in their sequence; ``contents``: name of a version -> its records, or its bytes."""
+    """The versions of one object in sequence; ``contents``: version name -> its records or its bytes."""
     stem = next(name for name in _HEADERS if key.startswith(name))
     source = "netflix" if stem in _NETFLIX else "movielens"
     puts = []
@@ -90,17 +89,17 @@ _BASE_CORRECTED = [(*row[:2], 5.5 - row[2], row[3]) for row in _BASE if row[0] !
 _SAME_SECOND = _rated(1, 5, 2.0, 20)
 
 _RATINGS = (
-    # A correction that takes a user away, changes stars and brings a user; then the first content returns.
+    # A correction removes a user, changes ratings and adds a user; then the first content returns.
     _versions("ratings.csv", a=_BASE, b=_BASE_CORRECTED, a_again=_BASE),
-    # Late: older and newer than what the other files say of the same films, and an equal one.
+    # Late ratings of the same films as in other files: older, newer and equal ones.
     _versions(
         "ratings-late.csv",
         a=[_rated(1, 1, 0.5, -5), _rated(2, 2, 1.5, 90), _rated(3, 3, 4.0, 1), (*_BASE[0][:2], 5.0, _BASE[0][3])],
     ),
-    # Same user, film and second in two files and within one: the greater key, then the more stars.
+    # Same user, film and second in two files and within one: the greater key wins, then the higher rating.
     _versions("ratings-m.csv", a=[_SAME_SECOND, (1, 5, 3.5, _SAME_SECOND[3]), _rated(5, 5, 5.0, 8)]),
     _versions("ratings-k.csv", a=[(1, 5, 5.0, _SAME_SECOND[3]), (5, 5, 1.0, _rated(5, 5, 1.0, 8)[3])]),
-    # The same bytes under another name, one key before and one after.
+    # The same bytes under two other names, one sorting before and one after.
     _versions("ratings-copy.csv", a=_BASE[3:9]),
     _versions("ratings-0copy.csv", a=_BASE[3:9]),
     # Fewer rows with each version; a header alone in between changes nothing.
@@ -111,7 +110,7 @@ _RATINGS = (
         b=[_rated(6, movie, 3.0, 39) for movie in (1, 2, 3)],
         c=[_rated(6, 1, 2.0, 38)],
     ),
-    # Records that the strict contract rejects (5.0 stars), that both reject, and a version that rejects less.
+    # Records that only the strict contract rejects (5.0 stars), that both reject, and a version with fewer rejects.
     _versions(
         "ratings-mended.csv",
         a=[_rated(7, 1, 5.0, 50), _rated(7, 2, 5.0, 50), _rated(1, 1, 5.0, 60), "7,three,4.0,1690000000", "7,4,4.0"],
@@ -133,7 +132,7 @@ _TAGGED = [_tagged(1, 1, "funny", 1), _tagged(1, 1, "Funny ", 2), _tagged(2, 1, 
 TAGS = (
     _versions("tags.csv", a=_TAGGED, b=[_tagged(1, 1, "funny", 5), *_TAGGED[3:]], a_again=_TAGGED),
     _versions("tags-copy.csv", a=_TAGGED),
-    # Refused whole under the strict contract, which tolerates no reject.
+    # Refused by the strict contract, which tolerates no rejects.
     _versions(
         "tags-mended.csv",
         a=[_tagged(3, 2, "noir", 6), "3,2,noir,yesterday"],
@@ -182,7 +181,7 @@ _GENOME = (
     _versions("genome-scores-copy.csv", a=_SCORES[4:7]),
 )
 
-# Lists with apostrophes and none, a description of two lines, numbers with a point, and what may be missing.
+# Lists with and without apostrophes, a two-line description, numbers with a decimal point, missing values.
 _TITLED = [
     "tm1,Heat,MOVIE,Cops and robbers.,1995,R,170,\"['crime', 'drama']\",['US'],,tt0113277,8.3,700000.0,40.5,7.9",
     'tm2,Été,MOVIE,"Two\nlines, ""quoted"".",1995,,95,"[\'drama\', ""l\'été""]","[\'FR\', \'US\']",,,,,,',
@@ -214,17 +213,17 @@ CHAINS = (*_RATINGS, *TAGS, *MOVIES, *_LINKS, *_GENOME, *_CATALOGUE)
 
 
 def final_bucket() -> list[Put]:
-    """The version of each object that every order ends with; the newest of the whole-table files comes last."""
+    """The final version of each object; the newest overwrite file comes last."""
     return sorted((versions[-1] for versions in CHAINS), key=lambda put: (put is _LAST_MOVIES, put.key))
 
 
 def random(name: str) -> Random:
-    """A source of chance that is the same for the same name."""
+    """A random number generator seeded with the name."""
     return Random(name)  # noqa: S311 - no secret
 
 
 def shuffled(chains: Sequence[Sequence[Put]], chance: Random) -> list[Put]:
-    """All versions in one sequence, each object's in theirs."""
+    """All versions shuffled, with each object's versions in sequence."""
     turns = [number for number, versions in enumerate(chains) for _ in versions]
     chance.shuffle(turns)
     waiting = [iter(versions) for versions in chains]
@@ -232,7 +231,7 @@ def shuffled(chains: Sequence[Sequence[Put]], chance: Random) -> list[Put]:
 
 
 def order(chance: Random) -> list[Step]:
-    """One order of arrival, cut by builds and by what else people do."""
+    """One order of arrival, interleaved with builds and other actions."""
     puts = shuffled(CHAINS, chance)
     last = max(number for number, put in enumerate(puts) if put.key.startswith("movielens/movies"))
     puts.insert(last, puts.pop(puts.index(_LAST_MOVIES)))
@@ -240,15 +239,15 @@ def order(chance: Random) -> list[Step]:
     for act in _acts(chance):
         places.setdefault(chance.randint(0, len(puts)), []).append(act)
     steps = chain.from_iterable([*places.get(number, []), put] for number, put in enumerate(puts))
-    # What was kept out by the strict contract is taken up at the latest before the last build.
+    # Records that the strict contract kept out are loaded before the last build at the latest.
     return [*steps, *places.get(len(puts), []), Act("widen"), Act("replay"), Act("build")]
 
 
 def _acts(chance: Random) -> Iterator[Act]:
     yield Act("widen")
-    # The first build makes the incremental tables, so that there are two to four that add to them, with the last one.
+    # The first build creates the incremental tables; two to four more add to them, the last build included.
     yield from (Act(chance.choice(["build", "build facts", "build facts"])) for _ in range(chance.randint(2, 4)))
-    yield from [Act("level")] * chance.randint(0, 3)
+    yield from [Act("sync")] * chance.randint(0, 3)
     yield from [Act("replay")] * chance.randint(0, 2)
     if chance.random() < 0.3:
         yield Act("full refresh")
@@ -257,7 +256,7 @@ def _acts(chance: Random) -> Iterator[Act]:
 
 
 def strict(dataset: Dataset) -> Dataset:
-    """The dataset before its contract was widened: some of what arrives is rejected or refused by this one."""
+    """The dataset before its contract was widened; this contract rejects or refuses some arrivals."""
     if dataset.id == "movielens/ratings":
         return _changed(dataset, "rating", max=Decimal("4.5"))
     if dataset.id == "movielens/links":

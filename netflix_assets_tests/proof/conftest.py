@@ -1,4 +1,4 @@
-"""How many cases a suite runs, and that it is one of those that take long."""
+"""Set how many cases each suite runs, and mark all suites as long."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -7,14 +7,14 @@ import pytest
 
 
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    for item in items:  # of all folders
+    for item in items:  # items of all folders are passed
         if Path(__file__).parent in item.path.parents:
             item.add_marker("long")
 
 
 @pytest.fixture(scope="session")
 def cases(pytestconfig: pytest.Config) -> Callable[[int], int]:
-    """``cases(bounded)``: the number given with ``--cases``, or this bounded one where none is given."""
+    """``cases(bounded)``: the number given with ``--cases``; ``bounded`` without that option."""
 
     def number(bounded: int) -> int:
         given = pytestconfig.getoption("--cases")

@@ -1,7 +1,7 @@
-"""Nasty files, each with the one outcome that is right for it. A table; ``test_corpus.py`` proves it.
+"""Nasty files and their expected outcomes, as a table for ``test_corpus.py``.
 
-``row`` is the start of the row of the table in docs/files.md that a file proves. All datasets are made up; a file is
-wrong only by the contract of the dataset it is for.
+``row`` is the start of the row in docs/files.md that a file proves. All datasets are made up. Whether a file is wrong
+depends on its dataset's contract.
 """
 
 import bz2
@@ -22,22 +22,23 @@ from netflix_assets.contracts.model import Dataset
 from netflix_assets_tests.conftest import make_column, make_dataset
 
 HEADER = b"id,label\n"
-QUOTE = 'a quote (") stands within a field: put the whole field in quotes and double those in it'
-LATIN = "Latin-1 or Windows-1252: save the file as 'CSV UTF-8', or declare `encoding: windows-1252` in the contract"
+QUOTE = 'unescaped quote (") inside a field; quote the field and double the inner quotes'
+SAVE_LATIN = "save it as 'CSV UTF-8', or declare `encoding: windows-1252` in the contract"
+LATIN = f"is not valid UTF-8; the file is probably Latin-1 or Windows-1252: {SAVE_LATIN}"
 UTF_16 = "save it as 'CSV UTF-8', or declare `encoding: utf-16` in the contract"
 SAVE = "open it and save it as 'CSV UTF-8'"
-ONLY_GZIP = "only gzip or plain files are read: unpack it, or pack it with gzip"
+UPLOAD = "upload it uncompressed or as gzip"
 
 
 def things(**changes: object) -> Dataset:
-    """Most files are for this dataset, or one that reads files differently."""
+    """The dataset of most files, or a variant of it."""
     name = "_".join(["things", *("".join(filter(str.isalnum, str(value))) or "odd" for value in changes.values())])
     columns = make_column("id", "integer"), make_column("label", nullable=True)
     return make_dataset(*columns, name=name.lower(), **changes)
 
 
 def typed(kind: str, name: str, **rules: object) -> Dataset:
-    """A dataset whose second column is of this type."""
+    """A dataset with a second column of this type."""
     return make_dataset(make_column("id", "integer"), make_column("value", kind, nullable=True, **rules), name=name)
 
 
@@ -45,7 +46,7 @@ THINGS = things()
 SEMICOLONS = things(delimiter=";")
 UTF16, LATIN1, WINDOWS = things(encoding="utf-16"), things(encoding="latin-1"), things(encoding="windows-1252")
 INTEGERS, AMOUNTS = typed("integer", "integers"), typed("decimal(4,2)", "amounts")
-RATIOS, DAYS, MOMENTS = typed("double", "ratios"), typed("date", "days"), typed("timestamp", "moments")
+RATIOS, DAYS, MOMENTS = typed("double", "ratios"), typed("date", "days"), typed("timestamp", "timestamps")
 FLAGS, BIG = typed("boolean", "flags"), typed("bigint", "big")
 STARS = typed("decimal(2,1)", "stars", min=0.5, max=5, multiple_of=0.5)
 ROLES = typed("text", "roles", values=("ACTOR", "DIRECTOR"))
@@ -55,7 +56,7 @@ NAMED = make_dataset(make_column("id", "integer"), make_column("label"), name="n
 
 @dataclass(frozen=True)
 class Loads:
-    """What a file loads: its rows in order; ``rejects``: (number of the record, reason); its warning."""
+    """The outcome of a file that loads: its rows in order, ``rejects`` as (record number, reason), its warning."""
 
     rows: list[tuple]
     rejects: tuple[tuple[int, str], ...] = ()
@@ -64,7 +65,7 @@ class Loads:
 
 @dataclass(frozen=True)
 class Refused:
-    """The reason why a file is not loaded, or its start where it ends with '…'; ``ignored`` if there was nothing."""
+    """The reason for a file that is not loaded; ``ignored``: it has no records."""
 
     reason: str
     ignored: bool = False
@@ -72,7 +73,7 @@ class Refused:
 
 @dataclass(frozen=True)
 class Nasty:
-    """One file: what it is, the row of the documentation that it proves, its bytes, its outcome."""
+    """One file: a description, the documentation row that it proves, its bytes and its outcome."""
 
     what: str
     row: str
@@ -86,13 +87,13 @@ TWO = Loads([(1, "x"), (2, "y")])
 
 
 def values(*texts: str) -> bytes:
-    """A file with one record for each text, which stands in the second column."""
+    """A file with one record for each text, with the text in the second column."""
     return "".join(["id,value\n", *(f"{number},{text}\n" for number, text in enumerate(texts, start=1))]).encode()
 
 
-def all_wrong(column: str, what: str, *texts: str) -> Loads:
-    """None of these texts is loaded: each is not what it should be like."""
-    return Loads([], tuple((number, f"{column} {text!r} {what}") for number, text in enumerate(texts, start=1)))
+def all_rejected(column: str, reason: str, *texts: str) -> Loads:
+    """All of these texts are rejected, for the same reason."""
+    return Loads([], tuple((number, f"{column} {text!r} {reason}") for number, text in enumerate(texts, start=1)))
 
 
 def zipped(*names: str) -> bytes:
@@ -109,90 +110,90 @@ def parquet() -> bytes:
         return Path(folder, "x").read_bytes()
 
 
-NO_INTEGERS = (
+INVALID_INTEGERS = (
     "2.7", "2.0", "0x10", "0b1", "1_000", "1e3", "nan", "inf", "-inf", "1 000", " 5", "5 ", "\uff11\uff12", "٣", "²",
     "--1", "+", "x", "true", "5\xa0", "'5", "€5",
 )  # fmt: skip
-NO_AMOUNTS = ("4.255", "1e1", "nan", "inf", "0x1", "1.2.3", " 1", "1.5 ", "\uff11.\uff15", "1'000")
-NO_DAYS = ("07/11/2026", "2026-1-1", "20260101", "2026-01-01T00:00:00", "26-01-01", "0000-01-01", "infinity", "today",
-           "2026-W01-1", "2026-01-01 (BC)")  # fmt: skip
+INVALID_AMOUNTS = ("4.255", "1e1", "nan", "inf", "0x1", "1.2.3", " 1", "1.5 ", "\uff11.\uff15", "1'000")
+INVALID_DAYS = ("07/11/2026", "2026-1-1", "20260101", "2026-01-01T00:00:00", "26-01-01", "0000-01-01", "infinity",
+                "today", "2026-W01-1", "2026-01-01 (BC)")  # fmt: skip
 LONG = "é" * 500_000
 MANY = [f"more_{number}" for number in range(3_000)]
 A_LINE = b"1,x\n"
-NO_RECORDS = "the file has a header and no records; the rows loaded before stay"
+NO_RECORDS = "the file has a header but no records; keeping the rows loaded earlier"
 NEVER_CLOSED = (
-    'the record that starts at line {} opens a quote (") that is never closed: the file is damaged or cut off'
+    'the record that starts at line {} opens a quote (") that is never closed; the file is damaged or truncated'
 )
-OTHER = "something else"
+OTHER = "another format"
 TEXT = "any other text"
 QUOTED = "quoted commas"
-TYPE = "a value that does not look like its type"
+TYPE = "a value that does not match its type"
 HEAD = "no header;"
 SEPARATED = "`;`, TAB or"
 FIELDS = "too few or too many fields"
-GZIP = "gzip, whatever the key's ending"
-BAD_GZIP = "gzip that is cut off or damaged"
+GZIP = "gzip, whatever the file extension"
+BAD_GZIP = "gzip that is truncated, damaged"
 
 CORPUS = (
     # ------------------------------------------------------------ header
     Nasty("columns in another order", "columns in another order", b"label,id\nx,1\ny,2\n", TWO),
-    Nasty("a 13th column", "a column that the contract does not know", b"id,label,device\n1,x,tv\n",
-          Loads([(1, "x")], warning="column 'device' is not in the contract and was left out")),
-    Nasty("a delimiter at the end of each line", "a column that the contract does not know", b"id,label,\n1,x,\n2,y,\n",
-          Loads([(1, "x"), (2, "y")], warning="column '' is not in the contract and was left out")),
-    Nasty("three delimiters at the end of each line", "a column that the contract does not know",
-          b"id,label,,,\n1,x,,,\n", Loads([(1, "x")], warning="column '' is not in the contract and was left out")),
-    Nasty("3,000 more columns", "a column that the contract does not know",
+    Nasty("a 13th column", "a column that is not in the contract", b"id,label,device\n1,x,tv\n",
+          Loads([(1, "x")], warning="column 'device' is not in the contract; ignored")),
+    Nasty("a delimiter at the end of each line", "a column that is not in the contract", b"id,label,\n1,x,\n2,y,\n",
+          Loads([(1, "x"), (2, "y")], warning="column '' is not in the contract; ignored")),
+    Nasty("three delimiters at the end of each line", "a column that is not in the contract",
+          b"id,label,,,\n1,x,,,\n", Loads([(1, "x")], warning="column '' is not in the contract; ignored")),
+    Nasty("3,000 more columns", "a column that is not in the contract",
           ",".join(["id", *MANY, "label"]).encode() + b"\n1" + b"," * 3_001 + b"x\n",
-          Loads([(1, "x")], warning="column 'more_0', 'more_1', 'more_2', 'more_3', 'more_4', 'more_5', 'more_6', "
-                "'more_7', 'more_8', 'more_9' and 2,990 more is not in the contract and was left out")),
-    Nasty("a header of 1 MB", "a column that the contract does not know", b"id,label," + b"n" * 10**6 + b"\n1,x,y\n",
-          Loads([(1, "x")], warning=f"column '{'n' * 60}…' is not in the contract and was left out")),
+          Loads([(1, "x")], warning="columns 'more_0', 'more_1', 'more_2', 'more_3', 'more_4', 'more_5', 'more_6', "
+                "'more_7', 'more_8', 'more_9' and 2,990 more are not in the contract; ignored")),
+    Nasty("a header of 1 MB", "a column that is not in the contract", b"id,label," + b"n" * 10**6 + b"\n1,x,y\n",
+          Loads([(1, "x")], warning=f"column '{'n' * 60}…' is not in the contract; ignored")),
     Nasty("a delimiter at the end of each record, not of the header", FIELDS, b"id,label\n1,x,\n2,y,\n",
-          Loads([], ((1, "3 fields, the header has 2"), (2, "3 fields, the header has 2")))),
-    Nasty("a column twice", "a column missing or renamed", b"id,label,id\n1,x,1\n",
-          Refused("the header names column 'id' twice")),
-    Nasty("a column renamed", "a column missing or renamed", b"id,name\n1,x\n", Refused(
-        "the header lacks 'label' and has 'name', which the contract does not know; expected id,label")),
-    Nasty("a header in other letters", "a column missing or renamed", b"ID,Label\n1,x\n", Refused(
-        "the header lacks 'id', 'label' and has 'ID', 'Label', which the contract does not know; expected id,label")),
-    Nasty("a header with blanks", "a column missing or renamed", b"id, label\n1,x\n", Refused(
-        "the header lacks 'label' and has ' label', which the contract does not know; expected id,label")),
+          Loads([], ((1, "3 fields, but the header has 2"), (2, "3 fields, but the header has 2")))),
+    Nasty("a duplicate column", "a column missing, renamed", b"id,label,id\n1,x,1\n",
+          Refused("duplicate column 'id' in the header")),
+    Nasty("a column renamed", "a column missing, renamed", b"id,name\n1,x\n", Refused(
+        "the header is missing column 'label' and has unknown column 'name'; expected: id,label")),
+    Nasty("a header in another case", "a column missing, renamed", b"ID,Label\n1,x\n", Refused(
+        "the header is missing columns 'id', 'label' and has unknown columns 'ID', 'Label'; expected: id,label")),
+    Nasty("a header with blanks", "a column missing, renamed", b"id, label\n1,x\n", Refused(
+        "the header is missing column 'label' and has unknown column ' label'; expected: id,label")),
     Nasty("a header in quotes", QUOTED, b'"id","label"\n1,x\n', ONE),
-    Nasty("one word", "a column missing or renamed", b"hello", Refused(
-        "the header lacks 'id', 'label' and has 'hello', which the contract does not know; expected id,label")),
+    Nasty("one word", "a column missing, renamed", b"hello", Refused(
+        "the header is missing columns 'id', 'label' and has unknown column 'hello'; expected: id,label")),
     Nasty("no header", HEAD, b"1,x\n2,y\n", Refused(
-        "the first line looks like data: the file has no header; put one above, with the columns id,label")),
+        "the first line looks like data, not a header; add the header: id,label")),
     Nasty("a title above the header", HEAD, b"Things of May\n\nid,label\n1,x\n",
-          Refused("the header stands in line 3: delete what stands above it")),
+          Refused("the header is on line 3; delete the lines above it")),
     Nasty("Excel's sep= above semicolons", HEAD, b"sep=;\r\nid;label\r\n1;x\r\n", Refused(
-        "line 1, 'sep=;', is a note to Excel and not the header: delete it, and export the file with ',' between the "
-        'columns, or declare `delimiter: ";"` in the contract')),
+        "line 1, 'sep=;', is an Excel directive, not the header; delete it, and export the file with ',' as the "
+        'separator, or declare `delimiter: ";"` in the contract')),
     Nasty("Excel's sep= as the contract says", HEAD, b"sep=;\r\nid;label\r\n1;x\r\n", Refused(
-        "line 1, 'sep=;', is a note to Excel and not the header: delete it"), SEMICOLONS),
+        "line 1, 'sep=;', is an Excel directive, not the header; delete it"), SEMICOLONS),
     Nasty("semicolons", SEPARATED, b"id;label\n1;x\n", Refused(
-        "the header looks separated by ';', the contract says ',': export the file with ',' between the columns, or "
+        "the header is separated by ';', but the contract says ','; export the file with ',' as the separator, or "
         'declare `delimiter: ";"` in the contract')),
     Nasty("tabs", SEPARATED, b"id\tlabel\n1\tx\n", Refused(
-        "the header looks separated by TAB, the contract says ',': export the file with ',' between the columns, or "
+        "the header is separated by TAB, but the contract says ','; export the file with ',' as the separator, or "
         'declare `delimiter: "\\t"` in the contract')),
     Nasty("commas where the contract says semicolons", SEPARATED, b"id,label\n1,x\n", Refused(
-        "the header looks separated by ',', the contract says ';': export the file with ';' between the columns, or "
+        "the header is separated by ',', but the contract says ';'; export the file with ';' as the separator, or "
         'declare `delimiter: ","` in the contract'), SEMICOLONS),
     # ------------------------------------------------------------ lines
     Nasty("only CR", "LF, CRLF, CR or mixed", b"id,label\r1,x\r2,y\r", TWO),
     Nasty("mixed line ends, none after the last record", "LF, CRLF, CR or mixed", b"id,label\r\n1,x\r2,y\n3,z",
           Loads([(1, "x"), (2, "y"), (3, "z")])),
     Nasty("blank lines", "blank lines", b"\n\r\nid,label\n\n1,x\n\n\n2,y\n\n", TWO),
-    Nasty("only blank lines", "zero bytes", b"\n\r\n\r\r\n", Refused("the file holds only blank lines")),
+    Nasty("only blank lines", "zero bytes", b"\n\r\n\r\r\n", Refused("the file contains only blank lines")),
     Nasty("a line of blanks", FIELDS, HEADER + b"1,x\n   \n2,y\n",
-          Loads([(1, "x"), (2, "y")], ((2, "1 fields, the header has 2"),))),
+          Loads([(1, "x"), (2, "y")], ((2, "1 field, but the header has 2"),))),
     Nasty("a UTF-8 mark", "a UTF-8 byte order mark", codecs.BOM_UTF8 + b'"id",label\n1,x\n', ONE),
     Nasty("a UTF-8 mark in gzip", "a UTF-8 byte order mark", gzip.compress(codecs.BOM_UTF8 + HEADER + A_LINE), ONE),
     Nasty("only a UTF-8 mark", "zero bytes", codecs.BOM_UTF8, Refused("the file is empty (0 bytes)")),
     Nasty("zero bytes", "zero bytes", b"", Refused("the file is empty (0 bytes)")),
-    Nasty("header only", "a header and no records", b"id,label\r\n", Refused(NO_RECORDS, ignored=True)),
-    Nasty("a header without a line end", "a header and no records", b"id,label", Refused(NO_RECORDS, ignored=True)),
+    Nasty("header only", "a header but no records", b"id,label\r\n", Refused(NO_RECORDS, ignored=True)),
+    Nasty("a header without a line end", "a header but no records", b"id,label", Refused(NO_RECORDS, ignored=True)),
     # ------------------------------------------------------------ bytes
     Nasty("UTF-16, little end first", "UTF-16, with or without", "id,label\n1,x\n".encode("utf-16"),
           Refused(f"the file is encoded in UTF-16; {UTF_16}")),
@@ -209,66 +210,68 @@ CORPUS = (
           HEADER + b"1,\x93caf\xe9\x94 \x80\n", Loads([(1, "“café” €")]), WINDOWS),
     Nasty("Latin-1 that is declared, a reject in it", "the encoding that the contract declares",
           HEADER + b"1,caf\xe9\n\xe9,x\n", Loads([(1, "café")], ((2, "id 'é' is not an integer like 42"),)), LATIN1),
-    Nasty("a byte that Windows-1252 has not", "bytes that the declared encoding", HEADER + b"1,\x81\n", Refused(
-        "byte 0x81 at offset 11 is not windows-1252, which the contract says the file to be; save the file in it, or "
-        "declare the right `encoding` in the contract"), WINDOWS),
-    Nasty("half a surrogate pair", "bytes that the declared encoding",
+    Nasty("a byte that is invalid in Windows-1252", "bytes that are invalid", HEADER + b"1,\x81\n", Refused(
+        "byte 0x81 at offset 11 is not valid windows-1252, the encoding in the contract; save the file in that "
+        "encoding, or correct `encoding` in the contract"), WINDOWS),
+    Nasty("half a surrogate pair", "bytes that are invalid",
           "id,label\n1,".encode("utf-16") + b"\x00\xd8x\x00\n\x00", Refused(
-              "byte 0x00 at offset 24 is not utf-16, which the contract says the file to be; save the file in it, or "
-              "declare the right `encoding` in the contract"), UTF16),
-    Nasty("a UTF-8 mark where Latin-1 is declared", "bytes that the declared encoding",
+              "byte 0x00 at offset 24 is not valid utf-16, the encoding in the contract; save the file in that "
+              "encoding, or correct `encoding` in the contract"), UTF16),
+    Nasty("a UTF-8 mark where Latin-1 is declared", "bytes that are invalid",
           codecs.BOM_UTF8 + HEADER + A_LINE, Refused(
-              "the file is encoded in UTF-8, the contract says latin-1; save it in that, or declare "
-              "`encoding: utf-8` in the contract"), LATIN1),
-    Nasty("UTF-8 where UTF-16 is declared", "bytes that the declared encoding", HEADER + A_LINE, Refused(
-        "the contract says utf-16, but the file is not; save it so, or take `encoding` out of the contract"), UTF16),
+              "the file is encoded in UTF-8, but the contract says latin-1; save it as latin-1, or declare "
+              "`encoding: utf-8` there"), LATIN1),
+    Nasty("UTF-8 where UTF-16 is declared", "bytes that are invalid", HEADER + A_LINE, Refused(
+        "the contract says utf-16, but the file is not; save it as utf-16, or correct the contract"), UTF16),
     Nasty("UTF-8 where Latin-1 is declared", "UTF-8 where the contract declares", "id,label\n1,é\n".encode(), Loads(
-        [(1, "\xc3\xa9")], warning="the contract says `encoding: latin-1`, but the file reads as UTF-8 too: if letters "
-        "beyond A to Z are wrong, take `encoding` out of the contract"), LATIN1),
+        [(1, "\xc3\xa9")], warning="the contract says `encoding: latin-1`, but the file is also valid UTF-8; if "
+        "accented letters look wrong, remove `encoding` from the contract"), LATIN1),
     Nasty("Latin-1", "Latin-1, Windows-1252", HEADER + b"1,caf\xe9 au lait\n",
-          Refused(f"byte 0xe9 at offset 14 is not UTF-8; likely {LATIN}")),
+          Refused(f"byte 0xe9 at offset 14 {LATIN}")),
     Nasty("Latin-1 in the last byte", "Latin-1, Windows-1252", HEADER + b"1,caf\xe9", Refused(
-        "byte 0xe9 at offset 14 starts a UTF-8 character that the file ends in: it was cut off, so upload it again; or "
-        f"it is not UTF-8 but {LATIN}")),
+        "the file ends inside the UTF-8 character that starts with byte 0xe9 at offset 14. If it was truncated, upload "
+        f"it again; if it is Latin-1 or Windows-1252, {SAVE_LATIN}")),
     Nasty("a surrogate in UTF-8", "Latin-1, Windows-1252", HEADER + b"1,\xed\xa0\x80\n",
-          Refused(f"byte 0xed at offset 11 is not UTF-8; likely {LATIN}")),
+          Refused(f"byte 0xed at offset 11 {LATIN}")),
     Nasty("an overlong slash", "Latin-1, Windows-1252", HEADER + b"1,\xc0\xaf\n",
-          Refused(f"byte 0xc0 at offset 11 is not UTF-8; likely {LATIN}")),
+          Refused(f"byte 0xc0 at offset 11 {LATIN}")),
     Nasty("a character beyond Unicode", "Latin-1, Windows-1252", HEADER + b"1,\xf4\x90\x80\x80\n",
-          Refused(f"byte 0xf4 at offset 11 is not UTF-8; likely {LATIN}")),
-    Nasty("NUL", "a NUL byte", HEADER + b"1,\0\n", Refused("NUL byte at offset 11: the file is damaged or no text")),
+          Refused(f"byte 0xf4 at offset 11 {LATIN}")),
+    Nasty("NUL", "a NUL byte", HEADER + b"1,\0\n",
+          Refused("NUL byte at offset 11; the file is damaged or is not text")),
     Nasty("zeros at the end", "a NUL byte", HEADER + A_LINE + bytes(512),
-          Refused("NUL byte at offset 13: the file is damaged or no text")),
-    # ------------------------------------------------------------ packed, or something else
+          Refused("NUL byte at offset 13; the file is damaged or is not text")),
+    # ------------------------------------------------------------ compressed, or another format
     Nasty("gzip under the name .csv", GZIP, gzip.compress(HEADER + A_LINE), ONE),
     Nasty("two members of gzip", GZIP, gzip.compress(HEADER + b"1,") + gzip.compress(b"x\n2,y\n"), TWO),
     Nasty("zeros after gzip", GZIP, gzip.compress(HEADER + A_LINE) + bytes(512), ONE),
-    Nasty("gzip that is cut off", BAD_GZIP, gzip.compress(HEADER + A_LINE)[:-9],
-          Refused("the gzip data ends early: the upload was cut off")),
+    Nasty("truncated gzip", BAD_GZIP, gzip.compress(HEADER + A_LINE)[:-9],
+          Refused("the gzip data ends early; upload the file again")),
     Nasty("gzip with a wrong checksum", BAD_GZIP, gzip.compress(HEADER + A_LINE)[:-8] + bytes(8),
-          Refused("the gzip data is damaged (Error -3 while decompressing data: incorrect data check)")),
+          Refused("the gzip data is damaged (Error -3 while decompressing data: incorrect data check); upload the file "
+                  "again")),
     Nasty("gzip and garbage", BAD_GZIP, gzip.compress(HEADER + A_LINE) + b"garbage",
-          Refused("after the end of the gzip data stands something that is no gzip")),
+          Refused("unexpected data after the end of the gzip data; upload the file again")),
     Nasty("gzip twice", OTHER, gzip.compress(gzip.compress(HEADER + A_LINE)),
-          Refused("the file is packed with gzip twice: unpack it once")),
+          Refused("the file is compressed with gzip twice; decompress it once")),
     Nasty("an Excel workbook", OTHER, zipped("[Content_Types].xml", "xl/workbook.xml"),
-          Refused(f"the file is an Excel workbook (.xlsx), not CSV: {SAVE}")),
+          Refused(f"the file is an Excel workbook (.xlsx), not CSV; {SAVE}")),
     Nasty("an old Excel workbook", OTHER, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504),
-          Refused(f"the file is an old Excel workbook (.xls), not CSV: {SAVE}")),
+          Refused(f"the file is an old Excel workbook (.xls), not CSV; {SAVE}")),
     Nasty("a ZIP archive", OTHER, zipped("things.csv"),
-          Refused("the file is a ZIP archive: upload the CSV files in it, plain or packed with gzip")),
-    Nasty("Parquet", OTHER, parquet(), Refused("the file is Parquet, not CSV: export it as CSV")),
+          Refused("the file is a ZIP archive; upload the CSV files in it, uncompressed or as gzip")),
+    Nasty("Parquet", OTHER, parquet(), Refused("the file is Parquet, not CSV; export it as CSV")),
     Nasty("a PDF document", OTHER, b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n",
-          Refused("the file is a PDF document, not CSV: ask the sender for the data as CSV")),
-    Nasty("bzip2", OTHER, bz2.compress(HEADER + A_LINE), Refused(f"the file is packed with bzip2; {ONLY_GZIP}")),
-    Nasty("xz", OTHER, lzma.compress(HEADER + A_LINE), Refused(f"the file is packed with xz; {ONLY_GZIP}")),
-    Nasty("zstd", OTHER, b"\x28\xb5\x2f\xfd\x24\x0d\x69\0\0", Refused(f"the file is packed with zstd; {ONLY_GZIP}")),
+          Refused("the file is a PDF document, not CSV; ask the sender for the data as CSV")),
+    Nasty("bzip2", OTHER, bz2.compress(HEADER + A_LINE), Refused(f"the file is compressed with bzip2; {UPLOAD}")),
+    Nasty("xz", OTHER, lzma.compress(HEADER + A_LINE), Refused(f"the file is compressed with xz; {UPLOAD}")),
+    Nasty("zstd", OTHER, b"\x28\xb5\x2f\xfd\x24\x0d\x69\0\0", Refused(f"the file is compressed with zstd; {UPLOAD}")),
     Nasty("a web page", OTHER, b"<!DOCTYPE html>\n<html><head><title>404 Not Found</title></head></html>\n", Refused(
-        "the file is a web page (HTML), most likely an error page in place of a download: download it again")),
+        "the file is a web page (HTML), probably an error page saved instead of the download; download it again")),
     Nasty("an error of S3", OTHER, b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>NoSuchKey</Code></Error>',
-          Refused("the file is an error message in XML (NoSuchKey) in place of a download: download it again")),
-    Nasty("JSON", OTHER, b'[\n  {"id": 1, "label": "x"}\n]\n', Refused("the file is JSON, not CSV: export it as CSV")),
-    Nasty("JSON lines", OTHER, b'{"id": 1, "label": "x"}\n', Refused("the file is JSON, not CSV: export it as CSV")),
+          Refused("the file is an XML error message (NoSuchKey) saved instead of the download; download it again")),
+    Nasty("JSON", OTHER, b'[\n  {"id": 1, "label": "x"}\n]\n', Refused("the file is JSON, not CSV; export it as CSV")),
+    Nasty("JSON lines", OTHER, b'{"id": 1, "label": "x"}\n', Refused("the file is JSON, not CSV; export it as CSV")),
     # ------------------------------------------------------------ quotes, fields
     Nasty("commas, line breaks and quotes in quotes", QUOTED, HEADER + b'1,"a,b"\n2,"a\r\n""b""\n\n"\n3,""""\n',
           Loads([(1, "a,b"), (2, 'a\r\n"b"\n\n'), (3, '"')])),
@@ -283,19 +286,19 @@ CORPUS = (
     Nasty("an unclosed quote as the last byte", "a quote that is opened", HEADER + b'1,x\n2,"',
           Refused(NEVER_CLOSED.format(3))),
     Nasty("# at the start of lines", "`#` at the start", b"#note,label,id\n#1,x,1\n# 2,y,2\n",
-          Loads([(1, "x"), (2, "y")], warning="column '#note' is not in the contract and was left out")),
+          Loads([(1, "x"), (2, "y")], warning="column '#note' is not in the contract; ignored")),
     Nasty("a comment", FIELDS, HEADER + b"# written in May\n1,x\n",
-          Loads([(1, "x")], ((1, "1 fields, the header has 2"),))),
+          Loads([(1, "x")], ((1, "1 field, but the header has 2"),))),
     Nasty("ragged records", FIELDS, HEADER + b"1,x\n2\n3,y,z\n4,,\n5,w\n",
-          Loads([(1, "x"), (5, "w")], ((2, "1 fields, the header has 2"), (3, "3 fields, the header has 2"),
-                                       (4, "3 fields, the header has 2")))),
+          Loads([(1, "x"), (5, "w")], ((2, "1 field, but the header has 2"), (3, "3 fields, but the header has 2"),
+                                       (4, "3 fields, but the header has 2")))),
     Nasty("a footer", FIELDS, HEADER + b"1,x\nTotal: 1 rows\n",
-          Loads([(1, "x")], ((2, "1 fields, the header has 2"),))),
+          Loads([(1, "x")], ((2, "1 field, but the header has 2"),))),
     Nasty("a footer with as many fields", TYPE, HEADER + b"1,x\nTotal:,1 rows\n",
           Loads([(1, "x")], ((2, "id 'Total:' is not an integer like 42"),))),
-    Nasty("cut off within the last record", "too few fields in a last record", HEADER + b"1,x\n23",
-          Loads([(1, "x")], ((2, "1 fields, the header has 2: it is the last record and has no line end, so the file "
-                              "may be cut off"),))),
+    Nasty("truncated within the last record", "too few fields in a last record", HEADER + b"1,x\n23",
+          Loads([(1, "x")], ((2, "1 field, but the header has 2; this last record has no line ending, so the file "
+                              "may be truncated"),))),
     Nasty("a record of 2,000,001 bytes", "a record longer than", HEADER + b"1," + b"x" * 1_999_998 + b"\n2,y\n",
           Loads([(2, "y")], ((1, "the record is longer than 2,000,000 bytes"),))),
     Nasty("a record of 2,000,001 bytes after another, and a wrong one", "a record longer than",
@@ -314,7 +317,7 @@ CORPUS = (
     Nasty("backslashes", TEXT, HEADER + b"1,C:\\new\\x\n2,\\N\n3,\\\n",
           Loads([(1, "C:\\new\\x"), (2, "\\N"), (3, "\\")])),
     Nasty("apostrophes around values", TEXT, HEADER + b"1,'x'\n2,''\n", Loads([(1, "'x'"), (2, "''")])),
-    Nasty("words for nothing", TEXT, HEADER + b"1,NULL\n2,null\n3,NA\n4,\n",
+    Nasty("words for null", TEXT, HEADER + b"1,NULL\n2,null\n3,NA\n4,\n",
           Loads([(1, "NULL"), (2, "null"), (3, "NA"), (4, None)])),
     Nasty("other line separators", TEXT, "id,label\n1,a\u2028b\u2029c\x85d\x0be\x0cf\x1cg\n".encode(),
           Loads([(1, "a\u2028b\u2029c\x85d\x0be\x0cf\x1cg")])),
@@ -324,17 +327,17 @@ CORPUS = (
           Loads([(1, "\xe9"), (2, "e\u0301"), (3, "🏳️‍🌈"), (4, "\ufeffx"), (5, "\u202ex")])),
     Nasty("a path", TEXT, HEADER + b"1,../../etc/passwd\n2,file:///x\n", Loads([(1, "../../etc/passwd"), (2, "file:///x")])),
     # ------------------------------------------------------------ values
-    Nasty("no integers", TYPE, values(*NO_INTEGERS), all_wrong("value", "is not an integer like 42", *NO_INTEGERS),
-          INTEGERS),
+    Nasty("invalid integers", TYPE, values(*INVALID_INTEGERS),
+          all_rejected("value", "is not an integer like 42", *INVALID_INTEGERS), INTEGERS),
     Nasty("integers", "an integer with a sign", values("+1", "-1", "007", "-0", "2147483647", "-2147483648", ""),
           Loads([(1, 1), (2, -1), (3, 7), (4, 0), (5, 2147483647), (6, -2147483648), (7, None)]), INTEGERS),
     Nasty("integers that are too large", TYPE, values("2147483648", "-2147483649", "9" * 50),
-          all_wrong("value", "does not fit an integer", "2147483648", "-2147483649", "9" * 50), INTEGERS),
+          all_rejected("value", "does not fit an integer", "2147483648", "-2147483649", "9" * 50), INTEGERS),
     Nasty("bigger integers that are too large", TYPE, values("9223372036854775807", "9223372036854775808"),
           Loads([(1, 2**63 - 1)], ((2, "value '9223372036854775808' does not fit a bigint"),)), BIG),
-    Nasty("no decimals", TYPE, values(*NO_AMOUNTS), all_wrong("value", "is not a decimal(4,2) like 4.50", *NO_AMOUNTS),
-          AMOUNTS),
-    Nasty("a decimal comma", FIELDS, values("1,5"), Loads([], ((1, "3 fields, the header has 2"),)), AMOUNTS),
+    Nasty("invalid decimals", TYPE, values(*INVALID_AMOUNTS),
+          all_rejected("value", "is not a decimal(4,2) like 4.50", *INVALID_AMOUNTS), AMOUNTS),
+    Nasty("a decimal comma", FIELDS, values("1,5"), Loads([], ((1, "3 fields, but the header has 2"),)), AMOUNTS),
     Nasty("a decimal comma in quotes", TYPE, values('"1,5"'),
           Loads([], ((1, "value '1,5' is not a decimal(4,2) like 4.50"),)), AMOUNTS),
     Nasty("decimals", "an integer with a sign", values("1.5", "+.5", "7.", "-99.99", "1.500"), Loads([
@@ -342,34 +345,35 @@ CORPUS = (
         AMOUNTS),
     Nasty("a decimal that is too large", TYPE, values("100"),
           Loads([], ((1, "value '100' does not fit decimal(4,2)"),)), AMOUNTS),
-    Nasty("no doubles", TYPE, values("nan", "inf", "-Infinity", "1e", "0x1p3", "1e400"), Loads([], (
+    Nasty("invalid doubles", TYPE, values("nan", "inf", "-Infinity", "1e", "0x1p3", "1e400"), Loads([], (
         *((number, f"value {text!r} is not a double like 4.5")
           for number, text in enumerate(("nan", "inf", "-Infinity", "1e", "0x1p3"), start=1)),
         (6, "value '1e400' does not fit a double"))), RATIOS),
-    Nasty("no dates", TYPE, values(*NO_DAYS), all_wrong("value", "is not a date like 2026-11-07", *NO_DAYS), DAYS),
-    Nasty("dates that the calendar has not", TYPE, values("2026-02-30", "2025-02-29", "2026-13-01", "2024-02-29"),
+    Nasty("invalid dates", TYPE, values(*INVALID_DAYS),
+          all_rejected("value", "is not a date like 2026-11-07", *INVALID_DAYS), DAYS),
+    Nasty("dates that do not exist", TYPE, values("2026-02-30", "2025-02-29", "2026-13-01", "2024-02-29"),
           Loads([(4, date(2024, 2, 29))],
-                tuple((number, f"value '{text}' is no date of the calendar") for number, text in
+                tuple((number, f"value '{text}' is not a valid date") for number, text in
                       enumerate(("2026-02-30", "2025-02-29", "2026-13-01"), start=1))), DAYS),
-    Nasty("moments", TYPE, values("2026-11-07 13:45:00", "07/11/2026", "2026-11-07", "2026-11-07 24:00:00"), Loads(
+    Nasty("timestamps", TYPE, values("2026-11-07 13:45:00", "07/11/2026", "2026-11-07", "2026-11-07 24:00:00"), Loads(
         [(1, datetime(2026, 11, 7, 13, 45))],
         tuple((number, f"value '{text}' is not a timestamp like 2026-11-07 13:45:00") for number, text in
               ((2, "07/11/2026"), (3, "2026-11-07"), (4, "2026-11-07 24:00:00")))), MOMENTS),
     Nasty("booleans", TYPE, values("true", "FALSE", "yes", "1"), Loads(
         [(1, True), (2, False)], ((3, "value 'yes' is not a boolean like true"),
                                   (4, "value '1' is not a boolean like true"))), FLAGS),
-    Nasty("nothing where something must be", "an empty value", b'id,label\n1,x\n2,\n,y\n3,""\n', Loads(
+    Nasty("empty required values", "an empty value", b'id,label\n1,x\n2,\n,y\n3,""\n', Loads(
         [(1, "x")], ((2, "label is empty"), (3, "id is empty"), (4, "label is empty"))), NAMED),
     Nasty("stars out of range", "a value outside `min`", values("0.5", "5.5", "0.0", "4.2"), Loads(
-        [(1, Decimal("0.5"))], ((2, "value '5.5' above 5"), (3, "value '0.0' below 0.5"),
-                                (4, "value '4.2' is no multiple of 0.5"))), STARS),
-    Nasty("a role that is none", "a value outside `min`", values("ACTOR", "actor"),
-          Loads([(1, "ACTOR")], ((2, "value 'actor' is none of ACTOR, DIRECTOR"),)), ROLES),
-    Nasty("a code that is none", "a value outside `min`", values("0123456", "tt0123456", "١٢٣٤٥٦٧"), Loads(
-        [(1, "0123456")], ((2, "value 'tt0123456' does not look like [0-9]{7}"),
-                           (3, "value '١٢٣٤٥٦٧' does not look like [0-9]{7}"))), CODES),
-    Nasty("1,001 records of 2,000 that are wrong", "more than 1,000 rejected records",
+        [(1, Decimal("0.5"))], ((2, "value '5.5' is above the maximum 5"), (3, "value '0.0' is below the minimum 0.5"),
+                                (4, "value '4.2' is not a multiple of 0.5"))), STARS),
+    Nasty("an unknown role", "a value outside `min`", values("ACTOR", "actor"),
+          Loads([(1, "ACTOR")], ((2, "value 'actor' is not one of ACTOR, DIRECTOR"),)), ROLES),
+    Nasty("an invalid code", "a value outside `min`", values("0123456", "tt0123456", "١٢٣٤٥٦٧"), Loads(
+        [(1, "0123456")], ((2, "value 'tt0123456' does not match [0-9]{7}"),
+                           (3, "value '١٢٣٤٥٦٧' does not match [0-9]{7}"))), CODES),
+    Nasty("1,001 invalid records of 2,000", "more than 1,000 rejected records",
           HEADER + A_LINE * 999 + b"x,x\n" * 1001, Refused(
-              "more than 1,000 of 2,000 records break the contract, which allows 1,000 or 1.0%, whichever is more; the "
-              "first at line 1001: id 'x' is not an integer like 42")),
+              "more than 1,000 of 2,000 records violate the contract, which allows 1,000 or 1.0%, whichever is more. "
+              "First: line 1001: id 'x' is not an integer like 42")),
 )  # fmt: skip

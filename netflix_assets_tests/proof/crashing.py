@@ -1,8 +1,8 @@
-"""The command ``netflix-assets`` as a process that can be killed at a named point, without its seconds of imports.
+"""Run ``netflix-assets`` in a process that is killed at a named point, without paying seconds for imports.
 
-This module is imported once by a fork server; each command is then a fork of that, which calls the command's own
-``main`` with its own arguments and environment. Importing starts no thread and opens no connection, so a fork is as
-good as a new process; test_crashes.py also kills the installed command itself.
+A fork server imports this module once. Each command is a fork of it and calls the command's ``main`` with its own
+arguments and environment. Importing starts no thread and opens no connection, so a fork behaves like a new process.
+test_crashes.py also kills the installed command itself.
 """
 
 import os
@@ -19,17 +19,18 @@ from dagster._core.storage.event_log import SqliteEventLogStorage
 
 from netflix_assets.cli.app import main as cli
 from netflix_assets.defs.raw import assets as raw
-from netflix_assets.ingest import sync as level
+from netflix_assets.ingest import sync as sync_module
 from netflix_assets.storage.objects import S3ObjectStore
 from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 
-# What a run imports on its way, which would take 3 s in each child.
+# Modules that a run imports lazily; importing them would take 3 s in each child.
 for name in (
     *(
         f"netflix_assets.{module}"
         for module in (
             "defs.dbt.assets",
-            "operations.instance",
+            "operations.landing",
+            "operations.run",
             "operations.status",
             "storage.local_s3",
             "defs.landing.sensor",
@@ -44,13 +45,13 @@ BATCH_OBJECTS = 2  # so that a run of a few files has several transactions
 
 
 def command(arguments: list[str], environment: dict[str, str], log: Path, point: str | None, nth: int) -> None:
-    """Be the command; die at the nth time that this point is passed."""
+    """Run the command, and die when it passes this point for the nth time."""
     os.setsid()
     with log.open("ab") as output:
         os.dup2(output.fileno(), 1)
         os.dup2(output.fileno(), 2)
     os.environ.update(environment)
-    level.BATCH_OBJECTS = BATCH_OBJECTS
+    sync_module.BATCH_OBJECTS = BATCH_OBJECTS
     if point is not None:
         POINTS[point](_Fuse(nth))
     sys.argv = ["netflix-assets", *arguments]
@@ -58,7 +59,7 @@ def command(arguments: list[str], environment: dict[str, str], log: Path, point:
 
 
 class _Fuse:
-    """Kills this process the nth time it is lit."""
+    """Kills this process when it is lit for the nth time."""
 
     def __init__(self, times: int) -> None:
         self.left = times
@@ -130,7 +131,7 @@ def _transaction(where: str) -> Point:
 
 
 def _statement(start: str) -> Point:
-    """After a statement that starts with this text (spaces and line ends count as one space)."""
+    """After a statement that starts with this text (whitespace counts as one space)."""
 
     def set_up(fuse: _Fuse) -> None:
         original = DuckDBWarehouse.execute
@@ -147,7 +148,7 @@ def _statement(start: str) -> Point:
 
 
 def _new_file(fuse: _Fuse) -> None:
-    """After the first of the three blocks that DuckDB writes into a new file; this is in C, so it is imitated."""
+    """After the first of the three blocks that DuckDB writes into a new file. DuckDB is in C, so this imitates it."""
     original = duckdb.connect
 
     def connect(file, *arguments, **options):
@@ -164,7 +165,7 @@ def _new_file(fuse: _Fuse) -> None:
 
 
 def _materialization(*, stored: bool) -> Point:
-    """Before or after the materialization of a raw asset is in Dagster's event log."""
+    """Before or after a raw asset's materialization is stored in Dagster's event log."""
 
     def set_up(fuse: _Fuse) -> None:
         original = SqliteEventLogStorage.store_event
@@ -183,19 +184,19 @@ def _materialization(*, stored: bool) -> Point:
     return set_up
 
 
-# In the order in which a run comes past them. Those before the first COMMIT leave nothing done, so that one home can
-# be taken through all of them.
+# In the order in which a run passes them. Points before the first COMMIT leave nothing behind, so one home can pass
+# through all of them.
 POINTS: dict[str, Point] = {
-    "a new file half made": _new_file,
-    "an ops table made": _statement("create table if not exists ops.loads"),
-    "a raw table made": _statement("create table if not exists raw."),
-    "a view made": _statement("create or replace view"),
+    "a new file half written": _new_file,
+    "an ops table created": _statement("create table if not exists ops.loads"),
+    "a raw table created": _statement("create table if not exists raw."),
+    "a view created": _statement("create or replace view"),
     "an object half read": _within_a_read,
-    "an object through the gate": _after(level, "validate"),
+    "an object validated": _after(sync_module, "validate"),
     "begun": _transaction("begun"),
     "the lock taken": _statement("update ops.load_locks set last_load_id = last_load_id"),
     "rows inserted": _statement("insert into raw."),
-    "rejects kept": _statement("insert into ops.rejected_rows"),
+    "rejects stored": _statement("insert into ops.rejected_rows"),
     "a load superseded": _statement("update ops.loads set is_current"),
     "the ledger written": _statement("insert into ops.loads"),
     "a load profiled": _statement("insert into ops.profiles"),
@@ -209,8 +210,8 @@ POINTS: dict[str, Point] = {
     "after the materialization": _materialization(stored=True),
 }
 
-# Within a statement or two of another point: only the long version stops here too.
-BETWEEN = ("a raw table made", "the lock taken", "a load profiled", "the lock written", "before the arrivals")
+# Only one or two statements from another point; only the long version stops here.
+BETWEEN = ("a raw table created", "the lock taken", "a load profiled", "the lock written", "before the arrivals")
 
-# Only the first run of a home comes past these.
-MAKING = ("a new file half made", "an ops table made", "a raw table made", "a view made")
+# Only the first run of a home passes these.
+CREATION = ("a new file half written", "an ops table created", "a raw table created", "a view created")

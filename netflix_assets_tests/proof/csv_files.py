@@ -1,4 +1,4 @@
-"""Random contracts and random CSV files for them, right and wrong, from a seed. Proves nothing by itself."""
+"""Random contracts, and random valid and invalid CSV files for them, from a seed."""
 
 import codecs
 import gzip
@@ -14,21 +14,21 @@ KINDS = ("text", "text", "text", "integer", "bigint", "decimal(4,2)", "decimal(3
 ENCODINGS = ("utf-8",) * 6 + ("utf-16", "latin-1", "windows-1252")
 ENDS = {"LF": "\n", "CRLF": "\r\n", "CR": "\r"}
 
-# Every file is made to have one of these; most come by chance in others too.
+# Every file gets one of these features on purpose; most also occur in other files by chance.
 FEATURES = (
-    "LF", "CRLF", "CR", "mixed line ends", "no line end at the end", "blank lines", "byte order mark", "gzip",
+    "LF", "CRLF", "CR", "mixed line endings", "no final line ending", "blank lines", "byte order mark", "gzip",
     "gzip of several members", "gzip with zeros after it", "all quoted", "some quoted", "line break in a field",
-    "doubled quotes", "delimiter in a field", "beyond Latin-1", "combining character", "NBSP", "blanks around a value",
-    "long field", "record too long", "ragged", "wrong value", "empty value", "quote within a field", "header reordered",
-    "added columns", "columns without a name", "odd line separators", "many records",
-    "header only", "zero bytes", "only blank lines", "column missing", "column renamed", "column twice", "NUL",
-    "not in its encoding", "cut off in a character", "mark of another encoding", "quote never closed", "gzip cut off",
-    "garbage after gzip",
+    "doubled quotes", "delimiter in a field", "beyond Latin-1", "combining character", "NBSP", "spaces around a value",
+    "long field", "record too long", "ragged", "wrong value", "empty value", "quote inside a field", "header reordered",
+    "added columns", "unnamed columns", "odd line separators", "many records",
+    "header only", "zero bytes", "only blank lines", "column missing", "column renamed", "duplicate column", "NUL",
+    "not in its encoding", "truncated in a character", "mark of another encoding", "quote never closed",
+    "truncated gzip", "garbage after gzip",
 )  # fmt: skip
 
 _NOT_PLAIN = (
-    "CR", "mixed line ends", "all quoted", "some quoted", "line break in a field", "doubled quotes",
-    "delimiter in a field", "quote within a field",
+    "CR", "mixed line endings", "all quoted", "some quoted", "line break in a field", "doubled quotes",
+    "delimiter in a field", "quote inside a field",
 )  # fmt: skip
 _LATIN = ["a", "Zoë", "naïf", "£ 5", "¿qué?", "Ünïcödé", "NULL", "null", "#x", "\\", "'x'", "''", "=1+1", "-", "2.7"]
 _BEYOND = ["日本語", "🎬", "🏳️‍🌈", "Ω≈ç", "שלום", "e\u0301", "a\u0308\u0323", "\U00020000", "ﬁ", "\ufffd"]
@@ -47,14 +47,14 @@ _WRONG = {
 
 @dataclass
 class File:
-    """A generated file: its bytes and what is in it."""
+    """A generated file: its bytes and its features."""
 
     content: bytes
     features: set[str] = field(default_factory=set)
 
 
 def random_dataset(chance: random.Random, name: str) -> Dataset:
-    """A contract whose first column numbers the records."""
+    """A random contract; its first column numbers the records."""
     columns = [make_column("n", "integer", source_name=chance.choice(["", "No", "n°", "a b"]))]
     odd_names = chance.random() < 0.3
     for number in range(chance.choice([0, 1, 2, 3, 4, 6])):
@@ -68,7 +68,7 @@ def random_dataset(chance: random.Random, name: str) -> Dataset:
 
 
 def random_file(chance: random.Random, dataset: Dataset, wanted: str) -> File:
-    """A file for this dataset that has the wanted feature, where the dataset can have it."""
+    """A random file for this dataset, with the wanted feature if the dataset allows it."""
     return _Writer(chance, dataset, wanted).file()
 
 
@@ -78,11 +78,11 @@ class _Writer:
         self.dataset = dataset
         self.wanted = wanted
         self.features: set[str] = set()
-        # What the gate passes on as it is, without quotes and in one style of lines, is a file of its own kind.
+        # Files that validation passes on unchanged: no quotes, one style of line endings.
         self.is_plain = wanted not in _NOT_PLAIN and chance.random() < 0.4
 
     def has(self, feature: str, share: float) -> bool:
-        """Whether the file has a feature: because it is wanted, or by chance."""
+        """Whether the file gets a feature: because it is wanted, or by chance."""
         share = 0 if self.is_plain and feature in _NOT_PLAIN else share
         found = self.wanted == feature or self.chance.random() < share
         if found:
@@ -115,12 +115,12 @@ class _Writer:
             end = self.chance.choice(style)
             text = self.dataset.delimiter.join(record)
             parts += [self._filled(text, end) if number == long else text, end]
-        if self.has("no line end at the end", 0.2):
+        if self.has("no final line ending", 0.2):
             parts.pop()
         return "".join(parts)
 
     def _line_ends(self) -> list[str]:
-        if self.has("mixed line ends", 0.08):
+        if self.has("mixed line endings", 0.08):
             return list(ENDS.values())
         names = ["LF", "CRLF"] if self.is_plain else ["LF", "LF", "CRLF", "CR"]
         name = self.wanted if self.wanted in ENDS else self.chance.choice(names)
@@ -135,7 +135,7 @@ class _Writer:
         if self.has("added columns", 0.1):
             for at in range(self.chance.randint(1, 2)):
                 names.insert(self.chance.randint(0, len(names)), f"more {at}")
-        if self.has("columns without a name", 0.03):
+        if self.has("unnamed columns", 0.03):
             names += [""] * self.chance.randint(1, 3)
         if len(names) > 1 and self.has("header reordered", 0.2):
             self.chance.shuffle(names)
@@ -144,7 +144,7 @@ class _Writer:
             del names[own]
         elif self.has("column renamed", 0):
             names[own] = names[own] + "X"
-        elif self.has("column twice", 0):
+        elif self.has("duplicate column", 0):
             names.append(names[own])
         return names
 
@@ -160,13 +160,13 @@ class _Writer:
             else:
                 at = self.chance.choice([len(fields), self.chance.randint(0, len(fields))])
                 fields.insert(at, "" if self.is_plain else self.chance.choice(["", "x", '""']))
-        if self.has("quote within a field", 0.02):
+        if self.has("quote inside a field", 0.02):
             bad = ['a"b', '5"', '"a"b', '"a" ', '"a""b"c', ' "a"']
             fields[self.chance.randrange(len(fields))] = self.chance.choice(bad)
         return fields
 
     def _filled(self, record: str, end: str) -> str:
-        """The record made as long as it may be with its line end, or a byte shorter or longer."""
+        """The record padded to the maximum length with its line ending, or a byte or two shorter or longer."""
         return record + "x" * (LONGEST_RECORD - len((record + end).encode()) + self.chance.choice([-1, 0, 1, 2]))
 
     def _value(self, column: Column | None) -> str:
@@ -208,7 +208,7 @@ class _Writer:
         ):
             if self.has(feature, 0.05):
                 pieces.insert(chance.randint(0, len(pieces)), chance.choice(texts))
-        if self.has("blanks around a value", 0.05):
+        if self.has("spaces around a value", 0.05):
             pieces = [" ", *pieces, "  "]
         if self.has("long field", 0.002):
             pieces.append(
@@ -231,7 +231,7 @@ class _Writer:
             return '"' + text.replace('"', '""') + '"'
         return text
 
-    # ---------------------------------------------------------------- faults of the whole, bytes
+    # ---------------------------------------------------------------- faults of the whole file, bytes
 
     def _broken_text(self, text: str) -> str:
         if self.has("quote never closed", 0):
@@ -259,12 +259,12 @@ class _Writer:
         if wrong and self.has("not in its encoding", 0):
             at = content.find(b"\n") + (2 if self.dataset.encoding == "utf-16" else 1) if b"\n" in content else 0
             return content[:at] + wrong + content[at:]
-        if half and self.has("cut off in a character", 0):
+        if half and self.has("truncated in a character", 0):
             return content + half
         return content
 
     def _packed(self, content: bytes) -> bytes:
-        kinds = ("gzip of several members", "gzip with zeros after it", "gzip cut off", "garbage after gzip")
+        kinds = ("gzip of several members", "gzip with zeros after it", "truncated gzip", "garbage after gzip")
         if self.wanted not in kinds and not self.has("gzip", 0.15):
             return content
         self.features.add("gzip")
@@ -273,7 +273,7 @@ class _Writer:
             return packed(content[:at]) + packed(content[at:])
         if self.has("gzip with zeros after it", 0.05):
             return packed(content) + bytes(self.chance.randint(1, 600))
-        if self.has("gzip cut off", 0):
+        if self.has("truncated gzip", 0):
             whole = packed(content)
             return whole[: self.chance.randint(3, len(whole) - 1)]
         if self.has("garbage after gzip", 0):
@@ -282,12 +282,12 @@ class _Writer:
 
 
 def columns_first(dataset: Dataset) -> str:
-    """The name in the file of the column that numbers the records."""
+    """The file's name for the column that numbers the records."""
     return dataset.columns[0].file_name
 
 
 def _swapped(content: bytes) -> bytes:
-    """UTF-16 with the other order of bytes; an odd byte at the end stays."""
+    """UTF-16 with the byte order swapped; an odd last byte stays."""
     whole = len(content) // 2 * 2
     swapped = bytearray(content)
     swapped[0:whole:2], swapped[1:whole:2] = content[1:whole:2], content[0:whole:2]

@@ -1,8 +1,8 @@
-"""What must become of a CSV file, by Python's csv module and the standard library alone.
+"""The expected outcome of a CSV file, from Python's csv module and the standard library alone.
 
-Written against docs/files.md and without any code of the product, so that the two can only agree by being right: the
-file is taken apart by ``csv.reader``, decompressed by ``gzip`` and decoded by ``bytes.decode``; values are judged by
-``int``, ``Decimal`` and ``date`` instead of the product's regular expressions.
+Written against docs/files.md, without any code of the product, so that the two agree only if both are right.
+``csv.reader`` parses the file, ``gzip`` decompresses it and ``bytes.decode`` decodes it. ``int``, ``Decimal`` and
+``date`` check values instead of the product's regular expressions.
 """
 
 import codecs
@@ -20,7 +20,7 @@ from fractions import Fraction
 
 from netflix_assets.contracts.model import Column, Dataset
 
-LONGEST_RECORD = 2_000_000  # bytes of UTF-8 with the line end, of which there is at least one byte
+LONGEST_RECORD = 2_000_000  # bytes in UTF-8, including a line ending of at least one byte
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _AFTER_THE_END = "\x01end"
@@ -28,10 +28,9 @@ _AFTER_THE_END = "\x01end"
 
 @dataclass(frozen=True)
 class Verdict:
-    """What must become of a file: ``refused`` and ``ignored`` give a part of the reason, else rows and rejects.
+    """The expected outcome of a file. ``refused``: a part of the reason, empty if the file loads.
 
-    ``rows`` counts each tuple of values that must be loaded; ``rejects`` are (number of the record, line, columns at
-    fault, text).
+    ``rows``: how often each tuple of values must be loaded. ``rejects``: (record number, line, faulty columns, text).
     """
 
     refused: str = ""
@@ -49,12 +48,12 @@ class _Record:
 
     @property
     def ends(self) -> int:
-        """Bytes of the line end."""
+        """Bytes of the line ending."""
         return len(self.text) - len(self.text.rstrip("\r\n"))
 
 
 def judge(content: bytes, dataset: Dataset) -> Verdict:
-    """What must become of an object with this content."""
+    """The expected outcome of an object with this content."""
     text, problem = _text(content, dataset.encoding)
     if problem:
         return Verdict(refused=problem)
@@ -66,26 +65,26 @@ def judge(content: bytes, dataset: Dataset) -> Verdict:
     header = records.pop(0).fields
     wanted = [column.file_name for column in dataset.columns]
     if any(name and header.count(name) > 1 for name in header):
-        return Verdict(refused="twice")
+        return Verdict(refused="duplicate column")
     if not set(wanted) <= set(header):
         return Verdict(refused="header")
     if not records:
         return Verdict(ignored=True)
     rows, rejects = Counter(), []
     for number, record in enumerate(records, start=1):
-        row, faulty = _judged(record, header, dataset)
+        row, faulty = _check(record, header, dataset)
         if faulty is None:
             rows[row] += 1
         else:
             rejects.append((number, record.line, ", ".join(faulty), record.text.rstrip("\r\n")))
     tolerance = dataset.tolerance
     if len(rejects) > max(tolerance.rejected_rows, math.floor(tolerance.rejected_share * len(records))):
-        return Verdict(refused="records break the contract")
+        return Verdict(refused="records violate the contract")
     return Verdict(record_count=len(records), rows=rows, rejects=tuple(rejects))
 
 
 def _text(content: bytes, encoding: str) -> tuple[str, str]:
-    """The file's text, or else what is wrong with its bytes."""
+    """The file's text, or the problem with its bytes."""
     if content.startswith(b"\x1f\x8b"):
         try:
             content = gzip.decompress(content)
@@ -109,7 +108,7 @@ def _text(content: bytes, encoding: str) -> tuple[str, str]:
 
 
 def _records(text: str, delimiter: str) -> list[_Record] | None:
-    """All records, the header first; None where a quote is still open at the end."""
+    """All records, the header first; None when a quote is still open at the end."""
     lines = _LINE.findall(text)
     reader = csv.reader([*lines, _AFTER_THE_END], delimiter=delimiter)
     found, before = [], 0
@@ -122,10 +121,10 @@ def _records(text: str, delimiter: str) -> list[_Record] | None:
     raise AssertionError("the end mark has disappeared")
 
 
-def _judged(record: _Record, header: list[str], dataset: Dataset) -> tuple[tuple, list[str] | None]:
-    """The values of a record and None, or the columns at fault: none of them where the record as a whole is."""
+def _check(record: _Record, header: list[str], dataset: Dataset) -> tuple[tuple, list[str] | None]:
+    """The values of a record and None, or the faulty columns: an empty list when the whole record is malformed."""
     if (
-        not _is_written_right(record.text.rstrip("\r\n"), record.fields, dataset.delimiter)
+        not _is_well_quoted(record.text.rstrip("\r\n"), record.fields, dataset.delimiter)
         or len(record.fields) != len(header)
         or len(record.text.rstrip("\r\n").encode()) + max(1, record.ends) > LONGEST_RECORD
     ):
@@ -140,8 +139,8 @@ def _judged(record: _Record, header: list[str], dataset: Dataset) -> tuple[tuple
     return tuple(values), faulty or None
 
 
-def _is_written_right(text: str, fields: list[str], delimiter: str) -> bool:
-    """Whether a record is its fields joined, each as it is, without a quote in it, or in quotes."""
+def _is_well_quoted(text: str, fields: list[str], delimiter: str) -> bool:
+    """Whether a record is its fields joined, each either free of quotes or fully quoted."""
     for at, field in enumerate(fields):
         if at:
             if not text.startswith(delimiter):
@@ -160,7 +159,7 @@ def _is_written_right(text: str, fields: list[str], delimiter: str) -> bool:
 
 
 def _value(column: Column, text: str) -> object:
-    """The value that a text stands for. Raises: ValueError when it is none of the column's type."""
+    """The value of a text. Raises: ValueError when it is not valid for the column's type."""
     if text == "":
         if column.nullable:
             return None
@@ -207,7 +206,7 @@ def _decimal(kind: str, text: str) -> Decimal:
 
 
 def packed(content: bytes) -> bytes:
-    """As gzip, with no time in it, so that the same case has the same bytes."""
+    """The content as gzip without a timestamp, so that the same case has the same bytes."""
     target = io.BytesIO()
     with gzip.GzipFile(fileobj=target, mode="wb", mtime=0) as file:
         file.write(content)

@@ -1,7 +1,7 @@
 """An HTTP proxy in front of an S3 server that passes everything through and fails on command.
 
-It proves nothing by itself: ``test_s3_faults.py`` gives it the faults. Requests go on with the headers they came with,
-the Host among them, because that is signed. Every request is noted with its time, so that attempts can be counted.
+``test_s3_faults.py`` scripts the faults. Requests are forwarded with their original headers, including Host, which is
+signed. Every request is recorded with its time, so that tries can be counted.
 """
 
 import http.client
@@ -33,22 +33,22 @@ class Request:
 
 @dataclass
 class Response:
-    """What the server answered, for a fault to change before it goes out."""
+    """The server's response, which a fault can change before it is sent."""
 
     status: int
     headers: list[tuple[str, str]]
     body: bytes
 
 
-# A fault gets the connection's handler and the server's answer (asked for when it is called).
-Answer = Callable[[], Response]
-Fault = Callable[["_Handler", Answer], None]
+# A fault gets the connection's handler and a function that fetches the server's response.
+Fetch = Callable[[], Response]
+Fault = Callable[["_Handler", Fetch], None]
 
 
 def error(status: int, code: str, message: str = "Please try again.") -> Fault:
-    """An S3 error with its XML body, in place of the answer."""
+    """An S3 error with its XML body instead of the response."""
 
-    def fail(handler: "_Handler", answer: Answer) -> None:
+    def fail(handler: "_Handler", fetch: Fetch) -> None:
         body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>{message}</Message></Error>".encode()
         handler.give(Response(status, [("Content-Type", "application/xml")], body))
 
@@ -59,16 +59,16 @@ SLOW_DOWN = error(503, "SlowDown", "Please reduce your request rate.")
 INTERNAL_ERROR = error(500, "InternalError", "We encountered an internal error.")
 
 
-def reset(handler: "_Handler", answer: Answer) -> None:
-    """The connection ends with a TCP reset, without an answer."""
+def reset(handler: "_Handler", fetch: Fetch) -> None:
+    """A TCP reset instead of a response."""
     handler.reset()
 
 
 def cut(share: float = 0.5, *, by_reset: bool = False) -> Fault:
-    """A share of the body (its length is announced whole), then the connection ends."""
+    """A share of the body, then the connection closes; Content-Length announces the whole body."""
 
-    def fail(handler: "_Handler", answer: Answer) -> None:
-        response = answer()
+    def fail(handler: "_Handler", fetch: Fetch) -> None:
+        response = fetch()
         handler.give(response, end=int(len(response.body) * share))
         if by_reset:
             handler.reset()
@@ -77,10 +77,10 @@ def cut(share: float = 0.5, *, by_reset: bool = False) -> Fault:
 
 
 def hang(seconds: float, *, share: float = 0.0) -> Fault:
-    """Nothing for this long, before the answer or after a share of its body; then the rest."""
+    """Silence for this long, before the response or after a share of its body; then the rest."""
 
-    def fail(handler: "_Handler", answer: Answer) -> None:
-        response = answer()
+    def fail(handler: "_Handler", fetch: Fetch) -> None:
+        response = fetch()
         end = int(len(response.body) * share)
         if end:
             handler.give(response, end=end)
@@ -94,10 +94,10 @@ def hang(seconds: float, *, share: float = 0.0) -> Fault:
 
 
 def trickle(seconds: float, pieces: int = 20) -> Fault:
-    """The whole body, evenly spread over this time: a slow line."""
+    """The whole body, evenly spread over this time: a slow connection."""
 
-    def fail(handler: "_Handler", answer: Answer) -> None:
-        response = answer()
+    def fail(handler: "_Handler", fetch: Fetch) -> None:
+        response = fetch()
         step = -(-len(response.body) // pieces)
         handler.give(response, end=0)
         for start in range(0, len(response.body), step):
@@ -108,17 +108,17 @@ def trickle(seconds: float, pieces: int = 20) -> Fault:
 
 
 def changed(change: Callable[[Response], Response]) -> Fault:
-    """The answer, changed: another ETag, a shorter body, an earlier listing."""
+    """A changed response: another ETag, a shorter body, an earlier listing."""
 
-    def fail(handler: "_Handler", answer: Answer) -> None:
-        handler.give(change(answer()))
+    def fail(handler: "_Handler", fetch: Fetch) -> None:
+        handler.give(change(fetch()))
 
     return fail
 
 
 @dataclass
 class Rule:
-    """A fault for requests of a kind (``*`` any) whose key matches, so many times."""
+    """A fault for the first ``times`` requests of a kind (``*``: any) with a matching key."""
 
     fault: Fault
     kind: str = "*"
@@ -126,7 +126,7 @@ class Rule:
     times: float = float("inf")
     is_first_page: bool | None = None
 
-    def wants(self, request: Request) -> bool:
+    def matches(self, request: Request) -> bool:
         if self.kind not in ("*", request.kind) or not re.search(self.key, request.key):
             return False
         if self.is_first_page not in (None, request.is_first_page):
@@ -137,7 +137,7 @@ class Rule:
 
 @dataclass
 class FaultProxy:
-    """The running proxy: ``rules`` say what fails (the first that wants a request), ``requests`` what arrived."""
+    """The running proxy. The first matching rule in ``rules`` fails a request; ``requests`` are those that arrived."""
 
     upstream: tuple[str, int]
     rules: list[Rule] = field(default_factory=list)
@@ -151,13 +151,13 @@ class FaultProxy:
         return f"http://127.0.0.1:{self.port}"
 
     def script(self, *rules: Rule) -> None:
-        """From now on these faults and no others; what arrived so far is forgotten."""
+        """Replace the rules and forget the requests so far."""
         with self.lock:
             self.rules[:] = rules
             self.requests.clear()
 
     def seen(self, kind: str = "*", key: str = "") -> list[Request]:
-        """The requests of a kind for keys that match, in order of arrival."""
+        """The requests of a kind with a matching key, in order of arrival."""
         with self.lock:
             found = list(self.requests)
         return [each for each in found if kind in ("*", each.kind) and re.search(key, each.key)]
@@ -191,18 +191,18 @@ class _Handler(BaseHTTPRequestHandler):
     def do_any(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         with self.proxy.lock:
-            request = self._noted()
-            rule = next((rule for rule in self.proxy.rules if rule.wants(request)), None)
+            request = self._parse_request()
+            rule = next((rule for rule in self.proxy.rules if rule.matches(request)), None)
             self.proxy.requests.append(replace(request, has_failed=rule is not None))
-        with suppress(ConnectionError):  # the client has given up, which is what many a test wants
+        with suppress(ConnectionError):  # the client has given up, as many tests intend
             if rule:
-                rule.fault(self, lambda: self._ask(body))
+                rule.fault(self, lambda: self._forward(body))
             else:
-                self.give(self._ask(body))
+                self.give(self._forward(body))
 
     do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = do_any
 
-    def _noted(self) -> Request:
+    def _parse_request(self) -> Request:
         url = urllib.parse.urlsplit(self.path)
         query = urllib.parse.parse_qs(url.query)
         key = urllib.parse.unquote(url.path).lstrip("/").partition("/")[2]
@@ -212,25 +212,25 @@ class _Handler(BaseHTTPRequestHandler):
         is_first = "continuation-token" not in query
         return Request(kind, key, self.headers.get("Range"), is_first, time.monotonic(), False)
 
-    def _ask(self, body: bytes) -> Response:
+    def _forward(self, body: bytes) -> Response:
         connection = http.client.HTTPConnection(*self.proxy.upstream, timeout=60)
         try:
             connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
             for name, value in self.headers.items():
                 connection.putheader(name, value)
             connection.endheaders(body or None)
-            answer = connection.getresponse()
-            headers = [(name, value) for name, value in answer.getheaders() if name.lower() not in _HOP_BY_HOP]
-            length = answer.getheader("Content-Length")
-            content = answer.read()
+            response = connection.getresponse()
+            headers = [(name, value) for name, value in response.getheaders() if name.lower() not in _HOP_BY_HOP]
+            length = response.getheader("Content-Length")
+            content = response.read()
             if self.command == "HEAD" and length:
                 headers.append(("Content-Length", length))
-            return Response(answer.status, headers, content)
+            return Response(response.status, headers, content)
         finally:
             connection.close()
 
     def give(self, response: Response, end: int | None = None) -> None:
-        """Send the answer; only the first ``end`` bytes of its body, where given (then the connection ends)."""
+        """Send the response. With ``end``, send only that many bytes of its body and close the connection."""
         self.send_response(response.status)
         for name, value in response.headers:
             self.send_header(name, value)

@@ -1,7 +1,7 @@
-"""A process that brings the ratings level each time it is told to: ``python -m netflix_assets_tests.proof.loader``.
+"""A process that syncs the ratings on request: ``python -m netflix_assets_tests.proof.loader``.
 
-Arguments: home of the local S3, bucket, warehouse file, run id, and the keys that its listing shows: of two runs at the
-same time, one may see what the other does not see yet. It says "ready", then "done" for each line that it reads.
+Arguments: home of the local S3, bucket, warehouse file, run id, and the keys that its listing shows (one of two
+concurrent runs may see objects that the other does not see yet). It prints "ready", then "done" for each line it reads.
 """
 
 import sys
@@ -16,7 +16,7 @@ from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 
 
 class LaggingStore:
-    """The real bucket, of which some objects are not listed yet."""
+    """The real bucket, with some objects not listed yet."""
 
     def __init__(self, store: ObjectStore, keys: list[str]) -> None:
         self.bucket = store.bucket

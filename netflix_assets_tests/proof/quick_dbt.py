@@ -17,8 +17,9 @@ from netflix_assets.settings import REPO
 
 
 class QuickDbt:
-    """The dbt project, ready to build into any home; ``folder`` takes what dbt writes beside the warehouse,
-    ``variables`` take the place of those of dbt_project.yml.
+    """The dbt project, ready to build into any home.
+
+    ``folder``: for dbt's own files. ``variables``: override those of dbt_project.yml.
     """
 
     def __init__(
@@ -34,12 +35,12 @@ class QuickDbt:
 
     def build(self, home: Path, *arguments: str) -> None:
         """Build seeds, models and snapshots into the warehouse of ``home``, without tests."""
-        # dbt marks in the manifest which nodes it has compiled, and would not compile them anew for the next build.
+        # dbt marks compiled nodes in the manifest and would not recompile them for the next build.
         runner = dbtRunner(manifest=self.manifest.deepcopy())
         self._invoke(runner, "build", home, "--exclude-resource-type", "test", "unit_test", *arguments)
 
     def stateful(self) -> list[str]:
-        """Selectors of what a build carries over to the next one, with all that it is made from."""
+        """Selectors of the stateful nodes (incremental models, snapshots) and everything upstream of them."""
         nodes = self.manifest.nodes.values()
         return [f"+{node.name}" for node in nodes if node.config.materialized in ("incremental", "snapshot")]
 
@@ -54,12 +55,12 @@ class QuickDbt:
         ]
 
     def _invoke(self, runner: dbtRunner, command: str, home: Path, *arguments: str):
-        said = {"NETFLIX_HOME": str(home), "NETFLIX_ENV": "local"}
-        with mock.patch.dict(os.environ, said), contextlib.chdir(Path.cwd()):
+        environment = {"NETFLIX_HOME": str(home), "NETFLIX_ENV": "local"}
+        with mock.patch.dict(os.environ, environment), contextlib.chdir(Path.cwd()):
             try:
                 done = runner.invoke([command, *self._options, *arguments])
             finally:
-                _let_go()
+                _close_connections()
         if done.exception is not None:
             raise done.exception
         failed = [f"{each.node.name}: {each.message}" for each in getattr(done.result, "results", ()) if each.failures]
@@ -67,8 +68,8 @@ class QuickDbt:
         return done
 
 
-def _let_go() -> None:
-    # dbt-duckdb keeps the file open for as long as the process lives, and its close_all_connections only forgets that.
+def _close_connections() -> None:
+    # dbt-duckdb keeps the file open as long as the process lives; its close_all_connections does not close it.
     environment = DuckDBConnectionManager._ENV
     if environment is not None:
         environment.close()

@@ -1,7 +1,7 @@
-"""What docs/files.md says happens to a file is what happens: nasty files (``corpus.py``) through S3 into the warehouse.
+"""docs/files.md is right about what happens to each file: nasty files (``corpus.py``) through S3 into the warehouse.
 
-Every row of its table is proved by a file of the corpus, or, where it is about more than what a file holds, by a test
-of its own here; a row that nothing proves, or whose outcome is another, fails.
+Every row of its table has a proof: a file of the corpus, or, where a single file is not enough, a test in this module.
+A row without a proof or with another outcome fails.
 """
 
 import re
@@ -24,7 +24,7 @@ PROVED_HERE: dict[str, str] = {}
 
 
 def proves(row: str):
-    """Mark a test as the proof of a row of the document, given by its start."""
+    """Mark a test as the proof of the documented row that starts with this text."""
 
     def marked(test):
         PROVED_HERE[row] = test.__name__
@@ -34,7 +34,7 @@ def proves(row: str):
 
 
 def documented() -> dict[str, str]:
-    """The table of the document: what the object has -> its outcome."""
+    """The document's table: what the object has -> outcome."""
     lines = [line for line in DOCUMENT.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
     cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
     assert cells.pop(0) == ["What the object has", "Outcome"]
@@ -42,7 +42,7 @@ def documented() -> dict[str, str]:
 
 
 def outcome_of(nasty: Nasty) -> str:
-    """The first word of the outcome in the document's own terms."""
+    """The first words of the outcome, as the document writes it."""
     if isinstance(nasty.outcome, Refused):
         return "ignored" if nasty.outcome.ignored else "refused"
     return "record rejected" if nasty.outcome.rejects else "loads"
@@ -51,7 +51,7 @@ def outcome_of(nasty: Nasty) -> str:
 # ---------------------------------------------------------------- the document and the corpus
 
 
-def test_every_row_of_the_document_is_proved_and_every_proof_is_of_a_row():
+def test_every_documented_row_has_a_proof_and_every_proof_a_row():
     rows = documented()
     for start in {nasty.row for nasty in CORPUS} | set(PROVED_HERE):
         assert len([row for row in rows if row.startswith(start)]) == 1, start
@@ -59,19 +59,20 @@ def test_every_row_of_the_document_is_proved_and_every_proof_is_of_a_row():
     assert [row for row in rows if not row.startswith(proved)] == []
 
 
-def test_the_document_says_the_outcome_of_each_file():
+def test_the_document_states_the_outcome_of_each_file():
     rows = documented()
     wrong = []
     for nasty in CORPUS:
-        [said] = [outcome for row, outcome in rows.items() if row.startswith(nasty.row)]
+        [documented_outcome] = [outcome for row, outcome in rows.items() if row.startswith(nasty.row)]
         found = outcome_of(nasty)
-        # A file may hold rejects beside what it is there for.
-        if not said.startswith(found) and not (found == "record rejected" and said.startswith("loads")):
-            wrong.append((nasty.what, found, said))
+        # A file that loads may also contain rejects.
+        is_right = documented_outcome.startswith(found)
+        if not is_right and not (found == "record rejected" and documented_outcome.startswith("loads")):
+            wrong.append((nasty.what, found, documented_outcome))
     assert wrong == []
 
 
-def test_the_corpus_is_large_and_its_files_are_different():
+def test_the_corpus_is_large_and_its_files_differ():
     assert len(CORPUS) >= 60
     assert len({nasty.what for nasty in CORPUS}) == len(CORPUS)
     assert len({(nasty.dataset.id, nasty.content) for nasty in CORPUS}) == len(CORPUS)
@@ -81,10 +82,10 @@ def test_the_corpus_is_large_and_its_files_are_different():
 
 
 @pytest.fixture
-def judged(bucket, warehouse, tmp_path) -> Iterator:
-    """What became of the files of one dataset: all in the bucket, one call. A second warehouse fits in here."""
+def outcomes(bucket, warehouse, tmp_path) -> Iterator:
+    """The outcomes of one dataset's files: all in the bucket, one sync. Works with either warehouse."""
 
-    def became(dataset, files: list[Nasty]) -> dict[str, Loads | Refused]:
+    def sync_files(dataset, files: list[Nasty]) -> dict[str, Loads | Refused]:
         keys = {f"{dataset.key_prefix}-{number}.csv": nasty.what for number, nasty in enumerate(files)}
         for (key, _), nasty in zip(keys.items(), files, strict=True):
             bucket.put(key, nasty.content)
@@ -105,7 +106,7 @@ def judged(bucket, warehouse, tmp_path) -> Iterator:
             found[keys[key]] = Loads(rows, tuple(rejects), "; ".join(warnings))
         return found
 
-    return became
+    return sync_files
 
 
 DATASETS = {
@@ -117,9 +118,9 @@ DATASETS = {
 
 
 @pytest.mark.parametrize("dataset_id", DATASETS)
-def test_each_file_has_its_one_outcome(judged, dataset_id):
+def test_each_file_has_the_expected_outcome(outcomes, dataset_id):
     files = DATASETS[dataset_id]
-    found = judged(files[0].dataset, files)
+    found = outcomes(files[0].dataset, files)
     assert set(found) == {nasty.what for nasty in files}
     wrong = [(nasty.what, shown(nasty.outcome), shown(found[nasty.what])) for nasty in files
              if found[nasty.what] != nasty.outcome]  # fmt: skip
@@ -139,32 +140,32 @@ def numbers(warehouse) -> list[int]:
     return [row[0] for row in warehouse.execute("select id from raw.shop_things_current order by id")]
 
 
-@proves("rejected records that a changed contract now takes")
-def test_rejects_that_pass_are_loaded_as_a_load_of_their_own(level, bucket, warehouse, tmp_path):
+@proves("rejected records that a changed contract now accepts")
+def test_passing_rejects_become_a_new_load(sync, bucket, warehouse, tmp_path):
     def rated(most: int):
         return make_dataset(make_column("id", "integer", max=most), make_column("label", nullable=True))
 
     bucket.put(KEY, HEADER + b"1,x\n7,y\n9,z\n")
-    level(rated(5))
+    sync(rated(5))
     [load] = replay_rejects(rated(8), warehouse, "replay-1", tmp_path)
     assert (load.parent_load_id, load.rows_in, load.rows_loaded) == (1, 1, 1)
     assert numbers(warehouse) == [1, 7]
 
 
-@proves("not one good record, where rows would be replaced")
+@proves("no valid record, where rows would be replaced")
 @pytest.mark.parametrize(("mode", "key"), [("append", KEY), ("upsert", KEY), ("overwrite", "shop/things-2.csv")])
-def test_rows_are_never_replaced_by_none(level, bucket, warehouse, mode, key):
+def test_a_file_without_valid_records_never_replaces_rows(sync, bucket, warehouse, mode, key):
     dataset = THINGS.model_copy(update={"mode": mode})
     bucket.put(KEY, ONE)
-    level(dataset)
+    sync(dataset)
     bucket.put(key, HEADER + b"x,x\n")
-    [refused] = level(dataset).refused
+    [refused] = sync(dataset).refused
     assert refused.reason.startswith("all 1 records violate the contract; keeping the rows loaded earlier")
     assert numbers(warehouse) == [1]
 
 
 class ChangingStore:
-    """The real bucket, in which the object changes each time before it is read, so many times."""
+    """The real bucket; an object changes before each of its first ``times`` reads."""
 
     def __init__(self, bucket, times: int) -> None:
         self.bucket = bucket.store.bucket
@@ -180,38 +181,38 @@ class ChangingStore:
 
 
 @proves("an object that changes while it is read")
-def test_an_object_that_changes_is_read_again_three_times_at_most(level, bucket, warehouse):
+def test_a_changing_object_is_read_at_most_three_times(sync, bucket, warehouse):
     bucket.put(KEY, ONE)
-    level(THINGS, store=ChangingStore(bucket, times=2))
+    sync(THINGS, store=ChangingStore(bucket, times=2))
     assert numbers(warehouse) == [0, 0]
     bucket.put(KEY, ONE)
-    with pytest.raises(RuntimeError, match="in each of 3 tries"):
-        level(THINGS, store=ChangingStore(bucket, times=3))
+    with pytest.raises(RuntimeError, match="gave up after 3 tries"):
+        sync(THINGS, store=ChangingStore(bucket, times=3))
     assert numbers(warehouse) == [0, 0]
 
 
 @proves("an object younger than two seconds in the local bucket")
-def test_a_young_object_is_waited_for(level, bucket, warehouse):
+def test_sync_waits_for_a_young_object(sync, bucket, warehouse):
     bucket.put(KEY, ONE)
     [listed] = bucket.store.list(KEY)
-    level(THINGS, settle_seconds=2.0)
+    sync(THINGS, settle_seconds=2.0)
     assert time.time() - listed.last_modified.timestamp() >= 2.0
     assert numbers(warehouse) == [1]
 
 
 @proves("an object deleted from the bucket")
-def test_rows_of_a_deleted_object_stay(level, bucket, warehouse):
+def test_rows_of_a_deleted_object_stay(sync, bucket, warehouse):
     bucket.put(KEY, ONE)
-    level(THINGS)
+    sync(THINGS)
     bucket.delete(KEY)
-    report = level(THINGS)
+    report = sync(THINGS)
     assert [load.listed.key for load in report.deleted] == [KEY]
     assert numbers(warehouse) == [1]
 
 
-@proves("a dataset of which no object has arrived")
-def test_a_dataset_without_objects_is_an_empty_typed_table(level, warehouse):
-    assert level(THINGS).awaited
+@proves("a dataset without any object so far")
+def test_a_dataset_without_objects_is_an_empty_typed_table(sync, warehouse):
+    assert sync(THINGS).awaited
     relation = warehouse.describe([("raw", "shop_things")])["raw", "shop_things"]
     assert relation.row_count == 0
     expected = [warehouse.shown_type(kind) for kind in ("integer", "varchar")]

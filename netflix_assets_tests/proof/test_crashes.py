@@ -1,9 +1,9 @@
-"""kill -9 of the real command loses nothing and doubles nothing, wherever it strikes.
+"""kill -9 of the real command loses nothing and loads nothing twice, at any moment.
 
 `netflix-assets run --select group:raw` (Dagster run, S3, DuckDB file) is killed at random moments and at named points
-of a load. What is in the warehouse then must be whole loads; what is in it after one more run must be what an
-undisturbed run made of the same bucket. `make test-long` kills at every named point, one after the other in one home,
-and at a few random moments; with --cases N, at N random moments, and at every point in homes of their own.
+of a load. The warehouse must then contain only complete loads. After one more run it must contain what an undisturbed
+run of the same bucket loads. `make test-long` kills at every named point in turn, in one home, and at a few random
+moments. With --cases N it kills at N random moments, and at every point in a separate home.
 """
 
 import gzip
@@ -41,8 +41,8 @@ from netflix_assets_tests.proof import crashing
 DATASETS = ("ratings", "tags", "movies")  # one of each mode; fewer assets, faster runs
 RUN = ("run", "--select", "group:raw")
 KILLED = -9
-REFUSED = 3  # exit code of a run that is done and refused an object
-ENOUGH = 50  # random kills that must have struck before, within and after the loads
+REFUSED = 3  # exit code of a run that refused an object
+ENOUGH = 50  # with this many random kills, some must strike before, during and after the loads
 
 # ---------------------------------------------------------------- what is in the bucket
 
@@ -72,7 +72,7 @@ def movies(first: int, count: int, *more: str) -> bytes:
     return "\n".join(["movieId,title,genres", *lines, *more, ""]).encode()
 
 
-# Plain and quoted files, other line ends, gzip, rejected records, a refused and an ignored object, one content twice.
+# Plain and quoted files, CRLF, gzip, rejected records, refused and ignored objects, one content twice.
 OBJECTS: Objects = {
     "movielens/movies-1.csv": movies(1, 20),
     "movielens/movies-2.csv": movies(5, 40, "0,Film of no number,Drama"),
@@ -106,7 +106,7 @@ CHANGES: Objects = {
 
 @dataclass(frozen=True)
 class Content:
-    """What the loads have made of a bucket, by dataset; without load ids and times, which may differ."""
+    """What was loaded from a bucket, by dataset; without load ids and times, which may differ."""
 
     versions: Mapping[str, set[tuple[str, str]]]  # (key, etag) of the current loads
     ledger: Mapping[str, list[tuple[Any, ...]]]
@@ -120,14 +120,14 @@ class Content:
 
 
 def content(home: Path, datasets: Iterable[Dataset]) -> Content:
-    """The warehouse as it stands. Asserts that each load in it is whole."""
+    """The content of the warehouse. Asserts that each load is complete."""
     found: dict[str, dict[str, list[tuple[Any, ...]]]] = {}
     with DuckDBWarehouse(home / "warehouse.duckdb", wait_seconds=0, read_only=True) as warehouse:
         tables = set(warehouse.execute("select table_schema, table_name from information_schema.tables"))
         for dataset in datasets:
-            # The view is the last thing that is made for a dataset, and nothing is loaded before.
+            # The view is created last for a dataset, before anything is loaded.
             if ("raw", f"{dataset.table}_current") in tables:
-                assert_whole(dataset, warehouse)
+                assert_complete(dataset, warehouse)
                 found[dataset.id] = rows_of(dataset, warehouse)
     parts = ("ledger", "current", "rejects", "refused", "raw")
     return Content(
@@ -136,7 +136,7 @@ def content(home: Path, datasets: Iterable[Dataset]) -> Content:
     )
 
 
-def assert_whole(dataset: Dataset, warehouse: DuckDBWarehouse) -> None:
+def assert_complete(dataset: Dataset, warehouse: DuckDBWarehouse) -> None:
     counts = warehouse.counts(dataset)
     assert counts.unaccounted_loads == 0
     assert (counts.ledger_rows, counts.rejected_rows) == (counts.current_rows, counts.kept_rejects)
@@ -176,7 +176,7 @@ def rows_of(dataset: Dataset, warehouse: DuckDBWarehouse) -> dict[str, list[tupl
 
 
 class Machine:
-    """One S3 server, a fork server that has imported everything, and homes with what does not change made before."""
+    """One S3 server, a fork server that has imported everything, and prepared homes to copy."""
 
     def __init__(self, folder: Path, server: LocalS3) -> None:
         self.folder = folder
@@ -218,7 +218,7 @@ class Machine:
         return home
 
     def environment(self, home: Path, bucket: str | None) -> dict[str, str]:
-        """What the command is told; without a bucket of the shared server it starts the home's own server."""
+        """The command's environment; without a bucket of the shared server, it starts the home's own server."""
         common = {"NETFLIX_HOME": str(home), "NETFLIX_CONTRACTS": str(self.contracts)}
         if bucket is None:
             return {**common, "NETFLIX_SETTLE_SECONDS": "0"}
@@ -255,7 +255,7 @@ class Machine:
 
     @cached_property
     def prepared(self) -> Path:
-        """A home with Dagster's storage and dbt's manifest, as a run over an empty bucket leaves it; no warehouse."""
+        """A home after a run over an empty bucket: Dagster's storage and dbt's manifest, but no warehouse."""
         home = self.new_home()
         assert self.run(home, self.new_bucket({}), *RUN) == 0, self.output(home)
         (home / "warehouse.duckdb").unlink()
@@ -266,24 +266,24 @@ class Machine:
 
 
 def ended(process: ForkServerProcess) -> int | None:
-    """Wait for the end of a command. Returns its exit code."""
+    """Wait for a command to end. Returns its exit code."""
     process.join()
     end_children(process.pid)
     return process.exitcode
 
 
 def end_children(session: int) -> None:
-    # Dagster reads a step's output with `tail -F` and sets a watcher on it; a kill between these two leaves the tail.
+    # Dagster reads a step's output with `tail -F` and a watcher process; a kill between their starts leaves the tail.
     with suppress(ProcessLookupError):
         os.killpg(session, signal.SIGKILL)
 
 
 @dataclass(frozen=True)
 class Story:
-    """What is being done when the kill comes: a home and its bucket, then what a run makes of them undisturbed.
+    """A home and its bucket before the killed run, and the result of an undisturbed run.
 
-    ``seconds``: how long its undisturbed run took. ``to_load``: the versions that the run loads that is killed.
-    ``changes``: what lands between the kill and the next run. ``without``: what of the home is left out.
+    ``seconds``: duration of the undisturbed run. ``to_load``: the versions that the killed run has to load.
+    ``changes``: objects that land between the kill and the next run. ``without``: a folder left out of the home.
     """
 
     home: Path
@@ -296,7 +296,7 @@ class Story:
 
 
 class Stories:
-    """The stories; each is told once without a disturbance, when it is first asked for."""
+    """The stories; each is run once undisturbed, when first used."""
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
@@ -304,12 +304,12 @@ class Stories:
     @cached_property
     def first(self) -> Story:
         """All objects are new."""
-        return self._told(self._machine.prepared, self._machine.new_bucket(OBJECTS))
+        return self._run_undisturbed(self._machine.prepared, self._machine.new_bucket(OBJECTS))
 
     @cached_property
     def cold(self) -> Story:
-        """As first, and Dagster has no storage yet."""
-        return self._told(self._machine.prepared, self.first.bucket, without="dagster")
+        """Like ``first``, but Dagster has no storage yet."""
+        return self._run_undisturbed(self._machine.prepared, self.first.bucket, without="dagster")
 
     @cached_property
     def update(self) -> Story:
@@ -318,15 +318,15 @@ class Stories:
         self._machine.timed_run(loaded, bucket)
         before = versions(self._machine.content(loaded))
         self._machine.put(bucket, CHANGES)
-        return self._told(loaded, bucket, before=before)
+        return self._run_undisturbed(loaded, bucket, before=before)
 
     @cached_property
     def changed(self) -> Story:
         """Objects are overwritten and added between the kill and the next run."""
-        twin = self._told(self._machine.prepared, self._machine.new_bucket(OBJECTS | CHANGES))
+        twin = self._run_undisturbed(self._machine.prepared, self._machine.new_bucket(OBJECTS | CHANGES))
         return replace(twin, to_load=self.first.to_load, changes=CHANGES)
 
-    def _told(
+    def _run_undisturbed(
         self, home: Path, bucket: str, *, without: str | None = None, before: frozenset[tuple[str, str]] = frozenset()
     ) -> Story:
         undisturbed = self._machine.new_home(home, without=without)
@@ -349,11 +349,11 @@ def stories(machine: Machine) -> Stories:
     return Stories(machine)
 
 
-# ---------------------------------------------------------------- what must hold
+# ---------------------------------------------------------------- kills
 
 
 class Case:
-    """A home of its own in which a story is told with kills."""
+    """A separate home in which a story runs with kills."""
 
     def __init__(self, machine: Machine, story: Story) -> None:
         self.machine, self.story = machine, story
@@ -369,31 +369,31 @@ class Case:
         process.kill()
         return ended(process)
 
-    def assert_whole(self) -> str:
-        """Between kill and next run. Returns how much was loaded: nothing, part or all."""
+    def assert_complete(self) -> str:
+        """Check the home between the kill and the next run. Returns what was loaded: nothing, part or all."""
         if not (self.home / "warehouse.duckdb").exists():
             return "nothing"
         loaded = self.story.to_load & versions(self.machine.content(self.home))
         return "all" if loaded == self.story.to_load else "part" if loaded else "nothing"
 
-    def assert_status_tells(self) -> None:
+    def assert_status_is_right(self) -> None:
         assert self.machine.run(self.home, self.bucket, "status", "--json") == 0, self.machine.output(self.home)
-        told = json.loads(self.machine.output(self.home))["datasets"]
-        rows = {each["dataset"]: each["rows"] for each in told}
+        datasets = json.loads(self.machine.output(self.home))["datasets"]
+        rows = {each["dataset"]: each["rows"] for each in datasets}
         assert set(rows) == {dataset.id for dataset in self.machine.source.datasets}
         if (self.home / "warehouse.duckdb").exists():
             found = self.machine.content(self.home).current
             assert rows == {name: len(found.get(name, ())) for name in rows}
 
     def run_again(self) -> float:
-        """Returns how many seconds it took."""
+        """Run undisturbed. Returns the seconds it took."""
         self.machine.put(self.bucket, self.story.changes)
         return self.machine.timed_run(self.home, self.bucket)
 
     def assert_as_undisturbed(self) -> None:
         found, expected = self.machine.content(self.home), self.story.expected
         assert found.without_history() == expected.without_history()
-        if not self.story.changes:  # otherwise it depends on the moment whether an overwritten version was loaded
+        if not self.story.changes:  # with changes, the moment decides whether an overwritten version was loaded
             assert found.raw == expected.raw
         assert list((self.home / "tmp").iterdir()) == []
         assert dagster_knows_what_is_loaded(self.machine, self.home, self.bucket)
@@ -425,29 +425,29 @@ def test_the_stories_have_something_to_lose(stories):
     assert {name for name in history.raw if len(history.raw[name]) > len(history.current[name])} == set(history.raw)
 
 
-def test_killed_at_one_point_after_the_other(machine, stories, cases):
+def test_killed_at_every_point(machine, stories, cases):
     case = Case(machine, stories.first)
     loaded = []
     for point in crashing.POINTS:
         if point in crashing.BETWEEN and not cases(0):
             continue
         assert case.run_killed_at(point, nth=1) == KILLED, f"{point}: {machine.output(case.home)}"
-        loaded.append(case.assert_whole())
+        loaded.append(case.assert_complete())
         if len(loaded) <= 2:  # a file without tables, and one with some of them
-            case.assert_status_tells()
+            case.assert_status_is_right()
     assert sorted(set(loaded), key=loaded.index) == ["nothing", "part"]
-    assert len(list((case.home / "tmp").iterdir())) <= 1  # each run removes what the one before left
+    assert len(list((case.home / "tmp").iterdir())) <= 1  # each run removes the leftovers of the one before
     case.run_again()
     case.assert_as_undisturbed()
 
 
-def test_killed_at_one_point_of_an_update(machine, stories, cases):
-    points = set(crashing.POINTS) - set(crashing.MAKING) if cases(0) else {"after COMMIT"}
+def test_killed_at_a_point_of_an_update(machine, stories, cases):
+    points = set(crashing.POINTS) - set(crashing.CREATION) if cases(0) else {"after COMMIT"}
     for point in sorted(points):
         case = Case(machine, stories.update)
         assert case.run_killed_at(point, nth=1) == KILLED, f"{point}: {machine.output(case.home)}"
-        case.assert_whole()
-        case.assert_status_tells()
+        case.assert_complete()
+        case.assert_status_is_right()
         case.run_again()
         case.assert_as_undisturbed()
 
@@ -460,10 +460,10 @@ def test_killed_at_random_moments(machine, stories, cases):
         case = Case(machine, getattr(stories, names[number % len(names)]))
         outcome = case.run_killed_after(dice_of(number).uniform(0, seconds))
         assert outcome in (KILLED, REFUSED), machine.output(case.home)
-        loaded = case.assert_whole()
+        loaded = case.assert_complete()
         struck[loaded if outcome == KILLED else "ended before"] += 1
-        case.assert_status_tells()
-        seconds = case.run_again()  # as long as a run takes now, beside whatever else the machine does
+        case.assert_status_is_right()
+        seconds = case.run_again()  # how long a run takes now, under the machine's current load
         case.assert_as_undisturbed()
     print(f"\nrandom kills, by what was loaded: {dict(struck)}")
     if struck.total() >= ENOUGH:
@@ -471,7 +471,7 @@ def test_killed_at_random_moments(machine, stories, cases):
 
 
 def test_the_installed_command_killed(machine, stories, cases):
-    """No fork but what a user starts, with its own local S3; every second home has nothing in it but the files."""
+    """Kill the installed command, with its own local S3; every second home contains only the files."""
     for number in range(1 + cases(0) // 25):
         is_new = number % 2 == 1
         home = machine.new_home(None if is_new else machine.prepared)
@@ -481,10 +481,10 @@ def test_the_installed_command_killed(machine, stories, cases):
             if (home / "warehouse.duckdb").exists():
                 assert versions(machine.content(home)) <= stories.first.to_load
             machine.timed_run(home, bucket=None)
-            assert not (home / "local-s3.pid").exists(), "the local S3 of the killed run runs on"
+            assert not (home / "local-s3.pid").exists(), "the local S3 of the killed run is still running"
         finally:
             with lease(local_s3(home), "landing"):
-                """Whoever gives the last lease back stops the server."""
+                """Returning the last lease stops the server."""
         found, expected = machine.content(home), stories.first.expected
         assert (found.without_history(), found.raw) == (expected.without_history(), expected.raw)
         assert list((home / "tmp").iterdir()) == []

@@ -1,8 +1,8 @@
-"""Generated CSV files go through S3, the gate and DuckDB, and become what Python's csv module says they must become.
+"""Generated CSV files go through S3, validation and DuckDB, with the outcome that Python's csv module predicts.
 
-Every file: refused exactly when the oracle (``csv_oracle.py``) finds it refusable, for the same cause; else loaded +
-rejected == the oracle's records, the loaded values equal the oracle's, as multisets with the record's number in them,
-and the rejects have its numbers, lines, columns and texts. Blocks are cut so small that their edges fall everywhere.
+A file is refused exactly when the oracle (``csv_oracle.py``) says so, for the same cause. Otherwise loaded + rejected
+is the oracle's record count, the loaded values are the oracle's (as multisets that include the record's number), and
+the rejects have its numbers, lines, columns and texts. Blocks are so small that their boundaries fall everywhere.
 """
 
 import random
@@ -10,16 +10,16 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from netflix_assets.ingest import decode as unpack
+from netflix_assets.ingest import decode
 from netflix_assets.storage.objects import ObjectVersion
 from netflix_assets_tests.proof.csv_files import FEATURES, random_dataset, random_file
 from netflix_assets_tests.proof.csv_oracle import judge
 
 SEED = "2026-11-07"
 FILES_OF_A_CONTRACT = 20
-MOST_BLOCKS = 300  # of one file: more only cost time
+MAX_BLOCKS = 300  # per file; more only cost time
 
-# Other words of the gate for what the oracle calls so: what a file looks like is told before what is wrong with it.
+# Oracle's cause -> the product's words for it. The product names the format of a file before its faults.
 SAME_CAUSE = {
     "byte 0x": "byte 0x|NUL byte|UTF-16",
     "middle of a character": "byte 0x|middle of a character",
@@ -31,7 +31,7 @@ SAME_CAUSE = {
 
 
 class ChoppedStore:
-    """The real bucket, whose objects arrive in small blocks, and are decompressed in small blocks."""
+    """The real bucket; objects arrive and are decompressed in small blocks."""
 
     def __init__(self, store, chance: random.Random, monkeypatch) -> None:
         self.bucket = store.bucket
@@ -42,14 +42,14 @@ class ChoppedStore:
 
     def read(self, listed: ObjectVersion) -> Iterator[bytes]:
         content = b"".join(self._store.read(listed))
-        size = max(self._chance.choice([1, 2, 3, 5, 64, 4096]), len(content) // MOST_BLOCKS)
-        # What is packed small may be large.
-        self._monkeypatch.setattr(unpack, "BLOCK_BYTES", size if len(content) < 1000 else size * 100)
+        size = max(self._chance.choice([1, 2, 3, 5, 64, 4096]), len(content) // MAX_BLOCKS)
+        # A small compressed file may be large.
+        self._monkeypatch.setattr(decode, "BLOCK_BYTES", size if len(content) < 1000 else size * 100)
         for start in range(0, len(content), size):
             yield content[start : start + size]
 
 
-def test_every_generated_file_becomes_what_pythons_csv_module_says(cases, level, bucket, warehouse, monkeypatch):
+def test_every_generated_file_matches_the_csv_oracle(cases, sync, bucket, warehouse, monkeypatch):
     count = cases(344)
     seen: Counter[str] = Counter()
     outcomes: Counter[str] = Counter()
@@ -59,14 +59,14 @@ def test_every_generated_file_becomes_what_pythons_csv_module_says(cases, level,
         dataset = random_dataset(chance, f"fuzz_{group}")
         files = {}
         for number in numbers:
-            # A feature per file in turn; from round to round another contract has it.
+            # Each file gets one feature in turn; each round, another contract gets it.
             wanted = FEATURES[(number + number // len(FEATURES) * 7) % len(FEATURES)]
             file = random_file(random.Random(f"{SEED} file {number}"), dataset, wanted)  # noqa: S311
             key = f"shop/fuzz_{group}-{number}.csv"
             files[key] = file
             bucket.put(key, file.content)
             seen.update(file.features)
-        report = level(dataset, store=ChoppedStore(bucket.store, chance, monkeypatch))
+        report = sync(dataset, store=ChoppedStore(bucket.store, chance, monkeypatch))
         outcomes += compare(report, warehouse, dataset, files)
     print(f"\n{count:,} files: {dict(outcomes)}; features: {dict(seen)}")
     assert sum(outcomes[name] for name in ("loaded", "refused", "ignored")) == count
@@ -75,7 +75,7 @@ def test_every_generated_file_becomes_what_pythons_csv_module_says(cases, level,
 
 
 def compare(report, warehouse, dataset, files) -> Counter:
-    """Compare what became of the files with what the oracle says. Returns how many there were of which outcome."""
+    """Compare the files' outcomes with the oracle's. Returns how many files had which outcome."""
     loads = {load.listed.key: load for load in report.loads}
     refused = {each.listed.key: each for each in report.refused}
     rows, rejects = loaded_rows(warehouse, dataset), kept_rejects(warehouse, dataset)

@@ -1,7 +1,7 @@
-"""One safeguard of the product is taken away at a time: the tests must notice, each time, or they prove nothing.
+"""Remove one safeguard of the product at a time; the tests must fail each time, or they prove nothing.
 
-Each mutation runs its tests in a process of its own, in which this module is a pytest plugin that takes the safeguard
-away before any test is collected; which one, the environment says. The same tests pass in a control run without it.
+Each mutation runs its tests in a separate process. There, this module is a pytest plugin that removes the safeguard
+named by an environment variable before tests are collected. A control run without mutation must pass.
 """
 
 import os
@@ -18,8 +18,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 VARIABLE = "NETFLIX_MUTATION"
-LEVEL = "netflix_assets_tests/ingest/test_sync.py"
-GATE = "netflix_assets_tests/ingest/test_validate.py"
+SYNC = "netflix_assets_tests/ingest/test_sync.py"
+VALIDATE = "netflix_assets_tests/ingest/test_validate.py"
 DUCKDB = "netflix_assets_tests/warehouse/duckdb/test_warehouse.py"
 VALUES = "netflix_assets_tests/contracts/test_values.py"
 
@@ -31,22 +31,22 @@ def without_ledger_row() -> None:
 
 
 def without_header_check() -> None:
-    from netflix_assets.ingest import validate as gate
+    from netflix_assets.ingest import validate
 
     def any_header(header, dataset):
-        """By place where the name is not there."""
+        """Match by position where the name is missing."""
         names = [column.file_name for column in dataset.columns]
         return tuple(header.index(name) if name in header else min(at, len(header) - 1)
                      for at, name in enumerate(names)), ()  # fmt: skip
 
-    gate.compare_header = any_header
+    validate.compare_header = any_header
 
 
-def without_check_of_the_read() -> None:
+def without_version_check() -> None:
     from netflix_assets.storage.objects import S3ObjectStore
 
     def read(self, listed):
-        """Whatever the bucket has under this key by now, as much of it as arrives."""
+        """Whatever the bucket has under this key now, as much of it as arrives."""
         yield from map(bytes, self._store.get(listed.key).stream(min_chunk_size=2**20))
 
     S3ObjectStore.read = read
@@ -76,8 +76,8 @@ def without_supersession() -> None:
     Warehouse.supersede = lambda *_, **__: None
 
 
-def without_second_look_at_the_ledger() -> None:
-    """Under the lock, a run believes that what its plan said of the ledger is still so."""
+def without_second_ledger_read() -> None:
+    """Under the lock, a run trusts the ledger that its plan saw."""
     from netflix_assets.warehouse.base import Warehouse
 
     lock, current_loads = Warehouse.lock, Warehouse.current_loads
@@ -114,7 +114,7 @@ def without_rollback() -> None:
     DuckDBWarehouse.transaction = transaction
 
 
-def without_memory_of_refusals() -> None:
+def without_quarantine() -> None:
     from netflix_assets.warehouse.base import Warehouse
     from netflix_assets.warehouse.loads import RefusedObject
 
@@ -126,71 +126,71 @@ def without_memory_of_refusals() -> None:
 
 @dataclass(frozen=True)
 class Mutation:
-    """How a safeguard is taken away, and tests that notice, each of them."""
+    """How to remove a safeguard, and the tests that must fail without it."""
 
-    take_away: Callable[[], None]
-    noticed_by: tuple[str, ...]
+    remove_safeguard: Callable[[], None]
+    failing_tests: tuple[str, ...]
 
 
 MUTATIONS = {
-    "the ledger's row": Mutation(
+    "the ledger row": Mutation(
         without_ledger_row,
         (
-            f"{LEVEL}::test_the_ledger_says_what_was_loaded",
-            f"{LEVEL}::test_a_second_call_reads_and_changes_nothing",
-            f"{DUCKDB}::test_a_version_that_is_current_is_not_loaded_again_by_a_second_commit",
+            f"{SYNC}::test_the_ledger_records_the_load",
+            f"{SYNC}::test_a_second_sync_reads_and_changes_nothing",
+            f"{DUCKDB}::test_a_second_commit_does_not_load_a_current_version_again",
         ),
     ),
     "the header check": Mutation(
         without_header_check,
         (
-            f"{GATE}::test_headers_that_are_refused",
-            f"{LEVEL}::test_refused_objects_stop_no_others_and_are_loaded_once_mended",
+            f"{VALIDATE}::test_wrong_headers_are_refused",
+            f"{SYNC}::test_refused_objects_do_not_stop_others_and_load_once_fixed",
         ),
     ),
-    "the check of what was read": Mutation(
-        without_check_of_the_read,
+    "the version check of a read": Mutation(
+        without_version_check,
         (
-            f"{LEVEL}::test_an_object_that_changes_size_but_not_etag_is_not_believed",
-            f"{LEVEL}::test_fewer_bytes_than_listed_are_noticed_by_the_bucket_itself",
-            f"{LEVEL}::test_an_object_that_never_stands_still_is_an_error_and_stops_no_others",
+            f"{SYNC}::test_a_wrong_size_or_etag_is_an_error",
+            f"{SYNC}::test_the_store_notices_missing_bytes",
+            f"{SYNC}::test_an_object_that_keeps_changing_is_an_error_but_others_load",
         ),
     ),
-    "the count without the loader": Mutation(
+    "the independent record count": Mutation(
         without_independent_count,
         (
-            f"{LEVEL}::test_a_row_that_the_loader_loses_refuses_the_object",
-            f"{LEVEL}::test_a_row_that_the_loader_loads_twice_refuses_the_object",
+            f"{SYNC}::test_a_row_lost_by_the_loader_refuses_the_object",
+            f"{SYNC}::test_a_row_loaded_twice_refuses_the_object",
         ),
     ),
-    "the end of an overwritten version": Mutation(
+    "supersession": Mutation(
         without_supersession,
         (
-            f"{LEVEL}::test_a_corrected_version_supersedes_the_old_load_and_raw_keeps_both",
-            f"{LEVEL}::test_content_that_returns_is_loaded_again",
+            f"{SYNC}::test_a_new_version_supersedes_the_old_load_and_raw_keeps_both",
+            f"{SYNC}::test_returning_content_is_loaded_again",
         ),
     ),
-    "the second look at the ledger": Mutation(
-        without_second_look_at_the_ledger,
-        (f"{DUCKDB}::test_a_version_that_is_current_is_not_loaded_again_by_a_second_commit",),
+    "the second ledger read": Mutation(
+        without_second_ledger_read,
+        (f"{DUCKDB}::test_a_second_commit_does_not_load_a_current_version_again",),
     ),
-    "the forms of values": Mutation(without_value_forms, (f"{VALUES}::test_rejected_forms",)),
+    "the value forms": Mutation(without_value_forms, (f"{VALUES}::test_rejected_forms",)),
     "the rollback": Mutation(
         without_rollback,
-        (f"{DUCKDB}::test_a_transaction_that_fails_leaves_nothing",),
+        (f"{DUCKDB}::test_a_failed_transaction_leaves_nothing",),
     ),
-    "the memory of refusals": Mutation(
-        without_memory_of_refusals,
-        (f"{LEVEL}::test_refusals_of_versions_that_are_gone_stay_as_history",),
+    "the quarantine": Mutation(
+        without_quarantine,
+        (f"{SYNC}::test_refusals_of_replaced_versions_stay_as_history",),
     ),
 }
 
 if VARIABLE in os.environ:
-    MUTATIONS[os.environ[VARIABLE]].take_away()
+    MUTATIONS[os.environ[VARIABLE]].remove_safeguard()
 
 
 def run(tests: Iterable[str], folder: Path, mutation: str | None = None) -> dict[str, set[str]]:
-    """Run tests in another process. Returns for each test, whatever its parameters, how they ended."""
+    """Run tests in another process. Returns the outcomes of each test, over all of its parameters."""
     report = folder / "report.xml"
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", VARIABLE))}
     finished = subprocess.run(
@@ -200,13 +200,13 @@ def run(tests: Iterable[str], folder: Path, mutation: str | None = None) -> dict
             f"--junitxml={report}", *tests,
         ],
         cwd=ROOT,
-        # Looking for plugins is 1.4 s of the 3.3 s that a start takes, and these tests need one of them only.
+        # Plugin discovery takes 1.4 s of the 3.3 s of a start, and these tests need only one plugin.
         env={**inherited, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **({VARIABLE: mutation} if mutation else {})},
         capture_output=True,
         text=True,
         check=False,
     )  # fmt: skip
-    # 1: all could be collected, and some failed.
+    # 1: all tests were collected and some failed.
     assert finished.returncode == (1 if mutation else 0), f"{mutation}: {finished.stdout}{finished.stderr}"
     ends: dict[str, set[str]] = {}
     for case in ElementTree.parse(report).iter("testcase"):  # noqa: S314 - written by pytest itself
@@ -215,16 +215,16 @@ def run(tests: Iterable[str], folder: Path, mutation: str | None = None) -> dict
     return ends
 
 
-def test_the_tests_pass_while_all_safeguards_are_there(tmp_path):
-    tests = sorted({test for mutation in MUTATIONS.values() for test in mutation.noticed_by})
+def test_the_tests_pass_with_all_safeguards(tmp_path):
+    tests = sorted({test for mutation in MUTATIONS.values() for test in mutation.failing_tests})
     assert run(tests, tmp_path) == {test: {"passed"} for test in tests}
 
 
 @pytest.mark.parametrize("name", MUTATIONS)
-def test_a_safeguard_that_is_gone_is_noticed(tmp_path, name):
-    tests = MUTATIONS[name].noticed_by
+def test_a_missing_safeguard_is_noticed(tmp_path, name):
+    tests = MUTATIONS[name].failing_tests
     ends = run(tests, tmp_path, name)
     print(f"without {name}: {ends}")
     unnoticed = [test for test in tests if "failure" not in ends.get(test, set())]
-    assert not unnoticed, f"{name} is gone, and these tests pass: {unnoticed}; how all ended: {ends}"
-    assert not any("error" in found for found in ends.values()), f"errors are no failures: {ends}"
+    assert not unnoticed, f"without {name}, these tests still pass: {unnoticed}; all outcomes: {ends}"
+    assert not any("error" in found for found in ends.values()), f"errors instead of failures: {ends}"

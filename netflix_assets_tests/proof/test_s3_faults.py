@@ -1,9 +1,9 @@
-"""An S3 that fails in every way, between the product and a real S3 server.
+"""A proxy that makes S3 fail in every way, between the product and a real S3 server.
 
-What is proved: a call that fails is tried again, so often and no oftener, after delays that grow and are random; what
-cannot be mended by trying again is not tried again; an object that cannot be read stops no other; whatever happened,
-the first run after it has every version loaded exactly once; and an error names the bucket, the cause and the setting
-to look at, without a secret in it.
+It proves that a failed call is retried exactly as often as configured, after growing random delays; that permanent
+errors are not retried; that an unreadable object does not stop the others; that the first run after any failure has
+loaded every version exactly once; and that an error names the bucket, the cause and the setting to check, without
+secrets.
 """
 
 import os
@@ -28,8 +28,8 @@ from netflix_assets.defs import resources
 from netflix_assets.defs.resources import LandingBucket
 from netflix_assets.ingest.sync import ROUNDS, SyncReport, sync
 from netflix_assets.settings import current_settings
-from netflix_assets.storage.objects import UNREAD_IN_A_ROW, ObjectChangedError, ObjectStore, objects_of
-from netflix_assets.storage.retries import RETRIES, BucketError, Retries
+from netflix_assets.storage.objects import MAX_READ_FAILURES_IN_A_ROW, ObjectChangedError, ObjectStore, objects_of
+from netflix_assets.storage.retries import RETRIES, BucketError, RetryPolicy
 from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from netflix_assets_tests.conftest import Bucket, make_column, make_dataset, s3_client
 from netflix_assets_tests.proof.fault_proxy import (
@@ -48,12 +48,12 @@ from netflix_assets_tests.proof.fault_proxy import (
     trickle,
 )
 
-# The product's, in a hurry. A machine that is busy may be silent for a while; only where a test lets the server be
-# silent, the limit is so short that waiting for it costs little.
-QUICK = Retries(count=3, first_delay_s=0.01, growth=4, max_delay_s=0.1, connect_s=2.0, silence_s=5.0)
-IMPATIENT = replace(QUICK, silence_s=0.5)
-TRIES = QUICK.count + 1
-HANG_S = 2 * IMPATIENT.silence_s
+# The product's policy with short delays. A busy machine may be silent for a while, so only tests in which the server
+# falls silent use a read timeout that is short enough to wait for.
+QUICK = RetryPolicy(max_retries=3, first_delay_s=0.01, max_delay_s=0.1, connect_timeout_s=2.0, read_timeout_s=5.0)
+IMPATIENT = replace(QUICK, read_timeout_s=0.5)
+TRIES = QUICK.max_retries + 1
+HANG_S = 2 * IMPATIENT.read_timeout_s
 FOREVER = float("inf")
 
 _GARBLED = changed(lambda response: replace(response, body=b"<ListBucketResult><Contents>"))
@@ -94,7 +94,7 @@ def proxy(s3_server) -> Iterator[FaultProxy]:
 
 @pytest.fixture(autouse=True)
 def surroundings(monkeypatch, proxy, s3_server) -> None:
-    """Quick retries, and the server's keys in the environment as a user would have them."""
+    """Quick retries, and the server's keys in the environment, as a user would set them."""
     proxy.script()
     monkeypatch.setattr(resources, "RETRIES", QUICK)
     for name in [name for name in os.environ if name.startswith("AWS_")]:
@@ -107,8 +107,8 @@ def surroundings(monkeypatch, proxy, s3_server) -> None:
 
 
 @contextmanager
-def opened(bucket: Bucket, proxy: FaultProxy, retries: Retries = QUICK) -> Iterator[ObjectStore]:
-    """A bucket through the proxy, as a step of a run opens it."""
+def opened(bucket: Bucket, proxy: FaultProxy, retries: RetryPolicy = QUICK) -> Iterator[ObjectStore]:
+    """A bucket through the proxy, opened as a run's step opens it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(resources, "RETRIES", retries)
         with LandingBucket(bucket=bucket.name, endpoint=proxy.endpoint).open() as store:
@@ -123,8 +123,8 @@ def store(bucket: Bucket, proxy: FaultProxy) -> Iterator[ObjectStore]:
 
 
 @pytest.fixture
-def hurried(bucket: Bucket, proxy: FaultProxy) -> Iterator[ObjectStore]:
-    """The same, for tests in which the server falls silent."""
+def impatient_store(bucket: Bucket, proxy: FaultProxy) -> Iterator[ObjectStore]:
+    """The same with a short read timeout, for tests in which the server falls silent."""
     with opened(bucket, proxy, IMPATIENT) as through:
         yield through
 
@@ -144,11 +144,11 @@ def _all_of(store: ObjectStore) -> bytes:
 @pytest.mark.parametrize(
     ("kind", "name"), [(kind, name) for kind, table in (("list", LIST_FAULTS), ("get", GET_FAULTS)) for name in table]
 )
-def test_a_read_is_tried_again_until_it_succeeds_or_the_tries_are_used_up(request, bucket, proxy, kind, name):
-    store = request.getfixturevalue("hurried" if "hang" in name else "store")
+def test_a_read_is_retried_until_it_succeeds_or_retries_are_exhausted(request, bucket, proxy, kind, name):
+    store = request.getfixturevalue("impatient_store" if "hang" in name else "store")
     bucket.put(KEY, things(*range(50)))
     fault = (LIST_FAULTS if kind == "list" else GET_FAULTS)[name]
-    proxy.script(Rule(fault, kind, times=QUICK.count))
+    proxy.script(Rule(fault, kind, times=QUICK.max_retries))
     assert _all_of(store) == things(*range(50)).encode()
     assert len(proxy.seen(kind)) == TRIES
     proxy.script(Rule(fault, kind))
@@ -160,21 +160,21 @@ def test_a_read_is_tried_again_until_it_succeeds_or_the_tries_are_used_up(reques
 
 
 @pytest.mark.parametrize("name", PUT_FAULTS)
-def test_an_upload_is_tried_again_until_it_succeeds_or_the_tries_are_used_up(request, bucket, proxy, tmp_path, name):
-    store = request.getfixturevalue("hurried" if "hang" in name else "store")
+def test_an_upload_is_retried_until_it_succeeds_or_retries_are_exhausted(request, bucket, proxy, tmp_path, name):
+    store = request.getfixturevalue("impatient_store" if "hang" in name else "store")
     path = tmp_path / "things.csv"
     path.write_text(things(1))
     proxy.script(Rule(PUT_FAULTS[name], "put"))
     with pytest.raises(BucketError, match=rf"uploading {KEY} failed .{TRIES} tries in"):
         store.put(KEY, path)
     assert len(proxy.seen("put")) == TRIES
-    proxy.script(Rule(PUT_FAULTS[name], "put", times=QUICK.count))
+    proxy.script(Rule(PUT_FAULTS[name], "put", times=QUICK.max_retries))
     store.put(KEY, path)
     assert len(proxy.seen("put")) == TRIES
     assert _all_of(bucket.store) == things(1).encode()
 
 
-def test_a_large_upload_in_parts_is_whole_after_faults_of_every_request(bucket, store, proxy, tmp_path):
+def test_a_multipart_upload_survives_faults_of_every_request(bucket, store, proxy, tmp_path):
     path = tmp_path / "things.csv"
     path.write_bytes(os.urandom(12 * 2**20))  # three parts
     for kind in ("put", "post"):  # the parts; the beginning and the end
@@ -188,10 +188,10 @@ def test_a_large_upload_in_parts_is_whole_after_faults_of_every_request(bucket, 
 
 
 @pytest.mark.parametrize(("kind", "fault"), [("get", SLOW_DOWN), ("list", cut())], ids=["obstore's", "ours"])
-def test_delays_grow_and_are_random(bucket, proxy, kind, fault):
+def test_retry_delays_grow_and_have_jitter(bucket, proxy, kind, fault):
     bucket.put(KEY, things(1))
     [listed] = objects_of(THINGS, bucket.store)
-    retries = Retries(count=6, first_delay_s=0.004, growth=4, max_delay_s=0.5)
+    retries = RetryPolicy(first_delay_s=0.004, max_delay_s=0.5)
     gaps = []
     for _ in range(6):
         proxy.script(Rule(fault, kind))
@@ -199,36 +199,36 @@ def test_delays_grow_and_are_random(bucket, proxy, kind, fault):
             b"".join(store.read(listed)) if kind == "get" else store.list("shop/")
         times = [request.at for request in proxy.seen(kind)]
         gaps.append([after - before for before, after in pairwise(times)])
-    assert {len(each) for each in gaps} == {retries.count}
+    assert {len(each) for each in gaps} == {retries.max_retries}
     assert min(min(each) for each in gaps) >= retries.first_delay_s * 0.9
-    # The last delays are 32 times the first on average; what a busy machine adds is the same for all of them.
+    # The last delays are many times the first; what a busy machine adds is the same for all of them.
     assert mean(each[-1] for each in gaps) > 2 * mean(each[0] for each in gaps)
     last = [each[-1] for each in gaps]
     assert max(last) > 1.2 * min(last)
 
 
 @pytest.mark.parametrize("name", ["cut", "cut by reset", "hang in the body"])
-def test_a_large_body_that_breaks_off_is_continued_where_it_ended(bucket, hurried, proxy, name):
+def test_a_broken_download_resumes_where_it_ended(bucket, impatient_store, proxy, name):
     content = os.urandom(9 * 2**20)  # more than two blocks
     bucket.put(KEY, content)
     proxy.script(Rule(GET_FAULTS[name], "get", times=2))
-    assert _all_of(hurried) == content
+    assert _all_of(impatient_store) == content
     starts = [request.range for request in proxy.seen("get")]
     assert starts[0] is None
     assert all(start and start.startswith("bytes=") and not start.startswith("bytes=0-") for start in starts[1:])
 
 
-def test_an_object_may_take_as_long_as_it_likes_while_its_bytes_keep_coming(bucket, hurried, proxy):
+def test_a_slow_download_does_not_time_out_while_bytes_keep_coming(bucket, impatient_store, proxy):
     bucket.put(KEY, things(*range(500)))
-    proxy.script(Rule(trickle(5 * IMPATIENT.silence_s), "get"))
+    proxy.script(Rule(trickle(5 * IMPATIENT.read_timeout_s), "get"))
     started = time.monotonic()
-    assert _all_of(hurried) == things(*range(500)).encode()
-    assert time.monotonic() - started > 4 * IMPATIENT.silence_s
+    assert _all_of(impatient_store) == things(*range(500)).encode()
+    assert time.monotonic() - started > 4 * IMPATIENT.read_timeout_s
     assert len(proxy.seen("get")) == 1
 
 
-def test_the_limits_of_the_product_itself(request, bucket, proxy):
-    """Long (200 s), so only with --cases: a silence of 30 s is tried again, a body of three minutes is continued."""
+def test_the_default_timeouts(request, bucket, proxy):
+    """Takes 200 s, so only with --cases: a silence of 30 s is retried, a body of three minutes is resumed."""
     if request.config.getoption("--cases") is None:
         pytest.skip("takes 200 s; runs with --cases")
     content = {key: os.urandom(2**20) for key in ("shop/things-a.csv", "shop/things-b.csv")}
@@ -242,17 +242,19 @@ def test_the_limits_of_the_product_itself(request, bucket, proxy):
             time.sleep(200 / (len(response.body) / 2 / 4096))  # longer than obstore's limits of 30 s and 3 minutes
             handler.send(response.body[start : start + 4096])
 
-    proxy.script(Rule(hang(RETRIES.silence_s + 5), "get", "a.csv", times=1), Rule(slow_then_cut, "get", "b.csv", 1))
+    proxy.script(
+        Rule(hang(RETRIES.read_timeout_s + 5), "get", "a.csv", times=1), Rule(slow_then_cut, "get", "b.csv", 1)
+    )
     with opened(bucket, proxy, RETRIES) as store, ThreadPoolExecutor(max_workers=2) as pool:
         listing = objects_of(THINGS, store)
         found = dict(zip(content, pool.map(lambda listed: b"".join(store.read(listed)), listing), strict=True))
     assert found == content
     hung = [each.at for each in proxy.seen("get", "a.csv")]
     assert len(hung) == len(proxy.seen("get", "b.csv")) == 2
-    assert RETRIES.silence_s <= hung[1] - hung[0] < RETRIES.silence_s + 5
+    assert RETRIES.read_timeout_s <= hung[1] - hung[0] < RETRIES.read_timeout_s + 5
 
 
-# ---------------------------------------------------------------- what is not tried again, and what is said
+# ---------------------------------------------------------------- permanent errors and their messages
 
 CANARY = "CANARY-9f3b"
 _TELLTALE = (
@@ -273,7 +275,7 @@ PERMANENT = {
 
 @pytest.mark.parametrize("kind", ["list", "get", "put"])
 @pytest.mark.parametrize("answer", PERMANENT)
-def test_what_trying_again_cannot_mend_is_tried_once_and_told_without_secrets(bucket, store, proxy, answer, kind):
+def test_a_permanent_error_is_not_retried_and_shows_no_secret(bucket, store, proxy, answer, kind):
     bucket.put(KEY, things(1))
     status, code = answer.split()
     proxy.script(Rule(error(int(status), code, "What is wrong." + _TELLTALE), kind))
@@ -283,21 +285,24 @@ def test_what_trying_again_cannot_mend_is_tried_once_and_told_without_secrets(bu
     message = str(raised.value)
     assert PERMANENT[answer] in message
     assert "tries" not in message
-    if status != "301":  # a redirect has no other answer than its place
+    if status != "301":  # a redirect has only its status
         assert f"{status} {code}: What is wrong" in message
     whole = "".join(traceback.format_exception(raised.value)) + repr(raised.value)
     assert CANARY not in whole
     assert "Debug source" not in whole
 
 
-def test_wrong_keys_are_told_by_the_real_server(monkeypatch, bucket, proxy):
+def test_the_real_server_reports_wrong_keys(monkeypatch, bucket, proxy):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", CANARY)
-    with LandingBucket(bucket=bucket.name, endpoint=proxy.endpoint).open() as store, pytest.raises(BucketError) as told:
+    with (
+        LandingBucket(bucket=bucket.name, endpoint=proxy.endpoint).open() as store,
+        pytest.raises(BucketError) as raised,
+    ):
         store.list("shop/")
     assert len(proxy.seen("list")) == 1
-    assert "403 SignatureDoesNotMatch" in str(told.value)
-    assert "NETFLIX_AWS_PROFILE" in str(told.value)
-    assert CANARY not in "".join(traceback.format_exception(told.value))
+    assert "403 SignatureDoesNotMatch" in str(raised.value)
+    assert "NETFLIX_AWS_PROFILE" in str(raised.value)
+    assert CANARY not in "".join(traceback.format_exception(raised.value))
 
 
 @pytest.mark.parametrize(
@@ -308,19 +313,19 @@ def test_wrong_keys_are_told_by_the_real_server(monkeypatch, bucket, proxy):
         ("https://127.0.0.1:{port}", ""),  # TLS to a server without
     ],
 )
-def test_an_endpoint_that_does_not_answer_is_told(bucket, proxy, endpoint, cause):
+def test_an_unreachable_endpoint_is_reported(bucket, proxy, endpoint, cause):
     address = endpoint.format(port=proxy.port)
-    with LandingBucket(bucket=bucket.name, endpoint=address).open() as store, pytest.raises(BucketError) as told:
+    with LandingBucket(bucket=bucket.name, endpoint=address).open() as store, pytest.raises(BucketError) as raised:
         store.list("shop/")
-    message = str(told.value)
+    message = str(raised.value)
     assert "NETFLIX_S3_ENDPOINT" in message
     assert f"{TRIES} tries" in message
     assert cause in message
     assert address.rpartition("/")[2].rpartition("@")[2] in message
-    assert CANARY not in "".join(traceback.format_exception(told.value))
+    assert CANARY not in "".join(traceback.format_exception(raised.value))
 
 
-def test_no_credentials_and_an_unknown_profile_are_told(monkeypatch, bucket, proxy):
+def test_missing_credentials_and_an_unknown_profile_are_reported(monkeypatch, bucket, proxy):
     with pytest.raises(BucketError, match=r"profile .nobody.*NETFLIX_AWS_PROFILE"):
         LandingBucket(bucket=bucket.name, endpoint=proxy.endpoint, profile="nobody").open().__enter__()
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
@@ -328,7 +333,7 @@ def test_no_credentials_and_an_unknown_profile_are_told(monkeypatch, bucket, pro
         LandingBucket(bucket=bucket.name, endpoint=proxy.endpoint).open().__enter__()
 
 
-def test_credentials_that_cannot_be_renewed_are_told(monkeypatch, bucket, proxy, tmp_path):
+def test_credentials_that_cannot_be_refreshed_are_reported(monkeypatch, bucket, proxy, tmp_path):
     config = tmp_path / "config"
     config.write_text(f"[profile late]\ncredential_process = {sys.executable} -c 'raise SystemExit(1)'\n")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
@@ -339,40 +344,38 @@ def test_credentials_that_cannot_be_renewed_are_told(monkeypatch, bucket, proxy,
     assert proxy.seen() == []
 
 
-# ---------------------------------------------------------------- one object and the others
+# ---------------------------------------------------------------- failures of single objects
 
 
-def test_an_object_that_cannot_be_read_stops_no_other(level, bucket, store, proxy, warehouse):
+def test_an_unreadable_object_does_not_stop_the_others(sync, bucket, store, proxy, warehouse):
     for number in range(4):
         bucket.put(f"shop/things-{number}.csv", things(number))
     proxy.script(Rule(INTERNAL_ERROR, "get", "things-1"), Rule(error(403, "AccessDenied"), "get", "things-2"))
-    report = level(THINGS, store=store)
+    report = sync(THINGS, store=store)
     assert [load.listed.key for load in report.loads] == ["shop/things-0.csv", "shop/things-3.csv"]
-    assert [listed.key for listed, _ in report.unread] == ["shop/things-1.csv", "shop/things-2.csv"]
+    assert [listed.key for listed, _ in report.failed_reads] == ["shop/things-1.csv", "shop/things-2.csv"]
     proxy.script()
-    assert [load.listed.key for load in level(THINGS, store=store).loads] == ["shop/things-1.csv", "shop/things-2.csv"]
+    assert [load.listed.key for load in sync(THINGS, store=store).loads] == ["shop/things-1.csv", "shop/things-2.csv"]
     assert current_rows(warehouse) == [(number, "a") for number in range(4)]
 
 
-def test_a_server_that_fails_for_every_object_is_found_out_after_a_few(level, bucket, store, proxy, warehouse):
-    for number in range(UNREAD_IN_A_ROW + 4):
+def test_reading_stops_after_a_few_failures_in_a_row(sync, bucket, store, proxy, warehouse):
+    for number in range(MAX_READ_FAILURES_IN_A_ROW + 4):
         bucket.put(f"shop/things-{number}.csv", things(number))
     proxy.script(Rule(SLOW_DOWN, "get"))
-    report = level(THINGS, store=store)
-    assert len(proxy.seen("get")) == UNREAD_IN_A_ROW * TRIES
-    assert len(report.unread) == UNREAD_IN_A_ROW + 4
-    assert "was not tried" in str(report.unread[-1][1])
-    # What is forbidden is known at once, and says nothing about the objects after it.
+    report = sync(THINGS, store=store)
+    assert len(proxy.seen("get")) == MAX_READ_FAILURES_IN_A_ROW * TRIES
+    assert len(report.failed_reads) == MAX_READ_FAILURES_IN_A_ROW + 4
+    assert "was skipped because" in str(report.failed_reads[-1][1])
+    # A denied read fails at once and says nothing about the objects after it.
     proxy.script(Rule(error(403, "AccessDenied"), "get", "things-[0-4]"))
-    with opened(bucket, proxy) as anew:
-        assert [load.listed.key for load in level(THINGS, store=anew).loads] == [
-            f"shop/things-{number}.csv" for number in range(5, UNREAD_IN_A_ROW + 4)
+    with opened(bucket, proxy) as reopened:
+        assert [load.listed.key for load in sync(THINGS, store=reopened).loads] == [
+            f"shop/things-{number}.csv" for number in range(5, MAX_READ_FAILURES_IN_A_ROW + 4)
         ]
 
 
-def test_an_object_that_is_overwritten_while_its_body_breaks_off_is_loaded_as_it_is_now(
-    level, bucket, store, proxy, warehouse
-):
+def test_an_object_overwritten_during_a_broken_read_loads_its_new_version(sync, bucket, store, proxy, warehouse):
     bucket.put(KEY, things(1, 2, 3))
 
     def overwrite_and_cut(handler, answer):
@@ -381,7 +384,7 @@ def test_an_object_that_is_overwritten_while_its_body_breaks_off_is_loaded_as_it
         handler.give(response, end=len(response.body) // 2)
 
     proxy.script(Rule(overwrite_and_cut, "get", times=1))
-    assert len(level(THINGS, store=store).loads) == 1
+    assert len(sync(THINGS, store=store).loads) == 1
     assert current_rows(warehouse) == [(4, "b"), (5, "b"), (6, "b")]
     assert warehouse.execute(f"select count(*) from raw.{THINGS.table}") == [(3,)]
 
@@ -396,16 +399,16 @@ def _shorter(response: Response) -> Response:
 
 
 @pytest.mark.parametrize("lie", [_other_etag, _shorter])
-def test_an_answer_that_is_not_the_listed_object_is_never_loaded(level, bucket, store, proxy, warehouse, lie):
+def test_a_response_other_than_the_listed_version_is_never_loaded(sync, bucket, store, proxy, warehouse, lie):
     bucket.put(KEY, things(1, 2))
     bucket.put("shop/things-2.csv", things(3))
     proxy.script(Rule(changed(lie), "get", "things.csv"))
-    with pytest.raises(ObjectChangedError, match=f"in each of {ROUNDS} tries"):
-        level(THINGS, store=store)
+    with pytest.raises(ObjectChangedError, match=f"gave up after {ROUNDS} tries"):
+        sync(THINGS, store=store)
     assert len(proxy.seen("get", "things.csv")) == ROUNDS
     assert current_rows(warehouse) == [(3, "a")]
     proxy.script(Rule(changed(lie), "get", "things.csv", times=ROUNDS - 1))
-    assert len(level(THINGS, store=store).loads) == 1
+    assert len(sync(THINGS, store=store).loads) == 1
     assert current_rows(warehouse) == [(1, "a"), (2, "a"), (3, "a")]
 
 
@@ -413,7 +416,7 @@ def test_an_answer_that_is_not_the_listed_object_is_never_loaded(level, bucket, 
 
 
 def _stale(proxy: FaultProxy, store: ObjectStore, folder: str = "shop/") -> Fault:
-    """The listing of this moment, to be given again later."""
+    """The current listing, to be served again later."""
     kept: list[bytes] = []
 
     def keep(response: Response) -> Response:
@@ -427,52 +430,52 @@ def _stale(proxy: FaultProxy, store: ObjectStore, folder: str = "shop/") -> Faul
     return changed(lambda response: replace(response, body=body))
 
 
-def test_a_stale_listing_loads_nothing_that_is_gone_and_loses_nothing(level, bucket, store, proxy, warehouse):
+def test_a_stale_listing_loses_nothing_and_loads_no_deleted_object(sync, bucket, store, proxy, warehouse):
     for name in ("kept", "overwritten", "deleted"):
         bucket.put(f"shop/things-{name}.csv", things(1, label=name))
-    level(THINGS, store=store)
+    sync(THINGS, store=store)
     before = current_rows(warehouse)
     stale = _stale(proxy, store)
-    bucket.put("shop/things-overwritten.csv", things(1, label="anew"))
+    bucket.put("shop/things-overwritten.csv", things(1, label="changed"))
     bucket.put("shop/things-new.csv", things(1, label="new"))
     bucket.delete("shop/things-deleted.csv")
     proxy.script(Rule(stale, "list"))
-    assert level(THINGS, store=store).loads == []
+    assert sync(THINGS, store=store).loads == []
     assert current_rows(warehouse) == before
     proxy.script()
-    assert len(level(THINGS, store=store).loads) == 2
-    # After that the old one again: it has a version that is not there any more, and one loaded that it does not know.
+    assert len(sync(THINGS, store=store).loads) == 2
+    # Then the old listing again: it has a version that is gone, and lacks one that is loaded.
     proxy.script(Rule(stale, "list"))
     with pytest.raises(ObjectChangedError, match=r"things-overwritten.csv changed"):
-        level(THINGS, store=store)
+        sync(THINGS, store=store)
     proxy.script(Rule(stale, "list", times=ROUNDS - 1))
-    assert level(THINGS, store=store).loads == []
-    rows = sorted((1, label) for label in ("kept", "anew", "deleted", "new"))
+    assert sync(THINGS, store=store).loads == []
+    rows = sorted((1, label) for label in ("kept", "changed", "deleted", "new"))
     assert current_rows(warehouse) == rows
     assert warehouse.execute(f"select count(*) from raw.{THINGS.table}") == [(5,)]
 
 
-def test_an_object_that_was_deleted_before_it_could_be_loaded_is_no_row(level, bucket, store, proxy, warehouse):
+def test_an_object_deleted_before_its_load_adds_no_row(sync, bucket, store, proxy, warehouse):
     bucket.put(KEY, things(1))
     bucket.put("shop/things-2.csv", things(2))
     stale = _stale(proxy, store)
     bucket.delete(KEY)
     proxy.script(Rule(stale, "list"))
-    with pytest.raises(ObjectChangedError, match="was deleted after it had been listed"):
-        level(THINGS, store=store)
+    with pytest.raises(ObjectChangedError, match="was deleted after it was listed"):
+        sync(THINGS, store=store)
     proxy.script()
-    assert level(THINGS, store=store).loads == []
+    assert sync(THINGS, store=store).loads == []
     assert current_rows(warehouse) == [(2, "a")]
 
 
-def test_a_listing_whose_second_page_fails_is_whole_or_an_error(level, bucket, proxy, s3_server, warehouse):
+def test_a_listing_is_complete_or_an_error(sync, bucket, proxy, s3_server, warehouse):
     count = 1_005  # the server gives 1,000 a page, as S3 does
     folder = s3_server.folder / bucket.name / "shop"
     folder.mkdir()
     for number in range(count):
         (folder / f"things-{number:04}.csv").write_text(things(number))
     deadline = time.monotonic() + 20
-    with opened(bucket, proxy, replace(QUICK, silence_s=30)) as store:
+    with opened(bucket, proxy, replace(QUICK, read_timeout_s=30)) as store:
         while len(objects_of(THINGS, store)) < count:  # the server looks at its folder once a second
             assert time.monotonic() < deadline
             time.sleep(0.1)
@@ -482,8 +485,8 @@ def test_a_listing_whose_second_page_fails_is_whole_or_an_error(level, bucket, p
             assert sum(request.has_failed for request in proxy.seen("list")) == 2
             proxy.script(Rule(fault, "list", is_first_page=False))
             with pytest.raises(BucketError, match=f"{TRIES} tries"):
-                level(THINGS, store=store)
-    assert current_rows(warehouse) == []  # a part of a listing is none
+                sync(THINGS, store=store)
+    assert current_rows(warehouse) == []  # a partial listing is not used
 
 
 # ---------------------------------------------------------------- a file that is still being copied
@@ -491,7 +494,7 @@ def test_a_listing_whose_second_page_fails_is_whole_or_an_error(level, bucket, p
 
 @contextmanager
 def copied_slowly(path: Path, content: str, seconds: float, pieces: int = 10) -> Iterator[threading.Thread]:
-    """A file that grows in the folder of the local S3, as a copy over a slow line makes it."""
+    """A file that grows in the local S3's folder, like a copy over a slow connection."""
     path.parent.mkdir(parents=True, exist_ok=True)
 
     def copy() -> None:
@@ -510,7 +513,7 @@ def copied_slowly(path: Path, content: str, seconds: float, pieces: int = 10) ->
         thread.join()
 
 
-def test_a_file_that_is_still_being_copied_is_waited_for(level, bucket, store, s3_server, warehouse):
+def test_sync_waits_for_a_file_that_is_still_being_copied(sync, bucket, store, s3_server, warehouse):
     content = things(*range(2_000))
     with copied_slowly(s3_server.folder / bucket.name / KEY, content, seconds=2.5) as copying:
         deadline = time.monotonic() + 10
@@ -518,26 +521,26 @@ def test_a_file_that_is_still_being_copied_is_waited_for(level, bucket, store, s
             assert time.monotonic() < deadline
             time.sleep(0.05)
         assert copying.is_alive()  # or there was nothing to wait for
-        report = level(THINGS, store=store, settle_seconds=1.5)
+        report = sync(THINGS, store=store, settle_seconds=1.5)
         assert not copying.is_alive()
     assert [load.rows_loaded for load in report.loads] == [2_000]
     assert current_rows(warehouse) == [(number, "a") for number in range(2_000)]
 
 
-def test_runs_that_do_not_wait_end_with_the_whole_file_all_the_same(level, bucket, store, s3_server, warehouse):
+def test_runs_that_do_not_wait_also_load_the_whole_file(sync, bucket, store, s3_server, warehouse):
     content = things(*range(2_000))
     with copied_slowly(s3_server.folder / bucket.name / KEY, content, seconds=2.5) as copying:
         while copying.is_alive():
             with suppress(ObjectChangedError):
-                level(THINGS, store=store)
+                sync(THINGS, store=store)
             time.sleep(0.2)
     deadline = time.monotonic() + 10
     while [listed.size for listed in objects_of(THINGS, store)] != [len(content)]:
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    level(THINGS, store=store)
+    sync(THINGS, store=store)
     assert current_rows(warehouse) == [(number, "a") for number in range(2_000)]
-    assert level(THINGS, store=store).loads == []
+    assert sync(THINGS, store=store).loads == []
 
 
 # ---------------------------------------------------------------- random scenarios
@@ -552,16 +555,16 @@ DATASETS = (
 
 @dataclass
 class Planned:
-    """A random script: the rules, and what has to come of it."""
+    """A random script: its rules and the expected outcome."""
 
     rules: list[Rule] = field(default_factory=list)
-    bounded: dict[tuple[str, str], int] = field(default_factory=dict)  # (kind, key) -> how often it fails
-    unread: set[str] = field(default_factory=set)
+    bounded: dict[tuple[str, str], int] = field(default_factory=dict)  # (kind, key) -> number of failures
+    unreadable: set[str] = field(default_factory=set)
     unlisted: set[str] = field(default_factory=set)
 
 
 class World:
-    """A bucket with objects of several datasets, what was put into it, and a warehouse that is brought level."""
+    """A bucket with objects of several datasets, and a record of what was put into it."""
 
     def __init__(self, rng: random.Random, bucket: Bucket, client, proxy: FaultProxy, folder: Path) -> None:
         self.rng = rng
@@ -576,7 +579,7 @@ class World:
 
     def put(self, dataset: Dataset, key: str) -> None:
         version = next(self.numbers)
-        # Other numbers in each object and version, so that no row can stand for another.
+        # Different numbers in each object and version, so that no row can be mistaken for another.
         rows = [(version * 1_000 + number, f"v{version}") for number in range(self.rng.choice((1, 3, 300)))]
         body = "thing_id,label\n" + "".join(f"{number},{label}\n" for number, label in rows)
         answer = self.client.put_object(Bucket=self.bucket.name, Key=key, Body=body.encode())
@@ -589,7 +592,7 @@ class World:
                 self.put(dataset, f"{dataset.key_prefix}-{number}.csv")
 
     def change(self, loaded: set[str]) -> None:
-        """Objects are overwritten, deleted (those that are loaded: their rows stay) and added."""
+        """Overwrite, delete and add objects. Only loaded objects are deleted: their rows stay."""
         for dataset in DATASETS:
             live = self.live[dataset.id]
             for key in sorted(live):
@@ -603,14 +606,14 @@ class World:
                 self.put(dataset, f"{dataset.key_prefix}-new-{next(self.numbers)}.csv")
 
     def script(self) -> Planned:
-        """Some calls fail, for a while or for ever; of the objects of a dataset too few to give up."""
+        """Make some calls fail, temporarily or permanently; too few per dataset for the store to give up."""
         planned = Planned()
         for dataset in DATASETS:
             self._plan(planned, "list", dataset.key_prefix.rpartition("/")[0] + "/", LIST_FAULTS, 0.3)
             endless = 0
             for key in self.live[dataset.id]:
-                self._plan(planned, "get", key, GET_FAULTS, 0.6, may_last=endless < UNREAD_IN_A_ROW - 1)
-                endless += key in planned.unread
+                self._plan(planned, "get", key, GET_FAULTS, 0.6, may_last=endless < MAX_READ_FAILURES_IN_A_ROW - 1)
+                endless += key in planned.unreadable
         return planned
 
     def _plan(
@@ -621,9 +624,9 @@ class World:
         names = [name for name in faults if "hang" not in name or self.rng.random() < 0.3]
         if may_last and self.rng.random() < 0.3:
             planned.rules.append(Rule(faults[self.rng.choice(names)], kind, f"^{key}$"))
-            (planned.unlisted if kind == "list" else planned.unread).add(key)
+            (planned.unlisted if kind == "list" else planned.unreadable).add(key)
             return
-        total = self.rng.randint(1, QUICK.count)
+        total = self.rng.randint(1, QUICK.max_retries)
         first = self.rng.randint(0, total)
         for times in (first, total - first):
             if times:
@@ -631,7 +634,7 @@ class World:
         planned.bounded[kind, key] = total
 
     def run(self, warehouse: DuckDBWarehouse) -> dict[str, SyncReport | Exception]:
-        """Every dataset once, as the steps of a run do it: each with the bucket opened anew."""
+        """Sync every dataset once, like the steps of a run: each opens the bucket itself."""
         outcomes: dict[str, SyncReport | Exception] = {}
         for dataset in DATASETS:
             with opened(self.bucket, self.proxy, IMPATIENT) as store:
@@ -641,8 +644,8 @@ class World:
                     outcomes[dataset.id] = failure
         return outcomes
 
-    def check(self, warehouse: DuckDBWarehouse, *, is_level: bool) -> set[str]:
-        """Whatever happened: no version twice, none that never was; and when level, exactly the rows that count."""
+    def check(self, warehouse: DuckDBWarehouse, *, is_in_sync: bool) -> set[str]:
+        """No version is loaded twice, and none that was never put; when in sync, the rows are exactly the live ones."""
         loads = [load.listed for dataset in DATASETS for load in warehouse.loads(dataset)]
         versions = [(listed.key, listed.etag) for listed in loads]
         assert len(versions) == len(set(versions))
@@ -650,14 +653,14 @@ class World:
         for dataset in DATASETS:
             rows = current_rows(warehouse, dataset)
             assert len(rows) == len(set(rows))
-            if is_level:
+            if is_in_sync:
                 expected = [row for each in self.live[dataset.id].values() for row in each] + self.gone[dataset.id]
                 assert rows == sorted(expected)
         return {listed.key for listed in loads}
 
 
 def _check_outcomes(world: World, planned: Planned, outcomes: dict[str, SyncReport | Exception]) -> None:
-    """What can be mended by trying again is mended, with so many tries; what cannot is named, and only that."""
+    """Temporary failures are retried exactly as often as needed; permanent ones, and only they, are reported."""
     for dataset in DATASETS:
         folder = dataset.key_prefix.rpartition("/")[0] + "/"
         outcome = outcomes[dataset.id]
@@ -668,15 +671,15 @@ def _check_outcomes(world: World, planned: Planned, outcomes: dict[str, SyncRepo
             continue
         assert isinstance(outcome, SyncReport), outcome
         live = set(world.live[dataset.id])
-        assert {listed.key for listed, _ in outcome.unread} == planned.unread & live
-        assert all(f"reading {listed.key}" in str(error) for listed, error in outcome.unread)
-        assert {load.listed.key for load in outcome.loads} == live - planned.unread
+        assert {listed.key for listed, _ in outcome.failed_reads} == planned.unreadable & live
+        assert all(f"reading {listed.key}" in str(error) for listed, error in outcome.failed_reads)
+        assert {load.listed.key for load in outcome.loads} == live - planned.unreadable
         for key in live:
-            failures = QUICK.count if key in planned.unread else planned.bounded.get(("get", key), 0)
+            failures = QUICK.max_retries if key in planned.unreadable else planned.bounded.get(("get", key), 0)
             assert len([each for each in gets if each.key == key]) == failures + 1, key
         # One listing, and one more for each object whose body ended early for good.
         failures = planned.bounded.get(("list", folder), 0)
-        assert failures + 1 <= len(lists) <= failures + 1 + len(planned.unread & live)
+        assert failures + 1 <= len(lists) <= failures + 1 + len(planned.unreadable & live)
 
 
 def test_random_faults_lose_nothing_and_load_nothing_twice(cases, s3_server, proxy, tmp_path):
@@ -701,28 +704,28 @@ def _scenario(world: World, warehouse: DuckDBWarehouse) -> None:
     planned = world.script()
     world.proxy.script(*planned.rules)
     _check_outcomes(world, planned, world.run(warehouse))
-    world.check(warehouse, is_level=False)
+    world.check(warehouse, is_in_sync=False)
     listings = _listings(world)
     world.run(warehouse)
-    loaded = world.check(warehouse, is_level=True)
-    # Then the bucket changes, while it still shows some of what was before, and fails.
+    loaded = world.check(warehouse, is_in_sync=True)
+    # Then the bucket changes while it still serves some old listings, and fails.
     world.change(loaded)
     stale = [Rule(fault, "list", f"^{folder}$", world.rng.choice((1, 2, FOREVER))) for folder, fault in listings]
     chosen = [rule for rule in stale if world.rng.random() < 0.5]
     world.proxy.script(*chosen, *world.script().rules)
     world.run(warehouse)
-    world.check(warehouse, is_level=False)
+    world.check(warehouse, is_in_sync=False)
     world.proxy.script()
     assert all(isinstance(each, SyncReport) for each in world.run(warehouse).values())
-    world.check(warehouse, is_level=True)
+    world.check(warehouse, is_in_sync=True)
     world.proxy.script()
     world.run(warehouse)
     assert world.proxy.seen("get") == []
-    world.check(warehouse, is_level=True)
+    world.check(warehouse, is_in_sync=True)
 
 
 def _listings(world: World) -> Sequence[tuple[str, Fault]]:
-    """The listing of each dataset as it is now, to be given again later."""
+    """The current listing of each dataset, to be served again later."""
     found = []
     with opened(world.bucket, world.proxy) as store:
         for dataset in DATASETS:
@@ -748,7 +751,7 @@ class Done:
 
 @pytest.fixture
 def command(monkeypatch, capsys, home, bucket, proxy):
-    """Run `netflix-assets` in this process (its imports cost 5 s), with the bucket at the proxy."""
+    """Run `netflix-assets` in this process (imports take 5 s), with the bucket behind the proxy."""
 
     def run(*arguments: str, **environment: str) -> Done:
         monkeypatch.setenv("NETFLIX_HOME", str(home))
@@ -761,8 +764,8 @@ def command(monkeypatch, capsys, home, bucket, proxy):
         with pytest.raises(SystemExit) as ended:
             cli()
         current_settings.cache_clear()
-        said = capsys.readouterr()
-        return Done(ended.value.code or 0, " ".join((said.out + said.err).split()))
+        captured = capsys.readouterr()
+        return Done(ended.value.code or 0, " ".join((captured.out + captured.err).split()))
 
     return run
 
@@ -771,13 +774,17 @@ RUN = ("run", "--select", "raw/movielens/tags")
 TAGS = "userId,movieId,tag,timestamp\n1,2,fine,1600000000\n"
 
 
-def test_the_command_tells_in_a_line_why_the_bucket_fails(command, home, bucket, proxy):
+def test_the_command_explains_a_bucket_error_in_one_line(command, home, bucket, proxy):
     bucket.put("movielens/tags.csv", TAGS)
     forbidden = error(403, "AccessDenied", "User is not authorized." + _TELLTALE)
     for rules, environment, expected in (
-        ([], {"NETFLIX_S3_ENDPOINT": "http://127.0.0.1:9"}, "Connection refused. Is NETFLIX_S3_ENDPOINT"),
+        ([], {"NETFLIX_S3_ENDPOINT": "http://127.0.0.1:9"}, "Connection refused. Check NETFLIX_S3_ENDPOINT"),
         ([], {"NETFLIX_BUCKET": "no-such-bucket"}, "404 NoSuchBucket"),
-        ([Rule(forbidden, "list")], {}, "403 AccessDenied: User is not authorized. Are the credentials right"),
+        (
+            [Rule(forbidden, "list")],
+            {},
+            "403 AccessDenied: User is not authorized. Check that the credentials are valid",
+        ),
         ([Rule(SLOW_DOWN, "list")], {}, f"listing movielens/tags* failed ({TRIES} tries in 0 s): 503 SlowDown"),
         ([Rule(SLOW_DOWN, "get")], {}, f"reading movielens/tags.csv failed ({TRIES} tries in 0 s): 503 SlowDown"),
     ):
@@ -788,12 +795,12 @@ def test_the_command_tells_in_a_line_why_the_bucket_fails(command, home, bucket,
         assert f"s3://{environment.get('NETFLIX_BUCKET', bucket.name)}/ at http://127.0.0.1:" in done.output
         assert "Traceback" not in done.output
         assert CANARY not in done.output
-    # An address with a password in it is refused before anything is asked, and not shown.
+    # An endpoint with a password is refused before any request, and not shown.
     done = command(*RUN, NETFLIX_S3_ENDPOINT=f"http://me:{CANARY}@127.0.0.1:9")
     assert done.code == 2, done.output
     assert "NETFLIX_S3_ENDPOINT" in done.output
     assert CANARY not in done.output
-    # Nor is it in what Dagster keeps: messages, stack traces and causes of every event.
+    # Nor does Dagster store it: not in messages, stack traces or causes of any event.
     kept = b"".join(path.read_bytes() for path in (home / "dagster").rglob("*") if path.is_file())
     assert b"AccessDenied" in kept
     assert CANARY.encode() not in kept
@@ -801,7 +808,7 @@ def test_the_command_tells_in_a_line_why_the_bucket_fails(command, home, bucket,
     assert command(*RUN).code == 0
 
 
-def test_the_command_without_credentials_or_with_a_wrong_profile_says_so(command, monkeypatch, bucket, proxy, tmp_path):
+def test_the_command_reports_missing_credentials_and_wrong_profiles(command, monkeypatch, bucket, proxy, tmp_path):
     path = tmp_path / "tags.csv"
     path.write_text(TAGS)
     for arguments in (RUN, ("land", str(path))):
@@ -815,14 +822,14 @@ def test_the_command_without_credentials_or_with_a_wrong_profile_says_so(command
     assert "uploading movielens/tags.csv failed: 400 ExpiredToken: The provided token has expired" in done.output
 
 
-def test_the_run_names_the_object_it_could_not_read_and_has_loaded_the_others(command, bucket, proxy):
+def test_the_run_names_the_unreadable_object_and_loads_the_others(command, bucket, proxy):
     for number in range(3):
         bucket.put(f"movielens/tags-{number}.csv", TAGS.replace("1,2", f"{number + 1},2"))
     proxy.script(Rule(cut(), "get", "tags-1"))
     failed = command(*RUN)
     assert failed.code == 1
     assert "reading movielens/tags-1.csv" in failed.output
-    assert "the answer ended before its end" in failed.output
+    assert "connection closed early" in failed.output
     proxy.script()
     assert command(*RUN).code == 0
     assert [request.key for request in proxy.seen("get")] == ["movielens/tags-1.csv"]

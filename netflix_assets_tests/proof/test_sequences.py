@@ -1,12 +1,11 @@
-"""Whatever happens to a bucket and to the loader, in any order: each object version counts once, and none is lost.
+"""Whatever happens to the bucket and the loader, in any order: each object version counts once, and none is lost.
 
-Hypothesis makes up sequences of steps over three datasets (append, upsert, overwrite) in one bucket and one
-warehouse: objects come, change, return to what they were, go and come broken, with clocks that are off; runs complete,
-fail at any statement or read, crash, run two at a time and have objects changed under their hands. A model in plain
-Python says what the ledger and the tables must hold after each step, to the row and to the load id.
+Hypothesis generates sequences of steps over three datasets (append, upsert, overwrite) in one bucket and one
+warehouse. Objects are added, changed, reverted, deleted and broken, with wrong clocks. Runs complete, fail at any
+statement or read, crash, run concurrently, and have objects change while they read. A model in plain Python predicts
+the ledger and the tables after each step, to the row and to the load id.
 
-A crash is the database's files as they stand at that moment, opened anew; a process that is really killed is the
-subject of test_crashes.py.
+A crash is simulated by reopening a copy of the database files of that moment; test_crashes.py kills real processes.
 """
 
 import gzip
@@ -32,13 +31,12 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 
 from netflix_assets.contracts.loading import dataset_by_id, load_sources
 from netflix_assets.defs.resources import LandingBucket
-from netflix_assets.ingest import sync as level_module
-from netflix_assets.ingest.sync import sync
+from netflix_assets.ingest import sync as sync_module
 from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from netflix_assets.warehouse.loads import Counts
 from netflix_assets_tests.conftest import s3_client
 
-# Steps of a sequence, after each of which, if it is a run, everything is compared.
+# Steps of a sequence. After each run, everything is compared.
 STEPS = 20
 
 BOUNDED_SEQUENCES = 10
@@ -54,14 +52,14 @@ def keys_of(name: str) -> list[str]:
     return [f"movielens/{name}{rest}" for rest in ("-0.csv", ".csv", "/part.csv.gz", "-z.csv")]
 
 
-# ---------------------------------------------------------------- what objects hold
+# ---------------------------------------------------------------- contents of objects
 
 
 @dataclass(frozen=True)
 class Content:
-    """What an object may hold. ``rejects`` are the numbers of its faulty records.
+    """A possible content of an object. ``rejects``: numbers of its faulty records.
 
-    ``refusal`` is how the reason starts with which it is always refused, ``outcome`` what it is then.
+    ``refusal``: start of the reason if it is always refused. ``outcome``: refused or ignored.
     """
 
     name: str
@@ -85,7 +83,7 @@ FAULTY = {"movies": "x,Film (1999),Drama", "ratings": "1,101,4.25,1600000001", "
 
 
 def record(name: str, number: int) -> tuple[str, tuple]:
-    """A record as text, and the row that it is."""
+    """A record as text and as a row."""
     epoch = 1_600_000_000 + number
     if name == "movies":
         return f'{number},"Film, the ""{number}""",Drama', (number, f'Film, the "{number}"', "Drama")
@@ -95,7 +93,7 @@ def record(name: str, number: int) -> tuple[str, tuple]:
 
 
 def content(name: str, label: str, *numbers: int, pack: bool = False, end: str = "\n") -> Content:
-    """An object of these records, in order; 0 is a faulty one."""
+    """An object with these records, in order; 0 is a faulty one."""
     records = [record(name, number) if number else (FAULTY[name], None) for number in numbers]
     text = end.join([HEADERS[name], *(text for text, _ in records), ""]).encode()
     return Content(
@@ -116,9 +114,9 @@ def contents_of(name: str) -> list[Content]:
         content(name, "packed", 5, 6, pack=True),
         content(name, "some faulty", 0, 7, 0, 1),
         content(name, "all faulty", 0, 0),
-        Content("broken header", f"{lacking}\n1,2,3\n".encode(), refusal="the header lacks"),
+        Content("broken header", f"{lacking}\n1,2,3\n".encode(), refusal="the header is missing"),
         Content("empty", b"", refusal="the file is empty (0 bytes)"),
-        Content("no records", f"{HEADERS[name]}\n".encode(), refusal="the file has a header and", outcome="ignored"),
+        Content("no records", f"{HEADERS[name]}\n".encode(), refusal="the file has a header but", outcome="ignored"),
     ]  # fmt: skip
 
 
@@ -130,7 +128,7 @@ CONTENTS = {name: contents_of(name) for name in DATASETS}
 
 @dataclass
 class Loaded:
-    """A load as the ledger must have it; loads are told by their place in it, from 1."""
+    """A load that the ledger must contain. Loads are identified by their position in it, from 1."""
 
     key: str
     content: Content
@@ -140,16 +138,16 @@ class Loaded:
 
 @dataclass
 class Model:
-    """What a dataset must look like.
+    """The expected state of a dataset.
 
-    ``live``: the objects in the bucket; ``parked``: versions that were refused and whose object was not loaded since.
+    ``live``: objects in the bucket. ``quarantined``: refused versions of objects that were not loaded since -> reason.
     """
 
     name: str
     live: dict[str, tuple[Content, datetime]] = field(default_factory=dict)
     earlier: dict[str, list[Content]] = field(default_factory=dict)
     ledger: list[Loaded] = field(default_factory=list)
-    parked: dict[tuple[str, Content], str] = field(default_factory=dict)
+    quarantined: dict[tuple[str, Content], str] = field(default_factory=dict)
 
     @property
     def replaces_all(self) -> bool:
@@ -161,8 +159,8 @@ class Model:
 
     @property
     def pending(self) -> list[str]:
-        """Keys of the objects that the next run reads, in order; of the next ones only the first where it replaces."""
-        open_keys = [key for key in sorted(self.live) if (key, self.live[key][0]) not in self.parked]
+        """Keys of the objects that the next run reads, in order; for an overwrite dataset, only the first of them."""
+        open_keys = [key for key in sorted(self.live) if (key, self.live[key][0]) not in self.quarantined]
         if self.replaces_all:
             return self._newest(open_keys)
         loaded = {(load.key, load.content) for load in self.current}
@@ -179,57 +177,57 @@ class Model:
         return [key]
 
     def refusal(self, key: str, content: Content) -> str:
-        """How the reason starts with which this version is refused now; empty when it is loaded."""
+        """Start of the reason for refusing this version now; empty when it loads."""
         replaced = [load for load in self.current if self.replaces_all or load.key == key]
         if not content.refusal and not content.rows and any(load.content.rows for load in replaced):
-            return "none of its 2 records keeps the contract"
+            return "all 2 records violate the contract"
         return content.refusal
 
     def take(self, key: str, content: Content, modified: datetime) -> None:
-        """One object version passes through the loader."""
+        """The loader processes one object version."""
         reason = self.refusal(key, content)
         if reason:
-            self.parked[key, content] = reason
+            self.quarantined[key, content] = reason
             return
         for load in self.current:
             if self.replaces_all or load.key == key:
                 load.superseded_by = len(self.ledger) + 1
         self.ledger.append(Loaded(key, content, modified))
-        self.parked = {version: reason for version, reason in self.parked.items() if version[0] != key}
+        self.quarantined = {version: reason for version, reason in self.quarantined.items() if version[0] != key}
 
     def take_live(self, *keys: str) -> None:
         for key in keys:
             self.take(key, *self.live[key])
 
-    def standing(self, key: str) -> Loaded | None:
-        """The load whose place an object of this key takes."""
+    def live_load(self, key: str) -> Loaded | None:
+        """The live load in the slot of this key."""
         return next((load for load in self.current if self.replaces_all or load.key == key), None)
 
     def take_late(self, staged: list[tuple[str, Content, datetime, Loaded | None]]) -> None:
-        """A run goes on with what it read, before another one changed the ledger.
+        """A run continues with what it read before another run changed the ledger.
 
-        What is loaded already is left out. Where another load stands than when it was read, the run looks again.
+        Versions loaded meanwhile are skipped. Where the live load has changed since, the run lists again.
         """
         before = len(self.ledger)
         loaded = {(load.key, load.content) for load in self.current}
-        left_out = [each for each in staged if not each[1].refusal and each[:2] in loaded]
-        overtaken = [each for each in staged if not each[1].refusal and self.standing(each[0]) is not each[3]]
+        skipped = [each for each in staged if not each[1].refusal and each[:2] in loaded]
+        overtaken = [each for each in staged if not each[1].refusal and self.live_load(each[0]) is not each[3]]
         for each in staged:
-            if each not in left_out and each not in overtaken:
+            if each not in skipped and each not in overtaken:
                 self.take(*each[:3])
-        was_refused = self.replaces_all and len(self.ledger) == before and not left_out
-        if was_refused or any(each not in left_out for each in overtaken):
+        was_refused = self.replaces_all and len(self.ledger) == before and not skipped
+        if was_refused or any(each not in skipped for each in overtaken):
             self.run()
 
     @property
-    def is_touched(self) -> bool:
+    def has_reupload(self) -> bool:
         return self.replaces_all and any(
             self.live.get(load.key, (None, None))[0] == load.content and self.live[load.key][1] != load.modified
             for load in self.current
         )
 
-    def touch(self) -> None:
-        """The same bytes were put again where the newest object counts: the load's object is as new as they are."""
+    def update_last_modified(self) -> None:
+        """The loaded bytes of an overwrite dataset were uploaded again: the load takes their last_modified."""
         for load in self.current:
             content, modified = self.live.get(load.key, (None, None))
             if self.replaces_all and load.content == content:
@@ -237,12 +235,12 @@ class Model:
 
     def run(self) -> None:
         """A run that completes."""
-        self.touch()
+        self.update_last_modified()
         while self.pending:
             self.take_live(*self.pending)
 
     def batches(self, size: int) -> Iterator[list[str]]:
-        """What a run commits one after another; the caller takes each before it asks for the next."""
+        """The batches a run commits; the caller processes each one before asking for the next."""
         if self.replaces_all:
             while self.pending:
                 yield self.pending
@@ -250,8 +248,8 @@ class Model:
             pending = self.pending
             yield from (pending[start : start + size] for start in range(0, len(pending), size))
 
-    def assert_level(self) -> None:
-        """After a completed run, said without the model's own run: nothing that could be loaded is missing."""
+    def assert_in_sync(self) -> None:
+        """After a completed run, checked without the model's own run: everything that can be loaded is."""
         open_keys = [key for key, (content, _) in self.live.items() if not self.refusal(key, content)]
         versions = Counter((load.key, load.content) for load in self.current)
         assert max(versions.values(), default=1) == 1
@@ -268,7 +266,7 @@ class Model:
 
 
 class Fault(Exception):
-    """Something fails, and the run with it."""
+    """A failure that fails the run."""
 
 
 class Crash(BaseException):
@@ -277,7 +275,7 @@ class Crash(BaseException):
 
 @dataclass
 class Trigger:
-    """Acts once, when a place is reached for the n-th time (from 1). Several threads may come by."""
+    """Acts once, when a point is reached for the n-th time (from 1). Thread-safe."""
 
     place: str = ""
     number: int = 0
@@ -295,7 +293,7 @@ class Trigger:
 
 
 class WatchedWarehouse(DuckDBWarehouse):
-    """Tells ``at`` before each statement, before BEGIN and COMMIT and after COMMIT."""
+    """Calls ``at`` before each statement, before BEGIN and COMMIT and after COMMIT."""
 
     at: Trigger = Trigger()
     inside = False
@@ -318,7 +316,7 @@ class WatchedWarehouse(DuckDBWarehouse):
 
 
 class WatchedStore:
-    """The real bucket, with the clock of the sequence; tells ``at`` before each read and in the middle of its bytes."""
+    """The real bucket, with the sequence's clock; calls ``at`` before each read and in the middle of it."""
 
     def __init__(self, store, modified: Callable[[str], datetime]) -> None:
         self.bucket = store.bucket
@@ -347,7 +345,7 @@ class WatchedStore:
 
 @dataclass
 class World:
-    """What the sequences of a session share: the S3 server, a folder, and the count of what was done."""
+    """Shared by the sequences of a session: the S3 server, a folder, and counts of the steps."""
 
     server: object
     folder: Path
@@ -360,11 +358,11 @@ names = st.sampled_from(sorted(DATASETS))
 versions = names.flatmap(
     lambda name: st.tuples(st.just(name), st.sampled_from(keys_of(name)), st.sampled_from(CONTENTS[name]))
 )
-# Seconds that the clock of an object is from the one before it: the same second, going on, an hour back, an hour ahead.
+# Seconds between an object's clock and the previous one: the next second, the same, later, an hour back, an hour ahead.
 clocks = st.sampled_from([1, 0, 60, -3600, 3600])
 batches = st.sampled_from([1, 2, 1_000])
 
-# Where a run can be interrupted, and how often it comes by there, about, where one object is loaded.
+# Where a run can be interrupted, and about how often it passes there when it loads one object.
 STATEMENTS = {"statement": 14, "begin": 2, "statement of a load": 11, "commit": 2, "committed": 2}
 READS = {"read": 2, "half a read": 2}
 
@@ -374,7 +372,7 @@ def one_of(places: dict[str, int]) -> st.SearchStrategy[tuple[str, int]]:
 
 
 WEIGHTS = {
-    "put": 12, "put_the_same_again": 2, "put_what_it_was_before": 3, "delete": 2, "run": 3, "failed_run": 6,
+    "put": 12, "put_same_bytes_again": 2, "put_earlier_content": 3, "delete": 2, "run": 3, "failed_run": 6,
     "crashed_run": 5, "two_runs_at_once": 3, "changed_while_read": 2, "overtaken_run": 2,
 }  # fmt: skip
 
@@ -387,7 +385,7 @@ def ledger_row(load: Loaded) -> tuple:
 
 
 class Sequence(RuleBasedStateMachine):
-    """One sequence; the names of its steps are what is counted."""
+    """One sequence; its steps are counted by name."""
 
     world: World
 
@@ -419,7 +417,7 @@ class Sequence(RuleBasedStateMachine):
 
     @contextmanager
     def step(self, name: str) -> Iterator[Model]:
-        self.failed = True  # until it is through
+        self.failed = True  # until the step completes
         yield self.models[name]
         self.failed = False
 
@@ -433,41 +431,41 @@ class Sequence(RuleBasedStateMachine):
         self.world.client.put_object(Bucket=BUCKET, Key=f"{self.number}/{key}", Body=content.body)
         model.live[key] = (content, self.now + timedelta(seconds=clock))
         model.earlier.setdefault(key, []).append(content)
-        if abs(clock) < 3600:  # a clock that is far off is that of one sender
+        if abs(clock) < 3600:  # one sender's wrong clock does not move the sequence's clock
             self.now = model.live[key][1]
 
-    def bring(self, name: str, warehouse=None, store=None, at: Trigger | None = None, batch: int = 1_000):
-        """One run of the real loader."""
+    def sync(self, name: str, warehouse=None, store=None, at: Trigger | None = None, batch: int = 1_000):
+        """One sync by the real loader."""
         warehouse, store = warehouse or self.warehouse, store or self.store
         warehouse.at = store.at = at or Trigger()
         try:
-            with patch.object(level_module, "BATCH_OBJECTS", batch):
-                return sync(DATASETS[name], store, warehouse, "run-1", work_folder=self.folder / "work")
+            with patch.object(sync_module, "BATCH_OBJECTS", batch):
+                return sync_module.sync(DATASETS[name], store, warehouse, "run-1", work_folder=self.folder / "work")
         finally:
             warehouse.at = store.at = Trigger()
 
     def complete(self, name: str) -> None:
-        """A run that completes: what it reports, what it leaves behind; and that one more does nothing."""
+        """Complete a run; check its report and its result, and that one more run does nothing."""
         model = self.models[name]
         before = len(model.ledger)
-        report = self.bring(name)
+        report = self.sync(name)
         model.run()
         assert [load.load_id for load in report.loads] == self.load_ids(model)[before:]
         self.check_report(model, report)
-        model.assert_level()
+        model.assert_in_sync()
         self.check(model)
         self.idle(model)
 
     def idle(self, model: Model) -> None:
         self.store.fetched.clear()
         ids = self.load_ids(model)
-        report = self.bring(model.name)
+        report = self.sync(model.name)
         assert (report.loads, self.store.fetched) == ([], [])
         self.check_report(model, report)
         assert self.load_ids(model) == ids
 
     def load_ids(self, model: Model) -> list[int]:
-        """The dataset's load ids in the order in which they were committed, as far as rows of a table tell."""
+        """The dataset's load ids in commit order, as far as row order shows it."""
         dataset = (DATASETS[model.name].id,)
         rows = self.warehouse.execute("select load_id from ops.loads where dataset = ? order by rowid", dataset)
         return [row[0] for row in rows]
@@ -475,23 +473,23 @@ class Sequence(RuleBasedStateMachine):
     def check_report(self, model: Model, report) -> None:
         deleted = {load.listed.key for load in report.deleted}
         assert deleted == {load.key for load in model.current} - set(model.live)
-        told = {(each.listed.key, each.listed.etag): (each.outcome, each.reason) for each in report.refused}
+        reported = {(each.listed.key, each.listed.etag): (each.outcome, each.reason) for each in report.refused}
         expected = {
             (key, content.etag): (content.outcome, reason)
-            for (key, content), reason in model.parked.items()
+            for (key, content), reason in model.quarantined.items()
             if key in model.live and model.live[key][0] == content
         }
-        assert told.keys() == expected.keys()
+        assert reported.keys() == expected.keys()
         for version, (outcome, reason) in expected.items():
-            assert told[version][0] == outcome
-            assert told[version][1].startswith(reason)
+            assert reported[version][0] == outcome
+            assert reported[version][1].startswith(reason)
 
     def check(self, model: Model) -> None:
-        """The ledger and the tables are what the model says."""
+        """The ledger and the tables equal the model."""
         dataset, table = DATASETS[model.name], DATASETS[model.name].table
-        # Ids may have gaps (an object that is refused within a transaction has used one up): places have none.
+        # Ids may have gaps (an object refused inside a transaction uses one up); positions have none.
         ids = self.load_ids(model)
-        places = {load_id: place for place, load_id in enumerate(ids, start=1)}
+        positions = {load_id: position for position, load_id in enumerate(ids, start=1)}
         ledger = self.warehouse.execute(
             """
             select object_key, etag, last_modified, rows_in, rows_loaded, rows_rejected, superseded_by, is_current
@@ -499,7 +497,7 @@ class Sequence(RuleBasedStateMachine):
             """,
             (dataset.id,),
         )
-        found = [(*row[:6], places.get(row[6]), row[7]) for row in ledger]
+        found = [(*row[:6], positions.get(row[6]), row[7]) for row in ledger]
         assert found == [ledger_row(load) for load in model.ledger]
         assert ids == sorted(set(ids))
         moments = [load.loaded_at for load in self.warehouse.loads(dataset)]
@@ -507,7 +505,7 @@ class Sequence(RuleBasedStateMachine):
         [[last]] = self.warehouse.execute("select last_load_id from ops.load_locks where dataset = ?", (dataset.id,))
         assert last >= max(ids, default=0)
 
-        # The log has the rows of every load, the view those of the current ones.
+        # The raw table has the rows of every load, the view those of current loads.
         names = ", ".join([*(column.name for column in dataset.columns), "_load_id"])
         rows = [(*row, load_id) for load_id, load in zip(ids, model.ledger, strict=True) for row in load.content.rows]
         assert Counter(self.warehouse.execute(f"select {names} from raw.{table}")) == Counter(rows)
@@ -518,44 +516,44 @@ class Sequence(RuleBasedStateMachine):
         kept = [(row["object_key"], row["record_number"]) for row in self.warehouse.rejected_rows(dataset)]
         rejects = [(load.key, number) for load in model.current for number in load.content.rejects]
         assert sorted(kept) == sorted(rejects)
-        parked = {(each.listed.key, each.listed.etag) for each in self.warehouse.refused_objects(dataset)}
-        assert parked == {(key, content.etag) for key, content in model.parked}
+        quarantined = {(each.listed.key, each.listed.etag) for each in self.warehouse.refused_objects(dataset)}
+        assert quarantined == {(key, content.etag) for key, content in model.quarantined}
         count = current.total()
         assert self.warehouse.counts(dataset) == Counts(0, count, count, len(rejects), len(rejects))
 
     def adopt(self, name: str, size: int) -> None:
-        """After a run that broke off: what it left behind is so many whole batches, and the model has them too."""
+        """After an aborted run: check that it left complete batches only, and apply them to the model."""
         model, dataset = self.models[name], DATASETS[name]
         self.warehouse.prepare(dataset)
         noted = self.warehouse.execute(
             "select last_modified from ops.loads where dataset = ? and is_current", (dataset.id,)
         )
         if noted != [(ledger_row(load)[2],) for load in model.current]:
-            model.touch()  # a transaction of its own, before anything is read
+            model.update_last_modified()  # a separate transaction, before anything is read
         left = len(self.load_ids(model)) - len(model.ledger)
-        parked = {(each.listed.key, each.listed.etag) for each in self.warehouse.refused_objects(dataset)}
+        quarantined = {(each.listed.key, each.listed.etag) for each in self.warehouse.refused_objects(dataset)}
         for batch in model.batches(size):
             refused = [key for key in batch if model.refusal(key, model.live[key][0])]
             loads = len(batch) - len(refused)
-            told = [key for key in refused if (key, model.live[key][0].etag) in parked]
-            if loads > left or (loads == 0 and told != refused):
-                model.take_live(*told)  # a refusal that the gate told is no load and commits by itself
+            recorded = [key for key in refused if (key, model.live[key][0].etag) in quarantined]
+            if loads > left or (loads == 0 and recorded != refused):
+                model.take_live(*recorded)  # a refusal by validation is not a load and commits separately
                 break
             model.take_live(*batch)
             left -= loads
-        assert left == 0, f"{left} loads of a batch that was not committed as a whole"
+        assert left == 0, f"{left} loads of a partly committed batch"
         self.check(model)
 
     def reopen(self, files: Path | None = None) -> None:
-        """Open the warehouse anew, or the files that a crash left."""
+        """Reopen the warehouse, or the files that a crash left."""
         self.warehouse.close()
         self.warehouse = WatchedWarehouse(files or self.warehouse.file, wait_seconds=0)
 
     def second_run(self, name: str):
-        """A run of somebody else in the middle of one of ours: its report, or None where it lost the race."""
+        """Another run in the middle of ours: its report, or None when it lost the race."""
         with WatchedWarehouse(self.warehouse.file, wait_seconds=0) as warehouse:
             try:
-                return self.bring(name, warehouse, WatchedStore(self.store.real, self.modified))
+                return self.sync(name, warehouse, WatchedStore(self.store.real, self.modified))
             except duckdb.TransactionException:
                 return None
 
@@ -565,10 +563,10 @@ class Sequence(RuleBasedStateMachine):
             shutil.copy(file, copy.parent / file.name)
         raise Crash
 
-    # What can happen next
+    # Possible next steps
 
-    # One rule with weights of ours: left to itself, Hypothesis leaves rules out of whole sequences, and most of them
-    # were runs over an empty bucket.
+    # One rule with our own weights: by itself, Hypothesis leaves rules out of whole sequences, and most sequences were
+    # runs over an empty bucket.
     @rule(step=st.runner().flatmap(lambda self: self.any_step()))
     def next(self, step):
         name, arguments = step
@@ -582,16 +580,16 @@ class Sequence(RuleBasedStateMachine):
         )
 
     def possible_steps(self) -> dict[str, dict[str, st.SearchStrategy]]:
-        """Names of steps with their arguments."""
+        """Names of possible steps, with their arguments."""
         steps = {"put": {"version": versions, "clock": clocks}, "run": {"name": names}}
         live = [(name, key) for name, model in self.models.items() for key in sorted(model.live)]
         if live:
-            steps["put_the_same_again"] = {"found": st.sampled_from(live), "clock": clocks}
+            steps["put_same_bytes_again"] = {"found": st.sampled_from(live), "clock": clocks}
             steps["delete"] = {"found": st.sampled_from(live)}
         returns = self.returns()
         if returns:
-            steps["put_what_it_was_before"] = {"version": st.sampled_from(returns), "clock": clocks}
-        open_names = [name for name, model in self.models.items() if model.pending]  # a run reads something of these
+            steps["put_earlier_content"] = {"version": st.sampled_from(returns), "clock": clocks}
+        open_names = [name for name, model in self.models.items() if model.pending]  # a run reads something
         if open_names:
             name = st.sampled_from(open_names)
             anywhere = one_of({**STATEMENTS, **READS})
@@ -603,7 +601,7 @@ class Sequence(RuleBasedStateMachine):
         return steps
 
     def returns(self) -> list[tuple[str, str, Content]]:
-        """Contents that an object had before and has no more."""
+        """Contents that an object had before and does not have now."""
         return [
             (name, key, content)
             for name, model in self.models.items()
@@ -613,13 +611,13 @@ class Sequence(RuleBasedStateMachine):
         ]
 
     def changes(self, name: str) -> st.SearchStrategy[tuple[str, str, Content]]:
-        """An object of the dataset with another content than it has."""
+        """Objects of the dataset with a content other than their current one."""
         live = {(key, content) for key, (content, _) in self.models[name].live.items()}
         return st.sampled_from(
             [(name, key, content) for key in keys_of(name) for content in CONTENTS[name] if (key, content) not in live]
         )
 
-    # What happens to the bucket
+    # Changes of the bucket
 
     def put(self, version, clock):
         name, key, content = version
@@ -629,15 +627,15 @@ class Sequence(RuleBasedStateMachine):
             if before is None:
                 self.done("put")
             elif before != content:
-                self.done("mended" if before.refusal and not content.refusal else "overwritten")
+                self.done("fixed" if before.refusal and not content.refusal else "overwritten")
 
-    def put_the_same_again(self, found, clock):
+    def put_same_bytes_again(self, found, clock):
         name, key = found
         with self.step(name) as model:
             self.upload(model, key, model.live[key][0], clock)
             self.done("the same again")
 
-    def put_what_it_was_before(self, version, clock):
+    def put_earlier_content(self, version, clock):
         name, key, content = version
         with self.step(name) as model:
             self.upload(model, key, content, clock)
@@ -650,7 +648,7 @@ class Sequence(RuleBasedStateMachine):
             del model.live[key]
             self.done("deleted")
 
-    # What happens to the loader
+    # Runs of the loader
 
     def run(self, name):
         with self.step(name):
@@ -661,16 +659,16 @@ class Sequence(RuleBasedStateMachine):
         def fail() -> None:
             raise Fault
 
-        self.broken_off(name, Trigger(*moment, fail), batch, "failed")
+        self.aborted_run(name, Trigger(*moment, fail), batch, "failed")
 
     def crashed_run(self, name, moment, batch):
         copy = next(self.files)
-        self.broken_off(name, Trigger(*moment, partial(self.crash, copy)), batch, "crashed", copy)
+        self.aborted_run(name, Trigger(*moment, partial(self.crash, copy)), batch, "crashed", copy)
 
-    def broken_off(self, name: str, trigger: Trigger, batch: int, kind: str, files: Path | None = None) -> None:
+    def aborted_run(self, name: str, trigger: Trigger, batch: int, kind: str, files: Path | None = None) -> None:
         with self.step(name) as model:
             try:
-                self.bring(name, at=trigger, batch=batch)
+                self.sync(name, at=trigger, batch=batch)
             except (Fault, Crash):
                 self.reopen(files)
                 self.adopt(name, batch)
@@ -686,11 +684,11 @@ class Sequence(RuleBasedStateMachine):
         with self.step(name) as model:
             before = len(model.ledger)
             try:
-                reports.append(self.bring(name, at=trigger))
+                reports.append(self.sync(name, at=trigger))
             except duckdb.TransactionException:
                 reports.append(None)
             completed = [report for report in reports if report]
-            assert completed  # one of the two gets through
+            assert completed  # one of the two succeeds
             model.run()
             new = sorted(load.load_id for report in completed for load in report.loads)
             assert new == self.load_ids(model)[before:]
@@ -698,7 +696,7 @@ class Sequence(RuleBasedStateMachine):
             self.done(*["two runs"] * trigger.fired, *["two runs, one lost"] * (None in reports))
 
     def changed_while_read(self, version, clock):
-        """The object, or another one of its dataset, changes after the listing, before anything is read."""
+        """The object, or another one of its dataset, changes between the listing and the first read."""
         name, key, content = version
 
         reads_again = False
@@ -707,37 +705,37 @@ class Sequence(RuleBasedStateMachine):
             nonlocal reads_again
             others = [each for each in model.pending if each != key]
             before = len(model.ledger)
-            # A second round follows where an object is not what was listed, or was to be the table and is refused.
+            # A second round follows when an object changed, or when an overwrite dataset's newest object is refused.
             reads_again = key in model.pending
             model.take_live(*others)
             reads_again = reads_again or (model.replaces_all and len(model.ledger) == before)
             self.upload(model, key, content, clock)
 
         with self.step(name) as model:
-            self.bring(name, at=Trigger("read", 1, change))
+            self.sync(name, at=Trigger("read", 1, change))
             if reads_again:
                 model.run()
             self.complete(name)
             self.done("changed while read")
 
     def overtaken_run(self, version, clock):
-        """An object changes and another run loads it, after this one has read its objects and before it commits them.
+        """An object changes and another run loads it, after this run has read its objects and before it commits them.
 
-        Where the other run loaded something, this one looks again. Where the object only returned to what is loaded
-        already, nothing tells this run that it has changed: the next one puts that right.
+        If the other run loaded something, this run lists again. If the object only returned to its loaded content, this
+        run cannot notice; the next run corrects it.
         """
         name, key, content = version
         staged = []
 
         def overtake() -> None:
-            staged.extend((each, *model.live[each], model.standing(each)) for each in model.pending)
+            staged.extend((each, *model.live[each], model.live_load(each)) for each in model.pending)
             self.upload(model, key, content, clock)
             model.run()
             self.second_run(name)
 
         with self.step(name) as model:
-            # Where the same bytes were put again, that is noted in a transaction before anything is read.
-            self.bring(name, at=Trigger("begin", 1 + model.is_touched, overtake))
+            # A repeated upload of the same bytes is recorded in a transaction before anything is read.
+            self.sync(name, at=Trigger("begin", 1 + model.has_reupload, overtake))
             model.take_late(staged)
             self.check(model)
             self.complete(name)
@@ -745,7 +743,7 @@ class Sequence(RuleBasedStateMachine):
 
 
 KINDS = {
-    "put", "overwritten", "mended", "the same again", "returned", "deleted", "run", "two runs", "two runs, one lost",
+    "put", "overwritten", "fixed", "the same again", "returned", "deleted", "run", "two runs", "two runs, one lost",
     "changed while read", "overtaken", *(f"crashed at {place}" for place in STATEMENTS),
     *(f"failed at {place}" for place in (*STATEMENTS, *READS)),
 }  # fmt: skip
@@ -762,7 +760,7 @@ def test_each_version_counts_once_whatever_happens(world, cases):
     wanted = cases(BOUNDED_SEQUENCES)
     is_bounded = wanted <= BOUNDED_SEQUENCES
     machine = type("Sequence", (Sequence,), {"world": world})
-    # The bounded run is the same every time; the long one tries others each time and prints the steps that failed.
+    # The bounded run is deterministic; the long one tries new sequences and prints the steps that failed.
     run_state_machine_as_test(
         machine,
         settings=settings(
@@ -771,7 +769,7 @@ def test_each_version_counts_once_whatever_happens(world, cases):
             deadline=None,
             database=None,
             derandomize=is_bounded,
-            # A smaller sequence that fails as well is found in minutes: not in `make test-long`.
+            # Shrinking a failing sequence takes minutes, too long for `make test-long`.
             phases=[Phase.generate] if is_bounded else [Phase.generate, Phase.shrink],
             report_multiple_bugs=False,
             suppress_health_check=list(HealthCheck),
@@ -780,7 +778,7 @@ def test_each_version_counts_once_whatever_happens(world, cases):
     figures = ", ".join(f"{kind} {count}" for kind, count in sorted(world.done.items()))
     print(f"{world.sequences} sequences: {figures}")
     assert world.sequences >= wanted
-    # A kind of step that never happened proves nothing. A few sequences are too short for every place of a fault.
+    # A kind of step that never happened proves nothing. A few sequences cannot cover every point of failure.
     is_long = wanted >= LONG_SEQUENCES
     wanted_kinds = KINDS if is_long else {kind.partition(" at ")[0] for kind in KINDS}
     missing = wanted_kinds - {kind if is_long else kind.partition(" at ")[0] for kind in world.done}

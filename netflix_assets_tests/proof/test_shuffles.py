@@ -1,8 +1,8 @@
-"""Order does not matter: the same object versions, in any order and cut anywhere by builds, make the same tables.
+"""Order does not matter: the same object versions, in any order and with builds anywhere, give the same tables.
 
-Every order ends with the same bucket. Its raw rows, every table and view of dbt and what is kept out must equal those
-of a warehouse that sees the final bucket only and is built once, from nothing. The same is proven of a full refresh and
-of a rebuild by the commands, of the histories in the snapshots, and of two processes that load at the same time.
+Every order ends with the same bucket. Raw rows, every dbt table and view, rejects and refusals must equal those of a
+warehouse that only sees the final bucket and is built once from scratch. The same is proven for the commands' full
+refresh and rebuild, for snapshot histories, and for two processes that load concurrently.
 """
 
 import hashlib
@@ -46,10 +46,10 @@ DATASETS = all_datasets(load_sources())
 TAGS_DATASET = dataset_by_id(load_sources(), "movielens/tags")
 RATINGS = dataset_by_id(load_sources(), "movielens/ratings")
 
-# Columns that are not compared, and why; so are models tagged run_dependent, which describe runs and loads.
+# Columns that are not compared, and why. Models tagged run_dependent are not compared either: they describe runs.
 LEFT_OUT = {
-    "_load_id": "the load that brought the row: load ids follow the order of commits, which is what is shuffled",
-    "reason": "of a rejected record: it names the bounds of the contract of that time, which the orders widen",
+    "_load_id": "load ids follow the order of commits, which is shuffled here",
+    "reason": "the reason for a reject names the contract's bounds at that time, which the orders widen",
 }
 
 Tables = dict[str, list[str]]
@@ -62,7 +62,7 @@ def dbt(tmp_path_factory: pytest.TempPathFactory) -> QuickDbt:
 
 @pytest.fixture(scope="module")
 def low_dbt(tmp_path_factory: pytest.TempPathFactory) -> QuickDbt:
-    """With thresholds that the few ratings here reach: two empty tables are always the same."""
+    """dbt with thresholds that these few ratings reach; comparing empty tables would prove nothing."""
     thresholds = {
         "liked_min_likes": 1,
         "co_rating_min_co_likes": 1,
@@ -76,7 +76,7 @@ def low_dbt(tmp_path_factory: pytest.TempPathFactory) -> QuickDbt:
 
 @dataclass
 class Place:
-    """A bucket and a warehouse of their own, and what happens to them."""
+    """A separate bucket and warehouse, and the actions on them."""
 
     store: ObjectStore
     home: Path
@@ -96,13 +96,13 @@ class Place:
         upload.write_bytes(put.content)
         self.store.put(put.key, upload)
 
-    def level(self, datasets: Sequence[Dataset] = DATASETS) -> None:
+    def sync(self, datasets: Sequence[Dataset] = DATASETS) -> None:
         with self.warehouse() as warehouse:
             for dataset in datasets:
                 sync(self.contract(dataset), self.store, warehouse, "run", work_folder=self.home / "work")
 
     def replay(self) -> None:
-        """What the commands replay and rejects replay do, for every dataset."""
+        """The commands `replay` and `rejects replay`, for every dataset."""
         with self.warehouse() as warehouse:
             for dataset in DATASETS:
                 warehouse.prepare(dataset)
@@ -114,22 +114,24 @@ class Place:
         with self.warehouse() as warehouse:
             warehouse.prepare(dataset)
             warehouse.forget_dataset(dataset)
-        self.level([dataset])
+        self.sync([dataset])
 
     def build(self, *arguments: str) -> None:
-        self.level()
+        self.sync()
         self.dbt.build(self.home, *arguments)
 
     def listing(self) -> list[tuple[str, str]]:
         return [(listed.key, listed.etag) for dataset in DATASETS for listed in objects_of(dataset, self.store)]
 
     def tables(self) -> Tables:
-        """All that must not depend on the order: name -> rows as text, sorted."""
+        """Everything that must not depend on the order: name -> rows as text, sorted."""
         relations = [*(f"raw.{dataset.table}_current" for dataset in DATASETS), *self.dbt.relations()]
         with self.warehouse() as warehouse:
             found = {name: _rows(warehouse, name) for name in relations}
-            kept_out = ("dataset", "object_key", "record_number", "line_number", "column_name", "raw_text")
-            found["open rejects"] = sorted(repr([row[name] for name in kept_out]) for row in warehouse.rejected_rows())
+            reject_columns = ("dataset", "object_key", "record_number", "line_number", "column_name", "raw_text")
+            found["open rejects"] = sorted(
+                repr([row[name] for name in reject_columns]) for row in warehouse.rejected_rows()
+            )
             found["refused objects"] = sorted(
                 repr((each.listed.version[1:], each.outcome, each.reason))
                 for dataset in DATASETS
@@ -171,8 +173,8 @@ def place(bucket, folder: Path, name: str, dbt: QuickDbt) -> Iterator[Place]:
 # ---------------------------------------------------------------- any order
 
 
-def go_through(steps: Sequence[Step], at: Place) -> None:
-    """Do what the steps say; after each build the facts must hold the winners of the rows there are."""
+def take_steps(steps: Sequence[Step], at: Place) -> None:
+    """Take the steps. After each build, the facts must contain the winners of the raw rows."""
     at.is_strict = True
     for step in steps:
         if isinstance(step, Put):
@@ -181,8 +183,8 @@ def go_through(steps: Sequence[Step], at: Place) -> None:
         match step.name:
             case "widen":
                 at.is_strict = False
-            case "level":
-                at.level()
+            case "sync":
+                at.sync()
             case "replay":
                 at.replay()
             case "rebuild":
@@ -201,9 +203,9 @@ def go_through(steps: Sequence[Step], at: Place) -> None:
 
 
 def _assert_winners(at: Place) -> None:
-    """The facts are what plain Python takes from the raw rows: the last by its time, then by key, then by value.
+    """The facts equal the winners that Python picks from the raw rows: the last by time, then key, then value.
 
-    The versions of a rating are the last row of each second, by key and then by value; each ends when the next begins.
+    The versions of a rating are the last rows of each second, by key, then value; each ends when the next begins.
     """
     with at.warehouse() as warehouse:
         ratings = warehouse.execute(
@@ -227,13 +229,13 @@ def _assert_winners(at: Place) -> None:
 
 
 def _versions(rows: Iterable[tuple]) -> Iterator[tuple]:
-    """The rows that fct_rating_versions must have, in the order of key and number.
+    """The expected rows of fct_rating_versions, by key and version number.
 
     ``rows``: user, film, second, object key, stars; all current rows of raw.
     """
     by_key: dict[tuple, dict[int, object]] = defaultdict(dict)
     for row in sorted(rows):
-        by_key[row[:2]][row[2]] = row[4]  # the last of a second stays
+        by_key[row[:2]][row[2]] = row[4]  # the last of a second wins
     for key, stars in sorted(by_key.items()):
         seconds = [*stars, None]
         for number, (since, until) in enumerate(pairwise(seconds), start=1):
@@ -242,7 +244,7 @@ def _versions(rows: Iterable[tuple]) -> Iterator[tuple]:
 
 @pytest.fixture
 def reference(bucket, tmp_path, low_dbt) -> tuple[Tables, list[tuple[str, str]]]:
-    """The tables of a warehouse that has only seen the final bucket, and that bucket's listing."""
+    """The tables of a warehouse that only sees the final bucket, and that bucket's listing."""
     with place(bucket, tmp_path, "reference", low_dbt) as fresh:
         for put in final_bucket():
             fresh.put(put)
@@ -259,20 +261,20 @@ def test_every_order_of_arrival_gives_the_tables_of_a_full_refresh(bucket, tmp_p
         steps = order(random(f"order {case}"))
         with place(bucket, tmp_path, f"order-{case}", low_dbt) as at:
             try:
-                go_through(steps, at)
+                take_steps(steps, at)
                 assert at.listing() == listing
-                _assert_alike(at.tables(), tables)
-            except BaseException:  # whatever it is, also an interrupt: the order is what reproduces it
+                _assert_same_tables(at.tables(), tables)
+            except BaseException:  # also an interrupt: the printed order reproduces the failure
                 print(f"order {case}:", *steps, sep="\n  ")
                 raise
             ledgers.add(tuple(at.ledger()))
-    assert len(ledgers) == number, "two orders were alike"
+    assert len(ledgers) == number, "two orders were the same"
 
 
-def _assert_alike(found: Tables, expected: Tables) -> None:
+def _assert_same_tables(found: Tables, expected: Tables) -> None:
     for name, rows in expected.items():
         missing, surplus = Counter(rows) - Counter(found[name]), Counter(found[name]) - Counter(rows)
-        assert (missing, surplus) == (Counter(), Counter()), f"{name}: lacks {missing}, has {surplus}"
+        assert (missing, surplus) == (Counter(), Counter()), f"{name}: missing {missing}, surplus {surplus}"
     assert digest(found) == digest(expected)
 
 
@@ -281,9 +283,9 @@ def _assert_alike(found: Tables, expected: Tables) -> None:
 PIECES = 6
 
 
-@pytest.mark.skipif("REAL_DATA" not in os.environ, reason="needs $REAL_DATA, a folder with the files of MovieLens")
-def test_real_ratings_in_pieces_and_any_order_give_the_tables_of_a_full_refresh(bucket, tmp_path, dbt):
-    """The real ratings cut into pieces that overlap, some of them first in a version that is corrected later."""
+@pytest.mark.skipif("REAL_DATA" not in os.environ, reason="needs $REAL_DATA, a folder with MovieLens files")
+def test_real_ratings_in_any_order_give_the_tables_of_a_full_refresh(bucket, tmp_path, dbt):
+    """Real ratings in overlapping pieces; some pieces arrive first in a version that is corrected later."""
     folder, chance = Path(os.environ["REAL_DATA"]), random("real files")
     header, *lines = (folder / "ratings.csv").read_text().splitlines(keepends=True)
     whole = [
@@ -293,7 +295,7 @@ def test_real_ratings_in_pieces_and_any_order_give_the_tables_of_a_full_refresh(
     last = [
         Put(f"movielens/ratings-{at}.csv", "b", (header + "".join(piece)).encode()) for at, piece in enumerate(pieces)
     ]
-    worse = [_worsened(piece, chance) for piece in pieces[:3]]
+    worse = [_with_faults(piece, chance) for piece in pieces[:3]]
     first = [Put(each.key, "a", (header + "".join(piece)).encode()) for each, piece in zip(last, worse, strict=False)]
     with place(bucket, tmp_path, "real-reference", dbt) as fresh:
         for put in [*whole, *last]:
@@ -305,12 +307,12 @@ def test_real_ratings_in_pieces_and_any_order_give_the_tables_of_a_full_refresh(
             for put in chance.sample(round_of, len(round_of)):
                 at.put(put)
             at.build()
-        _assert_alike(at.tables(), expected)
+        _assert_same_tables(at.tables(), expected)
     assert len(expected["core.fct_ratings"]) == len({tuple(line.split(",")[:2]) for line in lines})
 
 
-def _worsened(piece: Sequence[str], chance: Random) -> list[str]:
-    """The piece with other stars at the same second, later times, less of it, and what is no film's."""
+def _with_faults(piece: Sequence[str], chance: Random) -> list[str]:
+    """The piece with other ratings at the same second, later times, fewer rows, and an unknown film."""
     changed = []
     for line in chance.sample(piece, len(piece) - 200):
         user, movie, rating, at = line.rstrip().split(",")
@@ -324,7 +326,7 @@ def _worsened(piece: Sequence[str], chance: Random) -> list[str]:
 
 @dataclass(frozen=True)
 class History:
-    """A snapshot, what it is taken of, its key and the columns whose change makes a version."""
+    """A snapshot: its source, its key, and the columns in which a change creates a version."""
 
     name: str
     source: str
@@ -332,13 +334,13 @@ class History:
     values: tuple[str, ...]
 
     def now(self, at: Place) -> dict[tuple, tuple]:
-        """Key -> values, as they stand in what the snapshot is taken of."""
+        """Key -> values now in the snapshot's source."""
         with at.warehouse() as warehouse:
             rows = warehouse.execute(f"select {', '.join((*self.key, *self.values))} from {self.source}")
         return {row[: len(self.key)]: row[len(self.key) :] for row in rows}
 
     def versions(self, at: Place) -> dict[tuple, list[tuple]]:
-        """Key -> its versions in the snapshot, in time: values, since, until."""
+        """Key -> its versions in the snapshot, by time: values, valid from, valid to."""
         found = defaultdict(list)
         columns = ", ".join((*self.key, *self.values))
         with at.warehouse() as warehouse:
@@ -355,48 +357,48 @@ HISTORIES = (
 )
 
 
-def test_the_histories_are_sound_in_every_order(bucket, tmp_path, dbt, cases):
+def test_snapshot_histories_are_consistent_in_every_order(bucket, tmp_path, dbt, cases):
     names = [history.name for history in HISTORIES]
     for case in range(-(-cases(10) // 10)):
         with place(bucket, tmp_path, f"history-{case}", dbt) as at:
             seen: dict[str, dict[tuple, list]] = {name: defaultdict(list) for name in names}
-            standing: dict[str, dict[tuple, tuple]] = {name: {} for name in names}
+            previous: dict[str, dict[tuple, tuple]] = {name: {} for name in names}
             for put in shuffled((*TAGS, *MOVIES), random(f"history {case}")):
                 at.put(put)
-                at.level()
+                at.sync()
                 at.dbt.build(at.home, "--select", *(f"+{name}" for name in names))
                 for history in HISTORIES:
                     now = history.now(at)
                     for key, values in now.items():
-                        if standing[history.name].get(key) != values:
+                        if previous[history.name].get(key) != values:
                             seen[history.name][key].append(values)
-                    standing[history.name] = now
-                    _assert_sound_history(history.versions(at), seen[history.name], now)
+                    previous[history.name] = now
+                    _assert_consistent_history(history.versions(at), seen[history.name], now)
             taken = [history.versions(at) for history in HISTORIES]
             at.dbt.build(at.home, "--select", *names)
             assert [history.versions(at) for history in HISTORIES] == taken, (
-                "a second snapshot of the same is no version"
+                "a second snapshot without changes added a version"
             )
         for name in names:
-            assert any(len(versions) > 2 for versions in seen[name].values()), f"nothing has a history in {name}"
+            assert any(len(versions) > 2 for versions in seen[name].values()), f"no key has a history in {name}"
 
 
-def _assert_sound_history(found: dict[tuple, list], seen: dict[tuple, list], now: dict[tuple, tuple]) -> None:
-    """One version after another without overlap, with what the builds have seen; those that hold are the source."""
+def _assert_consistent_history(found: dict[tuple, list], seen: dict[tuple, list], now: dict[tuple, tuple]) -> None:
+    """Versions follow each other without overlap and are those that the builds saw; current ones equal the source."""
     assert {key: [version[0] for version in versions] for key, versions in found.items()} == seen
     for versions in found.values():
         for (_, _, until), (_, since, _) in pairwise(versions):
             assert until is not None
             assert until <= since
         assert versions[-1][2] is None or versions[-1][1] < versions[-1][2]
-    holding = {key: version[0] for key, versions in found.items() for version in versions if version[2] is None}
-    assert holding == now
+    current = {key: version[0] for key, versions in found.items() for version in versions if version[2] is None}
+    assert current == now
 
 
 # ---------------------------------------------------------------- the commands
 
-BUILD = "build"  # not a command: dbt as it is run here, which saves its tests
-# `make test-long` goes the first of these ways, `--cases` as many as it says: a run with all of dbt's tests is slow.
+BUILD = "build"  # not a command: a build without dbt's tests, which saves time
+# `make test-long` takes the first way, `--cases N` the first N: a run with all of dbt's tests is slow.
 WAYS = (
     ("rebuild movielens/ratings", "run --select raw/movielens/ratings", BUILD),
     ("rebuild movielens/ratings", "run"),
@@ -404,7 +406,7 @@ WAYS = (
 )
 
 
-def test_a_rebuild_and_a_full_refresh_by_the_commands_give_the_tables_that_stood_there(tmp_path, dbt, cases):
+def test_rebuild_and_full_refresh_reproduce_the_tables(tmp_path, dbt, cases):
     with LandingBucket(bucket="landing", local_home=str(tmp_path)).open() as store:
         at = Place(store, tmp_path, dbt)
         for puts in ([versions[0] for versions in CHAINS], final_bucket()):
@@ -416,9 +418,9 @@ def test_a_rebuild_and_a_full_refresh_by_the_commands_give_the_tables_that_stood
             ids = at.load_ids(RATINGS)
             for command in way:
                 at.build() if command == BUILD else _run(command, at.home)
-            _assert_alike(at.tables(), before)
+            _assert_same_tables(at.tables(), before)
             if way[0].startswith("rebuild"):
-                assert min(at.load_ids(RATINGS)) == max(ids) + 1, "the ratings were not loaded anew"
+                assert min(at.load_ids(RATINGS)) == max(ids) + 1, "the ratings were not reloaded"
 
 
 def _run(command: str, home: Path) -> None:
@@ -429,19 +431,19 @@ def _run(command: str, home: Path) -> None:
         text=True,
         check=False,
     )
-    # One file of the final bucket is refused, and `run` says so.
+    # One file of the final bucket is refused, so `run` exits with 3.
     assert done.returncode == (3 if command.startswith("run") else 0), done.stdout + done.stderr
 
 
-# ---------------------------------------------------------------- at the same time
+# ---------------------------------------------------------------- concurrent processes
 
 ROUNDS = 3
 
 
-def test_two_processes_at_the_same_time_load_every_version_once(bucket, tmp_path):
+def test_two_concurrent_processes_load_every_version_once(bucket, tmp_path):
     file, keys = tmp_path / "warehouse.duckdb", [f"movielens/ratings-{name}.csv" for name in "abcd"]
     uploaded: dict[str, list[str]] = {key: [] for key in keys}
-    # Both see b and c; a and d are seen by one of them only.
+    # Both see b and c; only one of them sees a, and only the other d.
     with _loader(bucket, file, "first", keys[:3]) as first, _loader(bucket, file, "second", keys[1:]) as second:
         for number in range(1, ROUNDS + 1):
             for key in keys:
@@ -477,7 +479,7 @@ def _loader(bucket, file: Path, run_id: str, keys: Sequence[str]) -> Iterator[su
         try:
             assert loader.stdout.readline() == "ready\n"
             yield loader
-        except BaseException:  # an interrupt or a time limit too must not leave the process behind
+        except BaseException:  # also on an interrupt or a timeout, end the process
             loader.kill()
             raise
         loader.stdin.close()

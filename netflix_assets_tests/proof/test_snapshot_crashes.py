@@ -1,8 +1,8 @@
-"""kill -9 of dbt within a snapshot leaves the history as it was or as it is to be, never half of it.
+"""kill -9 of dbt during a snapshot leaves the history as before or as after, never half of it.
 
-A process takes a snapshot and is killed at a named point. What is in the warehouse then must be the history before or
-the one after, with one version at most that holds of each key and no version twice; one more snapshot must make of it
-what an undisturbed one makes. `make test-long` kills at each point once, with --cases at each point of each snapshot.
+A process takes a snapshot and is killed at a named point. The warehouse must then contain the history from before or
+after the snapshot, with at most one current version of each key and no duplicate version. One more snapshot must give
+the result of an undisturbed one. `make test-long` kills at each point once, --cases at each point of each snapshot.
 """
 
 import multiprocessing
@@ -21,10 +21,10 @@ from netflix_assets_tests.proof.test_shuffles import Place, place
 KILLED = -9
 KEYS = {"snap_movies": ("movie_id",), "snap_tags": ("user_id", "movie_id", "tag")}
 BEFORE = [MOVIES[0][0], *(versions[0] for versions in TAGS)]
-# A film goes, others come, one changes; tags change their time, go and come.
+# Films are removed, added and changed; tags change their time, are removed and added.
 AFTER = [MOVIES[2][-1], *(versions[1] for versions in TAGS if len(versions) > 1)]
 
-# Point -> what the process is killed after: the start of a statement that writes.
+# Point -> the first word of the writing statement after which the process is killed.
 POINTS = {
     "staged": "create",
     "old versions ended": "update",
@@ -54,7 +54,7 @@ def snapshot_and_die(dbt: QuickDbt, home: Path, name: str, point: str) -> None:
 
 
 def _statements(sql: str) -> Iterator[str]:
-    """The statements of a text without dbt's comment; those that end old versions and write new ones come in one."""
+    """The statements of a SQL text without dbt's comment; dbt sends a snapshot's update and insert as one text."""
     for statement in sql.rpartition("*/")[2].split(";\n"):
         if statement.strip():
             yield statement.strip()
@@ -67,7 +67,7 @@ def dbt(tmp_path_factory: pytest.TempPathFactory) -> QuickDbt:
 
 @pytest.fixture(scope="module")
 def killed(dbt: QuickDbt) -> Callable[[Place, str, str], int | None]:
-    """Take a snapshot in a process of its own that dies at a point. Returns its exit code."""
+    """Take a snapshot in a separate process that dies at a point. Returns its exit code."""
     forks = multiprocessing.get_context("forkserver")
     forks.set_forkserver_preload([QuickDbt.__module__])
 
@@ -84,17 +84,17 @@ def arrive(at: Place, puts: list[Put]) -> None:
     """Load the files and build what the snapshots read."""
     for put in puts:
         at.put(put)
-    at.level()
+    at.sync()
     at.dbt.build(at.home, "--select", *(f"+{name}" for name in KEYS), "--exclude", *KEYS)
 
 
 def history(at: Place, name: str) -> list[str]:
-    """The versions in the snapshot and whether they hold, without times; fails where the history is not sound."""
+    """The versions in the snapshot and whether they are current, without times. Asserts that none is duplicated."""
     key = ", ".join(KEYS[name])
     with at.warehouse() as warehouse:
         if not warehouse.execute("select 1 from duckdb_tables() where table_name = ?", [name]):
             return []
-        doubled = warehouse.execute(
+        duplicates = warehouse.execute(
             f"""
             select {key} from snapshots.{name} group by all having count(*) filter (dbt_valid_to is null) > 1
             union all
@@ -109,23 +109,23 @@ def history(at: Place, name: str) -> list[str]:
             from snapshots.{name}
             """
         )
-    assert doubled == []
+    assert duplicates == []
     return sorted(map(repr, rows))
 
 
-def test_a_killed_snapshot_is_whole_and_the_next_one_mends_it(bucket, tmp_path, dbt, killed, cases):
+def test_a_killed_snapshot_is_consistent_and_the_next_one_completes_it(bucket, tmp_path, dbt, killed, cases):
     with place(bucket, tmp_path, "undisturbed", dbt) as at:
         arrive(at, BEFORE)
         dbt.build(at.home, "--select", *KEYS)
         before = {name: history(at, name) for name in KEYS}
         arrive(at, AFTER)
-        for _ in range(2):  # the second one finds nothing to do
+        for _ in range(2):  # the second snapshot has nothing to do
             dbt.build(at.home, "--select", *KEYS)
             after = {name: history(at, name) for name in KEYS}
             assert {name: len(after[name]) - len(before[name]) for name in KEYS} == {"snap_movies": 6, "snap_tags": 4}
     with place(bucket, tmp_path, "killed", dbt) as at:
         arrive(at, BEFORE)
-        for name in KEYS if cases(0) else ["snap_tags"]:  # the first snapshot makes the table
+        for name in KEYS if cases(0) else ["snap_tags"]:  # the first snapshot creates the table
             assert killed(at, name, "staged") == KILLED
             assert history(at, name) == []
         dbt.build(at.home, "--select", *KEYS)

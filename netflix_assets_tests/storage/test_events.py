@@ -1,4 +1,4 @@
-"""What is read from a message: the objects of S3's own events, however they come; of anything else that it is none."""
+"""Parsing messages: the objects of S3's events, however they arrive; anything else is unreadable."""
 
 import json
 from urllib.parse import quote_plus
@@ -13,7 +13,7 @@ KEYS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=50
 
 
 def s3_event(*keys: str, bucket: str = "landing", name: str = "ObjectCreated:Put") -> str:
-    """S3's own notification; its keys are encoded as in a form."""
+    """A direct S3 notification; keys are URL-encoded as in a form."""
     records = [
         {
             "eventVersion": "2.1",
@@ -34,7 +34,7 @@ def s3_event(*keys: str, bucket: str = "landing", name: str = "ObjectCreated:Put
 
 
 def bridge_event(key: str, bucket: str = "landing") -> str:
-    """The same through EventBridge, which leaves keys as they are."""
+    """The same event through EventBridge, which does not encode keys."""
     detail = {"version": "0", "bucket": {"name": bucket}, "object": {"key": key, "size": 1}, "reason": "PutObject"}
     return json.dumps({"version": "0", "detail-type": "Object Created", "source": "aws.s3", "detail": detail})
 
@@ -47,12 +47,12 @@ TEST_EVENT = json.dumps({"Service": "Amazon S3", "Event": "s3:TestEvent", "Time"
 
 
 @given(KEYS)
-def test_the_key_is_the_object_s(key: str) -> None:
+def test_every_key_survives_every_route(key: str) -> None:
     for body in (s3_event(key), bridge_event(key)):
         assert changed_objects(body) == changed_objects(through_sns(body)) == [("landing", key)]
 
 
-def test_an_event_may_be_about_several_objects_or_none() -> None:
+def test_an_event_reports_any_number_of_objects() -> None:
     keys = ["movielens/a b+c.csv", "movielens/ü.csv"]
     assert changed_objects(s3_event(*keys)) == [("landing", key) for key in keys]
     assert changed_objects(s3_event()) == changed_objects(TEST_EVENT) == changed_objects(through_sns(TEST_EVENT)) == []
@@ -65,7 +65,7 @@ JSON = st.recursive(
 
 
 @given(JSON.map(json.dumps) | st.text())
-def test_junk_is_told_from_events(body: str) -> None:
+def test_junk_is_unreadable(body: str) -> None:
     with pytest.raises(UnreadableEventError):
         changed_objects(body)
 
@@ -83,6 +83,6 @@ def test_junk_is_told_from_events(body: str) -> None:
         s3_event("movielens/tags.csv")[:-1],
     ],
 )
-def test_what_looks_like_an_event_and_is_none(body: str) -> None:
+def test_malformed_events_are_unreadable(body: str) -> None:
     with pytest.raises(UnreadableEventError):
         changed_objects(body)

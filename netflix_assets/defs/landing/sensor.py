@@ -24,7 +24,7 @@ from netflix_assets.defs.resources import LandingBucket
 from netflix_assets.defs.retention import RETENTION
 from netflix_assets.defs.runs import reap, runs_in_progress
 from netflix_assets.settings import PACKAGE, Settings
-from netflix_assets.storage.events import EventQueueError, read_news
+from netflix_assets.storage.events import EventQueueError, receive_events
 from netflix_assets.storage.objects import ListedStore
 from netflix_assets.warehouse.loads import fingerprint_of_loads
 
@@ -121,17 +121,17 @@ def _received_events(
     if queue is None:
         return None
     try:
-        news = read_news(queue, cursor.received, bucket.bucket, bucket.prefix, sources)
+        received = receive_events(queue, cursor.received, bucket.bucket, bucket.prefix, sources)
     except EventQueueError as error:
         context.log.warning(f"{error}. Checking all sources at each tick until the queue answers")
         return None
-    if news.unreadable:
-        some = ", ".join(news.unreadable[:_MESSAGES_SHOWN])
+    if received.unreadable:
+        some = ", ".join(received.unreadable[:_MESSAGES_SHOWN])
         context.log.warning(
-            f"{len(news.unreadable)} messages in {bucket.events_queue} are not S3 events and are left to the queue's "
-            f"redrive policy: {some}"
+            f"{len(received.unreadable)} messages in {bucket.events_queue} are not S3 events and are left to the "
+            f"queue's redrive policy: {some}"
         )
-    return news.newest
+    return received.newest
 
 
 def _decide(

@@ -98,11 +98,11 @@ def _raw_asset(dataset: Dataset, settings: Settings) -> dg.AssetsDefinition:
 
 def raise_if_unread(report: SyncReport) -> None:
     """Fail for objects that the bucket did not deliver, after the others are loaded: the next run reads only these."""
-    if report.unread:
-        (_, error), *others = report.unread
+    if report.failed_reads:
+        (_, error), *others = report.failed_reads
         more = f". Also unread: {', '.join(listed.key for listed, _ in others[:MAX_EVENTS])}" if others else ""
         uncounted = f" and {len(others) - MAX_EVENTS} more" if len(others) > MAX_EVENTS else ""
-        is_transient = any(each.is_transient for _, each in report.unread)
+        is_transient = any(each.is_transient for _, each in report.failed_reads)
         raise BucketError(f"{error}{more}{uncounted}", is_transient=is_transient)
 
 
@@ -154,8 +154,8 @@ def _checks(counts: Counts) -> Iterator[dg.AssetCheckResult]:
         passed=counts.open_rejects == 0,
         severity=dg.AssetCheckSeverity.WARN,
         description=(
-            f"{counts.open_rejects:,} rejected {'row' if counts.open_rejects == 1 else 'rows'}; see netflix-assets "
-            "rejects list"
+            f"{counts.open_rejects:,} rejected {'row' if counts.open_rejects == 1 else 'rows'}; "
+            "see netflix-assets rejects list"
             if counts.open_rejects
             else None
         ),
@@ -205,11 +205,11 @@ def _metadata(
     if profiles:
         metadata["profiles"] = _profiles_table(profiles)
     if report.refused:
-        metadata["refused"] = dg.MetadataValue.md(
-            "\n".join(f"- `{each.listed.key}` {each.outcome}: {each.reason}" for each in report.refused)
+        metadata["refused"] = dg.MetadataValue.json(
+            [{"object": each.listed.key, "outcome": each.outcome, "reason": each.reason} for each in report.refused]
         )
     if report.warnings:
-        metadata["warnings"] = dg.MetadataValue.md("\n".join(f"- {warning}" for warning in report.warnings))
+        metadata["warnings"] = dg.MetadataValue.json(report.warnings)
     return metadata
 
 

@@ -1,4 +1,4 @@
-"""States that last, of which no run tells: sensors that fail, files that are parked, data that gets old."""
+"""Conditions outside runs: failing sensors, files that do not load, stale data."""
 
 import json
 import time
@@ -56,7 +56,7 @@ def head(slack: SlackServer) -> list[str]:
 
 
 class Landing:
-    """The landing sensor, as the daemon writes down what it does."""
+    """The landing sensor's ticks, as the daemon records them."""
 
     def __init__(self, shop: World) -> None:
         repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("netflix_assets"), "__repository__")
@@ -77,7 +77,7 @@ class Landing:
         self.instance.update_instigator_state(self.state)
 
 
-def test_a_sensor_that_turns_to_failing_is_told_once_and_that_it_is_well_again(shop: World, slack: SlackServer) -> None:
+def test_a_failing_sensor_is_reported_once_and_recovers(shop: World, slack: SlackServer) -> None:
     sensor = Landing(shop)
     sensor.tick(TickStatus.SKIPPED)
     shop.tick()
@@ -86,14 +86,14 @@ def test_a_sensor_that_turns_to_failing_is_told_once_and_that_it_is_well_again(s
         sensor.tick(TickStatus.STARTED)
         shop.tick()
     shop.settle()
-    assert head(slack) == ["🔴 the sensor landing fails"]
+    assert head(slack) == ["🔴 sensor landing is failing"]
     assert "RuntimeError: no credentials: https://(not shown)@s3.example" in slack.parents[0]["text"]
     sensor.tick(TickStatus.SKIPPED)
     shop.settle()
-    assert head(slack) == ["🟢 the sensor landing recovered"]
+    assert head(slack) == ["🟢 sensor landing recovered"]
 
 
-def test_files_of_which_all_attempts_have_failed_are_told(shop: World, slack: SlackServer) -> None:
+def test_exhausted_files_are_reported(shop: World, slack: SlackServer) -> None:
     sensor = Landing(shop)
     asked = Cursor({"shop/things": "x"}, "basis", count=7, attempt=3, requested_at=1.0)
     sensor.tick(TickStatus.SKIPPED, cursor=asked.to_text())
@@ -102,14 +102,14 @@ def test_files_of_which_all_attempts_have_failed_are_told(shop: World, slack: Sl
     sensor.tick(TickStatus.SKIPPED, cursor=replace(asked, exhausted=True).to_text())
     shop.tick()
     shop.settle()
-    assert head(slack) == ["🔴 new files are parked"]
-    assert "3 runs for the same state of the bucket have failed" in slack.parents[0]["text"]
+    assert head(slack) == ["🔴 new files are not loading"]
+    assert "3 runs failed for the same files" in slack.parents[0]["text"]
     sensor.tick(TickStatus.SKIPPED, cursor=replace(asked, count=8, attempt=1).to_text())
     shop.settle()
     assert head(slack) == ["🟢 new files recovered"]
 
 
-def test_what_is_made_of_something_old_folds_under_it(shop: World, slack: SlackServer) -> None:
+def test_stale_assets_downstream_fold_into_the_one_upstream(shop: World, slack: SlackServer) -> None:
     keys = [LANDING.key, dg.AssetKey(["raw", "shop", "things"])]
 
     def become(state: FreshnessState) -> None:
@@ -124,7 +124,7 @@ def test_what_is_made_of_something_old_folds_under_it(shop: World, slack: SlackS
     shop.settle()
     assert head(slack) == ["🟠 s3/shop/things is late"]
     assert "Owner: team:shop" in slack.parents[0]["text"]
-    assert "Not made because of it: raw/shop/things" in slack.parents[0]["text"]
+    assert "Blocked: raw/shop/things" in slack.parents[0]["text"]
     become(FreshnessState.FAIL)
     shop.settle()
     assert head(slack) == ["🔴 s3/shop/things is overdue"]
@@ -133,9 +133,9 @@ def test_what_is_made_of_something_old_folds_under_it(shop: World, slack: SlackS
     assert head(slack) == ["🟢 s3/shop/things recovered"]
 
 
-def test_an_idle_tick_reads_and_sends_nothing(shop: World, slack: SlackServer) -> None:
+def test_an_idle_tick_sends_nothing_and_keeps_a_small_cursor(shop: World, slack: SlackServer) -> None:
     shop.tick()
     slack.calls.clear()
-    assert shop.tick() == "nothing is wrong"
+    assert shop.tick() == "no open incidents"
     assert slack.calls == []
     assert set(json.loads(shop.cursor or "")) == {"since"}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from netflix_assets.contracts.loading import dataset_by_id, load_sources
-from netflix_assets.contracts.values import fault
+from netflix_assets.contracts.values import find_fault
 from netflix_assets.dev.samples import generate
 from netflix_assets.dev.samples.netflix import write
 from netflix_assets.dev.samples.netflix.scenario import LAST_YEAR
@@ -77,7 +77,7 @@ def test_every_record_follows_the_contract(folder: Path, name: str) -> None:
     rows = read(folder, f"{name}.csv")
     assert list(rows[0]) == [column.file_name for column in dataset.columns]
     faults = [
-        problem for row in rows for column in dataset.columns if (problem := fault(column, row[column.file_name]))
+        problem for row in rows for column in dataset.columns if (problem := find_fault(column, row[column.file_name]))
     ]
     assert faults == []
     keys = Counter(

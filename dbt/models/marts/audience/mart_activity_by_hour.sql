@@ -8,11 +8,11 @@
         full_refresh=true,
     )
 }}
-{#- A dynamic table keeps up with fct_ratings also where only that was built. It is made anew by every build all the same
-    (full_refresh): dbt-snowflake would leave one alone whose settings are what they were, even if its query has changed, and
-    its rows would be those of an hour ago when tests and readers come. What it computes is 168 rows, so FULL costs what a
-    table costs; an incremental refresh would need a history of changes, which a full refresh of fct_ratings ends.
-    dbt holds no contract against a dynamic table; the one of this model holds where it is a table. -#}
+{#- A dynamic table keeps up with fct_ratings even if only fct_ratings is built. Every build still recreates it
+    (full_refresh): dbt-snowflake skips a dynamic table with unchanged settings even if its query has changed, and tests
+    and readers would see rows up to an hour old. The table has 168 rows, so a FULL refresh costs as much as a table. An
+    incremental refresh would need a change history, which a full refresh of fct_ratings ends.
+    dbt does not enforce contracts on dynamic tables. This model's contract is enforced where it is a table. -#}
 
 with
 

@@ -13,9 +13,9 @@ movie_stats as (
 
 ),
 
--- Each rating against the mean of what the others say of the film, in ten-thousandths of a star: whole numbers, whose sums
--- are the same in any order. A film that nobody else has rated says nothing about who rated it. The user's own rating must
--- not count: of a film with two ratings it would be half of the mean that it is compared with.
+-- Compare each rating with the others' mean rating of the film. The user's own rating must not count: for a film with
+-- two ratings it would be half of the mean it is compared with. A film that nobody else rated says nothing about the
+-- user. Deviations are in ten-thousandths of a star: whole numbers, so sums do not depend on row order.
 compared as (
 
     select
@@ -83,7 +83,7 @@ final as (
         n_compared,
         user_bias,
         mean_deviation,
-        -- A difference of doubles may come out below zero where all deviations are alike.
+        -- Rounding can make this difference negative if all deviations are equal.
         case
             when mean_square_deviation > user_bias * user_bias
                 then sqrt(mean_square_deviation - user_bias * user_bias)

@@ -12,7 +12,7 @@ assignments as (
 
 ),
 
-likes_of_clusters as (
+cluster_likes as (
 
     select
         assignments.cluster_id,
@@ -26,11 +26,10 @@ likes_of_clusters as (
 
 ),
 
--- What users meet at: the least known films that they share with someone. Those that more users of the cluster like
--- than var similar_users_max_group are known to everybody; their admirers meet in groups of at most about that size, cut by the
--- number of the user. The numbers of groups are powers of two, so that who is in one group for a film is also in one
--- group for every less known film.
-meetings as (
+-- Each user's least-known films that someone else in the cluster likes too. If more users than var
+-- similar_users_max_group like a film, they are split by user ID into groups of at most about that size. The number of
+-- groups is a power of two, so users who share a group for one film also share a group for every less-known film.
+film_groups as (
 
     select
         cluster_id,
@@ -42,7 +41,7 @@ meetings as (
             {%- endfor %}
             else {{ 2 ** 20 }}
         end as group_number
-    from likes_of_clusters
+    from cluster_likes
     where n_likers > 1
     qualify
         row_number() over (
@@ -52,14 +51,14 @@ meetings as (
 
 ),
 
--- A pair of users packs into one integer. Who met once only met by chance.
+-- A pair of users packs into one integer. Pairs that share too few groups met by chance and are dropped.
 pairs as (
 
     select
         cast(one.user_id as bigint) * 2147483648 + other.user_id as packed,
-        count(*) as n_meetings
-    from meetings as one
-    inner join meetings as other
+        count(*) as n_shared_groups
+    from film_groups as one
+    inner join film_groups as other
         on
             one.cluster_id = other.cluster_id
             and one.movie_number = other.movie_number
@@ -73,10 +72,10 @@ pairs as (
 unpacked as (
 
     select
-        -- Without the remainder it is a multiple of 2^31 and exact as a double, which a whole pair is not.
+        -- Subtracting the remainder leaves a multiple of 2^31, which is exact as a double. The whole pair may not be.
         cast(floor(cast(packed - packed % 2147483648 as double) / 2147483648) as bigint) as first_user_id,
         packed % 2147483648 as second_user_id,
-        n_meetings
+        n_shared_groups
     from pairs
 
 ),
@@ -90,16 +89,16 @@ candidates as (
     qualify
         row_number() over (
             partition by first_user_id
-            order by n_meetings desc nulls last, second_user_id asc nulls last
+            order by n_shared_groups desc nulls last, second_user_id asc nulls last
         ) <= {{ var('similar_users_max_candidates') }}
         or row_number() over (
             partition by second_user_id
-            order by n_meetings desc nulls last, first_user_id asc nulls last
+            order by n_shared_groups desc nulls last, first_user_id asc nulls last
         ) <= {{ var('similar_users_max_candidates') }}
 
 ),
 
--- All likes of the candidates, not only those at which they met.
+-- Count all common likes of the candidates, not only films for which they share a group.
 compared as (
 
     select
@@ -149,19 +148,19 @@ scored as (
         mirrored.user_id,
         mirrored.similar_user_id,
         mirrored.n_common_likes,
-        ours.n_likes,
-        theirs.n_likes as similar_n_likes,
+        user_likes.n_likes,
+        similar_user_likes.n_likes as similar_n_likes,
         cast(mirrored.n_common_likes as double)
-        / sqrt(cast(ours.n_likes * theirs.n_likes as double))
+        / sqrt(cast(user_likes.n_likes * similar_user_likes.n_likes as double))
         * (
             cast(mirrored.n_common_likes as double)
             / (mirrored.n_common_likes + {{ var('similar_users_shrinkage') }})
         ) as similarity
     from mirrored
-    inner join n_likes as ours
-        on mirrored.user_id = ours.user_id
-    inner join n_likes as theirs
-        on mirrored.similar_user_id = theirs.user_id
+    inner join n_likes as user_likes
+        on mirrored.user_id = user_likes.user_id
+    inner join n_likes as similar_user_likes
+        on mirrored.similar_user_id = similar_user_likes.user_id
 
 ),
 

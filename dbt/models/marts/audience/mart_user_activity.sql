@@ -14,7 +14,7 @@ tags as (
 
 ),
 
--- One pass over each fact; users are active on few days, so what follows is small.
+-- One pass over each fact table. Users are active on few days, so the rest works on few rows.
 ratings_by_day as (
 
     select
@@ -42,7 +42,7 @@ tags_by_day as (
 
 ),
 
-by_kind as (
+activity_by_day as (
 
     select
         user_id,
@@ -76,12 +76,12 @@ by_user as (
         count(distinct active_on) as n_active_days,
         min(first_at) as first_active_at,
         max(last_at) as last_active_at
-    from by_kind
+    from activity_by_day
     group by user_id
 
 ),
 
-present as (
+as_of as (
 
     select {{ as_of_date('cast(last_active_at as date)', 'by_user') }} as as_of_date
 
@@ -95,18 +95,18 @@ ranked as (
             order by n_ratings desc nulls last, n_tags desc nulls last, user_id asc nulls last
         ) as activity_rank,
         count(*) over () as n_users,
-        sum(n_ratings) over () as n_all_ratings
+        sum(n_ratings) over () as total_n_ratings
     from by_user
 
 ),
 
-cumulated as (
+cumulative as (
 
     select
         *,
         sum(n_ratings) over (
             order by activity_rank asc nulls last rows between unbounded preceding and current row
-        ) as n_up_to_here
+        ) as cumulative_n_ratings
     from ranked
 
 ),
@@ -114,34 +114,34 @@ cumulated as (
 final as (
 
     select
-        cumulated.user_id,
-        cumulated.activity_rank,
-        cumulated.n_ratings,
-        cumulated.n_tags,
-        cumulated.n_active_days,
-        cast(cumulated.n_ratings as double) / cumulated.n_active_days as ratings_per_active_day,
-        cast(cumulated.sum_half_stars as double) / 2 / nullif(cumulated.n_ratings, 0) as avg_rating,
-        cumulated.first_active_at,
-        cumulated.last_active_at,
+        cumulative.user_id,
+        cumulative.activity_rank,
+        cumulative.n_ratings,
+        cumulative.n_tags,
+        cumulative.n_active_days,
+        cast(cumulative.n_ratings as double) / cumulative.n_active_days as ratings_per_active_day,
+        cast(cumulative.sum_half_stars as double) / 2 / nullif(cumulative.n_ratings, 0) as avg_rating,
+        cumulative.first_active_at,
+        cumulative.last_active_at,
         cast(
-            datediff('day', cast(cumulated.last_active_at as date), present.as_of_date) as integer
+            datediff('day', cast(cumulative.last_active_at as date), as_of.as_of_date) as integer
         ) as days_since_active,
-        cast(cumulated.activity_rank as double) / cumulated.n_users as cumulative_share_of_users,
+        cast(cumulative.activity_rank as double) / cumulative.n_users as cumulative_share_of_users,
         coalesce(
-            cast(cumulated.n_ratings as double) / nullif(cumulated.n_all_ratings, 0), 0
+            cast(cumulative.n_ratings as double) / nullif(cumulative.total_n_ratings, 0), 0
         ) as share_of_ratings,
         coalesce(
-            cast(cumulated.n_up_to_here as double) / nullif(cumulated.n_all_ratings, 0), 0
+            cast(cumulative.cumulative_n_ratings as double) / nullif(cumulative.total_n_ratings, 0), 0
         ) as cumulative_share,
         (
-            cumulated.activity_rank <= {{ var('charted_rows') }}
-            or cumulated.activity_rank = cumulated.n_users
-            or cumulated.activity_rank % greatest(
-                1, cast(floor(cast(cumulated.n_users as double) / {{ var('charted_points') }}) as bigint)
+            cumulative.activity_rank <= {{ var('charted_rows') }}
+            or cumulative.activity_rank = cumulative.n_users
+            or cumulative.activity_rank % greatest(
+                1, cast(floor(cast(cumulative.n_users as double) / {{ var('charted_points') }}) as bigint)
             ) = 0
         ) as is_charted
-    from cumulated
-    cross join present
+    from cumulative
+    cross join as_of
 
 )
 

@@ -43,12 +43,12 @@ final as (
             partition by shares.segment_name
             order by shares.weighted_ratings_micro desc nulls last, shares.genre asc nulls last
         ) as integer) as popularity_rank,
-        shares.share / nullif(everyone.share, 0) as over_index
+        shares.share / nullif(all_users.share, 0) as over_index
     from shares
-    inner join shares as everyone
+    inner join shares as all_users
         on
-            shares.genre_key = everyone.genre_key
-            and everyone.segment_name = 'all'
+            shares.genre_key = all_users.genre_key
+            and all_users.segment_name = 'all'
 
 )
 

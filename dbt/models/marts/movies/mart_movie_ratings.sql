@@ -24,7 +24,7 @@ scored as (
 
 ),
 
-judged as (
+flagged as (
 
     select
         *,
@@ -36,67 +36,67 @@ judged as (
 
 ),
 
--- A picture of all films needs few of them: of those whose number of ratings has the same first digit and as many digits
--- as many each, so that all volumes are there.
-placed as (
+-- A chart of all films needs only some of them. Films are grouped by the first digit and the number of digits of
+-- n_ratings, and each group gives the same number of films, so that every volume of ratings is represented.
+ranked as (
 
     select
         *,
         row_number() over (
             partition by is_polarized
             order by polarization_score desc nulls last, n_ratings desc nulls last, movie_id asc nulls last
-        ) as polarization_place,
+        ) as polarization_position,
         row_number() over (
             partition by is_high_engagement_low_rating
             order by n_ratings desc nulls last, movie_id asc nulls last
-        ) as disappointment_place,
+        ) as low_rating_position,
         row_number() over (
             partition by length(cast(n_ratings as varchar)), substr(cast(n_ratings as varchar), 1, 1)
             order by movie_id asc nulls last
-        ) as place_in_stratum
-    from judged
+        ) as position_in_stratum
+    from flagged
 
 ),
 
 final as (
 
     select
-        placed.movie_id,
+        ranked.movie_id,
         movies.title,
         movies.release_year,
         movies.genres,
-        placed.n_ratings,
-        placed.n_0_5,
-        placed.n_1_0,
-        placed.n_1_5,
-        placed.n_2_0,
-        placed.n_2_5,
-        placed.n_3_0,
-        placed.n_3_5,
-        placed.n_4_0,
-        placed.n_4_5,
-        placed.n_5_0,
-        placed.avg_rating,
-        placed.median_rating,
-        placed.stddev_rating,
-        placed.polarization_score,
-        placed.is_polarized,
-        cast(placed.engagement_percentile as double) as engagement_percentile,
-        placed.is_high_engagement_low_rating,
-        placed.first_rated_at,
-        placed.last_rated_at,
+        ranked.n_ratings,
+        ranked.n_0_5,
+        ranked.n_1_0,
+        ranked.n_1_5,
+        ranked.n_2_0,
+        ranked.n_2_5,
+        ranked.n_3_0,
+        ranked.n_3_5,
+        ranked.n_4_0,
+        ranked.n_4_5,
+        ranked.n_5_0,
+        ranked.avg_rating,
+        ranked.median_rating,
+        ranked.stddev_rating,
+        ranked.polarization_score,
+        ranked.is_polarized,
+        cast(ranked.engagement_percentile as double) as engagement_percentile,
+        ranked.is_high_engagement_low_rating,
+        ranked.first_rated_at,
+        ranked.last_rated_at,
         case
-            when placed.is_polarized then cast(placed.polarization_place as integer)
+            when ranked.is_polarized then cast(ranked.polarization_position as integer)
         end as polarization_rank,
         (
-            placed.is_polarized and placed.polarization_place <= {{ var('charted_rows') }}
-            or placed.is_high_engagement_low_rating
-            and placed.disappointment_place <= {{ var('charted_points') }}
-            or placed.place_in_stratum <= {{ var('charted_movies_per_stratum') }}
+            ranked.is_polarized and ranked.polarization_position <= {{ var('charted_rows') }}
+            or ranked.is_high_engagement_low_rating
+            and ranked.low_rating_position <= {{ var('charted_points') }}
+            or ranked.position_in_stratum <= {{ var('charted_movies_per_stratum') }}
         ) as is_charted
-    from placed
+    from ranked
     left join movies
-        on placed.movie_id = movies.movie_id
+        on ranked.movie_id = movies.movie_id
 
 )
 

@@ -24,7 +24,7 @@ movie_tags as (
 
 ),
 
-present as (
+as_of as (
 
     select {{ as_of_date('cast(last_rated_at as date)', 'stats') }} as as_of_date
 
@@ -42,7 +42,7 @@ final as (
         release_dates.distributor,
         release_dates.movie_id is not null as has_release_date,
         cast(
-            datediff('day', release_dates.release_date, present.as_of_date) as integer
+            datediff('day', release_dates.release_date, as_of.as_of_date) as integer
         ) as days_since_release,
         stats.first_rated_at,
         stats.last_rated_at,
@@ -52,7 +52,7 @@ final as (
         movie_tags.top_tags,
         movie_tags.top_genome_tags
     from movies
-    -- The year guards against a catalogue that numbers its films otherwise than MovieLens does.
+    -- Comparing the year guards against a catalogue that numbers its films differently from MovieLens.
     left join release_dates
         on
             movies.movie_id = release_dates.movie_id
@@ -61,7 +61,7 @@ final as (
         on movies.movie_id = stats.movie_id
     left join movie_tags
         on movies.movie_id = movie_tags.movie_id
-    cross join present
+    cross join as_of
 
 )
 

@@ -6,16 +6,22 @@ by_year as (
 
 ),
 
+stats as (
+
+    select * from {{ ref('int_movies__rating_stats') }}
+
+),
+
 overall as (
 
     select
         cast(sum(n_ratings) as bigint) as n_ratings,
         cast(sum(sum_half_stars) as bigint) as sum_half_stars
-    from {{ ref('int_movies__rating_stats') }}
+    from stats
 
 ),
 
--- The years' sums of half stars, which are whole numbers: the means have them to the last bit.
+-- Recover each year's sum of half stars from its mean. The sum is a whole number, so rounding makes it exact.
 by_decade as (
 
     select

@@ -27,7 +27,7 @@ overall as (
 
 ),
 
--- What the films come to, and not their ratings, is joined with the genres: 62 thousand rows instead of 25 million.
+-- Join genres with per-film totals instead of ratings: 62 thousand rows instead of 25 million.
 by_genre_and_year as (
 
     select
@@ -60,7 +60,7 @@ final as (
         by_genre_and_year.n_ratings,
         cast(by_genre_and_year.sum_half_stars as double) / 2
         / nullif(by_genre_and_year.n_ratings, 0) as avg_rating,
-        -- The quotient of the two means: that both are in half stars cancels out.
+        -- Both means are in half stars, which cancels out.
         cast(by_genre_and_year.sum_half_stars as double) / nullif(by_genre_and_year.n_ratings, 0)
         / (cast(overall.sum_half_stars as double) / overall.n_ratings) as lift_vs_overall,
         by_genre_and_year.n_ratings >= {{ var('genre_year_min_ratings') }} as has_enough_ratings

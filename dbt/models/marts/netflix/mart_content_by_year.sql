@@ -66,7 +66,7 @@ production_types as (
 
 ),
 
--- Years without a title have rows too, so that a year's predecessor is the year before it.
+-- Years without titles have rows too, so that the row before a year is the year before.
 every_year as (
 
     select
@@ -113,14 +113,14 @@ compared as (
 
     select
         *,
-        sum(n_titles) over (partition by release_year) as n_of_year,
+        sum(n_titles) over (partition by release_year) as year_n_titles,
         cast(sum(n_titles) over (
             partition by production_type
             order by release_year asc nulls last rows between unbounded preceding and current row
         ) as bigint) as cumulative_n_titles,
         lag(n_titles) over (
             partition by production_type order by release_year asc nulls last
-        ) as n_of_year_before
+        ) as previous_n_titles
     from filled
 
 ),
@@ -132,10 +132,10 @@ final as (
         production_type,
         is_newest_year,
         n_titles,
-        cast(n_titles as double) / nullif(n_of_year, 0) as share_of_year,
+        cast(n_titles as double) / nullif(year_n_titles, 0) as share_of_year,
         cumulative_n_titles,
-        n_titles - n_of_year_before as yoy_change,
-        cast(n_titles - n_of_year_before as double) / nullif(n_of_year_before, 0) as yoy_growth,
+        n_titles - previous_n_titles as yoy_change,
+        cast(n_titles - previous_n_titles as double) / nullif(previous_n_titles, 0) as yoy_growth,
         n_countries,
         n_co_productions,
         n_scored_titles,

@@ -1,5 +1,5 @@
-{#- The least common multiple of 1 to 20. A title's share of one of its genres is a whole number of these units, so that
-    shares add up exactly, which a sum of thirds and sevenths in doubles would not. -#}
+{#- The least common multiple of 1 to 20. Each genre's part of a title is a whole number of these units, so parts add up
+    exactly. A sum of thirds and sevenths in doubles would not. -#}
 {%- set units = 232792560 %}
 
 with
@@ -16,7 +16,8 @@ title_genres as (
 
 ),
 
--- Every title once under 'all', and once under each of its genres or under '(none)'; a genre of such a name is quoted.
+-- Every title has one row under 'all', and one under each of its genres or under '(none)'. A genre that is itself named
+-- 'all' or '(none)' is quoted.
 labels as (
 
     select
@@ -69,8 +70,8 @@ with_totals as (
 
     select
         *,
-        max(case when genre = 'all' then n_titles end) over (partition by production_type) as n_of_type,
-        sum(n_titles) over (partition by genre) as n_of_genre
+        max(case when genre = 'all' then n_titles end) over (partition by production_type) as type_n_titles,
+        sum(n_titles) over (partition by genre) as genre_n_titles
     from counted
 
 ),
@@ -82,9 +83,9 @@ final as (
         production_type,
         n_titles,
         cast(units as double) / {{ units }} as n_titles_split,
-        cast(n_titles as double) / n_of_type as share_of_type,
-        cast(units as double) / {{ units }} / n_of_type as share_of_type_split,
-        cast(n_titles as double) / n_of_genre as share_of_genre,
+        cast(n_titles as double) / type_n_titles as share_of_type,
+        cast(units as double) / {{ units }} / type_n_titles as share_of_type_split,
+        cast(n_titles as double) / genre_n_titles as share_of_genre,
         n_scored_titles,
         cast(sum_tenths as double) / 10 / nullif(n_scored_titles, 0) as avg_imdb_score,
         n_imdb_votes,

@@ -13,7 +13,7 @@ titles as (
 
 ),
 
--- A title that titles.csv does not name says nothing about its type, year or score, and is left out.
+-- A title missing from titles.csv has no type, year or score and is left out.
 appearances as (
 
     select
@@ -23,7 +23,7 @@ appearances as (
         row_number() over (
             partition by credits.person_id
             order by titles.imdb_votes desc nulls last, titles.title_id asc nulls last
-        ) as place
+        ) as votes_rank
     from credits
     inner join titles
         on credits.title_id = titles.title_id
@@ -45,7 +45,7 @@ by_actor as (
         cast(coalesce(sum(imdb_votes), 0) as bigint) as n_imdb_votes,
         cast(sum(case when imdb_score is not null then imdb_votes end) as bigint) as n_weights,
         cast(sum(cast(imdb_score * 10 as integer) * imdb_votes) as bigint) as sum_tenths_by_votes,
-        max(case when place = 1 then title end) as most_voted_title
+        max(case when votes_rank = 1 then title end) as most_voted_title
     from appearances
     group by person_id
     having count(*) >= {{ var('top_actors_min_titles') }}

@@ -8,17 +8,14 @@ built as (
 
 receipts as (
 
-    select
-        *,
-        cast(received_at as date) as date_day
-    from {{ ref('int_objects__receipts') }}
+    select * from {{ ref('int_objects__receipts') }}
 
 ),
 
 received as (
 
     select
-        date_day,
+        cast(received_at as date) as date_day,
         count(distinct dataset) as n_nodes,
         cast(sum(coalesce(rows_in, 0)) as bigint) as n_rows_in,
         cast(sum(coalesce(rows_loaded, 0)) as bigint) as n_rows_loaded,
@@ -26,7 +23,7 @@ received as (
         cast(sum(case when state = 'refused' then 1 else 0 end) as bigint) as n_objects_refused,
         cast(sum(abs(rows_in - rows_loaded - rows_rejected)) as bigint) as reconciliation_difference
     from receipts
-    group by date_day
+    group by cast(received_at as date)
 
 ),
 

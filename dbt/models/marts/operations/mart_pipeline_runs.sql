@@ -8,6 +8,12 @@ builds as (
 
 receipts as (
 
+    select * from {{ ref('int_objects__receipts') }}
+
+),
+
+receipts_by_run as (
+
     select
         run_id,
         min(received_at) as first_received_at,
@@ -15,7 +21,7 @@ receipts as (
         cast(sum(case when load_id is null then 1 else 0 end) as bigint) as n_objects_refused,
         cast(sum(coalesce(rows_loaded, 0)) as bigint) as n_rows_loaded,
         cast(sum(coalesce(rows_rejected, 0)) as bigint) as n_rows_rejected
-    from {{ ref('int_objects__receipts') }}
+    from receipts
     group by run_id
 
 ),
@@ -23,8 +29,8 @@ receipts as (
 final as (
 
     select
-        coalesce(builds.run_id, receipts.run_id) as run_id,
-        coalesce(receipts.first_received_at, builds.started_at) as started_at,
+        coalesce(builds.run_id, receipts_by_run.run_id) as run_id,
+        coalesce(receipts_by_run.first_received_at, builds.started_at) as started_at,
         builds.finished_at as built_at,
         builds.is_whole,
         builds.has_passed,
@@ -32,19 +38,19 @@ final as (
         coalesce(builds.n_tests, 0) as n_tests,
         coalesce(builds.n_failed, 0) as n_failed,
         builds.problem,
-        coalesce(receipts.n_objects_loaded, 0) as n_objects_loaded,
-        coalesce(receipts.n_objects_refused, 0) as n_objects_refused,
-        coalesce(receipts.n_rows_loaded, 0) as n_rows_loaded,
-        coalesce(receipts.n_rows_rejected, 0) as n_rows_rejected,
+        coalesce(receipts_by_run.n_objects_loaded, 0) as n_objects_loaded,
+        coalesce(receipts_by_run.n_objects_refused, 0) as n_objects_refused,
+        coalesce(receipts_by_run.n_rows_loaded, 0) as n_rows_loaded,
+        coalesce(receipts_by_run.n_rows_rejected, 0) as n_rows_rejected,
         builds.build_s,
         row_number() over (
             order by
-                coalesce(receipts.first_received_at, builds.started_at) desc nulls last,
-                coalesce(builds.run_id, receipts.run_id) asc nulls last
+                coalesce(receipts_by_run.first_received_at, builds.started_at) desc nulls last,
+                coalesce(builds.run_id, receipts_by_run.run_id) asc nulls last
         ) <= {{ var('charted_points') }} as is_charted
     from builds
-    full outer join receipts
-        on builds.run_id = receipts.run_id
+    full outer join receipts_by_run
+        on builds.run_id = receipts_by_run.run_id
 
 )
 

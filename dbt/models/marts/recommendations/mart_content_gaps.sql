@@ -12,8 +12,8 @@ movie_genres as (
 
 ),
 
--- Supply and demand in the same measure: a film, or a rating of it, counts once and is split among the film's genres.
--- Millionths, so that sums do not depend on the order of rows.
+-- Supply and demand use the same measure: each film, and each rating of it, counts once and is split among the film's
+-- genres. Millionths are whole numbers, so sums do not depend on row order.
 supply as (
 
     select

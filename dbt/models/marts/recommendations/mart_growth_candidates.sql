@@ -28,7 +28,7 @@ stats as (
 
 ),
 
-present as (
+as_of as (
 
     select {{ as_of_date('rated_on', 'ratings') }} as as_of_date
 
@@ -39,11 +39,11 @@ windows as (
     select
         {{ add_days('as_of_date', '-1 * ' ~ window) }} as this_year_after,
         {{ add_days('as_of_date', '-2 * ' ~ window) }} as last_year_after
-    from present
+    from as_of
 
 ),
 
--- Counted by film, before genres are joined.
+-- Count by film before joining genres.
 demand_by_movie as (
 
     select
@@ -57,8 +57,9 @@ demand_by_movie as (
 
 ),
 
--- A film of three genres is a third of a film in each of them, in millionths: so shares add up to 1, and sums are the same in
--- any order. A film without a year or a genre is in no category, and its ratings are demand for none.
+-- A film with three genres counts as a third of a film in each, so that shares add up to 1. Millionths are whole
+-- numbers, so sums do not depend on row order. A film without a year or a genre is in no category, and its ratings do
+-- not count as demand.
 weighted as (
 
     select
@@ -123,14 +124,14 @@ measured as (
         cast(categories.supply as double) / totals.supply as catalogue_share,
         coalesce(cast(categories.demand as double) / nullif(totals.demand, 0), 0) as demand_share,
         cast(categories.demand as double) / nullif(categories.demand_last_year, 0) - 1 as yoy_growth,
-        -- What this year's ratings would be if demand followed the catalogue, and if it had grown as all demand has.
+        -- This year's expected ratings if demand followed the catalogue, and if it had grown like total demand.
         cast(totals.demand as double) / 1000000
-        * (cast(categories.supply as double) / totals.supply) as expected_of_catalogue,
+        * (cast(categories.supply as double) / totals.supply) as expected_from_catalogue,
         coalesce(
             cast(categories.demand_last_year as double) / 1000000
             * (cast(totals.demand as double) / nullif(totals.demand_last_year, 0)),
             cast(categories.demand as double) / 1000000
-        ) as expected_of_growth
+        ) as expected_from_growth
     from categories
     cross join totals
 
@@ -141,8 +142,8 @@ scored as (
     select
         *,
         demand_share / catalogue_share as demand_index,
-        (ratings_this_year + {{ prior }}) / (expected_of_catalogue + {{ prior }}) as surplus,
-        (ratings_this_year + {{ prior }}) / (expected_of_growth + {{ prior }}) as momentum
+        (ratings_this_year + {{ prior }}) / (expected_from_catalogue + {{ prior }}) as surplus,
+        (ratings_this_year + {{ prior }}) / (expected_from_growth + {{ prior }}) as momentum
     from measured
 
 ),

@@ -1,5 +1,5 @@
-{#- One more than the highest movie_number: a pair packs into first * base + second. Grouping on one integer takes half of
-    the time and memory of grouping on two. -#}
+{#- One more than the highest movie_number. A pair packs into the integer first * base + second: grouping by one integer
+    takes half the time and memory of grouping by two. -#}
 {%- set base = (var('liked_max_movies') | int) + 1 %}
 
 with
@@ -34,7 +34,7 @@ n_users as (
 
 ),
 
--- Each pair once. A user has at most as many likes as the cap allows, which bounds the pairs that this makes.
+-- Each pair appears once. The cap on each user's likes bounds the number of pairs.
 pairs as (
 
     select

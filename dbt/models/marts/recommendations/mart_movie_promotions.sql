@@ -19,7 +19,7 @@ stats as (
 
 ),
 
-present as (
+as_of as (
 
     select {{ as_of_date('rated_on', 'ratings') }} as as_of_date
 
@@ -29,15 +29,15 @@ ages as (
 
     select
         ratings.movie_id,
-        cast(sum(datediff('day', ratings.rated_on, present.as_of_date)) as bigint) as sum_age_days,
+        cast(sum(datediff('day', ratings.rated_on, as_of.as_of_date)) as bigint) as sum_age_days,
         count(
             case
-                when datediff('day', ratings.rated_on, present.as_of_date) < {{ var('growth_window_days') }}
+                when datediff('day', ratings.rated_on, as_of.as_of_date) < {{ var('growth_window_days') }}
                     then 1
             end
         ) as n_recent_ratings
     from ratings
-    cross join present
+    cross join as_of
     group by ratings.movie_id
 
 ),
@@ -52,7 +52,7 @@ overall as (
 
 ),
 
-parts as (
+factors as (
 
     select
         stats.movie_id,
@@ -77,7 +77,7 @@ with_recency as (
     select
         *,
         power(cast(0.5 as double), avg_rating_age_days / {{ var('promotion_half_life_days') }}) as recency
-    from parts
+    from factors
 
 ),
 
@@ -108,9 +108,9 @@ ranked as (
             partition by
                 length(cast(scored.n_ratings as varchar)), substr(cast(scored.n_ratings as varchar), 1, 1)
             order by scored.movie_id asc nulls last
-        ) as place_in_stratum
+        ) as position_in_stratum
     from scored
-    -- A film that movies.csv does not name cannot be promoted.
+    -- A film missing from movies.csv cannot be promoted.
     inner join movies
         on scored.movie_id = movies.movie_id
 
@@ -140,10 +140,10 @@ final as (
             else 'marginal'
         end as quadrant,
         last_rated_at,
-        -- Few films tell how all of them lie, if all volumes of ratings are among them: see mart_movie_ratings.
+        -- A few films of every volume of ratings are enough for a chart: see mart_movie_ratings.
         (
             promotion_rank <= {{ var('charted_rows') }}
-            or place_in_stratum <= {{ var('charted_movies_per_stratum') }}
+            or position_in_stratum <= {{ var('charted_movies_per_stratum') }}
         ) as is_charted
     from ranked
 

@@ -8,6 +8,38 @@ stats as (
 
 ratings as (
 
+    select * from {{ ref('fct_ratings') }}
+    where {{ up_to_as_of_date('rated_on') }}
+
+),
+
+tags as (
+
+    select * from {{ ref('fct_tags') }}
+    where {{ up_to_as_of_date('tagged_on') }}
+
+),
+
+movies as (
+
+    select * from {{ ref('dim_movies') }}
+
+),
+
+titles as (
+
+    select * from {{ ref('dim_netflix_titles') }}
+
+),
+
+genome_scores as (
+
+    select * from {{ ref('fct_genome_scores') }}
+
+),
+
+rating_totals as (
+
     select
         count(*) as n_rated_movies,
         cast(coalesce(sum(n_ratings), 0) as bigint) as n_ratings,
@@ -18,44 +50,42 @@ ratings as (
 
 ),
 
-users as (
+user_totals as (
 
     select count(distinct user_id) as n_users
-    from {{ ref('fct_ratings') }}
-    where {{ up_to_as_of_date('rated_on') }}
+    from ratings
 
 ),
 
-tags as (
+tag_totals as (
 
     select count(*) as n_tags
-    from {{ ref('fct_tags') }}
-    where {{ up_to_as_of_date('tagged_on') }}
+    from tags
 
 ),
 
-movies as (
+movie_totals as (
 
     select
         count(*) as n_movies,
         count(case when tmdb_id >= {{ var('sample_min_tmdb_id') }} then 1 end) as n_samples
-    from {{ ref('dim_movies') }}
+    from movies
 
 ),
 
-titles as (
+title_totals as (
 
     select
         count(*) as n_titles,
         count(case when title_id like '{{ var("sample_title_id") }}' then 1 end) as n_samples
-    from {{ ref('dim_netflix_titles') }}
+    from titles
 
 ),
 
-genome as (
+genome_totals as (
 
     select count(*) as n_genome_scores
-    from {{ ref('fct_genome_scores') }}
+    from genome_scores
 
 ),
 
@@ -63,25 +93,25 @@ final as (
 
     select
         1 as overview_number,
-        ratings.n_ratings,
-        users.n_users,
-        ratings.n_rated_movies,
-        movies.n_movies,
-        tags.n_tags,
-        titles.n_titles,
-        genome.n_genome_scores,
-        cast(ratings.sum_half_stars as double) / 2 / nullif(ratings.n_ratings, 0) as avg_rating,
-        cast(ratings.n_ratings as double) / nullif(users.n_users, 0) as ratings_per_user,
-        ratings.first_rated_at,
-        ratings.last_rated_at,
-        movies.n_samples > 0 as has_sample_movies,
-        titles.n_samples > 0 as has_sample_titles
-    from ratings
-    cross join users
-    cross join tags
-    cross join movies
-    cross join titles
-    cross join genome
+        rating_totals.n_ratings,
+        user_totals.n_users,
+        rating_totals.n_rated_movies,
+        movie_totals.n_movies,
+        tag_totals.n_tags,
+        title_totals.n_titles,
+        genome_totals.n_genome_scores,
+        cast(rating_totals.sum_half_stars as double) / 2 / nullif(rating_totals.n_ratings, 0) as avg_rating,
+        cast(rating_totals.n_ratings as double) / nullif(user_totals.n_users, 0) as ratings_per_user,
+        rating_totals.first_rated_at,
+        rating_totals.last_rated_at,
+        movie_totals.n_samples > 0 as has_sample_movies,
+        title_totals.n_samples > 0 as has_sample_titles
+    from rating_totals
+    cross join user_totals
+    cross join tag_totals
+    cross join movie_totals
+    cross join title_totals
+    cross join genome_totals
 
 )
 

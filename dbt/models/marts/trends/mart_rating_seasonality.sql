@@ -51,9 +51,9 @@ by_month as (
 
 ),
 
--- The year around a month: half of the month six months before, the eleven between, half of the month six months after. Each
--- month of the year has the same part in it, and growth, which lifts one half as much as it lowers the other, cancels out. All
--- counts are doubled, so that halves are whole numbers.
+-- The year around a month is half of the month six months before, the eleven months between, and half of the month six
+-- months after. Each month of the year then has the same weight, and growth cancels out because it raises one half as
+-- much as it lowers the other. All counts are doubled so that halves are whole numbers.
 complete_months as (
 
     select
@@ -62,15 +62,15 @@ complete_months as (
             order by month_start asc nulls last rows between 6 preceding and 6 following
         ) + sum(n_ratings) over (
             order by month_start asc nulls last rows between 5 preceding and 5 following
-        ) as doubled_ratings_of_year,
+        ) as double_year_n_ratings,
         sum(n_days) over (
             order by month_start asc nulls last rows between 6 preceding and 6 following
         ) + sum(n_days) over (
             order by month_start asc nulls last rows between 5 preceding and 5 following
-        ) as doubled_days_of_year,
+        ) as double_year_n_days,
         count(*) over (
             order by month_start asc nulls last rows between 6 preceding and 6 following
-        ) as n_months_around
+        ) as n_months_in_window
     from by_month
     where is_complete
 
@@ -81,17 +81,18 @@ ratios as (
     select
         month_number,
         cast(n_ratings as double) / n_days
-        / (cast(doubled_ratings_of_year as double) / doubled_days_of_year) as ratio
+        / (cast(double_year_n_ratings as double) / double_year_n_days) as ratio
     from complete_months
     where
-        n_months_around = 13
-        and doubled_ratings_of_year >= 2 * {{ var('seasonality_min_ratings') }}
-        and doubled_ratings_of_year > 0
+        n_months_in_window = 13
+        and double_year_n_ratings >= 2 * {{ var('seasonality_min_ratings') }}
+        and double_year_n_ratings > 0
 
 ),
 
--- The median: one week of a single unusual year must not make a season. In millionths, whose sum is the same in any order.
-by_ratio as (
+-- The median keeps one week of a single unusual year from making a season. Millionths are whole numbers, so sums do not
+-- depend on row order.
+unscaled as (
 
     select
         month_number,
@@ -104,8 +105,9 @@ by_ratio as (
 
 ),
 
--- The twelve indices have the mean 1, as those of a single year have; not before all twelve are known.
-whole_year as (
+-- Scale the twelve indices to a mean of 1, which the indices of a single year have. Until all twelve are known, nothing
+-- is scaled.
+scale as (
 
     select
         case
@@ -113,11 +115,11 @@ whole_year as (
                 then cast(sum(index_in_millionths) as double) / 12
             else cast(1000000 as double)
         end as mean_in_millionths
-    from by_ratio
+    from unscaled
 
 ),
 
-by_month_of_year as (
+by_month_number as (
 
     select
         month_number,
@@ -131,18 +133,18 @@ by_month_of_year as (
 final as (
 
     select
-        by_month_of_year.month_number,
-        by_month_of_year.n_ratings,
-        cast(by_month_of_year.sum_half_stars as double) / 2
-        / nullif(by_month_of_year.n_ratings, 0) as avg_rating,
-        cast(coalesce(by_ratio.n_years, 0) as integer) as n_years,
-        by_ratio.index_in_millionths / whole_year.mean_in_millionths as seasonal_index,
-        by_ratio.least_index,
-        by_ratio.greatest_index
-    from by_month_of_year
-    cross join whole_year
-    left join by_ratio
-        on by_month_of_year.month_number = by_ratio.month_number
+        by_month_number.month_number,
+        by_month_number.n_ratings,
+        cast(by_month_number.sum_half_stars as double) / 2
+        / nullif(by_month_number.n_ratings, 0) as avg_rating,
+        cast(coalesce(unscaled.n_years, 0) as integer) as n_years,
+        unscaled.index_in_millionths / scale.mean_in_millionths as seasonal_index,
+        unscaled.least_index,
+        unscaled.greatest_index
+    from by_month_number
+    cross join scale
+    left join unscaled
+        on by_month_number.month_number = unscaled.month_number
 
 )
 

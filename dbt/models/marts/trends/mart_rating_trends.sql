@@ -50,7 +50,7 @@ new_movies_by_day as (
 
 ),
 
--- Days without a rating have a row too: silence is what an outage looks like.
+-- Days without ratings have a row too: an outage shows up as missing ratings.
 every_day as (
 
     select
@@ -83,7 +83,7 @@ rolling as (
 
 ),
 
--- What is usual for a day: the 90 days before it.
+-- A day is compared with the 90 days before it.
 baseline_days as (
 
     select
@@ -109,8 +109,8 @@ baseline as (
 
 ),
 
--- The spread in units of a standard deviation: 1.4826 times the median absolute deviation or, where more than half
--- of the days are alike and that is zero, 1.2533 times the mean absolute deviation.
+-- The spread in units of a standard deviation: 1.4826 times the median absolute deviation. If more than half of the
+-- days are equal, that is zero, and 1.2533 times the mean absolute deviation is used instead.
 spread as (
 
     select

@@ -34,7 +34,7 @@ span as (
 
 ),
 
--- Months without a rating have a row too; the first and the last month may not be whole.
+-- Months without ratings have a row too. The first and the last month may be incomplete.
 months as (
 
     select
