@@ -42,6 +42,9 @@ class UIRunsError(OSError):
 class UIEndedError(OSError):
     """A process of the UI ended by itself."""
 
+    def __init__(self, process: str) -> None:
+        super().__init__(f"{process} ended, so the UI was stopped; its output is above. To start it again: make ui")
+
 
 def serve(settings: Settings, port: int, announce: Callable[[str], None]) -> None:
     """Serve until Ctrl-C, SIGTERM or the end of the terminal, then stop everything that was started.
@@ -69,8 +72,10 @@ def serve(settings: Settings, port: int, announce: Callable[[str], None]) -> Non
         while not stopping.wait(_LOOK_S):
             if server:
                 _keep(server, announce)
-            if dagster.poll() is not None or watched.are_gone():
-                raise UIEndedError("a process of the UI ended, so all of it was stopped; to start it again: make ui")
+            if dagster.poll() is not None:
+                raise UIEndedError("dagster dev")
+            if watched.are_gone():
+                raise UIEndedError("the process with the definitions (dagster api grpc)")
         announce("stopping")
 
 
@@ -79,7 +84,7 @@ def processes_of(home: Path) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):  # it has ended, or is another user's
-            if process.environ().get(UI_OF) == str(home) and process.pid != os.getpid():
+            if process.environ().get(UI_OF) == str(home.resolve()) and process.pid != os.getpid():
                 found.append(process)
     return found
 
@@ -144,7 +149,7 @@ def _environment(settings: Settings) -> Mapping[str, str]:
         "DAGSTER_HOME": str(prepare_dagster_home(settings)),
         "NETFLIX_HOME": str(settings.home),
         "PATH": f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ.get('PATH', '')}",
-        UI_OF: str(settings.home),
+        UI_OF: str(settings.home.resolve()),
     }
 
 

@@ -50,11 +50,13 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def serve_with(command: list[str], settings: Settings, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Serve with something else in the place of ``dagster dev``; what was announced."""
+def serve_with(
+    command: list[str], settings: Settings, monkeypatch: pytest.MonkeyPatch, ended: str = "dagster dev"
+) -> list[str]:
+    """Serve with something else in the place of ``dagster dev``, until this process has ended; what was announced."""
     announced: list[str] = []
     monkeypatch.setattr(ui, "_dagster_dev", lambda _, environment: subprocess.Popen(command, env=environment))
-    with pytest.raises(UIEndedError, match="a process of the UI ended, so all of it was stopped"):
+    with pytest.raises(UIEndedError, match=f"^{ended} ended, so the UI was stopped"):
         serve(settings, free_port(), announced.append)
     return announced
 

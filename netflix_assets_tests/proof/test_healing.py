@@ -41,7 +41,7 @@ Found = TypeVar("Found")
 # What the processes of this home's UI are called in `ps`.
 DAGSTER_DEV, CODE_SERVER, DEFINITIONS = "dagster dev", "code-server start", "dagster api grpc"
 WEBSERVER, DAEMON = "dagster_webserver", "dagster._daemon run"
-ENDED = "a process of the UI ended, so all of it was stopped"
+ENDED = "ended, so the UI was stopped"
 
 REPOSITORY = 'repositorySelector: {repositoryName: "__repository__", repositoryLocationName: "netflix_assets"}'
 SENSORS = f"{{ sensorsOrError({REPOSITORY}) {{ ... on Sensors {{ results {{ name }} }} }} }}"
@@ -88,11 +88,12 @@ class Ui:
         assert self.process.wait(90) == 0, self.printed()
         assert self.processes() == {}
 
-    def ends_by_killing(self, name: str) -> None:
+    def ends_by_killing(self, *pids: int) -> None:
         """The end of one process ends all, with a message."""
         assert self.process is not None
         before = self.log.read_text(errors="replace").count(ENDED)
-        self.kill(self.pid(name))
+        for pid in pids:
+            self.kill(pid)
         assert self.process.wait(120) == 1, self.printed()
         assert self.log.read_text(errors="replace").count(ENDED) == before + 1, self.printed()
         assert self.processes() == {}
@@ -245,7 +246,8 @@ def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
                 yield served
             finally:
                 if served.process and served.process.poll() is None:
-                    served.stop()
+                    served.process.terminate()
+                    served.process.wait(90)
             assert served.processes() == {}
 
 
@@ -266,15 +268,14 @@ def test_the_s3_server_killed_in_a_run_comes_back_and_the_files_are_published(ui
     assert ui.s3() != server
     assert ui.ratings() == 10
     ui.wait(ui.has_definitions)
-    ui.ends_by_killing(WEBSERVER)
+    ui.ends_by_killing(ui.pid(WEBSERVER))
 
 
 def test_the_next_start_loads_what_has_come_meanwhile(ui: Ui) -> None:
     ui.put("ratings-mine.csv", ratings(900_001, 7, stars=2.0))  # overwritten
     ui.start()
     run = ui.next_run("raw__movielens__ratings")
-    ui.kill(ui.worker(run))
-    ui.ends_by_killing(DAEMON)
+    ui.ends_by_killing(ui.pid(DAEMON), ui.worker(run))  # nobody is left to report the run
 
 
 def test_the_next_start_reports_the_run_that_did_not_end(ui: Ui) -> None:
@@ -286,7 +287,7 @@ def test_the_next_start_reports_the_run_that_did_not_end(ui: Ui) -> None:
     run = ui.next_run("dbt_models")
     ui.kill(ui.worker(run))
     assert ui.ended(run) == "FAILURE"
-    ui.ends_by_killing(DAGSTER_DEV)
+    ui.ends_by_killing(ui.pid(DAGSTER_DEV))
 
 
 def test_a_second_ui_is_refused_and_what_a_killed_one_left_is_stopped(ui: Ui) -> None:
@@ -347,7 +348,7 @@ def test_no_credential_is_shown_or_written(ui: Ui) -> None:
 
 
 def test_definitions_that_are_killed_end_the_ui(ui: Ui) -> None:
-    ui.ends_by_killing(DEFINITIONS)
+    ui.ends_by_killing(ui.pid(DEFINITIONS))
 
 
 def test_what_consumers_see_is_what_a_home_without_accidents_publishes(ui: Ui, tmp_path: Path) -> None:
