@@ -86,4 +86,7 @@ def load_defs(settings: Settings) -> dg.Definitions:
     return dg.Definitions.merge(build_defs(settings), scaffolded_defs())
 
 
-defs = load_defs(current_settings())
+@dg.definitions
+def defs() -> dg.Definitions:
+    """What Dagster loads; evaluated when it does, not at import."""
+    return load_defs(current_settings())

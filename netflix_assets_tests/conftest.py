@@ -20,7 +20,7 @@ from netflix_assets.storage.local_s3 import LocalS3, lease, local_s3
 from netflix_assets.storage.objects import ObjectStore
 from netflix_assets.warehouse.base import Warehouse
 from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
-from netflix_assets_tests.demo import Demo, made_once
+from netflix_assets_tests.demo import Demo, create_demo
 from netflix_assets_tests.emulator import fixtures
 from netflix_assets_tests.emulator.fixtures import SnowflakeDatabase
 
@@ -83,7 +83,7 @@ def s3_client(server: LocalS3):
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     """A home in which `netflix-assets demo` has run once; to be copied, not changed."""
-    return made_once(tmp_path_factory)
+    return create_demo(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""A home in which `netflix-assets demo` has run: made once for all tests and processes, copied for each module."""
+"""A home after `netflix-assets demo`: created once for all tests and processes, copied for each module."""
 
 import json
 import os
@@ -12,39 +12,40 @@ import dagster as dg
 import pytest
 from filelock import FileLock
 
-from netflix_assets.operations import instance as instance_module
-from netflix_assets.operations.instance import RunOutcome, open_instance
+from netflix_assets.operations import outcome
+from netflix_assets.operations.instance import open_instance
+from netflix_assets.operations.outcome import RunOutcome
 from netflix_assets.settings import Settings
 
 COMMAND = Path(sys.executable).with_name("netflix-assets")
 SCALE = 0.05
-# What belongs to the place: the local S3's address and dbt's parsed project, which is made anew in a second place.
-_OF_THE_PLACE = shutil.ignore_patterns("local-s3.*", "s3-cache", "target-local")
+# Tied to its path: the address of the local S3, and dbt's parsed project, which a copy would parse again.
+_TIED_TO_PATH = shutil.ignore_patterns("local-s3.*", "s3-cache", "target-local")
 
 
 @dataclass(frozen=True)
 class Demo:
-    """The home, which no test changes, what the command printed, and the run that it made."""
+    """The home, which no test changes, the output of the command, and the run it made."""
 
     home: Path
     printed: str
     run_id: str
 
     def copied_to(self, home: Path) -> Path:
-        """A home of a test's own in the same state."""
-        return shutil.copytree(self.home, home, symlinks=True, ignore=_OF_THE_PLACE, dirs_exist_ok=True)
+        """Copy the home, so that a test can change it."""
+        return shutil.copytree(self.home, home, symlinks=True, ignore=_TIED_TO_PATH, dirs_exist_ok=True)
 
     def parsed_in(self, home: Path) -> Path:
-        """A home that holds dbt's parsed project alone, which Dagster's definitions follow from and dbt takes 9 s for.
+        """Copy only dbt's parsed project, from which Dagster derives its definitions and which takes dbt 9 s.
 
-        For homes in which dbt builds nothing: each build would parse anew, because the warehouse is elsewhere.
+        For homes in which dbt builds nothing: every build would parse again, because the warehouse has another path.
         """
         shutil.copytree(self.home / "dbt" / "target-local", home / "dbt" / "target-local")
         return home
 
 
-def made_once(tmp_path_factory: pytest.TempPathFactory) -> Demo:
-    """The demo, made by the first who asks for it."""
+def create_demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    """Create the demo, or return the one that another test process created."""
     base = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         base = base.parent
@@ -65,9 +66,9 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Demo:
 
 
 def outcome_of(demo: Demo, settings: Settings, defs: dg.Definitions) -> RunOutcome:
-    """How the demo's run has ended, by Dagster's event log in a copy of its home."""
+    """The outcome of the demo's run, by Dagster's event log in a copy of its home."""
     with open_instance(settings) as instance:
         run = instance.get_run_by_id(demo.run_id)
         events = [entry.dagster_event for entry in instance.all_logs(demo.run_id) if entry.dagster_event]
     built = defs.resolve_asset_graph().executable_asset_keys
-    return instance_module.outcome_of(demo.run_id, run is not None and run.is_success, events, built)
+    return outcome.outcome_of(demo.run_id, run is not None and run.is_success, events, built)

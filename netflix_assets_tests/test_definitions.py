@@ -1,4 +1,4 @@
-"""What the definitions hold: one connected graph, the same keys in every environment, nothing that needs a network."""
+"""The definitions: one connected graph, the same asset keys in every environment, and no need for a network."""
 
 import json
 import os
@@ -94,7 +94,7 @@ def test_the_graph_is_connected_from_the_bucket_to_the_marts(graph: Any) -> None
         frontier = {child for key in frontier for child in graph.get(key).child_keys} - reached
         reached |= frontier
     unreached = {key.to_user_string() for key in graph.get_all_asset_keys() - reached}
-    # Made of a file in the repository; made by Snowflake.
+    # Built from a file in the repository; maintained by Snowflake.
     assert unreached == {"seeds/seed_movie_release_dates", "ops/cost_of_assets"}
     assert graph.get(dg.AssetKey(["raw", "movielens", "ratings"])).parent_keys == {
         dg.AssetKey(["s3", "movielens", "ratings"])
@@ -105,16 +105,16 @@ def test_the_graph_is_connected_from_the_bucket_to_the_marts(graph: Any) -> None
     )
 
 
-def test_a_page_is_made_from_the_marts_that_it_reads_once_they_are_published(graph: Any) -> None:
+def test_a_page_depends_on_its_marts_and_their_publication(graph: Any) -> None:
     for page in pages.PAGES:
         marts = {dg.AssetKey(["marts", query.mart]) for query in page.queries.values()}
-        found = graph.get(dg.AssetKey(["dashboards", page.name]))
-        assert found.parent_keys == {*marts, PUBLISHED_KEY}, page.name
-        assert found.kinds == {"html", "altair"}
-        assert found.owners == [found.owners[0]]
+        node = graph.get(dg.AssetKey(["dashboards", page.name]))
+        assert node.parent_keys == {*marts, PUBLISHED_KEY}, page.name
+        assert node.kinds == {"html", "altair"}
+        assert node.owners == [node.owners[0]]
 
 
-def test_every_asset_says_what_it_is_and_whose(graph: Any) -> None:
+def test_every_asset_has_a_description_and_an_owner(graph: Any) -> None:
     for key in graph.get_all_asset_keys():
         node = graph.get(key)
         assert node.description, key
@@ -124,7 +124,7 @@ def test_every_asset_says_what_it_is_and_whose(graph: Any) -> None:
             assert node.owners, key
 
 
-def test_the_blocking_checks_block(graph: Any) -> None:
+def test_the_blocking_checks_are_blocking(graph: Any) -> None:
     for name in DATASETS:
         checks = {
             check.name: graph.get_check_spec(check).blocking
@@ -155,7 +155,7 @@ def test_a_branch_has_no_sensor(home: Path) -> None:
     assert not build_defs(read_settings(home=home, schema_prefix="branch_7_")).sensors
 
 
-def test_every_job_covers_something_and_the_main_job_everything(home: Path) -> None:
+def test_every_job_selects_assets_and_the_main_job_selects_all(home: Path) -> None:
     defs = build_defs(read_settings(home=home))
     selected = {
         job.name: {
@@ -176,7 +176,7 @@ def test_every_job_covers_something_and_the_main_job_everything(home: Path) -> N
     assert set(selected) == {"everything", "ingestion", "transformation", "movielens", "netflix", "retention"}
 
 
-def test_every_job_runs_the_tests_of_what_it_builds(home: Path) -> None:
+def test_every_job_runs_the_tests_of_the_assets_it_builds(home: Path) -> None:
     defs = build_defs(read_settings(home=home))
     graph = defs.resolve_asset_graph()
     for name in ("everything", "ingestion", "transformation", "movielens", "netflix"):
@@ -188,21 +188,23 @@ def test_every_job_runs_the_tests_of_what_it_builds(home: Path) -> None:
 
 
 @pytest.mark.parametrize(("env", "daily"), [("local", "STOPPED"), ("dev", "STOPPED"), ("production", "RUNNING")])
-def test_the_daily_run_is_on_in_production_and_tidying_up_everywhere(env: str, daily: str, home: Path) -> None:
+def test_the_daily_run_is_on_only_in_production_and_retention_everywhere(env: str, daily: str, home: Path) -> None:
     defs = build_defs(read_settings(home=home, env=env))
-    found = {each.name: (each.job_name, each.default_status.value) for each in defs.schedules or ()}
-    assert found == {"daily": ("everything", daily), "tidy": ("retention", "RUNNING")}
+    schedules = {each.name: (each.job_name, each.default_status.value) for each in defs.schedules or ()}
+    assert schedules == {"daily": ("everything", daily), "tidy": ("retention", "RUNNING")}
 
 
 @pytest.mark.parametrize("env", ["local", "dev", "staging", "production"])
 def test_definitions_load_in_every_environment_without_network_and_credentials(env: str, home: Path) -> None:
-    """In a process of its own, where opening any socket to another host is an error and no AWS variable is set."""
+    """In a separate process, where a connection to another host is an error and no AWS variable is set."""
     program = """
 import json, socket, sys
 def refuse(*args, **kwargs): raise AssertionError(f"network used: {args}")
 socket.socket.connect = refuse
 socket.getaddrinfo = refuse
-from netflix_assets.definitions import defs
+from netflix_assets.definitions import load_defs
+from netflix_assets.settings import current_settings
+defs = load_defs(current_settings())
 print(json.dumps({
     "keys": sorted(key.to_user_string() for key in defs.resolve_asset_graph().get_all_asset_keys()),
     "heavy": sorted({"dagster_snowflake", "dagster_aws", "dagster_slack", "snowflake.connector", "pandas", "altair"}
@@ -218,12 +220,12 @@ print(json.dumps({
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
-    assert set(found["keys"]) == KEYS
-    assert found["heavy"] == []
+    loaded = json.loads(done.stdout.splitlines()[-1])
+    assert set(loaded["keys"]) == KEYS
+    assert loaded["heavy"] == []
 
 
-def test_an_unknown_environment_is_refused_with_the_allowed_ones() -> None:
+def test_an_unknown_environment_is_refused_with_the_valid_ones() -> None:
     with pytest.raises(SettingsError, match=r"NETFLIX_ENV='prod'.*'local', 'dev', 'staging' or 'production'"):
         read_settings(env="prod")
 
@@ -235,7 +237,7 @@ def test_the_location_has_one_name() -> None:
     assert workspace["module_name"] == project["code_location_target_module"] == "netflix_assets.definitions"
 
 
-def test_dg_finds_the_definitions_valid(home: Path) -> None:
+def test_dg_accepts_the_definitions(home: Path) -> None:
     scripts = Path(sys.executable).parent
     done = subprocess.run(
         [scripts / "dg", "check", "defs"],
@@ -299,7 +301,7 @@ def test_the_ops_sources_of_dbt_are_the_ops_tables() -> None:
         content = yaml.safe_load((REPO / f"dbt/models/staging/{source}/_{source}__sources.yml").read_text())
         for table in content["sources"][0]["tables"]:
             described[table["name"]] = {column["name"]: column["data_type"] for column in table["columns"]}
-    assert described.pop("cost_of_assets")  # deploy/snowflake makes it
+    assert described.pop("cost_of_assets")  # deploy/snowflake creates it
     tables = {**OPS_TABLES, **BUILD_TABLES}
     unread = ("load_locks", "failing_rows")
     assert described == {name: dict(columns) for name, columns in tables.items() if name not in unread}

@@ -1,7 +1,7 @@
-"""The main job, run for real: S3 server, DuckDB, dbt, Dagster. One warehouse goes through the days of a small team.
+"""The main job, run for real with an S3 server, DuckDB, dbt and Dagster: the days of a small team on one warehouse.
 
-The tests of this module run in order and build on each other, because each full run takes seconds: first drop, a drop
-with bad records, the same again, a correction that takes ratings away, a full refresh, a tampered table.
+The tests of this module run in order and build on each other, because each full run takes seconds: the first files, a
+file with bad records, the same files again, a correction that removes ratings, a full refresh, a tampered table.
 """
 
 import csv
@@ -22,19 +22,21 @@ from netflix_assets.defs.resources import landing_bucket
 from netflix_assets.dev.questions import questions
 from netflix_assets.dev.samples import generate
 from netflix_assets.dev.samples.movielens.scenario import FAULTY_RECORDS
-from netflix_assets.operations.instance import RunOutcome, SelectionError, open_instance, run_graph
+from netflix_assets.operations.instance import open_instance
+from netflix_assets.operations.outcome import RunOutcome
+from netflix_assets.operations.run import SelectionError, run_graph
 from netflix_assets.settings import Settings, read_settings
 from netflix_assets_tests.conftest import landing_key
+from netflix_assets_tests.defs.dbt.metrics import Metrics
 from netflix_assets_tests.demo import SCALE, Demo, outcome_of
-from netflix_assets_tests.metrics import Metrics
 
 RATINGS_HEADER = "userId,movieId,rating,timestamp\n"
-NEW_USER = 990_001  # no user of the samples
+NEW_USER = 990_001  # not a user of the samples
 
 
 @dataclass
 class Project:
-    """A home of its own with its definitions."""
+    """A home and its definitions."""
 
     settings: Settings
     defs: dg.Definitions
@@ -54,7 +56,7 @@ class Project:
             return connection.execute(sql).fetchall()
 
     def tables(self, *layers: str) -> list[tuple[str, str]]:
-        """The models of these layers, but for those that describe the runs themselves."""
+        """The models of these layers, without the run-dependent ones."""
         manifest = json.loads(next((self.settings.home / "dbt").glob("target-*/manifest.json")).read_text())
         return sorted(
             (node["fqn"][1], node["name"])
@@ -62,14 +64,14 @@ class Project:
             if node["resource_type"] == "model" and node["fqn"][1] in layers and "run_dependent" not in node["tags"]
         )
 
-    def one(self, sql: str) -> Any:
+    def scalar(self, sql: str) -> Any:
         return self.query(sql)[0][0]
 
     def events(self, key: str) -> list[dg.AssetMaterialization]:
         """Materializations of an asset, oldest first."""
         with open_instance(self.settings) as instance:
-            found = instance.fetch_materializations(dg.AssetKey(key.split("/")), limit=100).records
-        return [record.asset_materialization for record in reversed(found) if record.asset_materialization]
+            records = instance.fetch_materializations(dg.AssetKey(key.split("/")), limit=100).records
+        return [record.asset_materialization for record in reversed(records) if record.asset_materialization]
 
 
 @pytest.fixture(scope="module")
@@ -87,14 +89,14 @@ def first(demo: Demo, project: Project) -> RunOutcome:
 
 
 def read_csv(paths: list[Path], stem: str) -> list[dict[str, str]]:
-    """The records of one of the sample files, read with the csv module alone."""
+    """The records of one sample file, read with only the csv module."""
     (path,) = (path for path in paths if path.stem == stem)
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
 def good_records(paths: list[Path], stem: str) -> list[dict[str, str]]:
-    """The records of the sample files that keep the contract, read with the csv module alone."""
+    """The records of the sample files that meet the contract, read with only the csv module."""
     records = []
     for path in paths:
         if path.name.startswith(stem):
@@ -108,7 +110,7 @@ def good_records(paths: list[Path], stem: str) -> list[dict[str, str]]:
 
 
 def latest(records: list[dict[str, str]]) -> dict[tuple[str, str], dict[str, str]]:
-    """The last rating of each user and film, by time, then by the greater rating."""
+    """The last rating per user and film, by time, then by the higher rating."""
     ordered = sorted(records, key=lambda row: (int(row["timestamp"]), float(row["rating"])))
     return {(row["userId"], row["movieId"]): row for row in ordered}
 
@@ -123,31 +125,31 @@ def test_the_first_run_builds_every_asset_and_every_check_passes(first: RunOutco
     assert first.refused == ()
 
 
-def test_the_fact_is_what_the_files_say(first: RunOutcome, project: Project) -> None:
+def test_the_ratings_fact_matches_the_files(first: RunOutcome, project: Project) -> None:
     expected = latest(good_records(project.samples, "ratings"))
-    found = project.query("select user_id, movie_id, rating, epoch(rated_at) from core.fct_ratings")
-    assert len(found) == len(expected) > 2_500
-    assert {(str(user), str(movie)): (float(rating), int(at)) for user, movie, rating, at in found} == {
+    rows = project.query("select user_id, movie_id, rating, epoch(rated_at) from core.fct_ratings")
+    assert len(rows) == len(expected) > 2_500
+    assert {(str(user), str(movie)): (float(rating), int(at)) for user, movie, rating, at in rows} == {
         key: (float(row["rating"]), int(row["timestamp"])) for key, row in expected.items()
     }
-    assert project.one("select count(*) from ops.rejected_rows") == FAULTY_RECORDS
-    assert project.one("select count(*) from core.dim_movies") == project.one(
+    assert project.scalar("select count(*) from ops.rejected_rows") == FAULTY_RECORDS
+    assert project.scalar("select count(*) from core.dim_movies") == project.scalar(
         "select count(*) from marts.mart_movie_releases"
     )
     titles = read_csv(project.samples, "titles")
-    assert project.one("select count(*) from core.dim_netflix_titles") == len(titles)
-    assert project.one("select sum(n_titles) from marts.mart_content_by_year") == len(titles)
+    assert project.scalar("select count(*) from core.dim_netflix_titles") == len(titles)
+    assert project.scalar("select sum(n_titles) from marts.mart_content_by_year") == len(titles)
     assert dict(
         project.query("select production_type, n_titles from marts.mart_content_mix where genre = 'all'")
     ) == Counter(row["type"] for row in titles)
-    assert project.one("select sum(n_credits) from core.bridge_title_credits") == len(
+    assert project.scalar("select sum(n_credits) from core.bridge_title_credits") == len(
         read_csv(project.samples, "credits")
     )
-    assert project.one("select sum(n_ratings) from marts.mart_movie_ratings") == len(expected)
-    assert project.one("select sum(n_ratings) from marts.mart_rating_trends") == len(expected)
+    assert project.scalar("select sum(n_ratings) from marts.mart_movie_ratings") == len(expected)
+    assert project.scalar("select sum(n_ratings) from marts.mart_rating_trends") == len(expected)
 
 
-def test_every_object_version_is_an_event_and_a_row_of_the_ledger(first: RunOutcome, project: Project) -> None:
+def test_every_object_version_has_a_materialization_and_a_ledger_row(first: RunOutcome, project: Project) -> None:
     events = project.events("s3/movielens/ratings")
     ledger = project.query("select object_key, etag, size_bytes from ops.loads where dataset = 'movielens/ratings'")
     assert len(ledger) == 10
@@ -157,7 +159,7 @@ def test_every_object_version_is_an_event_and_a_row_of_the_ledger(first: RunOutc
     )
 
 
-def test_materializations_carry_figures(first: RunOutcome, project: Project) -> None:
+def test_materializations_have_metadata(first: RunOutcome, project: Project) -> None:
     raw = project.events("raw/movielens/ratings")[-1].metadata
     records = len(good_records(project.samples, "ratings"))
     assert raw["dagster/row_count"].value == raw["rows_loaded"].value == records
@@ -167,46 +169,46 @@ def test_materializations_carry_figures(first: RunOutcome, project: Project) -> 
     assert raw["rows_per_second"].value > 0
     graph = project.defs.resolve_asset_graph()
     for key in graph.executable_asset_keys:
-        # The views of dbt's results have gained rows since.
+        # The views of dbt's results have gained rows since then.
         if key.path[0] not in ("raw", "published", "dashboards") and not key.path[1].startswith("stg_dbt__"):
             schema, name = key.path
             metadata = project.events(key.to_user_string())[-1].metadata
-            assert metadata["dagster/row_count"].value == project.one(f"select count(*) from {schema}.{name}"), key
+            assert metadata["dagster/row_count"].value == project.scalar(f"select count(*) from {schema}.{name}"), key
             columns = [column.name for column in graph.get(key).metadata["dagster/column_schema"].columns]
             assert sorted(columns) == sorted(row[0] for row in project.query(f"describe {schema}.{name}")), key
 
 
-def test_every_page_was_made_from_what_is_published(demo: Demo, first: RunOutcome, project: Project) -> None:
+def test_every_page_is_built_from_the_published_tables(demo: Demo, first: RunOutcome, project: Project) -> None:
     (published,) = project.events("published/marts")
     for page in PAGES:
         (event,) = project.events(f"dashboards/{page.name}")
-        told, file = event.metadata, project.settings.dashboards_folder / page.file_name
-        assert told["version"].value == published.metadata["version"].value
-        assert told["bytes"].value == file.stat().st_size < 3_000_000
-        assert told["page"].value == (demo.home / "dashboards" / page.file_name).as_uri()
-        assert told["seconds"].value < 20
-        assert told["preview"].value.startswith("![the page's first chart](data:image/jpeg;base64,/9j/")
-        assert len(told["preview"].value) < 100_000
-        rows = {record.data["table"]: record.data["rows"] for record in told["tables"].records}
+        metadata, file = event.metadata, project.settings.dashboards_folder / page.file_name
+        assert metadata["version"].value == published.metadata["version"].value
+        assert metadata["bytes"].value == file.stat().st_size < 3_000_000
+        assert metadata["page"].value == (demo.home / "dashboards" / page.file_name).as_uri()
+        assert metadata["seconds"].value < 20
+        assert metadata["preview"].value.startswith("![the page's first chart](data:image/jpeg;base64,/9j/")
+        assert len(metadata["preview"].value) < 100_000
+        rows = {record.data["table"]: record.data["rows"] for record in metadata["tables"].records}
         for query in page.queries.values():
             condition = query.where or "true"
-            assert rows[query.full_name] == project.one(f"select count(*) from {query.full_name} where {condition}")
+            assert rows[query.full_name] == project.scalar(f"select count(*) from {query.full_name} where {condition}")
         text = file.read_text(encoding="utf-8")
         assert "SAMPLE DATA" in text
         assert text.count("data-empty>") <= 2, page.name
 
 
-def test_after_one_run_its_own_figures_are_there(first: RunOutcome, project: Project) -> None:
+def test_the_first_run_shows_its_own_figures(first: RunOutcome, project: Project) -> None:
     assert project.query("select part, run_id, is_whole, has_passed, failed_count from ops.builds order by part") == [
         ("models", first.run_id, True, True, 0),
         ("observations", first.run_id, True, True, 0),
     ]
     runtimes = {row[0]: row[1:] for row in project.query("select asset, n_rows, n_runs from marts.mart_model_runtime")}
     for schema, name in project.tables("core", "marts"):
-        assert runtimes[f"{schema}/{name}"] == (project.one(f"select count(*) from {schema}.{name}"), 1), name
-    ratings = project.one("select count(*) from raw.movielens_ratings_current")
+        assert runtimes[f"{schema}/{name}"] == (project.scalar(f"select count(*) from {schema}.{name}"), 1), name
+    ratings = project.scalar("select count(*) from raw.movielens_ratings_current")
     assert runtimes["raw/movielens/ratings"] == (ratings, 1)
-    assert round(project.one("select sum(share_of_total) from marts.mart_model_runtime"), 9) == 1
+    assert round(project.scalar("select sum(share_of_total) from marts.mart_model_runtime"), 9) == 1
     quality = {
         row[0]: row[1:]
         for row in project.query(
@@ -220,11 +222,11 @@ def test_after_one_run_its_own_figures_are_there(first: RunOutcome, project: Pro
     assert project.query("select run_id, n_objects_loaded, has_passed from marts.mart_pipeline_runs") == [
         (first.run_id, len(project.samples), True)
     ]
-    assert project.one("select count(*) from marts.mart_load_receipts") == len(project.samples)
-    assert project.one("select max(missing_pct) from marts.mart_data_completeness where column_name = 'tmdb_id'") > 0
+    assert project.scalar("select count(*) from marts.mart_load_receipts") == len(project.samples)
+    assert project.scalar("select max(missing_pct) from marts.mart_data_completeness where column_name = 'tmdb_id'") > 0
 
 
-# The columns by which the answer to each question is known, by the question's number.
+# The columns that answer each question, by the number of the question.
 ANSWERS = {
     1: {"activity_rank", "user_id"},
     2: {"iso_dow", "hour_utc", "n_ratings"},
@@ -251,18 +253,18 @@ ANSWERS = {
 }
 
 
-def test_every_question_is_answered(first: RunOutcome, project: Project) -> None:
-    asked = questions(project.settings.dbt_project)
-    assert [each.number for each in asked] == list(ANSWERS)
+def test_every_question_has_the_right_answer(first: RunOutcome, project: Project) -> None:
+    all_questions = questions(project.settings.dbt_project)
+    assert [each.number for each in all_questions] == list(ANSWERS)
     with duckdb.connect(str(project.settings.warehouse_file), read_only=True) as connection:
-        for each in asked:
+        for each in all_questions:
             answer = connection.execute(each.sql)
             assert {column[0] for column in answer.description} >= ANSWERS[each.number], each.name
             assert answer.fetchall(), each.name
 
 
-# Metrics, by what, and the same from a mart, or, where no mart shows it, from the facts. Equal to the last bit, because
-# both divide once what they have summed exactly.
+# Metrics, their grouping, and the same figures from a mart, or from the facts where no mart has them. Equal to the last
+# bit, because both sum exactly and then divide once.
 METRICS = [
     (
         ["ratings", "average_rating"], "metric_time__day",
@@ -306,32 +308,32 @@ METRICS = [
 ]  # fmt: skip
 
 
-def test_a_metric_is_what_its_mart_says(first: RunOutcome, project: Project) -> None:
+def test_each_metric_equals_its_mart(first: RunOutcome, project: Project) -> None:
     pytest.importorskip("metricflow", reason="dbt-metricflow is not installed: the extra `metrics`")
     (manifest,) = (project.settings.home / "dbt").glob("target-*/semantic_manifest.json")
     metrics = Metrics(manifest)
     assert {name for names, _, _ in METRICS for name in names} == metrics.names
     for names, by, expected in METRICS:
-        found = project.query(f"select * from ({metrics.sql(names, by)}) where {names[0]} is not null")
-        assert comparable(found, by) == comparable(project.query(expected), by) != [], names
+        rows = project.query(f"select * from ({metrics.sql(names, by)}) where {names[0]} is not null")
+        assert comparable(rows, by) == comparable(project.query(expected), by) != [], names
 
 
 def comparable(rows: list[tuple[Any, ...]], by: str) -> list[tuple[Any, ...]]:
-    """The rows in order; a year is the first day of it to a metric, and a day a timestamp."""
+    """Sort the rows. To a metric, a year is its first day and a day is a timestamp."""
     first_days = {"metric_time__year": lambda year: f"{year}"[:4], "metric_time__day": lambda day: f"{day}"[:10]}
     return sorted((first_days.get(by, str)(row[0]), *map(float, row[1:])) for row in rows)
 
 
-def test_bad_records_are_kept_and_the_good_ones_load(first: RunOutcome, project: Project) -> None:
+def test_bad_records_are_stored_and_good_ones_load(first: RunOutcome, project: Project) -> None:
     good = "".join(f"{NEW_USER},{movie},4.0,1730000000\n" for movie in range(1, 11))
     bad = f"{NEW_USER},11,five,1730000000\n{NEW_USER},12,4.0\n{NEW_USER},13,7.5,1730000000\n"
-    before = project.one("select count(*) from core.fct_ratings")
+    before = project.scalar("select count(*) from core.fct_ratings")
     project.land("movielens/ratings-new.csv", RATINGS_HEADER + good + bad)
 
     outcome = project.run()
 
     assert outcome.success
-    assert project.one("select count(*) from core.fct_ratings") == before + 10
+    assert project.scalar("select count(*) from core.fct_ratings") == before + 10
     rejects = project.query(
         """
         select object_key, record_number, line_number, column_name, reason, raw_text from ops.rejected_rows
@@ -354,8 +356,8 @@ def test_bad_records_are_kept_and_the_good_ones_load(first: RunOutcome, project:
     ]
 
 
-def test_landing_the_same_again_changes_nothing(project: Project) -> None:
-    # The time alone follows: where the newest file is the whole table, it says which one that is.
+def test_landing_the_same_files_again_changes_nothing(project: Project) -> None:
+    # Only last_modified follows: where the newest file is the whole table, it decides which file that is.
     loads = project.query("select * exclude (last_modified) from ops.loads order by dataset, load_id")
     with landing_bucket(project.settings).open() as store:
         for path in project.samples:
@@ -372,8 +374,8 @@ def test_landing_the_same_again_changes_nothing(project: Project) -> None:
     assert project.events("raw/movielens/ratings")[-1].metadata["rows_loaded"].value == 0
 
 
-def test_a_correction_replaces_that_files_rows_only_also_downstream(project: Project) -> None:
-    before = project.one("select count(*) from core.fct_ratings")
+def test_a_corrected_file_replaces_only_its_own_rows_downstream_too(project: Project) -> None:
+    before = project.scalar("select count(*) from core.fct_ratings")
     others = project.query(f"select * from core.fct_ratings where user_id <> {NEW_USER} order by all")
     corrected = f"{NEW_USER},1,1.0,1730000000\n{NEW_USER},12,4.0,1730000000\n"
     project.land("movielens/ratings-new.csv", RATINGS_HEADER + corrected)
@@ -384,7 +386,7 @@ def test_a_correction_replaces_that_files_rows_only_also_downstream(project: Pro
     assert project.query(
         f"select movie_id, rating from core.fct_ratings where user_id = {NEW_USER} order by movie_id"
     ) == [(1, 1), (12, 4)]
-    assert project.one("select count(*) from core.fct_ratings") == before - 10 + 2
+    assert project.scalar("select count(*) from core.fct_ratings") == before - 10 + 2
     assert project.query(f"select * from core.fct_ratings where user_id <> {NEW_USER} order by all") == others
     assert project.query(
         """
@@ -392,8 +394,8 @@ def test_a_correction_replaces_that_files_rows_only_also_downstream(project: Pro
         where object_key = 'movielens/ratings-new.csv' order by load_id
         """
     ) == [(11, False, 12), (12, True, None)]
-    assert project.one("select count(*) from raw.movielens_ratings where _load_id = 11") == 10
-    assert project.one(f"select n_ratings from core.dim_users where user_id = {NEW_USER}") == 2
+    assert project.scalar("select count(*) from raw.movielens_ratings where _load_id = 11") == 10
+    assert project.scalar(f"select n_ratings from core.dim_users where user_id = {NEW_USER}") == 2
 
 
 def test_a_full_refresh_gives_the_same_tables(project: Project) -> None:
@@ -407,7 +409,7 @@ def test_a_full_refresh_gives_the_same_tables(project: Project) -> None:
         assert project.query(f"select * from {schema}.{name} order by all") == before[schema, name], name
 
 
-def test_a_refused_file_stops_nothing_and_is_told(project: Project) -> None:
+def test_a_refused_file_blocks_nothing_and_is_reported(project: Project) -> None:
     project.land("movielens/tags-broken.csv", "userId,film,tag,timestamp\n1,2,3,4\n")
 
     outcome = project.run(select="raw/movielens/tags")
@@ -416,12 +418,12 @@ def test_a_refused_file_stops_nothing_and_is_told(project: Project) -> None:
     ((dataset, reason),) = outcome.refused
     assert dataset == "raw/movielens/tags"
     assert reason == (
-        "`movielens/tags-broken.csv` refused: the header is missing column 'movieId' and has unknown column 'film'; "
+        "movielens/tags-broken.csv refused: the header is missing column 'movieId' and has unknown column 'film'; "
         "expected: userId,movieId,tag,timestamp"
     )
 
 
-def test_rows_that_the_ledger_does_not_know_block_what_follows(project: Project) -> None:
+def test_rows_missing_from_the_ledger_block_downstream_assets(project: Project) -> None:
     with duckdb.connect(str(project.settings.warehouse_file)) as connection:
         connection.execute(
             "delete from raw.movielens_links where movie_id in (select max(movie_id) from raw.movielens_links)"
@@ -434,8 +436,8 @@ def test_rows_that_the_ledger_does_not_know_block_what_follows(project: Project)
     assert not any(key.startswith(("staging/", "core/", "marts/")) for key in outcome.materialized)
 
 
-def test_what_a_failed_test_has_found_is_kept_and_shown(project: Project) -> None:
-    links = project.one("select count(*) from raw.movielens_links_current")
+def test_rows_that_fail_a_test_are_stored_and_shown(project: Project) -> None:
+    links = project.scalar("select count(*) from raw.movielens_links_current")
 
     outcome = project.run(select="staging/stg_movielens__links")
 
@@ -457,6 +459,6 @@ def test_what_a_failed_test_has_found_is_kept_and_shown(project: Project) -> Non
     assert [record.data for record in shown.records] == [{"n_expected": str(links + 1), "n_found": str(links)}]
 
 
-def test_a_selection_of_nothing_is_an_error_not_a_success(project: Project) -> None:
+def test_an_empty_selection_is_an_error(project: Project) -> None:
     with pytest.raises(SelectionError, match=r"nonsense.* were selected, but no"):
         project.run(select="raw/movielens/nonsense")

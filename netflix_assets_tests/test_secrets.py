@@ -1,7 +1,7 @@
-"""A canary in every credential: whatever runs, fails, logs or is asked, it is written and shown nowhere.
+"""Canaries in every credential: no run, failure, log or answer writes or shows them.
 
-The credentials are AWS' own variables and every secret field of the settings, so that a new one is covered when it is
-declared. What is searched: all that is printed, every file under $NETFLIX_HOME, and the rows of each database in it.
+The credentials are AWS's own variables and every secret field of the settings, so that a new field is covered as soon
+as it is declared. The search covers all output, every file under $NETFLIX_HOME, and the rows of every database there.
 """
 
 import base64
@@ -33,7 +33,8 @@ from pydantic_settings import BaseSettings
 
 from netflix_assets.definitions import build_defs
 from netflix_assets.defs.resources import landing_bucket, warehouse
-from netflix_assets.operations.instance import RunOutcome, run_graph
+from netflix_assets.operations.outcome import RunOutcome
+from netflix_assets.operations.run import run_graph
 from netflix_assets.settings import REPO, Settings, SettingsError, current_settings, read_settings
 from netflix_assets.storage.local_s3 import LocalS3, lease
 from netflix_assets.warehouse.errors import WarehouseError
@@ -45,16 +46,16 @@ DBT = Path(sys.executable).with_name("dbt")
 
 
 def secret_variables(model: type[BaseSettings] = Settings) -> Iterator[str]:
-    """The environment variable of each secret setting, those of nested settings too."""
-    for name, found in model.model_fields.items():
-        if isinstance(found.annotation, type) and issubclass(found.annotation, BaseSettings):
-            yield from secret_variables(found.annotation)
-        elif SecretStr.__name__ in str(found.annotation):
+    """The environment variable of each secret setting, including nested settings."""
+    for name, declared in model.model_fields.items():
+        if isinstance(declared.annotation, type) and issubclass(declared.annotation, BaseSettings):
+            yield from secret_variables(declared.annotation)
+        elif SecretStr.__name__ in str(declared.annotation):
             yield f"{model.model_config['env_prefix']}{name}".upper()
 
 
 def canary(variable: str) -> str:
-    # Characters that another form writes differently, and no two canaries that begin alike.
+    # Characters that other encodings change, and no two canaries with the same beginning.
     return f"{variable[::-1].title()}/canary+{variable.lower()}=="
 
 
@@ -68,37 +69,37 @@ def make_key(passphrase: str) -> str:
 
 
 def credentials() -> dict[str, str]:
-    """Every variable that holds a credential, with what it holds."""
+    """Every variable that holds a credential, with its value."""
     aws = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-    said = {name: canary(name) for name in (*aws, *secret_variables())}
-    # The access key stands in a header and in the server's configuration: no sign in it.
-    said["AWS_ACCESS_KEY_ID"] = "".join(filter(str.isalnum, said["AWS_ACCESS_KEY_ID"]))
-    said["NETFLIX_HEARTBEAT_URL"] = f"http://127.0.0.1:9/{said['NETFLIX_HEARTBEAT_URL']}"
-    said["NETFLIX_SNOWFLAKE_PRIVATE_KEY"] = make_key(said["NETFLIX_SNOWFLAKE_PRIVATE_KEY_PASSPHRASE"])
-    return said
+    secrets = {name: canary(name) for name in (*aws, *secret_variables())}
+    # The access key is part of a header and of the server's configuration: no special characters.
+    secrets["AWS_ACCESS_KEY_ID"] = "".join(filter(str.isalnum, secrets["AWS_ACCESS_KEY_ID"]))
+    secrets["NETFLIX_HEARTBEAT_URL"] = f"http://127.0.0.1:9/{secrets['NETFLIX_HEARTBEAT_URL']}"
+    secrets["NETFLIX_SNOWFLAKE_PRIVATE_KEY"] = make_key(secrets["NETFLIX_SNOWFLAKE_PRIVATE_KEY_PASSPHRASE"])
+    return secrets
 
 
 def forms(secret: str) -> Iterator[bytes]:
-    """What a secret looks like: as it is, in an address, in base64 wherever in a text it stood."""
+    """The forms of a secret: plain, in a URL, in JSON, and in base64 at any position of a text."""
     if secret.startswith("-----"):  # any line of a key gives it away
         for line in secret.splitlines()[1:-1]:
             yield from forms(line)
         return
     yield from {secret.encode(), urllib.parse.quote(secret, safe="").encode(), json.dumps(secret)[1:-1].encode()}
-    for shift in range(3):  # the groups of six bits that the secret alone decides
+    for shift in range(3):  # the groups of six bits that depend only on the secret
         yield base64.b64encode(b"x" * shift + secret.encode())[4 if shift else 0 : -4]
 
 
 @dataclass
 class Trap:
-    """Credentials, and where they are looked for."""
+    """Credentials, and the places that are searched for them."""
 
     home: Path
     credentials: Mapping[str, str]
     printed: list[bytes] = field(default_factory=list)
 
     def leaks(self) -> list[str]:
-        """Each place with the variable whose value is there."""
+        """Each leak: the name of the variable and where its value was found."""
         places = [(f"output {number}", text) for number, text in enumerate(self.printed)]
         for path in self.home.rglob("*"):
             if path.is_file():
@@ -113,17 +114,17 @@ class Trap:
         )
 
     def run(self, *command: str | Path, code: int, **environment: str) -> str:
-        """What a command prints, with every credential in its environment."""
-        said = {**os.environ, "COLUMNS": "200", **environment}
+        """Run a command with every credential in its environment, and return its output."""
+        variables = {**os.environ, "COLUMNS": "200", **environment}
         done = subprocess.run(
-            command, env=said, cwd=REPO / "dbt", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+            command, env=variables, cwd=REPO / "dbt", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
         )
         self.printed.append(done.stdout)
         assert done.returncode == code, done.stdout.decode()
         return done.stdout.decode()
 
     def run_graph(self, select: str, **changes: object) -> RunOutcome:
-        """A run in this process, which saves seconds of imports."""
+        """Run the graph in this process, which saves seconds of imports."""
         settings = read_settings(home=self.home, step_retries=0, **changes)
         outcome = run_graph(settings, build_defs(settings), select=select)
         self.printed.append(repr(outcome).encode())
@@ -131,7 +132,7 @@ class Trap:
 
 
 def rows_of(path: Path) -> Iterator[bytes]:
-    """The rows of a database file, where they may be compressed, or begin on one page and end on another."""
+    """The rows of a database. In its file they may be compressed, or split between two pages."""
     if path.suffix == ".db":
         with closing(sqlite3.connect(path)) as connection:
             yield "\n".join(connection.iterdump()).encode()
@@ -145,7 +146,7 @@ def rows_of(path: Path) -> Iterator[bytes]:
 
 
 class Refusal(http.server.BaseHTTPRequestHandler):
-    """The answer of a Snowflake that does not know the user's key."""
+    """A Snowflake that does not know the user's key."""
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
@@ -182,15 +183,15 @@ def refusing_snowflake() -> Iterator[dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def trap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trap]:
-    """A home over a bucket whose server wants the canaries; all of them are in the environment."""
-    said = credentials()
+    """A home over a bucket whose server requires the canaries, with all of them in the environment."""
+    secrets = credentials()
     home, elsewhere = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("server")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    server = LocalS3(elsewhere, port, said["AWS_ACCESS_KEY_ID"], said["AWS_SECRET_ACCESS_KEY"])
+    server = LocalS3(elsewhere, port, secrets["AWS_ACCESS_KEY_ID"], secrets["AWS_SECRET_ACCESS_KEY"])
     variables = {
-        **said,
+        **secrets,
         "NETFLIX_HOME": str(home),
         "NETFLIX_S3_ENDPOINT": server.endpoint,
         "DAGSTER_HOME": str(home / "dagster"),
@@ -200,12 +201,12 @@ def trap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trap]:
     with pytest.MonkeyPatch.context() as patch, lease(server, "landing"):
         for name, value in variables.items():
             patch.setenv(name, value)
-        yield Trap(home, said)
+        yield Trap(home, secrets)
 
 
 @pytest.fixture
 def searched(trap: Trap, capfd: pytest.CaptureFixture[str]) -> Iterator[Trap]:
-    """The trap; after the test everything is searched, what it has printed too."""
+    """The trap. After the test everything is searched, including its output."""
     current_settings.cache_clear()
     yield trap
     trap.printed += [text.encode() for text in capfd.readouterr()]
@@ -222,7 +223,7 @@ def test_every_secret_setting_has_a_canary(trap: Trap) -> None:
     assert len(set(trap.credentials.values())) == len(trap.credentials)
 
 
-def test_runs_that_succeed_and_fail_leave_no_credential(searched: Trap, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_successful_and_failed_runs_leak_no_credential(searched: Trap, monkeypatch: pytest.MonkeyPatch) -> None:
     with landing_bucket(read_settings()).open() as store:
         links = searched.home.parent / "links.csv"
         links.write_text("movieId,imdbId,tmdbId\n1,0114709,862\n2,x,8844\n")
@@ -230,7 +231,7 @@ def test_runs_that_succeed_and_fail_leave_no_credential(searched: Trap, monkeypa
     seed = "seeds/seed_movie_release_dates"
     done = searched.run_graph(f'key:"raw/movielens/links" or key:"{seed}"')
     assert (done.success, set(done.materialized)) == (True, {"raw/movielens/links", seed})
-    # Alone it fails: its tests compare it with a view of the ledger that is not there.
+    # It fails alone: its tests compare it with a view of the ledger that does not exist.
     assert "stg_ops__loads does not exist" in searched.run_graph("staging/stg_movielens__links").errors[0]
     assert "NotServableError" in searched.run_graph("published/marts").errors[0]
     assert "movielens/links" in searched.run(COMMAND, "status", code=0)
@@ -239,9 +240,7 @@ def test_runs_that_succeed_and_fail_leave_no_credential(searched: Trap, monkeypa
     assert "403 SignatureDoesNotMatch" in searched.run_graph("raw/movielens/links").errors[0]
 
 
-def test_a_snowflake_that_refuses_the_login_leaves_no_credential(
-    searched: Trap, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_refused_snowflake_login_leaks_no_credential(searched: Trap, monkeypatch: pytest.MonkeyPatch) -> None:
     with refusing_snowflake() as address:
         for name, value in address.items():
             monkeypatch.setenv(name, value)
@@ -252,7 +251,7 @@ def test_a_snowflake_that_refuses_the_login_leaves_no_credential(
         assert "JWT token is invalid" in searched.run(DBT, "debug", code=1, **by_hand)
 
 
-def test_a_setting_that_is_refused_is_not_told(searched: Trap, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_setting_is_not_shown(searched: Trap, monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = "-----BEGIN" + canary("a wrong one")
     searched.credentials = {**searched.credentials, "a wrong one": wrong}
     for name in secret_variables():
@@ -264,19 +263,19 @@ def test_a_setting_that_is_refused_is_not_told(searched: Trap, monkeypatch: pyte
                 searched.printed.append(str(error).encode())
     with monkeypatch.context() as patch:
         patch.setenv("NETFLIX_S3_ENDPOINT", f"https://user:{wrong}@host")
-        said = searched.run(COMMAND, "status", code=2)
-        assert said.startswith(
+        output = searched.run(COMMAND, "status", code=2)
+        assert output.startswith(
             "netflix-assets: NETFLIX_S3_ENDPOINT: Value error, the address contains a user or password"
         )
 
 
-def test_what_a_code_server_tells_of_the_definitions_has_no_credential(searched: Trap) -> None:
-    there = read_settings(env="production")
-    resources = {"bucket": landing_bucket(there), "warehouse": warehouse(there)}
+def test_serialized_definitions_have_no_credential(searched: Trap) -> None:
+    production = read_settings(env="production")
+    resources = {"bucket": landing_bucket(production), "warehouse": warehouse(production)}
     for defs in (build_defs(read_settings()), dg.Definitions(resources=resources)):
-        told = serialize_value(RepositorySnap.from_def(defs.get_repository_def()))
-        assert '"warehouse"' in told
-        searched.printed.append(told.encode())
+        serialized = serialize_value(RepositorySnap.from_def(defs.get_repository_def()))
+        assert '"warehouse"' in serialized
+        searched.printed.append(serialized.encode())
 
 
 # ---------------------------------------------------------------- the trap itself
@@ -284,10 +283,10 @@ def test_what_a_code_server_tells_of_the_definitions_has_no_credential(searched:
 
 @pytest.mark.parametrize("shape", ["plain", "base64", "url", "sqlite", "duckdb", "key"])
 def test_a_planted_credential_is_found(tmp_path: Path, shape: str) -> None:
-    said = credentials()
+    secrets = credentials()
     name = "NETFLIX_SNOWFLAKE_PRIVATE_KEY" if shape == "key" else "NETFLIX_SNOWFLAKE_TOKEN"
-    secret = said[name]
-    assert Trap(tmp_path, said).leaks() == []
+    secret = secrets[name]
+    assert Trap(tmp_path, secrets).leaks() == []
     if shape == "sqlite":
         with closing(sqlite3.connect(tmp_path / "a.db")) as connection:
             connection.execute("create table t (c text)")
@@ -295,7 +294,7 @@ def test_a_planted_credential_is_found(tmp_path: Path, shape: str) -> None:
             connection.commit()
     elif shape == "duckdb":
         with duckdb.connect(str(tmp_path / "a.duckdb")) as opened:
-            opened.execute("create table t as select ? as c from range(10000)", [f"said {secret}"])
+            opened.execute("create table t as select ? as c from range(10000)", [f"text {secret}"])
     else:
         text = {
             "plain": f"password: {secret}",
@@ -304,4 +303,4 @@ def test_a_planted_credential_is_found(tmp_path: Path, shape: str) -> None:
             "key": secret.replace("\n", "\\n"),
         }
         (tmp_path / "log").write_text(text[shape])
-    assert any(name in leak for leak in Trap(tmp_path, said).leaks())
+    assert any(name in leak for leak in Trap(tmp_path, secrets).leaks())

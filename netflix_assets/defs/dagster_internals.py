@@ -10,53 +10,63 @@ from typing import Any
 
 import dagster as dg
 import dagster_dbt.asset_utils
-from dagster._core.execution.context.system import PlanOrchestrationContext
-from dagster._core.execution.plan.plan import ExecutionPlan
-from dagster._core.execution.retries import RetryMode
-from dagster._core.executor.in_process import InProcessExecutor
-from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, WorkerStatus
-from dagster._core.launcher.default_run_launcher import DefaultRunLauncher
+
+# A launcher answers run monitoring with these. Dagster exports its launchers but not their answers.
+from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
 from dagster_dbt import DbtCliResource
 from packaging.version import Version
 
-from netflix_assets.defs.runs import HOST, tags_of_this_process, this_host, what_ended
+from netflix_assets.defs.runs import HOST, hold_run_lock, this_host, why_dead
 
 
-class _InThisProcess(InProcessExecutor):
-    """Dagster's own executor, which first says where the run goes on: only its process knows that."""
+class _LockingExecutor(dg.Executor):
+    """Dagster's in-process executor, with the run's lock held while it executes.
 
-    def execute(
-        self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan
-    ) -> Iterator[dg.DagsterEvent]:
-        plan_context.instance.add_run_tags(plan_context.run_id, tags_of_this_process())
-        yield from super().execute(plan_context, execution_plan)
-
-
-@dg.executor(name="in_process")
-def in_this_process(_: dg.InitExecutorContext) -> InProcessExecutor:
-    """All steps of a run in the process of the run: a fresh process for each costs seconds of imports."""
-    return _InThisProcess(retries=RetryMode.ENABLED)
-
-
-class RunLauncher(DefaultRunLauncher):
-    """Dagster's own launcher that also knows whether the process of a run is still there.
-
-    With it Dagster's run monitoring reports a killed run as failed within its polling interval (dagster.yaml).
+    ``dg.Executor`` is public; the contexts that it receives are not exported, so they have no types here.
     """
 
-    def launch_run(self, context: LaunchRunContext) -> None:
-        """Start the run, and say on which machine: the code server's processes are here."""
+    def __init__(self, executor: dg.Executor) -> None:
+        self._executor = executor
+
+    @property
+    def retries(self) -> Any:
+        """The retry mode of the wrapped executor."""
+        return self._executor.retries
+
+    def execute(self, plan_context: Any, execution_plan: Any) -> Iterator[dg.DagsterEvent]:
+        """Execute the run and yield its events."""
+        with hold_run_lock(plan_context.instance, plan_context.run_id):
+            yield from self._executor.execute(plan_context, execution_plan)
+
+
+_dagsters: Any = dg.in_process_executor
+
+
+@dg.executor(name="in_process", config_schema=_dagsters.config_schema)
+def in_this_process(context: dg.InitExecutorContext) -> dg.Executor:
+    """All steps of a run in the process of the run: a fresh process for each costs seconds of imports."""
+    return _LockingExecutor(_dagsters.executor_creation_fn(context))
+
+
+class RunLauncher(dg.DefaultRunLauncher):
+    """Dagster's launcher that also knows whether the process of a run is still there.
+
+    With it, Dagster's run monitoring reports a killed run as failed within its polling interval (dagster.yaml).
+    """
+
+    def launch_run(self, context: Any) -> None:
+        """Launch the run, and record this machine: until it executes, only the code server knows its process."""
         self._instance.add_run_tags(context.dagster_run.run_id, {HOST: this_host()})
         super().launch_run(context)
 
     @property
     def supports_check_run_worker_health(self) -> bool:
-        """It does."""
+        """Run monitoring may call ``check_run_worker_health``."""
         return True
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
-        """Whether the run's process is there, as far as that can be told from here."""
-        reason = what_ended(run, self._instance)
+        """Whether the run's process is there, as far as this machine can see."""
+        reason = why_dead(run, self._instance)
         return CheckRunHealthResult(WorkerStatus.RUNNING if reason is None else WorkerStatus.NOT_FOUND, reason)
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from netflix_assets.defs.runs import remove_run_lock
 from netflix_assets.settings import Settings
 
 RETENTION = "retention"
@@ -69,6 +70,7 @@ def _remove_runs(settings: Settings, instance: dg.DagsterInstance, before: datet
     for run_id in old:
         instance.delete_run(run_id)
         instance.compute_log_manager.delete_logs(prefix=[run_id])
+        remove_run_lock(instance, run_id)
         # Each run's events are in a SQLite file, which Dagster empties but does not remove.
         for file in (settings.dagster_home / "history" / "runs").glob(f"{run_id}.db*"):
             file.unlink(missing_ok=True)

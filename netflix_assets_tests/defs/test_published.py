@@ -1,7 +1,7 @@
-"""What consumers see of real runs: a whole one, the same again, a part, one whose test fails, a branch.
+"""What consumers see after real runs: a full run, a repeated one, a partial one, one with a failing test, a branch.
 
-The tests of this module run in order and build on each other, because each full run takes seconds. What happens at each
-moment of publishing is tested in warehouse/test_duckdb_publisher.py and warehouse/test_snowflake_publisher.py.
+The tests of this module run in order and build on each other, because each full run takes seconds.
+warehouse/duckdb/test_publisher.py and warehouse/snowflake/test_publisher.py test each moment of publishing.
 """
 
 import json
@@ -22,7 +22,9 @@ from netflix_assets.defs.landing.sensor import source_status
 from netflix_assets.defs.published import PUBLISHED_KEY
 from netflix_assets.defs.resources import landing_bucket
 from netflix_assets.dev.samples import generate
-from netflix_assets.operations.instance import RunOutcome, open_instance, run_graph
+from netflix_assets.operations.instance import open_instance
+from netflix_assets.operations.outcome import RunOutcome
+from netflix_assets.operations.run import run_graph
 from netflix_assets.settings import REPO, Settings, read_settings
 from netflix_assets_tests.conftest import landing_key
 from netflix_assets_tests.demo import COMMAND, SCALE, Demo, outcome_of
@@ -31,7 +33,7 @@ from netflix_assets_tests.warehouse.duckdb.test_publisher import contents
 
 @dataclass
 class Project:
-    """A home of its own with a dbt project of its own, which a test can spoil."""
+    """A home with a copy of the dbt project that a test can break."""
 
     settings: Settings
     samples: list[Path]
@@ -53,28 +55,28 @@ class Project:
         return (self.settings.published_folder / "current").resolve()
 
     def models(self) -> set[tuple[str, str]]:
-        """Schema and name of every table that consumers are to see, as the manifest has them."""
+        """Schema and name of every table that dbt's manifest wants published."""
         manifest = json.loads(next((self.settings.home / "dbt").glob("target-*/manifest.json")).read_text())
         models = [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
         return {(node["schema"], node["name"]) for node in models if node["schema"] in ("core", "marts")}
 
     def materialization(self) -> dg.AssetMaterialization:
         with open_instance(self.settings) as instance:
-            (found,) = instance.fetch_materializations(PUBLISHED_KEY, limit=1).records
-        assert found.asset_materialization is not None
-        return found.asset_materialization
+            (record,) = instance.fetch_materializations(PUBLISHED_KEY, limit=1).records
+        assert record.asset_materialization is not None
+        return record.asset_materialization
 
     def command(self, *arguments: str) -> str:
-        """What the command prints, for the same home and dbt project."""
-        said = {"NETFLIX_HOME": str(self.settings.home), "NETFLIX_DBT_PROJECT": str(self.settings.dbt_project)}
+        """The output of the command, run for the same home and dbt project."""
+        variables = {"NETFLIX_HOME": str(self.settings.home), "NETFLIX_DBT_PROJECT": str(self.settings.dbt_project)}
         done = subprocess.run(
-            [COMMAND, *arguments], env={**os.environ, **said}, capture_output=True, text=True, check=False
+            [COMMAND, *arguments], env={**os.environ, **variables}, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def behind(self) -> list[str]:
-        """The datasets of which the sensor says that consumers do not see what the bucket has."""
+    def stale_datasets(self) -> list[str]:
+        """The datasets that the sensor reports as newer in the bucket than in the published tables."""
         with open_instance(self.settings) as instance, landing_bucket(self.settings).open() as store:
             return [
                 each.dataset.id
@@ -91,7 +93,7 @@ def project(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pr
     with pytest.MonkeyPatch.context() as patch:
         home = demo.copied_to(tmp_path_factory.mktemp("publish"))
         patch.setenv("DAGSTER_HOME", str(home / "dagster"))
-        dbt = home / "dbt-of-its-own"
+        dbt = home / "dbt-copy"
         shutil.copytree(REPO / "dbt", dbt, ignore=shutil.ignore_patterns("target", "logs"))
         settings = read_settings(home=home, dbt_project=dbt, settle_seconds=0.2)
         build_defs(settings)  # parses the project
@@ -113,10 +115,10 @@ def test_a_home_without_a_run_has_published_nothing(tmp_path: Path) -> None:
     }
 
 
-def test_a_whole_run_publishes_every_table_of_core_and_marts(first: RunOutcome, project: Project) -> None:
+def test_a_full_run_publishes_every_core_and_marts_table(first: RunOutcome, project: Project) -> None:
     assert first.success
     assert "published/marts" in first.materialized
-    assert project.behind() == []
+    assert project.stale_datasets() == []
     with (
         duckdb.connect(str(project.current() / "netflix.duckdb"), read_only=True) as published,
         duckdb.connect(str(project.settings.warehouse_file), read_only=True) as built,
@@ -132,7 +134,7 @@ def test_a_whole_run_publishes_every_table_of_core_and_marts(first: RunOutcome, 
             assert published.execute(f"select * from '{file}' order by all").fetchall() == rows, name
 
 
-def test_the_record_tells_run_and_objects(first: RunOutcome, project: Project) -> None:
+def test_the_manifest_lists_the_run_and_its_objects(first: RunOutcome, project: Project) -> None:
     manifest = json.loads((project.current() / "manifest.json").read_text())
     assert manifest["run_id"] == first.run_id
     assert project.current().name.endswith(f"-{first.run_id[:8]}")
@@ -148,24 +150,24 @@ def test_the_record_tells_run_and_objects(first: RunOutcome, project: Project) -
     assert "- **movielens/ratings**: 3,000 rows of 10 loads" in metadata["made_from"].value
 
 
-def test_status_tells_what_is_published(first: RunOutcome, project: Project) -> None:
+def test_status_shows_the_published_version(first: RunOutcome, project: Project) -> None:
     status = project.status()
     assert (status["run_id"], status["is_latest"], status["problem"]) == (first.run_id, True, None)
     assert status["version"] == project.current().name
     assert f"published: {status['place']}, built by run {first.run_id[:8]} at " in project.command("status")
 
 
-def test_publishing_again_changes_nothing_and_says_so(first: RunOutcome, project: Project) -> None:
+def test_publishing_again_changes_nothing_and_reports_it(first: RunOutcome, project: Project) -> None:
     before = project.contents()
     outcome = project.run(select="published/marts")
     assert outcome.success
     assert outcome.materialized == ("published/marts",)
     assert project.contents() == before
     assert project.materialization().metadata["changed"].value is False
-    assert project.behind() == []
+    assert project.stale_datasets() == []
 
 
-def test_a_branch_ends_its_run_well_and_publishes_nothing(first: RunOutcome, project: Project) -> None:
+def test_a_branch_run_succeeds_and_publishes_nothing(first: RunOutcome, project: Project) -> None:
     before = project.contents()
     outcome = project.run(select="published/marts", schema_prefix="branch_1_")
     assert outcome.success
@@ -173,7 +175,7 @@ def test_a_branch_ends_its_run_well_and_publishes_nothing(first: RunOutcome, pro
     assert project.contents() == before
 
 
-def test_a_part_that_was_built_alone_is_not_published(first: RunOutcome, project: Project) -> None:
+def test_a_partial_build_is_not_published(first: RunOutcome, project: Project) -> None:
     before = project.contents()
     assert project.run(select="core/dim_genres").success
     outcome = project.run(select="published/marts")
@@ -184,20 +186,20 @@ def test_a_part_that_was_built_alone_is_not_published(first: RunOutcome, project
     assert project.contents() == before
 
 
-def test_what_is_loaded_alone_is_not_what_consumers_see(first: RunOutcome, project: Project) -> None:
+def test_data_that_is_only_loaded_is_reported_as_unpublished(first: RunOutcome, project: Project) -> None:
     for rating in ("7,7,3.5,1700000000", "7,7,4.5,1700000000"):
         project.land_late(rating)
-        assert project.behind() == ["movielens/ratings"]
+        assert project.stale_datasets() == ["movielens/ratings"]
         assert project.run(select="raw/movielens/ratings").success
-        assert project.behind() == ["movielens/ratings"]
+        assert project.stale_datasets() == ["movielens/ratings"]
 
 
 @pytest.mark.long
-def test_a_failed_test_leaves_what_is_published_and_status_says_why(first: RunOutcome, project: Project) -> None:
+def test_a_failed_test_blocks_publishing_and_status_shows_why(first: RunOutcome, project: Project) -> None:
     project.land_late("7,7,2.5,1700000000")
     before = project.contents()
-    spoilt = project.settings.dbt_project / "tests" / "genres_are_never_right.sql"
-    spoilt.write_text("select * from {{ ref('dim_genres') }}\n")
+    broken_test = project.settings.dbt_project / "tests" / "genres_are_never_right.sql"
+    broken_test.write_text("select * from {{ ref('dim_genres') }}\n")
 
     outcome = project.run()
 
@@ -212,7 +214,7 @@ def test_a_failed_test_leaves_what_is_published_and_status_says_why(first: RunOu
     (line,) = [each for each in project.command("status").splitlines() if each.startswith("not published since ")]
     assert "genres_are_never_right" in line
 
-    assert project.behind() == ["movielens/ratings"]
+    assert project.stale_datasets() == ["movielens/ratings"]
     alone = project.run(select="published/marts")
     assert not alone.success
     assert "genres_are_never_right" in alone.errors[0]
@@ -220,7 +222,7 @@ def test_a_failed_test_leaves_what_is_published_and_status_says_why(first: RunOu
 
 
 @pytest.mark.long
-def test_once_it_is_mended_the_next_whole_run_is_published(first: RunOutcome, project: Project) -> None:
+def test_the_next_full_run_after_the_fix_is_published(first: RunOutcome, project: Project) -> None:
     old = project.current()
     (project.settings.dbt_project / "tests" / "genres_are_never_right.sql").unlink()
     outcome = project.run()
@@ -228,4 +230,4 @@ def test_once_it_is_mended_the_next_whole_run_is_published(first: RunOutcome, pr
     assert project.current().name.endswith(f"-{outcome.run_id[:8]}")
     assert old.exists()
     assert project.status()["problem"] is None
-    assert project.behind() == []
+    assert project.stale_datasets() == []

@@ -1,4 +1,4 @@
-"""What the job `retention` removes, what it leaves, and that the daily run waits for a run that loads."""
+"""What the job `retention` removes and keeps, and that the daily run waits for a run that loads."""
 
 import os
 import time
@@ -25,7 +25,7 @@ from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
 from netflix_assets.definitions import build_defs
 from netflix_assets.defs.retention import Removed, remove_old
-from netflix_assets.defs.runs import HOST, PID, this_host
+from netflix_assets.defs.runs import hold_run_lock, this_host
 from netflix_assets.operations.instance import open_instance
 from netflix_assets.settings import Settings, read_settings
 from netflix_assets_tests.demo import Demo
@@ -35,7 +35,7 @@ DAY_S = 86_400
 
 
 @dg.asset(key=KEPT)
-def made() -> None:
+def table() -> None:
     print("a line for the compute log")
 
 
@@ -55,34 +55,37 @@ def files_of(settings: Settings, run_id: str) -> set[str]:
     return {path.name for path in settings.dagster_home.rglob(f"{run_id}*")}
 
 
-def test_old_runs_go_with_all_their_files_but_those_that_say_what_is_loaded(
+def test_old_runs_are_removed_except_those_that_describe_current_data(
     settings: Settings, instance: dg.DagsterInstance
 ) -> None:
-    old, newest = (dg.materialize([made], instance=instance).run_id for _ in range(2))
-    going_on = instance.create_run_for_job(
-        dg.define_asset_job("x").resolve(asset_graph=dg.Definitions([made]).resolve_asset_graph()),
+    old, newest = (dg.materialize([table], instance=instance).run_id for _ in range(2))
+    in_progress = instance.create_run_for_job(
+        dg.define_asset_job("x").resolve(asset_graph=dg.Definitions([table]).resolve_asset_graph()),
         status=dg.DagsterRunStatus.STARTED,
     )
     assert files_of(settings, old) > {f"{old}.db"}
+    (settings.dagster_home / "run-locks").mkdir()
+    (settings.dagster_home / "run-locks" / old).touch()  # as a killed process leaves it
     now = datetime.now(UTC)
 
     assert remove_old(settings, instance, now + timedelta(days=29)).runs == 0
     assert remove_old(settings, instance, now + timedelta(days=31)).runs == 1
 
-    assert {record.dagster_run.run_id for record in instance.get_run_records()} == {newest, going_on.run_id}
+    assert {record.dagster_run.run_id for record in instance.get_run_records()} == {newest, in_progress.run_id}
     assert files_of(settings, old) == set()
-    (left,) = instance.fetch_materializations(KEPT, limit=10).records
-    assert left.run_id == newest
+    (remaining,) = instance.fetch_materializations(KEPT, limit=10).records
+    assert remaining.run_id == newest
     event = instance.get_latest_materialization_event(KEPT)
     assert event is not None
     assert event.run_id == newest
     assert f"{newest}.db" in files_of(settings, newest)
 
 
-def test_old_ticks_go_also_those_of_a_sensor_that_is_stopped(settings: Settings, instance: dg.DagsterInstance) -> None:
+def test_old_ticks_are_removed_for_stopped_sensors_too(settings: Settings, instance: dg.DagsterInstance) -> None:
     location = ManagedGrpcPythonEnvCodeLocationOrigin(LoadableTargetOrigin(module_name="shop"), "shop")
-    of = RemoteInstigatorOrigin(RemoteRepositoryOrigin(location, "__repository__"), "landing")
-    state = InstigatorState(of, InstigatorType.SENSOR, InstigatorStatus.STOPPED, SensorInstigatorData(sensor_type=None))
+    origin = RemoteInstigatorOrigin(RemoteRepositoryOrigin(location, "__repository__"), "landing")
+    data = SensorInstigatorData(sensor_type=None)
+    state = InstigatorState(origin, InstigatorType.SENSOR, InstigatorStatus.STOPPED, data)
     instance.add_instigator_state(state)
     now = time.time()
     for age in (11, 9):
@@ -97,11 +100,11 @@ def test_old_ticks_go_also_those_of_a_sensor_that_is_stopped(settings: Settings,
             )
         )
     remove_old(settings, instance, datetime.fromtimestamp(now, UTC))
-    (left,) = instance.get_ticks(state.instigator_origin_id, state.selector_id)
-    assert left.timestamp == pytest.approx(now - 9 * DAY_S)
+    (remaining,) = instance.get_ticks(state.instigator_origin_id, state.selector_id)
+    assert remaining.timestamp == pytest.approx(now - 9 * DAY_S)
 
 
-def test_old_folders_of_dbt_go(settings: Settings, instance: dg.DagsterInstance) -> None:
+def test_old_dbt_folders_are_removed(settings: Settings, instance: dg.DagsterInstance) -> None:
     runs = settings.home / "dbt" / "runs"
     now = time.time()
     for name, age in (("old", 6), ("new", 4)):
@@ -112,7 +115,7 @@ def test_old_folders_of_dbt_go(settings: Settings, instance: dg.DagsterInstance)
     assert [path.name for path in runs.iterdir()] == ["new"]
 
 
-def test_the_job_removes(settings: Settings, instance: dg.DagsterInstance) -> None:
+def test_the_job_removes_what_is_old(settings: Settings, instance: dg.DagsterInstance) -> None:
     folder = settings.home / "dbt" / "runs" / "old"
     folder.mkdir(parents=True)
     os.utime(folder, (0, 0))
@@ -121,7 +124,7 @@ def test_the_job_removes(settings: Settings, instance: dg.DagsterInstance) -> No
     assert not folder.exists()
 
 
-def test_the_daily_run_waits_for_one_that_loads_but_not_for_a_ghost(
+def test_the_daily_run_waits_for_a_loading_run_but_not_for_a_dead_one(
     settings: Settings, instance: dg.DagsterInstance
 ) -> None:
     defs = build_defs(settings)
@@ -132,10 +135,8 @@ def test_the_daily_run_waits_for_one_that_loads_but_not_for_a_ghost(
         return list(daily.evaluate_tick(context).run_requests or ())
 
     assert len(tick()) == 1
-    here = {HOST: this_host(), PID: str(os.getpid())}
-    job = defs.resolve_job_def("everything")
-    run = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags=here)
-    assert tick() == []
-    instance.report_run_failed(run)
-    instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags={**here, PID: str(2**22 + 1)})
+    run = instance.create_run_for_job(defs.resolve_job_def("everything"), status=dg.DagsterRunStatus.STARTED)
+    with hold_run_lock(instance, run.run_id):
+        assert tick() == []
+    (settings.dagster_home / "run-locks" / run.run_id).write_text(this_host())  # as a killed process leaves it
     assert len(tick()) == 1

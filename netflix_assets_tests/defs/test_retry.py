@@ -1,7 +1,7 @@
-"""A dbt build that fails in a way that may pass: what is built again, what is told, what may be served.
+"""A dbt build with a transient failure: which nodes are rebuilt, what Dagster is told, what may be served.
 
-The tests of this module run in order in one home, because each full run takes seconds. Nodes fail in dbt itself, by
-asking the build markers whether this is the first attempt of the run.
+The tests of this module run in order in one home, because each full run takes seconds. Nodes fail inside dbt: they ask
+the build markers which attempt of the run this is.
 """
 
 import json
@@ -22,7 +22,9 @@ from netflix_assets.defs.dbt import build as dbt_module
 from netflix_assets.defs.dbt.results import Results, retry_selection
 from netflix_assets.defs.resources import landing_bucket, warehouse
 from netflix_assets.dev.samples import generate
-from netflix_assets.operations.instance import RunOutcome, open_instance, run_graph
+from netflix_assets.operations.instance import open_instance
+from netflix_assets.operations.outcome import RunOutcome
+from netflix_assets.operations.run import run_graph
 from netflix_assets.settings import REPO, Settings, read_settings
 from netflix_assets.warehouse.builds import Build, Builds, CheckRun, NodeRun
 from netflix_assets_tests.conftest import landing_key
@@ -44,7 +46,7 @@ pytestmark = pytest.mark.long
 
 @dataclass
 class Project:
-    """A home of its own with a dbt project of its own, which a test can spoil."""
+    """A home with a copy of the dbt project that a test can break."""
 
     settings: Settings
 
@@ -58,18 +60,18 @@ class Project:
     def manifest(self) -> dict[str, Any]:
         return json.loads(next((self.settings.home / "dbt").glob("target-*/manifest.json")).read_text())
 
-    def spoil(self, name: str, *attempts: int, message: str = RESET) -> None:
-        """Let a model fail in these attempts."""
+    def make_fail(self, name: str, *attempts: int, message: str = RESET) -> None:
+        """Make a model fail in these attempts."""
         (path,) = self.settings.dbt_project.glob(f"models/**/{name}.sql")
         path.write_text(f"-- {{{{ fail_in_attempt({list(attempts)}, '{message}') }}}}\n{path.read_text()}")
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         shutil.copytree(REPO / "dbt", self.settings.dbt_project, dirs_exist_ok=True)
-        for path in (self.settings.dbt_project / "tests").glob("spoilt*.sql"):
+        for path in (self.settings.dbt_project / "tests").glob("broken*.sql"):
             path.unlink()
 
     def attempts(self, run_id: str) -> list[set[str]]:
-        """Models, seeds and snapshots that each attempt has executed, the first attempt first."""
+        """Models, seeds and snapshots that each attempt executed, first attempt first."""
         rows = self.query(
             f"""
             select builds.started_at, node_id from ops.builds left join ops.node_runs using (invocation_id)
@@ -80,15 +82,15 @@ class Project:
         return [{node for at, node in rows if at == moment} for moment in moments]
 
     def descendants(self, name: str) -> set[str]:
-        """A model and every node of the first part that is built from it, by dbt's manifest."""
+        """A model and all nodes built from it in the first dbt invocation, by dbt's manifest."""
         manifest = self.manifest()
-        found, frontier = set(), {f"model.netflix_assets.{name}"}
+        nodes, frontier = set(), {f"model.netflix_assets.{name}"}
         while frontier:
-            found |= frontier
-            frontier = {child for node in frontier for child in manifest["child_map"][node]} - found
+            nodes |= frontier
+            frontier = {child for node in frontier for child in manifest["child_map"][node]} - nodes
         return {
             node
-            for node in found
+            for node in nodes
             if node.startswith(("model.", "snapshot."))
             and manifest["nodes"][node]["config"]["materialized"] != "ephemeral"
             and "observation" not in manifest["nodes"][node]["tags"]
@@ -105,18 +107,18 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     with pytest.MonkeyPatch.context() as patch:
         home = tmp_path_factory.mktemp("retries")
         patch.setenv("DAGSTER_HOME", str(home / "dagster"))
-        own = home / "dbt-of-its-own"
-        shutil.copytree(REPO / "dbt", own, ignore=shutil.ignore_patterns("target", "logs"))
-        (own / "macros" / "fail_in_attempt.sql").write_text(FAIL_ONCE)
-        settings = read_settings(home=home, dbt_project=own, settle_seconds=0.2, step_retry_delay_seconds=0.01)
+        dbt_copy = home / "dbt-copy"
+        shutil.copytree(REPO / "dbt", dbt_copy, ignore=shutil.ignore_patterns("target", "logs"))
+        (dbt_copy / "macros" / "fail_in_attempt.sql").write_text(FAIL_ONCE)
+        settings = read_settings(home=home, dbt_project=dbt_copy, settle_seconds=0.2, step_retry_delay_seconds=0.01)
         with landing_bucket(settings).open() as store:
             for path in generate(home / "samples", scale=0.05):
                 store.put(landing_key(path), path)
         yield Project(settings)
 
 
-def test_the_second_attempt_executes_what_failed_and_what_follows_and_nothing_else(project: Project) -> None:
-    project.spoil("dim_genres", 1)
+def test_a_retry_executes_only_the_failed_nodes_and_their_descendants(project: Project) -> None:
+    project.make_fail("dim_genres", 1)
     outcome = project.run()
 
     assert outcome.success, outcome.errors
@@ -133,7 +135,7 @@ def test_the_second_attempt_executes_what_failed_and_what_follows_and_nothing_el
     assert first == everything - second | {"model.netflix_assets.dim_genres"}
 
 
-def test_all_attempts_together_are_one_build(project: Project) -> None:
+def test_all_attempts_are_recorded_as_one_build(project: Project) -> None:
     (run_id,) = {row[0] for row in project.query("select run_id from ops.builds")}
     first, second, observations = project.query(
         "select invocation_id, part, is_whole, has_passed, node_count, retry_of from ops.builds order by started_at"
@@ -149,7 +151,7 @@ def test_all_attempts_together_are_one_build(project: Project) -> None:
     assert record["run_id"] == run_id
 
 
-def test_every_table_and_check_is_told_once(project: Project) -> None:
+def test_every_table_and_check_is_reported_once(project: Project) -> None:
     (run_id,) = {row[0] for row in project.query("select run_id from ops.builds")}
     built = Counter(
         event.asset_key.to_user_string()
@@ -159,20 +161,20 @@ def test_every_table_and_check_is_told_once(project: Project) -> None:
     runnable = build_defs(project.settings).resolve_asset_graph().executable_asset_keys
     assert built == Counter(key.to_user_string() for key in runnable)
     checks = project.events(run_id, dg.DagsterEventType.ASSET_CHECK_EVALUATION)
-    told = Counter((check.asset_key, check.check_name) for each in checks if (check := each.event_specific_data))
-    assert set(told.values()) == {1}
+    reported = Counter((check.asset_key, check.check_name) for each in checks if (check := each.event_specific_data))
+    assert set(reported.values()) == {1}
     failed = [each.event_specific_data.check_name for each in checks if not each.event_specific_data.passed]
     assert failed == ["no_rejected_rows"]
     (retry,) = project.events(run_id, dg.DagsterEventType.STEP_UP_FOR_RETRY)
     assert RESET in retry.event_specific_data.error.cause.message
 
 
-def test_a_test_that_lost_its_connection_is_retried_without_its_asset(project: Project) -> None:
-    project.mend()
-    (project.settings.dbt_project / "tests" / "spoilt.sql").write_text(
+def test_a_test_that_lost_its_connection_is_retried_without_rebuilding_its_asset(project: Project) -> None:
+    project.restore()
+    (project.settings.dbt_project / "tests" / "broken.sql").write_text(
         f"-- {{{{ fail_in_attempt([1], '{RESET}') }}}}\nselect * from {{{{ ref('dim_genres') }}}} where false\n"
     )
-    # In this selection observations do not wait for the models: they are built between the two attempts.
+    # This selection does not make observations wait for the models: they are built between the two attempts.
     outcome = project.run(select='key:"core/dim_genres"+ and not key:"published/marts"')
 
     assert outcome.success, outcome.errors
@@ -184,44 +186,44 @@ def test_a_test_that_lost_its_connection_is_retried_without_its_asset(project: P
 
 
 @pytest.mark.parametrize("message", ["Binder Error: no such column", "This model has an enforced contract that failed"])
-def test_what_is_broken_for_good_is_not_tried_again(project: Project, message: str) -> None:
-    project.mend()
-    project.spoil("dim_genres", 1, message=message)
+def test_a_permanent_failure_is_not_retried(project: Project, message: str) -> None:
+    project.restore()
+    project.make_fail("dim_genres", 1, message=message)
     outcome = project.run(select="core/dim_genres")
     assert not outcome.success
     assert len(project.attempts(outcome.run_id)) == 1
     assert any(message in error for error in outcome.errors)
 
 
-def test_nor_is_anything_when_one_of_two_failures_is_for_good(project: Project) -> None:
-    project.mend()
-    project.spoil("dim_genres", 1)
-    project.spoil("dim_dates", 1, message="Binder Error: no such column")
+def test_nothing_is_retried_when_one_of_two_failures_is_permanent(project: Project) -> None:
+    project.restore()
+    project.make_fail("dim_genres", 1)
+    project.make_fail("dim_dates", 1, message="Binder Error: no such column")
     outcome = project.run(select='key:"core/dim_genres" or key:"core/dim_dates"')
     assert not outcome.success
     assert len(project.attempts(outcome.run_id)) == 1
 
 
-def test_nor_is_a_test_that_found_something(project: Project) -> None:
-    project.mend()
-    (project.settings.dbt_project / "tests" / "spoilt.sql").write_text("select * from {{ ref('dim_genres') }}\n")
+def test_a_failing_data_test_is_not_retried(project: Project) -> None:
+    project.restore()
+    (project.settings.dbt_project / "tests" / "broken.sql").write_text("select * from {{ ref('dim_genres') }}\n")
     outcome = project.run(select="core/dim_genres")
     assert not outcome.success
     assert len(project.attempts(outcome.run_id)) == 1
-    assert any("spoilt" in check for check in outcome.failed_checks)
+    assert any("broken" in check for check in outcome.failed_checks)
     with open_instance(project.settings) as instance:
         logged = [entry.user_message for entry in instance.all_logs(outcome.run_id)]
     (alert,) = [text for text in logged if text.startswith("alert (NETFLIX_SLACK_TOKEN is not set):")]
     lines = alert.splitlines()
     assert lines[1] == "🔴 core/dim_genres failed"
-    assert "test spoilt of core/dim_genres: Got " in lines[2]
+    assert "test broken of core/dim_genres: Got " in lines[2]
     assert "Stale because of it: dashboards/" in alert
     assert "Owner: team:" in alert
 
 
-def test_after_the_last_attempt_it_has_failed_and_nothing_is_published(project: Project) -> None:
-    project.mend()
-    project.spoil("dim_genres", *range(1, 9))
+def test_the_step_fails_after_the_last_attempt_and_nothing_is_published(project: Project) -> None:
+    project.restore()
+    project.make_fail("dim_genres", *range(1, 9))
     before = (project.settings.published_folder / "current").resolve()
     outcome = project.run()
     assert not outcome.success
@@ -264,11 +266,11 @@ def test_failed_and_skipped_nodes_are_retried() -> None:
 
 
 @pytest.mark.parametrize(
-    ("what", "stands"),
+    ("change", "is_reusable"),
     [("nothing", True), ("other rows", False), ("another build", False), ("no record", False), ("rows removed", False)],
 )
-def test_what_was_built_before_stands_only_if_nothing_has_changed_since(
-    what: str, stands: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_earlier_results_are_reusable_only_if_nothing_changed_since(
+    change: str, is_reusable: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = read_settings(home=tmp_path)
     monkeypatch.setattr(dbt_module, "read_results", lambda *_: FIRST)
@@ -278,11 +280,11 @@ def test_what_was_built_before_stands_only_if_nothing_has_changed_since(
         builds = Builds(connection)
         builds.prepare()
         build = Build("first", "run-1", "", NOON, "models", NOON, inputs=inputs)
-        builds.finish(build if what != "no record" else replace(build, finished_at=None), [], [], {})
-        if what == "another build":
+        builds.finish(build if change != "no record" else replace(build, finished_at=None), [], [], {})
+        if change == "another build":
             builds.finish(replace(build, invocation_id="x", started_at=NOON.replace(hour=13)), [], [], {})
-        if what == "rows removed":
+        if change == "rows removed":
             connection.execute("insert into ops.loads (dataset, removed_at) values ('movielens/tags', now())")
-    now = {"movielens/ratings": 4} if what == "other rows" else inputs
-    found = dbt_module.find_reusable_results([tmp_path], "models", "run-1", now, warehouse(settings), settings)
-    assert (found is not None) == stands
+    now = {"movielens/ratings": 4} if change == "other rows" else inputs
+    results = dbt_module.find_reusable_results([tmp_path], "models", "run-1", now, warehouse(settings), settings)
+    assert (results is not None) == is_reusable

@@ -1,4 +1,4 @@
-"""``dg`` in a copy of the project: it lists and checks the definitions, and what it scaffolds is loaded."""
+"""``dg`` in a copy of the project lists and checks the definitions, and what it scaffolds is loaded."""
 
 import json
 import os
@@ -46,7 +46,7 @@ def listed_assets(project: Path, home: Path) -> set[str]:
     return {each["asset_key"] for each in json.loads(dg(project, home, "list", "defs", "--json"))["assets"]}
 
 
-def test_what_dg_scaffolds_is_loaded_beside_the_system(project: Path, home: Path) -> None:
+def test_scaffolded_definitions_are_loaded_with_the_others(project: Path, home: Path) -> None:
     before = listed_assets(project, home)
     assert {"raw/movielens/ratings", "marts/mart_overview", "published/marts"} <= before
     dg(project, home, "scaffold", "defs", "dagster.asset", "my_asset.py")

@@ -70,7 +70,7 @@ def failure(ask, statement, *values):
 # ------------------------------------------------------------------------------------------- protocol
 
 
-def test_a_key_pair_logs_in_and_nothing_is_made_by_it(db):
+def test_a_key_pair_login_creates_nothing(db):
     key = rsa.generate_private_key(65537, 2048).private_bytes(
         serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -79,7 +79,7 @@ def test_a_key_pair_logs_in_and_nothing_is_made_by_it(db):
     assert ("NOT_THERE",) not in db.execute("select catalog_name from information_schema.schemata")
 
 
-def test_a_login_brings_database_schema_role_warehouse_and_parameters(db):
+def test_a_login_sets_database_schema_role_warehouse_and_parameters(db):
     with db.connect(role="loader", warehouse="load", session_parameters={"QUERY_TAG": "from login"}) as connection:
         asked = "select current_database(), current_schema(), current_role(), current_warehouse(), current_user()"
         assert connection.cursor().execute(asked).fetchone() == (db.name, "PUBLIC", "LOADER", "LOAD", "TESTER")
@@ -87,7 +87,7 @@ def test_a_login_brings_database_schema_role_warehouse_and_parameters(db):
     assert (last.role, last.warehouse, last.query_tag, last.text) == ("LOADER", "LOAD", "from login", asked)
 
 
-def test_values_of_every_type_come_back_as_they_went(ask):
+def test_values_of_every_type_round_trip(ask):
     late = datetime.datetime(2020, 1, 1, 1, 1, 1, 123457)
     early = datetime.datetime(1950, 1, 1, 1, 1, 1, 999999)
     rows = [
@@ -103,13 +103,13 @@ def test_values_of_every_type_come_back_as_they_went(ask):
     assert ask("select i from t where at = ? and n = ? and b = ?", rows[0][5], rows[0][1], True) == [(1,)]
 
 
-def test_null_timestamps_stay_null_among_others(look):
+def test_null_timestamps_stay_null(look):
     moment = datetime.datetime(1969, 12, 31, 23, 59, 59, 999999)
     rows = look(f"select column1::timestamp_ntz from values (null), ('{moment}'), (null)")
     assert rows == [(None,), (moment,), (None,)]
 
 
-def test_the_log_has_every_statement_in_order_with_its_tag(db, cursor):
+def test_the_log_lists_every_statement_in_order_with_its_tag(db, cursor):
     cursor.execute("select 1")
     cursor.execute("alter session set query_tag = '{\"run\": \"it''s\"}'")
     cursor.execute("select ?", ("bound",))
@@ -144,14 +144,14 @@ def test_the_log_has_every_statement_in_order_with_its_tag(db, cursor):
         ("show grants to role loader", 2, "0A000"),
     ],
 )
-def test_what_fails_is_an_error_of_snowflake_and_at_once(look, statement, errno, sqlstate):
+def test_failures_are_snowflake_errors_without_delay(look, statement, errno, sqlstate):
     start = time.monotonic()
     error = failure(look, statement)
     assert (error.errno, error.sqlstate) == (errno, sqlstate)
     assert time.monotonic() - start < 5  # an HTTP 500 would be tried again for minutes
 
 
-def test_what_duckdb_has_nothing_of_is_taken_and_logged(db, ask):
+def test_statements_without_a_duckdb_counterpart_are_accepted_and_logged(db, ask):
     statements = [
         "create warehouse if not exists w warehouse_size = xsmall auto_suspend = 60",
         "create role r", "grant usage on warehouse w to role r", "create user u type = service rsa_public_key = 'k'",
@@ -165,7 +165,7 @@ def test_what_duckdb_has_nothing_of_is_taken_and_logged(db, ask):
     assert ask("select current_role(), current_warehouse()") == [("R", "W")]
 
 
-def test_a_session_can_be_ended_and_a_statement_be_made_to_fail(db):
+def test_tests_can_end_a_session_and_make_a_statement_fail(db):
     with db.connect() as connection, connection.cursor() as cursor:
         cursor.execute("create table t (a integer)")
         with db.server.failing("^insert", 999, times=1):
@@ -178,7 +178,7 @@ def test_a_session_can_be_ended_and_a_statement_be_made_to_fail(db):
         assert failure(cursor.execute, "select 1").errno == 390104
 
 
-def test_dagster_snowflake_talks_to_it(db):
+def test_dagster_snowflake_can_connect(db):
     from dagster_snowflake import SnowflakeResource  # seven seconds, so not for whoever only collects the tests
 
     resource = SnowflakeResource(
@@ -211,7 +211,7 @@ def copy(files, file_format=LOADER_FORMAT, place="@landing", options="on_error =
 
 
 @pytest.mark.usefixtures("stage")
-def test_copy_reads_fields_by_number_and_says_where_they_come_from(bucket, ask):
+def test_copy_reads_fields_by_number_with_their_metadata(bucket, ask):
     content = b'a,b\r\n1,"x, ""y""\nz"\n2,,3\r\n\nlast'
     bucket.put("dev/m/x.csv", content)
     assert ask(copy(["m/x.csv"]))[0][:4] == (f"s3://{bucket.name}/dev/m/x.csv", "LOADED", 4, 4)
@@ -227,7 +227,7 @@ def test_copy_reads_fields_by_number_and_says_where_they_come_from(bucket, ask):
 
 
 @pytest.mark.usefixtures("stage")
-def test_copy_sees_gzip_by_content_and_takes_texts_as_they_are(bucket, ask):
+def test_copy_detects_gzip_by_content_and_keeps_texts_unchanged(bucket, ask):
     packed = gzip.compress(b"a,b\n\\N,NULL\n") + gzip.compress("\\t, é \n".encode())
     bucket.put("dev/x.csv", packed)
     ask(copy(["x.csv"]))
@@ -238,7 +238,7 @@ def test_copy_sees_gzip_by_content_and_takes_texts_as_they_are(bucket, ask):
 
 
 @pytest.mark.usefixtures("stage")
-def test_copy_by_default_makes_nothing_of_empty_fields_and_backslash_n(bucket, ask):
+def test_copy_reads_empty_fields_and_backslash_n_as_null_by_default(bucket, ask):
     bucket.put("dev/x.csv", 'a,,""\n')
     ask(copy(None, "type = csv field_optionally_enclosed_by = '\"'", "@landing/x"))
     assert ask("select c1, c2, c3 from t") == [("a", None, "")]
@@ -249,7 +249,7 @@ def test_copy_by_default_makes_nothing_of_empty_fields_and_backslash_n(bucket, a
 
 
 @pytest.mark.usefixtures("stage")
-def test_copy_takes_all_or_nothing(bucket, ask):
+def test_copy_loads_all_files_or_none(bucket, ask):
     bucket.put("dev/good.csv", "h\n1\n")
     bucket.put("dev/bad.csv", 'h\n"1" 2\n')
     bucket.put("dev/latin.csv", b"h\n\xe9\n")
@@ -274,13 +274,13 @@ def test_copy_takes_all_or_nothing(bucket, ask):
         (copy(["x.csv"], place="@nowhere"), "does not exist"),
     ],
 )
-def test_copy_refuses_what_it_does_not_do(bucket, ask, statement, message):
+def test_copy_refuses_options_that_are_not_emulated(bucket, ask, statement, message):
     bucket.put("dev/x.csv", "h\n1\n")
     assert message in failure(ask, statement).msg
 
 
 @pytest.mark.usefixtures("stage")
-def test_copy_is_quick(bucket, ask):
+def test_copy_is_fast(bucket, ask):
     rows = "".join(f'{at},"{at % 77}",{at / 2}\n' for at in range(100_000))
     bucket.put("dev/x.csv", f"a,b,c\n{rows}")
     start = time.monotonic()
@@ -331,7 +331,7 @@ def test_ddl_inside_a_transaction_is_refused(ask, ddl):
     ask(ddl)
 
 
-def test_what_is_rolled_back_was_seen_by_nobody(db, ask):
+def test_rolled_back_rows_are_never_visible(db, ask):
     ask("create table t (a integer)")
     ask("begin transaction")
     ask("insert into t values (?)", 1)
@@ -341,7 +341,7 @@ def test_what_is_rolled_back_was_seen_by_nobody(db, ask):
     assert ask("select count(*) from t") == [(0,)]
 
 
-def test_statements_of_a_transaction_see_what_others_commit_until_its_first_change(db, ask):
+def test_a_transaction_sees_commits_of_others_until_its_first_change(db, ask):
     ask("create table t (a integer)")
     ask("begin")
     assert ask("select count(*) from t") == [(0,)]
@@ -352,7 +352,7 @@ def test_statements_of_a_transaction_see_what_others_commit_until_its_first_chan
     assert db.execute("select a from t") == [(2,)]
 
 
-def test_the_second_of_two_changing_transactions_waits_and_then_sees_the_first(db):
+def test_a_second_writing_transaction_waits_and_then_sees_the_first(db):
     db.execute("create table locks (last integer)", "insert into locks values (0)")
     seen = []
 
@@ -372,7 +372,7 @@ def test_the_second_of_two_changing_transactions_waits_and_then_sees_the_first(d
     assert seen == list(range(1, 21))
 
 
-def test_waiting_for_a_transaction_ends(db, ask):
+def test_waiting_for_a_lock_times_out(db, ask):
     ask("create table t (a integer)")
     ask("begin")
     ask("insert into t values (1)")
@@ -384,7 +384,7 @@ def test_waiting_for_a_transaction_ends(db, ask):
     db.execute("insert into t values (2)")
 
 
-def test_a_session_that_ends_rolls_back_and_lets_go(db):
+def test_closing_a_session_rolls_back_and_releases_its_lock(db):
     db.execute("create table t (a integer)")
     with db.connect() as connection:
         connection.cursor().execute("begin")
@@ -392,7 +392,7 @@ def test_a_session_that_ends_rolls_back_and_lets_go(db):
     assert db.execute("insert into t values (2)", "select a from t") == [(2,)]
 
 
-def test_without_autocommit_a_change_opens_a_transaction(db):
+def test_a_change_opens_a_transaction_without_autocommit(db):
     db.execute("create table t (a integer)")
     with db.connect(autocommit=False) as connection, connection.cursor() as cursor:
         cursor.execute("insert into t values (1)")
@@ -401,7 +401,7 @@ def test_without_autocommit_a_change_opens_a_transaction(db):
         assert db.execute("select count(*) from t") == [(1,)]
 
 
-def test_many_sessions_at_once_do_not_disturb_each_other(db):
+def test_concurrent_sessions_do_not_interfere(db):
     db.execute("create table t (a integer)")
     failed = []
 
@@ -424,7 +424,7 @@ def test_many_sessions_at_once_do_not_disturb_each_other(db):
     assert db.execute("select count(*), sum(a) from t") == [(40, 180)]
 
 
-def test_a_temporary_table_is_its_sessions_own(db, ask):
+def test_a_temporary_table_belongs_to_its_session(db, ask):
     db.execute("create schema raw", "create table raw.x (a integer)", "insert into raw.x values (0)")
     ask("create or replace temporary table raw.x as select 1 as a")
     with db.connect() as connection, connection.cursor() as other:
@@ -442,7 +442,7 @@ def test_a_temporary_table_is_its_sessions_own(db, ask):
     assert db.execute("select a from raw.x") == [(0,)]
 
 
-def test_a_temporary_table_goes_with_its_session_and_can_be_described(db):
+def test_a_temporary_table_can_be_described_and_ends_with_its_session(db):
     with db.connect() as connection, connection.cursor() as cursor:
         cursor.execute("create temporary table x (a number(5,1), b varchar)")
         described = cursor.execute("describe table x").fetchall()
@@ -453,7 +453,7 @@ def test_a_temporary_table_goes_with_its_session_and_can_be_described(db):
     assert not [name for name in names if name.startswith(adaptations.TEMPORARY_SCHEMA)]
 
 
-def test_databases_have_public_and_can_be_dropped_and_made_again(db, ask):
+def test_databases_have_a_public_schema_and_can_be_recreated(db, ask):
     name = f"{db.name}_other"
     ask(f"create database {name}")
     assert ask("select current_database(), current_schema()") == [(name.upper(), "PUBLIC")]
@@ -472,7 +472,7 @@ def test_databases_have_public_and_can_be_dropped_and_made_again(db, ask):
 # ------------------------------------------------------------------------------------------- SQL
 
 
-def test_information_schema_shows_the_types_of_snowflake(ask):
+def test_the_information_schema_shows_snowflake_types(ask):
     ask(
         "create table t (a integer, b number(10,2), c varchar, d double, e timestamp, f boolean, g date, h bigint, "
         "i decimal(3,1), j number, k text, l float, m timestamp_ntz)"
@@ -495,7 +495,7 @@ def test_information_schema_shows_the_types_of_snowflake(ask):
     ]
 
 
-def test_a_column_can_be_widened_and_nothing_else(ask):
+def test_a_column_can_only_be_widened(ask):
     ask("create table t (a number(4,1), b varchar(10), c integer)")
     for done in ("a set data type number(9,1)", "b set data type varchar(20)", "c set data type number(38,0)"):
         ask(f"alter table t alter column {done}")
@@ -503,7 +503,7 @@ def test_a_column_can_be_widened_and_nothing_else(ask):
         assert failure(ask, f"alter table t alter column {refused}").errno == 40052
 
 
-def test_merge_counts_and_refuses_two_sources_for_one_row(ask):
+def test_merge_counts_rows_and_refuses_two_sources_for_one_row(ask):
     ask("create table t (a integer, g varchar)")
     ask("insert into t values (1, 'old'), (3, 'kept')")
     merge = """
@@ -542,7 +542,7 @@ def test_try_cast_follows_snowflake(look, value, kind, typed):
     assert found == typed or (found != found and typed != typed)
 
 
-def test_try_cast_is_for_texts(look):
+def test_try_cast_accepts_only_text(look):
     assert failure(look, "select try_cast(5 as integer)").errno == 904
 
 
@@ -560,7 +560,7 @@ def test_keys_are_not_enforced(ask):
     assert failure(ask, "insert into t values (1, 1, null)").errno == 100072
 
 
-def test_the_time_zone_is_not_utc_unless_said(ask):
+def test_the_time_zone_is_not_utc_by_default(ask):
     here = "select datediff('hour', current_timestamp()::timestamp_ntz, sysdate())"
     assert ask(here)[0][0] in (7, 8)
     ask("alter session set timezone = 'UTC'")
@@ -587,7 +587,7 @@ def test_the_time_zone_is_not_utc_unless_said(ask):
         ("select a from t order by g desc, a", [(3,), (2,), (1,)]),  # NULL is the greatest
     ],
 )  # fmt: skip
-def test_functions(ask, query, rows):
+def test_functions_match_snowflake(ask, query, rows):
     ask("create table t (a integer, g varchar)")
     ask("insert into t (a, g) with c as (select 1 as z, 'a|b' as g) select z, g from c union all select 2, 'c' from c")
     ask("insert into t values (3, null)")
@@ -612,7 +612,7 @@ def test_views_and_dynamic_tables(ask):
     ask("comment on column v.a is 'x'")
 
 
-def test_a_dynamic_table_is_shown_as_one_and_refreshed(ask):
+def test_a_dynamic_table_is_listed_as_one_and_can_be_refreshed(ask):
     ask("create table t as select 1 as a")
     ask("create transient dynamic table d target_lag = '1 hour' warehouse = w as (select a from t)")
     ask("insert into t values (2)")
@@ -629,7 +629,7 @@ def test_a_dynamic_table_is_shown_as_one_and_refreshed(ask):
         ask("create dynamic table d target_lag = '1 hour' as select a from t")
 
 
-def test_big_answers_and_pandas(cursor):
+def test_large_results_can_be_fetched_as_pandas(cursor):
     cursor.execute("select seq4() as n, 'text' as s from table(generator(rowcount => 30000))")
     frame = cursor.fetch_pandas_all()
     assert (len(frame), int(frame["N"].sum()), list(frame.columns)) == (30000, 449985000, ["N", "S"])
@@ -638,7 +638,7 @@ def test_big_answers_and_pandas(cursor):
 # ------------------------------------------------------------------------------------------- clones and swaps
 
 
-def test_a_clone_is_a_copy_that_takes_the_place_of_what_was_there(snowflake_database) -> None:
+def test_a_clone_replaces_the_table_with_a_copy(snowflake_database) -> None:
     rows = snowflake_database.execute(
         "create schema a",
         "create schema b",
@@ -651,7 +651,7 @@ def test_a_clone_is_a_copy_that_takes_the_place_of_what_was_there(snowflake_data
     assert rows == [(1,)]
 
 
-def test_swapped_schemas_have_each_others_tables(snowflake_database) -> None:
+def test_swapped_schemas_exchange_their_tables(snowflake_database) -> None:
     db = snowflake_database.name
     snowflake_database.execute(
         "create schema a",

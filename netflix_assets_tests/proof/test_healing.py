@@ -1,11 +1,12 @@
 """`netflix-assets ui` as a user has it, with its processes killed one after the other: nothing lost, nothing doubled.
 
-One home goes through everything; at the end its published tables must be those of a home that nothing has happened to.
+One home goes through everything, so the tests run in order. Each starts where the last one has left a UI that ended.
+At the end the published tables must equal those of a home that nothing has happened to.
 """
 
+import contextlib
 import json
 import os
-import re
 import shutil
 import signal
 import socket
@@ -14,16 +15,18 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import dagster as dg
 import duckdb
+import psutil
 import pytest
 
 from netflix_assets.defs.jobs import EVERYTHING
+from netflix_assets.defs.runs import HAS_PROCESS
 from netflix_assets.dev.samples import generate
+from netflix_assets.dev.ui import processes_of
 from netflix_assets.operations.instance import open_instance
-from netflix_assets.processes import is_alive
 from netflix_assets.settings import read_settings
 from netflix_assets.storage.local_s3 import local_s3
 from netflix_assets_tests.demo import COMMAND
@@ -31,12 +34,14 @@ from netflix_assets_tests.test_secrets import Trap, credentials
 
 pytestmark = pytest.mark.healing
 
-TIMEOUT_S = 240.0  # of anything that is waited for: a tick comes every 30 s, a run takes 40 s on two cores
+TIMEOUT_S = 300.0  # of anything that is waited for: a tick comes every 30 s, a run takes 40 s on two cores
 
 Found = TypeVar("Found")
 
-# What a process is called in `ps`, as far as it is one of this home's.
-CODE_SERVER, DEFINITIONS, WEBSERVER, DAEMON = "code-server start", "api grpc", "dagster-webserver", "dagster-daemon run"
+# What the processes of this home's UI are called in `ps`.
+DAGSTER_DEV, CODE_SERVER, DEFINITIONS = "dagster dev", "code-server start", "dagster api grpc"
+WEBSERVER, DAEMON = "dagster_webserver", "dagster._daemon run"
+ENDED = "a process of the UI ended, so all of it was stopped"
 
 REPOSITORY = 'repositorySelector: {repositoryName: "__repository__", repositoryLocationName: "netflix_assets"}'
 SENSORS = f"{{ sensorsOrError({REPOSITORY}) {{ ... on Sensors {{ results {{ name }} }} }} }}"
@@ -59,24 +64,38 @@ class Ui:
     def __init__(self, home: Path, instance: dg.DagsterInstance) -> None:
         self.home, self.instance = home, instance
         self.bucket = home / "s3" / "landing" / "movielens"
+        self.bucket.mkdir(parents=True)
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.log = home / "ui.log"
         self.credentials = credentials()
         self.process: subprocess.Popen[bytes] | None = None
+        self.known = 0  # how many runs there were when it started
 
     def start(self) -> None:
+        """Start it as a script does with `&`: interrupts are ignored in what a shell starts in the background."""
+        self.known = len(self.runs())
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                [COMMAND, "ui"], env=self.environment(), stdout=output, stderr=output, start_new_session=True
-            )
-        self.wait(self.answers)
+                [COMMAND, "ui"], env=self.environment(), stdout=output, stderr=output, start_new_session=True,
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+            )  # fmt: skip
 
-    def stop(self) -> None:
+    def stop(self, by: signal.Signals = signal.SIGINT) -> None:
         assert self.process is not None
-        self.process.send_signal(signal.SIGINT)
+        self.process.send_signal(by)
         assert self.process.wait(90) == 0, self.printed()
+        assert self.processes() == {}
+
+    def ends_by_killing(self, name: str) -> None:
+        """The end of one process ends all, with a message."""
+        assert self.process is not None
+        before = self.log.read_text(errors="replace").count(ENDED)
+        self.kill(self.pid(name))
+        assert self.process.wait(120) == 1, self.printed()
+        assert self.log.read_text(errors="replace").count(ENDED) == before + 1, self.printed()
+        assert self.processes() == {}
 
     def environment(self) -> dict[str, str]:
         said = {"NETFLIX_HOME": str(self.home), "UI_PORT": str(self.port), "COLUMNS": "200"}
@@ -85,17 +104,15 @@ class Ui:
         return {**os.environ, **self.credentials, **said, **slack}
 
     def printed(self) -> str:
-        """What the UI says itself, and the last of what its processes say."""
-        text = self.log.read_text(errors="replace")
-        own = [line for line in text.splitlines() if re.match("the |bucket |UI |run |stopping", line)]
-        return "\n".join([*own, text[-5_000:]])
+        """The last of what it has printed."""
+        return self.log.read_text(errors="replace")[-8_000:]
 
     def wait(self, look: Callable[[], Found]) -> Found:
         """The first thing found that is not false; the test fails when it takes too long."""
         deadline = time.monotonic() + TIMEOUT_S
         while not (found := look()):
             assert time.monotonic() < deadline, self.printed()
-            time.sleep(0.02)
+            time.sleep(0.05)
         return found
 
     def ask(self, query: str) -> bytes:
@@ -108,7 +125,7 @@ class Ui:
         with urllib.request.urlopen(request, timeout=30) as response:
             return response.read()
 
-    def answers(self) -> bool:
+    def has_definitions(self) -> bool:
         """Whether the page's server has the definitions."""
         try:
             return b'"name":"landing"' in self.ask(SENSORS)
@@ -127,14 +144,14 @@ class Ui:
     # ------------------------------------------------------------ runs
 
     def runs(self) -> list[dg.DagsterRun]:
-        """All runs that the sensor has asked for, oldest first."""
+        """All runs that the sensor has requested, oldest first."""
         return self.instance.get_runs(dg.RunsFilter(job_name=EVERYTHING), ascending=True)
 
-    def next_run(self, known: int, step: str) -> dg.DagsterRun:
-        """The first run after the known ones, when it has begun a step."""
+    def next_run(self, step: str, known: int | None = None) -> dg.DagsterRun:
+        """The first run after the known ones, or after the start, when it has begun a step."""
 
         def begun() -> dg.DagsterRun | None:
-            for run in self.runs()[known:]:
+            for run in self.runs()[self.known if known is None else known :]:
                 started = self.instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_START)
                 if any(entry.step_key == step for entry in started):
                     return run
@@ -142,16 +159,14 @@ class Ui:
 
         return self.wait(begun)
 
-    def finished(self, known: int, count: int) -> list[str]:
-        """How the next runs have ended, when so many have, and nothing else is under way or asked for."""
+    def ended(self, run: dg.DagsterRun) -> str:
+        """How the run has ended, when it has."""
 
-        def ended() -> list[dg.DagsterRun] | None:
-            runs = self.runs()[known:]
-            return runs if len(runs) >= count and all(run.is_finished for run in runs) else None
+        def status() -> str | None:
+            found = self.instance.get_run_by_id(run.run_id)
+            return found.status.value if found and found.is_finished else None
 
-        found = self.wait(ended)
-        assert len(found) == count, self.printed()
-        return [run.status.value for run in found]
+        return self.wait(status)
 
     def worker(self, run: dg.DagsterRun) -> int:
         for entry in self.instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT):
@@ -164,15 +179,13 @@ class Ui:
 
     def processes(self) -> dict[int, str]:
         """The processes of this home's UI, and what they have started, with their command lines."""
-        noted = (self.home / "ui.lock").read_text()
-        groups = {str(group) for group in json.loads(noted)["groups"]} if noted else set()
-        listed = subprocess.run(["ps", "-ewwo", "pid=,pgid=,stat=,args="], capture_output=True, text=True, check=True)
-        found = {}
-        for line in listed.stdout.splitlines():
-            pid, group, state, command = line.split(maxsplit=3)
-            if not state.startswith("Z") and (group in groups or str(self.home) in command):
-                found[int(pid)] = command
+        found = {process.pid: " ".join(process.cmdline()) for process in processes_of(self.home)}
+        with contextlib.suppress(FileNotFoundError):
+            found[self.s3()] = "rclone"
         return found
+
+    def s3(self) -> int:
+        return int((self.home / "local-s3.pid").read_text())
 
     def pid(self, name: str) -> int:
         (pid,) = self.wait(lambda: [pid for pid, command in self.processes().items() if name in command])
@@ -214,7 +227,7 @@ def published(home: Path) -> dict[str, tuple[int, int]]:
 
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    paths = generate(tmp_path_factory.mktemp("samples"), scale=0.03)
+    paths = generate(tmp_path_factory.mktemp("samples"), scale=0.01)
     return [path for path in paths if path.stem not in ("titles", "credits")]
 
 
@@ -227,10 +240,10 @@ def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
         with open_instance(settings) as instance:
             served = Ui(home, instance)
             try:
-                served.start()
                 yield served
             finally:
-                served.stop()
+                if served.process and served.process.poll() is None:
+                    served.stop()
             assert served.processes() == {}
 
 
@@ -241,87 +254,97 @@ def ratings(user: int, count: int, stars: float = 4.0) -> str:
 
 @pytest.fixture(scope="module")
 def full(ui: Ui, samples: list[Path]) -> int:
-    """The home with the samples in it, by one run; the number of ratings that consumers see."""
-    ui.bucket.mkdir()
+    """The number of ratings in the samples, which the first run loads, with 10 of a user in ``ratings-mine.csv``."""
     for path in samples:
         shutil.copyfile(path, ui.bucket / path.name)
-    assert ui.finished(0, 1) == ["SUCCESS"]
-    return ui.ratings()
-
-
-def test_copying_files_changes_what_consumers_see(ui: Ui, full: int) -> None:
-    known = len(ui.runs())
     ui.put("ratings-mine.csv", ratings(900_001, 10))
-    assert ui.finished(known, 1) == ["SUCCESS"]
-    assert ui.ratings() == full + 10
+    ui.start()
+    files = [path for path in samples if path.stem.startswith("ratings")]
+    return sum(len(path.read_text().splitlines()) - 1 for path in files)
 
 
-def test_overwriting_replaces_the_files_rows_and_deleting_leaves_them(ui: Ui, full: int) -> None:
-    known = len(ui.runs())
-    ui.put("ratings-mine.csv", ratings(900_001, 7, stars=2.0))
-    assert ui.finished(known, 1) == ["SUCCESS"]
-    assert ui.ratings() == full + 7
-    (ui.bucket / "ratings-mine.csv").unlink()
-    assert ui.finished(known, 2) == ["SUCCESS", "SUCCESS"]
-    assert ui.ratings() == full + 7
-
-
-def test_the_daemon_killed_in_a_run_comes_back_and_the_run_goes_on(ui: Ui, full: int) -> None:
-    known, before = len(ui.runs()), ui.ratings()
-    ui.put("ratings-a.csv", ratings(900_002, 11))
-    ui.next_run(known, "dbt_models")
-    daemon = ui.pid(DAEMON)
-    ui.kill(daemon)
-    assert ui.finished(known, 1) == ["SUCCESS"]
-    assert ui.ratings() == before + 11
-    assert ui.pid(DAEMON) != daemon
-    assert "the daemon was killed (SIGKILL); it is started again in 1 s" in ui.printed()
-
-
-@pytest.mark.parametrize(
-    ("step", "user"), [("raw__movielens__ratings", 900_010), ("dbt_models", 900_011), ("published__marts", 900_012)]
-)
-def test_the_process_of_a_run_killed_in_a_step_is_another_run(ui: Ui, full: int, step: str, user: int) -> None:
-    known, before = len(ui.runs()), ui.ratings()
-    ui.put(f"ratings-{user}.csv", ratings(user, 13))
-    run = ui.next_run(known, step)
-    time.sleep(2 if step == "dbt_models" else 0)
-    ui.kill(ui.worker(run))
-    assert ui.finished(known, 2) == ["FAILURE", "SUCCESS"]
-    assert ui.ratings() == before + 13
-
-
-def test_the_s3_server_killed_in_a_run_comes_back(ui: Ui, full: int) -> None:
-    known, before = len(ui.runs()), ui.ratings()
-    ui.put("ratings-s3.csv", ratings(900_030, 17))
-    ui.next_run(known, "raw__movielens__genome_scores")
-    server = ui.pid("rclone serve s3")
+def test_the_s3_server_killed_in_a_run_comes_back_and_the_files_are_published(ui: Ui, full: int) -> None:
+    run = ui.next_run("raw__movielens__genome_scores")
+    server = ui.s3()
     ui.kill(server)
-    assert ui.finished(known, 1) == ["SUCCESS"]
-    assert ui.ratings() == before + 17
-    assert ui.pid("rclone serve s3") != server
+    assert ui.ended(run) == "SUCCESS"
+    assert ui.s3() != server
+    assert ui.ratings() == full + 10
+    ui.wait(ui.has_definitions)
+    ui.ends_by_killing(WEBSERVER)
 
 
-@pytest.mark.parametrize(("which", "user"), [(CODE_SERVER, 900_040), (DEFINITIONS, 900_041), (WEBSERVER, 900_042)])
-def test_a_server_killed_in_a_run_comes_back_and_the_run_goes_on(ui: Ui, full: int, which: str, user: int) -> None:
-    known, before = len(ui.runs()), ui.ratings()
-    name = f"ratings-{user}.csv"
-    ui.put(name, ratings(user, 19))
-    ui.next_run(known, "dbt_models")
-    killed = ui.pid(which)
-    ui.kill(killed)
-    ui.wait(lambda: not is_alive(killed, time.time()))
-    assert ui.finished(known, 1) == ["SUCCESS"]
-    assert ui.ratings() == before + 19
-    ui.wait(ui.answers)
-    assert ui.pid(which) != killed
-    ui.put(name, ratings(user, 18))  # and the next file is loaded as ever
-    assert ui.finished(known, 2) == ["SUCCESS", "SUCCESS"]
-    assert ui.ratings() == before + 18
+def test_the_next_start_loads_what_has_come_meanwhile(ui: Ui, full: int) -> None:
+    ui.put("ratings-mine.csv", ratings(900_001, 7, stars=2.0))  # overwritten
+    ui.start()
+    run = ui.next_run("raw__movielens__ratings")
+    ui.kill(ui.worker(run))
+    ui.ends_by_killing(DAEMON)
+
+
+def test_the_next_start_reports_the_run_that_did_not_end(ui: Ui, full: int) -> None:
+    *_, interrupted = ui.runs()
+    ui.put("ratings-a.csv", ratings(900_002, 11))
+    ui.start()
+    assert ui.ended(interrupted) == "FAILURE"
+    assert f"{interrupted.run_id} did not end and its process is gone; reported as failed" in ui.printed()
+    run = ui.next_run("dbt_models")
+    ui.kill(ui.worker(run))
+    assert ui.ended(run) == "FAILURE"
+    ui.ends_by_killing(DAGSTER_DEV)
+
+
+def test_a_second_ui_is_refused_and_what_a_killed_one_left_is_stopped(ui: Ui, full: int) -> None:
+    (ui.bucket / "ratings-mine.csv").unlink()
+    ui.put("ratings-b.csv", ratings(900_003, 13))
+    ui.start()
+    run = ui.next_run("dbt_models")
+    assert ui.process is not None
+    second = subprocess.run([COMMAND, "ui"], env=ui.environment(), capture_output=True, text=True, check=False)
+    assert second.returncode == 1
+    assert f"already running (process {ui.process.pid}, http://127.0.0.1:{ui.port})" in second.stderr.replace("\n", "")
+    left = ui.processes()
+    ui.process.kill()
+    ui.process.wait()
+    assert psutil.pid_exists(ui.pid(DAGSTER_DEV))
+    ui.put("ratings-c.csv", ratings(900_004, 17))
+    ui.start()
+    ui.wait(lambda: "processes that a killed UI left behind" in ui.printed())
+    assert ui.ended(run) in ("FAILURE", "CANCELED")
+    ui.wait(ui.has_definitions)
+    assert [command for pid, command in ui.processes().items() if pid in left and command != "rclone"] == []
+
+
+def test_a_run_killed_while_it_publishes_is_repeated_and_a_run_goes_on_without_its_code_server(
+    ui: Ui, full: int
+) -> None:
+    run = ui.next_run("published__marts")
+    ui.kill(ui.worker(run))
+    assert ui.ended(run) == "FAILURE"
+    repeated = ui.next_run("raw__movielens__ratings", ui.known + 1)
+    assert (repeated.tags["netflix/behind"], repeated.tags["netflix/attempt"]) == (run.tags["netflix/behind"], "2")
+    code_server = ui.pid(CODE_SERVER)
+    ui.kill(code_server)
+    assert ui.ended(repeated) == "SUCCESS"
+    assert ui.ratings() == full + 7 + 11 + 13 + 17  # what was in the deleted file stays
+    ui.wait(ui.has_definitions)
+    assert ui.pid(CODE_SERVER) != code_server
+
+
+def test_an_interrupted_ui_leaves_nothing_behind_and_the_next_start_heals(ui: Ui, full: int) -> None:
+    known = len(ui.runs())
+    ui.put("ratings-d.csv", ratings(900_005, 19))  # the code server that came back starts its run
+    ui.next_run("dbt_models", known)
+    ui.stop()
+    ui.put("ratings-e.csv", ratings(900_006, 23))
+    ui.start()
+    assert ui.ended(ui.next_run("raw__movielens__ratings")) == "SUCCESS"
+    assert ui.ratings() == full + 7 + 11 + 13 + 17 + 19 + 23
 
 
 def test_no_credential_is_shown_or_written(ui: Ui, full: int) -> None:
     trap = Trap(ui.home, {**ui.credentials, "local S3": local_s3(ui.home).secret_access_key})
+    ui.wait(ui.has_definitions)
     for query in SHOWN:
         trap.printed.append(ui.ask(query))
         assert b'"errors"' not in trap.printed[-1], trap.printed[-1]
@@ -330,36 +353,8 @@ def test_no_credential_is_shown_or_written(ui: Ui, full: int) -> None:
     assert trap.leaks() == ["local S3 in local-s3.json"]
 
 
-def test_ctrl_c_in_a_run_leaves_nothing_behind_and_the_next_start_heals(ui: Ui, full: int) -> None:
-    known, before = len(ui.runs()), ui.ratings()
-    ui.put("ratings-stopped.csv", ratings(900_050, 23))
-    ui.next_run(known, "dbt_models")
-    processes = ui.processes()
-    ui.stop()
-    assert [pid for pid in processes if is_alive(pid, time.time())] == []
-    assert ui.processes() == {}
-    ui.start()
-    assert ui.finished(known, 2)[1] == "SUCCESS"
-    assert ui.ratings() == before + 23
-
-
-def test_a_killed_ui_is_taken_over_and_a_second_one_is_refused(ui: Ui, full: int) -> None:
-    assert ui.process is not None
-    second = subprocess.run([COMMAND, "ui"], env=ui.environment(), capture_output=True, text=True, check=False)
-    assert second.returncode == 1
-    assert f"runs already, as process {ui.process.pid}: http://127.0.0.1:{ui.port}" in second.stderr.replace("\n", "")
-    left, killed = ui.processes(), ui.process.pid
-    ui.kill(killed)
-    ui.process.wait()
-    ui.start()
-    # What the killed one has left answers until the new one stops it.
-    ui.wait(lambda: f"the UI that was process {killed} was killed: stopping what it has left" in ui.printed())
-    ui.wait(lambda: not [pid for pid in set(left) & set(ui.processes()) if "rclone" not in left[pid]])
-    ui.wait(ui.answers)
-    known, before = len(ui.runs()), ui.ratings()
-    ui.put("ratings-after.csv", ratings(900_060, 5))
-    assert ui.finished(known, 1) == ["SUCCESS"]
-    assert ui.ratings() == before + 5
+def test_definitions_that_are_killed_end_the_ui(ui: Ui, full: int) -> None:
+    ui.ends_by_killing(DEFINITIONS)
 
 
 def test_what_consumers_see_is_what_a_home_without_accidents_publishes(ui: Ui, full: int, tmp_path: Path) -> None:
@@ -371,5 +366,5 @@ def test_what_consumers_see_is_what_a_home_without_accidents_publishes(ui: Ui, f
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert ui.published() == published(tmp_path)
-    current: Any = ui.instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
-    assert len(current) <= 1
+    assert ui.instance.get_runs(dg.RunsFilter(statuses=list(HAS_PROCESS))) == []
+    assert list((ui.home / "dagster" / "run-locks").iterdir()) == []

@@ -138,7 +138,7 @@ MUTATIONS = {
         (
             f"{SYNC}::test_the_ledger_records_the_load",
             f"{SYNC}::test_a_second_sync_reads_and_changes_nothing",
-            f"{DUCKDB}::test_a_version_that_is_current_is_not_loaded_again_by_a_second_commit",
+            f"{DUCKDB}::test_a_second_commit_does_not_load_a_current_version_again",
         ),
     ),
     "the header check": Mutation(
@@ -172,12 +172,12 @@ MUTATIONS = {
     ),
     "the second ledger read": Mutation(
         without_second_ledger_read,
-        (f"{DUCKDB}::test_a_version_that_is_current_is_not_loaded_again_by_a_second_commit",),
+        (f"{DUCKDB}::test_a_second_commit_does_not_load_a_current_version_again",),
     ),
     "the value forms": Mutation(without_value_forms, (f"{VALUES}::test_rejected_forms",)),
     "the rollback": Mutation(
         without_rollback,
-        (f"{DUCKDB}::test_a_transaction_that_fails_leaves_nothing",),
+        (f"{DUCKDB}::test_a_failed_transaction_leaves_nothing",),
     ),
     "the quarantine": Mutation(
         without_quarantine,

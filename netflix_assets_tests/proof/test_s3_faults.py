@@ -188,7 +188,7 @@ def test_a_multipart_upload_survives_faults_of_every_request(bucket, store, prox
 
 
 @pytest.mark.parametrize(("kind", "fault"), [("get", SLOW_DOWN), ("list", cut())], ids=["obstore's", "ours"])
-def test_delays_grow_and_are_random(bucket, proxy, kind, fault):
+def test_retry_delays_grow_and_have_jitter(bucket, proxy, kind, fault):
     bucket.put(KEY, things(1))
     [listed] = objects_of(THINGS, bucket.store)
     retries = RetryPolicy(first_delay_s=0.004, max_delay_s=0.5)

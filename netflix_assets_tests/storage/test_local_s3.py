@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 from netflix_assets.storage import local_s3 as local_s3_module
-from netflix_assets.storage.local_s3 import LocalS3, LocalS3Error, lease, local_s3
+from netflix_assets.storage.local_s3 import LocalS3, LocalS3Error, lease, local_s3, revive
 from netflix_assets_tests.conftest import s3_client
 
 HOLD = """
@@ -45,12 +46,7 @@ def server_pid(home: Path) -> int:
 
 
 def runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    state = Path(f"/proc/{pid}/stat")
-    return not (state.exists() and state.read_text().rpartition(")")[2].split()[0] == "Z")
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
 def wait_until_gone(pid: int) -> None:
@@ -162,6 +158,48 @@ def test_a_server_that_does_not_end_when_asked_to_is_killed(tmp_path, monkeypatc
     assert not runs(pid)
 
 
+def test_a_server_that_ended_under_a_lease_is_revived_and_one_that_runs_is_left_alone(tmp_path):
+    with lease(local_s3(tmp_path), "landing") as server:
+        pid = server_pid(tmp_path)
+        assert not revive(server)
+        os.kill(pid, signal.SIGKILL)
+        wait_until_gone(pid)
+        assert revive(server)
+        assert server_pid(tmp_path) != pid
+        upload(server, "e.csv", b"x")
+
+
+@pytest.mark.parametrize("moved_s", [-86_400, 86_400])
+def test_a_server_is_recognized_whatever_the_clock_says(tmp_path, moved_s):
+    with lease(local_s3(tmp_path), "landing") as server:
+        pid = server_pid(tmp_path)
+        os.utime(tmp_path / "local-s3.pid", (time.time() + moved_s,) * 2)
+        assert not revive(server)
+        with lease(server, "landing"):
+            assert server_pid(tmp_path) == pid
+    assert not runs(pid)
+
+
+def test_a_process_that_has_the_pid_of_an_ended_server_is_left_alone(tmp_path):
+    local_s3(tmp_path)
+    (tmp_path / "local-s3.pid").write_text(str(os.getpid()))
+    with lease(local_s3(tmp_path), "landing"):
+        assert server_pid(tmp_path) != os.getpid()
+
+
+def test_rclone_settings_and_proxies_of_the_environment_do_not_reach_the_server(tmp_path, monkeypatch):
+    monkeypatch.setenv("RCLONE_READ_ONLY", "true")
+    monkeypatch.setenv("RCLONE_RC", "true")
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    with lease(local_s3(tmp_path), "landing") as server:
+        environment = psutil.Process(server_pid(tmp_path)).environ()
+        assert set(environment) == {"RCLONE_AUTH_KEY"}
+        assert not revive(server)  # it answers, and not through the proxy
+        monkeypatch.setenv("no_proxy", "127.0.0.1")  # of boto3 in this test
+        upload(server, "g.csv", b"x")
+
+
 def test_keys_are_random_for_each_home_stay_the_same_and_are_private(tmp_path):
     one, two = local_s3(tmp_path / "one"), local_s3(tmp_path / "two")
     assert one.access_key_id != two.access_key_id
@@ -174,8 +212,7 @@ def test_keys_are_random_for_each_home_stay_the_same_and_are_private(tmp_path):
 def test_keys_do_not_stand_in_the_command_line_or_the_log(tmp_path):
     with lease(local_s3(tmp_path), "landing") as server:
         upload(server, "f.csv", b"x")
-        command = Path(f"/proc/{server_pid(tmp_path)}/cmdline")
-        shown = command.read_text() if command.exists() else ""
+        shown = " ".join(psutil.Process(server_pid(tmp_path)).cmdline())
         shown += (tmp_path / "local-s3.log").read_text()
     assert server.secret_access_key not in shown
 

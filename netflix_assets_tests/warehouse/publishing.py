@@ -1,4 +1,4 @@
-"""A small warehouse that has been built, for the tests of both publishers, and a publisher that dies at a named point.
+"""A small built warehouse for the tests of both publishers, and a publisher that is killed at a named point.
 
 python -m netflix_assets_tests.warehouse.publishing HOME POINT NTH
 """
@@ -21,11 +21,11 @@ from netflix_assets.warehouse.publishing import Mart
 from netflix_assets.warehouse.relations import ddl, ops_ddl
 
 MARTS = (Mart("core", "fct_ratings"), Mart("marts", "mart_by_hour", is_stored=False), Mart("marts", "mart_movies"))
-BEGAN = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
+FIRST_START = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
 
 
 def make_tables(warehouse: Warehouse, content: int) -> None:
-    """The tables as a build leaves them; each says the same number, so that a mixture of two builds can be told."""
+    """Create the tables of a build. All of them contain the same number, so that a mix of two builds is detected."""
     for schema in ("ops", "core", "marts"):
         warehouse.make_schema(schema)
     for statement in ops_ddl(warehouse.columns(("ops",)), OPS_TABLES):
@@ -39,11 +39,11 @@ def make_tables(warehouse: Warehouse, content: int) -> None:
 
 
 def begin_build(warehouse: Warehouse, number: int, run_id: str | None = None) -> str:
-    """Do as dbt does before its first node. Returns the id of the invocation."""
+    """Record the start of a build, as dbt does before its first node. Return the invocation id."""
     invocation_id = str(uuid.uuid4())
     warehouse.execute(
         "insert into ops.builds (invocation_id, run_id, schema_prefix, started_at) values (?, ?, '', ?)",
-        (invocation_id, run_id or f"run{number:05}-of-dagster", _naive(BEGAN + timedelta(hours=number))),
+        (invocation_id, run_id or f"run{number:05}-of-dagster", _naive_utc(FIRST_START + timedelta(hours=number))),
     )
     return invocation_id
 
@@ -54,64 +54,64 @@ def finish_build(
     part: Part,
     invocation_id: str,
     inputs: dict[str, int] | None = None,
-    **how: object,
+    **changes: object,
 ) -> None:
-    """Do as the dbt step does at its end; a passed and whole build unless ``how`` says otherwise."""
-    begun = {
+    """Record the end of a build, as the dbt step does: complete and passed unless ``changes`` say otherwise."""
+    fields = {
         "invocation_id": invocation_id, "run_id": f"run{number:05}-of-dagster", "schema_prefix": "",
-        "started_at": BEGAN + timedelta(hours=number, minutes=part == "observations"), "part": part,
-        "finished_at": BEGAN + timedelta(hours=number, minutes=5), "is_whole": True, "has_passed": True,
+        "started_at": FIRST_START + timedelta(hours=number, minutes=part == "observations"), "part": part,
+        "finished_at": FIRST_START + timedelta(hours=number, minutes=5), "is_whole": True, "has_passed": True,
         "node_count": 3, "test_count": 9, "inputs": inputs or {},
     }  # fmt: skip
-    Builds(warehouse).finish(Build(**{**begun, **how}), [], [], {})
+    Builds(warehouse).finish(Build(**{**fields, **changes}), [], [], {})
 
 
-def build(warehouse: Warehouse, number: int, inputs: dict[str, int] | None = None, **how: object) -> None:
-    """A build of everything: tables that say ``number``, and both markers."""
+def build(warehouse: Warehouse, number: int, inputs: dict[str, int] | None = None, **changes: object) -> None:
+    """Record a complete build: tables that contain ``number``, and both build markers."""
     invocation_id = begin_build(warehouse, number) if number > 1 else str(uuid.uuid4())
     make_tables(warehouse, number)
-    finish_build(warehouse, number, "models", invocation_id, inputs, **how)
+    finish_build(warehouse, number, "models", invocation_id, inputs, **changes)
     finish_build(warehouse, number, "observations", str(uuid.uuid4()))
 
 
-def _naive(moment: datetime) -> datetime:
+def _naive_utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(tzinfo=None)
 
 
 # ---------------------------------------------------------------- a publisher that dies
 
-_Light = Callable[[], None]
+_Kill = Callable[[], None]
 
 
-def _after(owner: object, name: str, starts_with: str = "") -> Callable[[_Light], None]:
-    """After a call of a function; of ``execute``, with a statement that starts with a text."""
+def _kill_after(owner: object, name: str, starts_with: str = "") -> Callable[[_Kill], None]:
+    """Kill after a call of a function; for ``execute``, only after a statement that starts with this text."""
 
-    def set_up(light: _Light) -> None:
+    def install(kill: _Kill) -> None:
         original = getattr(owner, name)
 
         def wrapped(*arguments, **options):
             result = original(*arguments, **options)
             if not starts_with or str(arguments[1]).startswith(starts_with):
-                light()
+                kill()
             return result
 
         setattr(owner, name, wrapped)
 
-    return set_up
+    return install
 
 
-# In the order in which publishing comes past them.
-POINTS: dict[str, Callable[[_Light], None]] = {
-    "a new database": _after(DuckDBWarehouse, "execute", "attach"),
-    "a table copied": _after(DuckDBWarehouse, "execute", "create table published."),
-    "a parquet file written": _after(DuckDBWarehouse, "execute", "copy warehouse."),
-    "the database closed": _after(DuckDBWarehouse, "execute", "detach"),
-    "the manifest written": _after(duckdb_publisher, "_write_manifest"),
-    "all on disk": _after(duckdb_publisher, "_make_durable"),
-    "the version named": _after(Path, "rename"),
-    "a link made": _after(Path, "symlink_to"),
-    "the link switched": _after(Path, "replace"),
-    "a file of an old version removed": _after(os, "unlink"),
+# In the order in which publishing reaches them.
+POINTS: dict[str, Callable[[_Kill], None]] = {
+    "a new database": _kill_after(DuckDBWarehouse, "execute", "attach"),
+    "a table copied": _kill_after(DuckDBWarehouse, "execute", "create table published."),
+    "a parquet file written": _kill_after(DuckDBWarehouse, "execute", "copy warehouse."),
+    "the database closed": _kill_after(DuckDBWarehouse, "execute", "detach"),
+    "the manifest written": _kill_after(duckdb_publisher, "_write_manifest"),
+    "all on disk": _kill_after(duckdb_publisher, "_make_durable"),
+    "the version named": _kill_after(Path, "rename"),
+    "a link made": _kill_after(Path, "symlink_to"),
+    "the link switched": _kill_after(Path, "replace"),
+    "a file of an old version removed": _kill_after(os, "unlink"),
 }
 
 
@@ -120,13 +120,13 @@ def publisher(home: Path, wait_seconds: float = 0) -> DuckDBPublisher:
 
 
 if __name__ == "__main__":
-    left = int(sys.argv[3])
+    remaining = int(sys.argv[3])
 
-    def light() -> None:
-        global left
-        left -= 1
-        if left == 0:
+    def kill() -> None:
+        global remaining
+        remaining -= 1
+        if remaining == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    POINTS[sys.argv[2]](light)
+    POINTS[sys.argv[2]](kill)
     publisher(Path(sys.argv[1])).publish(MARTS)

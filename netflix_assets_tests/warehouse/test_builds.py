@@ -1,4 +1,4 @@
-"""The record of builds: what may be served, whatever was built, killed or run by hand since."""
+"""The record of builds: what may be served after builds that passed, failed, were killed or were run by hand."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,7 +19,7 @@ OBSERVATIONS = replace(
 
 
 def later(build: Build, **changes: object) -> Build:
-    """The build a day later."""
+    """The same build a day later."""
     return replace(
         build,
         **{
@@ -39,20 +39,20 @@ def builds(warehouse: Warehouse) -> Builds:
     return builds
 
 
-def finish(builds: Builds, *some: Build) -> None:
-    for build in some:
+def finish(builds: Builds, *finished: Build) -> None:
+    for build in finished:
         builds.finish(build, [], [], {})
 
 
 def begin(warehouse: Warehouse, build: Build) -> None:
-    """What dbt's hook writes."""
+    """Record the start of a build, as dbt's hook does."""
     warehouse.execute(
         "insert into ops.builds (invocation_id, run_id, schema_prefix, started_at) values (?, ?, ?, ?)",
         (build.invocation_id, build.run_id, build.schema_prefix, build.started_at.replace(tzinfo=None)),
     )
 
 
-def test_a_whole_build_that_has_passed_is_servable_and_comes_back_as_it_was(builds: Builds) -> None:
+def test_a_complete_passed_build_is_servable_and_read_back_unchanged(builds: Builds) -> None:
     finish(builds, MODELS, OBSERVATIONS)
     assert builds.servable() == MODELS
     assert builds.all() == [MODELS, OBSERVATIONS]
@@ -60,7 +60,7 @@ def test_a_whole_build_that_has_passed_is_servable_and_comes_back_as_it_was(buil
     assert builds.servable() == later(MODELS)
 
 
-def test_the_end_of_a_build_takes_the_place_of_its_beginning(builds: Builds, warehouse: Warehouse) -> None:
+def test_a_finished_build_replaces_its_started_record(builds: Builds, warehouse: Warehouse) -> None:
     begin(warehouse, MODELS)
     finish(builds, MODELS)
     assert builds.all() == [MODELS]
@@ -84,7 +84,7 @@ def test_the_end_of_a_build_takes_the_place_of_its_beginning(builds: Builds, war
         ([OBSERVATIONS], "no build has been recorded yet"),
     ],
 )
-def test_what_has_not_passed_whole_is_not_servable(builds: Builds, after: list[Build], reason: str) -> None:
+def test_a_partial_or_failed_build_is_not_servable(builds: Builds, after: list[Build], reason: str) -> None:
     finish(builds, *after)
     with pytest.raises(NotServableError, match=reason) as refused:
         builds.servable()
@@ -92,17 +92,17 @@ def test_what_has_not_passed_whole_is_not_servable(builds: Builds, after: list[B
 
 
 @pytest.mark.parametrize(
-    ("begun", "reason"),
+    ("started", "reason"),
     [
         (later(MODELS), "of run run-2-of at 2026-05-02 12:00 UTC has not ended: it is running or was killed"),
         (later(MODELS, run_id=""), "dbt was run by hand at 2026-05-02 12:00 UTC"),
     ],
 )
-def test_a_build_that_nobody_ended_makes_the_tables_unservable_until_the_next(
-    builds: Builds, warehouse: Warehouse, begun: Build, reason: str
+def test_an_unfinished_build_blocks_serving_until_the_next_complete_build(
+    builds: Builds, warehouse: Warehouse, started: Build, reason: str
 ) -> None:
     finish(builds, MODELS, OBSERVATIONS)
-    begin(warehouse, begun)
+    begin(warehouse, started)
     with pytest.raises(NotServableError, match=reason):
         builds.servable()
     day_after = [later(later(MODELS)), later(later(OBSERVATIONS))]
@@ -110,7 +110,7 @@ def test_a_build_that_nobody_ended_makes_the_tables_unservable_until_the_next(
     assert builds.servable() == day_after[0]
 
 
-def test_builds_that_went_on_together_are_not_servable(builds: Builds) -> None:
+def test_overlapping_builds_are_not_servable(builds: Builds) -> None:
     slow = replace(MODELS, invocation_id="slow", started_at=NOON - timedelta(seconds=5))
     slow = replace(slow, finished_at=NOON + timedelta(seconds=60), has_passed=False, problem="core/x: broken")
     finish(builds, slow, MODELS, OBSERVATIONS)
@@ -145,7 +145,7 @@ EARLY = replace(STRANGER, invocation_id="early", part="observations", started_at
 
 
 @pytest.mark.parametrize(
-    "done",
+    "recorded",
     [
         [FAILED, RETRY, OBSERVATIONS],
         [STRANGER, replace(FAILED, started_at=NOON - timedelta(seconds=20)), RETRY, OBSERVATIONS],
@@ -153,13 +153,13 @@ EARLY = replace(STRANGER, invocation_id="early", part="observations", started_at
         [FAILED, EARLY, RETRY, OBSERVATIONS],
     ],
 )
-def test_a_build_that_was_tried_again_is_what_its_last_attempt_says(builds: Builds, done: list[Build]) -> None:
-    finish(builds, *done)
+def test_the_last_attempt_decides_whether_a_build_is_servable(builds: Builds, recorded: list[Build]) -> None:
+    finish(builds, *recorded)
     assert builds.servable() == RETRY
 
 
 @pytest.mark.parametrize(
-    ("done", "reason"),
+    ("recorded", "reason"),
     [
         ([FAILED, replace(RETRY, has_passed=False, problem="core/x: reset"), OBSERVATIONS], "failed: core/x: reset"),
         ([FAILED, replace(RETRY, is_whole=False), OBSERVATIONS], "not all"),
@@ -176,27 +176,27 @@ def test_a_build_that_was_tried_again_is_what_its_last_attempt_says(builds: Buil
         ),
     ],
 )  # fmt: skip
-def test_attempts_serve_only_together(builds: Builds, done: list[Build], reason: str) -> None:
-    finish(builds, *done)
+def test_a_broken_chain_of_attempts_is_not_servable(builds: Builds, recorded: list[Build], reason: str) -> None:
+    finish(builds, *recorded)
     with pytest.raises(NotServableError, match=reason):
         builds.servable()
 
 
-def test_while_an_attempt_goes_on_nothing_is_servable(builds: Builds, warehouse: Warehouse) -> None:
+def test_nothing_is_servable_while_a_retry_is_running(builds: Builds, warehouse: Warehouse) -> None:
     finish(builds, FAILED)
     begin(warehouse, RETRY)
     with pytest.raises(NotServableError, match="failed: core/x: reset"):
         builds.servable()
 
 
-def test_a_branch_has_builds_of_its_own(builds: Builds, warehouse: Warehouse) -> None:
+def test_each_branch_has_separate_builds(builds: Builds, warehouse: Warehouse) -> None:
     finish(builds, MODELS, OBSERVATIONS, later(MODELS, schema_prefix="branch_7_", has_passed=False))
     assert builds.servable() == MODELS
     with pytest.raises(NotServableError):
         Builds(warehouse, "branch_7_").servable()
 
 
-def test_results_are_kept_with_a_sample_of_what_was_found(builds: Builds, warehouse: Warehouse) -> None:
+def test_results_are_stored_with_a_sample_of_the_failing_rows(builds: Builds, warehouse: Warehouse) -> None:
     node = NodeRun("model.x.fct", "model", "core", "fct", "table", "success", NOON, 1.5, "OK", 7)
     test = CheckRun("test.x.t", "t", "model.x.fct", "core", "fct", "generic", "fail", 2, NOON, 0.5, "Got 2")
     builds.finish(MODELS, [node], [test], {"test.x.t": [{"title": "Amélie", "n": 1}, {"title": None, "n": 2}]})
@@ -212,7 +212,7 @@ def test_results_are_kept_with_a_sample_of_what_was_found(builds: Builds, wareho
     ]
 
 
-def test_a_column_that_is_missing_is_added(builds: Builds, warehouse: Warehouse) -> None:
+def test_a_missing_column_is_added(builds: Builds, warehouse: Warehouse) -> None:
     finish(builds, MODELS)
     warehouse.execute("alter table ops.builds drop column inputs")
     builds.prepare()

@@ -1,4 +1,4 @@
-"""What is kept about the rows of each load."""
+"""Column profiles of each load."""
 
 import pytest
 
@@ -20,7 +20,7 @@ EVERY = make_dataset(
 HEADER = "id,price,bought_on,label,email,salary\n"
 
 
-def test_the_rows_of_a_load_are_profiled_by_column(sync, bucket, warehouse):
+def test_every_column_of_a_load_is_profiled(sync, bucket, warehouse):
     rows = [f"{number},{number}.50,2024-01-{number:02},l{number % 2},e{number},{number}\n" for number in range(1, 10)]
     bucket.put("shop/things.csv", HEADER + "".join(rows) + "10,,,,,\n" + "x,,,,,\n")
     sync(EVERY)
@@ -36,23 +36,23 @@ def test_the_rows_of_a_load_are_profiled_by_column(sync, bucket, warehouse):
     ]  # fmt: skip
 
 
-def test_each_load_of_a_batch_has_its_own_and_one_without_rows_none(sync, bucket, warehouse):
+def test_each_load_in_a_batch_has_a_profile_unless_it_has_no_rows(sync, bucket, warehouse):
     bucket.put("movielens/ratings-a.csv", ratings(1, 2))
     bucket.put("movielens/ratings-b.csv", with_faults(0, 3))
     bucket.put("movielens/ratings-c.csv", ratings(5, 6, 7))
     sync(RATINGS)
     bucket.put("movielens/ratings-a.csv", ratings(9))
     sync(RATINGS)
-    found = {(each.load_id, each.column): each for each in warehouse.profiles(RATINGS, [1, 2, 3, 4])}
-    assert list(found) == [(load, column.name) for load in (1, 3, 4) for column in RATINGS.columns]
-    assert [(found[load, "user_id"].row_count, found[load, "user_id"].mean) for load in (1, 3, 4)] == [
+    profiles = {(each.load_id, each.column): each for each in warehouse.profiles(RATINGS, [1, 2, 3, 4])}
+    assert list(profiles) == [(load, column.name) for load in (1, 3, 4) for column in RATINGS.columns]
+    assert [(profiles[load, "user_id"].row_count, profiles[load, "user_id"].mean) for load in (1, 3, 4)] == [
         (2, 1.5), (3, 6.0), (1, 9.0)
     ]  # fmt: skip
     assert {each.load_id for each in warehouse.profiles(RATINGS, [1, 4])} == {1, 4}
     assert warehouse.profiles(RATINGS, []) == []
 
 
-def test_quartiles_of_large_loads_are_of_a_sample(sync, bucket, warehouse, monkeypatch):
+def test_quartiles_of_large_loads_come_from_a_sample(sync, bucket, warehouse, monkeypatch):
     monkeypatch.setattr(base, "SAMPLE_ROWS", 1_000)
     bucket.put("movielens/ratings-large.csv", ratings(*range(1, 10_001)))
     bucket.put("movielens/ratings-small.csv", ratings(*range(1, 101)))
@@ -76,7 +76,7 @@ def test_quartiles_of_large_loads_are_of_a_sample(sync, bucket, warehouse, monke
         ("text", ["x" * 1_000_000, "'", "ü"]),
     ],
 )
-def test_no_value_of_any_type_can_stop_a_load(sync, bucket, warehouse, kind, values):
+def test_no_extreme_value_fails_a_load(sync, bucket, warehouse, kind, values):
     dataset = make_dataset(make_column("n", "integer"), make_column("v", kind))
     bucket.put("shop/things.csv", "n,v\n" + "".join(f"{number},{value}\n" for number, value in enumerate(values)))
     assert [load.rows_loaded for load in sync(dataset).loads] == [3]
@@ -85,11 +85,11 @@ def test_no_value_of_any_type_can_stop_a_load(sync, bucket, warehouse, kind, val
     assert len(profile.max_value) <= 100
 
 
-def test_a_replay_is_profiled_and_a_refused_object_is_not(sync, bucket, warehouse, tmp_path):
+def test_replays_are_profiled_and_refused_objects_are_not(sync, bucket, warehouse, tmp_path):
     bucket.put("movielens/ratings-bad.csv", with_faults(1, 2_000))
     bucket.put(KEY, ratings(1) + "3,103,7.5,3\n")
     sync(RATINGS)
     replay_rejects(TEN, warehouse, "replay", tmp_path)
     assert warehouse.execute(
         "select load_id, cast(p50 as double) from ops.profiles where column_name = 'rating' order by 1"
-    ) == [(2, 4.5), (3, 7.5)]  # the first number went to the refused one
+    ) == [(2, 4.5), (3, 7.5)]  # load 1 belongs to the refused object

@@ -1,4 +1,4 @@
-"""Which failures may pass, and what becomes of a step that has one."""
+"""Which failures are transient, and how a step with a transient failure is retried."""
 
 from pathlib import Path
 from typing import Any
@@ -60,18 +60,18 @@ def raised_from(error: Exception, cause: Exception) -> Exception:
         (AssertionError("a bug"), Failure.PERMANENT),
     ],
 )
-def test_the_kind_of_an_error(error: Exception, kind: Failure) -> None:
+def test_errors_are_classified(error: Exception, kind: Failure) -> None:
     assert kind_of(error) is kind
 
 
-def test_what_an_error_merely_came_up_beside_is_not_its_cause() -> None:
+def test_an_error_raised_while_handling_another_is_not_caused_by_it() -> None:
     bug = ValueError("a bug of the handler")
     bug.__context__ = TimeoutError()
     assert kind_of(bug) is Failure.PERMANENT
 
 
 @pytest.mark.parametrize(
-    ("cause", "passes"),
+    ("cause", "expected"),
     [
         ("503 SlowDown: Please reduce your request rate", True),
         ("500 InternalError: We encountered an internal error", True),
@@ -86,8 +86,8 @@ def test_what_an_error_merely_came_up_beside_is_not_its_cause() -> None:
         ("301 PermanentRedirect", False),
     ],
 )
-def test_which_of_the_causes_that_s3_tells_may_pass(cause: str, passes: bool) -> None:
-    assert is_transient(cause) is passes
+def test_s3_errors_are_classified(cause: str, expected: bool) -> None:
+    assert is_transient(cause) is expected
 
 
 @pytest.mark.parametrize(
@@ -108,12 +108,12 @@ def test_which_of_the_causes_that_s3_tells_may_pass(cause: str, passes: bool) ->
         ("", Failure.PERMANENT),
     ],
 )
-def test_the_kind_of_what_dbt_tells(text: str, kind: Failure) -> None:
+def test_dbt_messages_are_classified(text: str, kind: Failure) -> None:
     assert kind_of_text(text) is kind
 
 
 def run_step(tmp_path: Path, failures: list[BaseException], **changes: Any) -> tuple[dg.ExecuteInProcessResult, int]:
-    """A step that fails with these errors, one per attempt, and then works. Returns how often it was called too."""
+    """Run a step that raises these errors, one per attempt, then succeeds. Return its result and how often it ran."""
     settings: Settings = read_settings(home=tmp_path, **{"step_retry_delay_seconds": 0, **changes})
     calls = []
 
@@ -127,7 +127,7 @@ def run_step(tmp_path: Path, failures: list[BaseException], **changes: Any) -> t
     return dg.materialize([table], raise_on_error=False), len(calls)
 
 
-def test_what_may_pass_is_tried_again_until_it_has(tmp_path: Path) -> None:
+def test_a_transient_error_is_retried_until_the_step_succeeds(tmp_path: Path) -> None:
     result, calls = run_step(tmp_path, [ConnectionResetError("reset"), ObjectChangedError("changed")])
     assert result.success
     assert calls == 3
@@ -135,7 +135,7 @@ def test_what_may_pass_is_tried_again_until_it_has(tmp_path: Path) -> None:
     assert waited == [0, 0]
 
 
-def test_delays_grow_and_are_random(tmp_path: Path) -> None:
+def test_retry_delays_grow_and_have_jitter(tmp_path: Path) -> None:
     delays = []
     for _ in range(2):
         failures: list[BaseException] = [TimeoutError() for _ in range(3)]
@@ -152,7 +152,7 @@ def test_delays_grow_and_are_random(tmp_path: Path) -> None:
     ("error", "calls"),
     [(ConnectionResetError("no way"), 4), (HeldError("no way"), 2), (WarehouseError("no way"), 1)],
 )
-def test_after_the_last_attempt_the_error_is_what_it_was(tmp_path: Path, error: Exception, calls: int) -> None:
+def test_the_original_error_is_raised_after_the_last_attempt(tmp_path: Path, error: Exception, calls: int) -> None:
     result, called = run_step(tmp_path, [error] * 9)
     assert called == calls
     (failed,) = [event for event in result.all_events if event.is_step_failure]
@@ -160,7 +160,7 @@ def test_after_the_last_attempt_the_error_is_what_it_was(tmp_path: Path, error: 
     assert failed.step_failure_data.error.cause.cause is None
 
 
-def test_an_interrupt_is_not_tried_again(tmp_path: Path) -> None:
+def test_an_interrupt_is_not_retried(tmp_path: Path) -> None:
     result, called = run_step(tmp_path, [KeyboardInterrupt()])
     assert not result.success
     assert called == 1

@@ -1,6 +1,6 @@
-"""What every node of the dbt project has to keep, as rules over dbt's manifest: each yields its faults, node named.
+"""Rules for every node of the dbt project, checked against dbt's manifest. Each yields its faults with the node's name.
 
-A rule knows the conventions and no model by name, but for the ledger, which is every layer's witness.
+A rule knows the conventions but no model by name, except the ledger, which every layer may read.
 """
 
 import json
@@ -17,16 +17,16 @@ from netflix_assets.contracts.model import all_datasets
 from netflix_assets.defs.dbt.results import layer_of
 
 Node = Mapping[str, Any]
-Fault = tuple[str, str]  # node, what is wrong with it
+Fault = tuple[str, str]  # name of the node, what is wrong with it
 
 LEDGER = "stg_ops__loads"
 PREFIXES = {"staging": ("stg_",), "intermediate": ("int_",), "core": ("dim_", "fct_", "bridge_"), "marts": ("mart_",)}
-# Whom a layer may read. Seeds are kept by hand and stand outside of the layers.
+# The layers that a layer may read. Seeds are maintained by hand and belong to no layer.
 PARENTS = {
     "staging": {"source"},
     "intermediate": {"staging", "intermediate", "core"},
     "core": {"staging", "intermediate", "core"},
-    "marts": {"core", "intermediate", "seeds", "marts"},  # a summary reads what it sums up, so that both say the same
+    "marts": {"core", "intermediate", "seeds", "marts"},  # a summary reads the mart it summarizes, so that both agree
     "snapshots": {"intermediate", "core"},
     "seeds": set(),
 }
@@ -36,7 +36,7 @@ _VARIABLE = re.compile(r"""\bvar\(\s*['"](\w+)['"]""")
 
 @dataclass(frozen=True)
 class Project:
-    """dbt's manifest and the folder that it was made from."""
+    """dbt's manifest and the folder of the project."""
 
     manifest: Mapping[str, Any]
     folder: Path
@@ -46,7 +46,7 @@ class Project:
         return cls(json.loads(manifest.read_text(encoding="utf-8")), folder)
 
     def built(self) -> Iterator[Node]:
-        """Models, seeds and snapshots: what has rows."""
+        """The nodes with rows: models, seeds and snapshots."""
         for node in self.manifest["nodes"].values():
             if node["resource_type"] in ("model", "seed", "snapshot"):
                 yield node
@@ -66,17 +66,17 @@ class Project:
             yield self.manifest["nodes"].get(name) or self.manifest["sources"][name]
 
     def keys(self) -> dict[str, str]:
-        """Columns that alone are the key of a table of core, with the table: what foreign keys lead to."""
-        found: dict[str, str] = {}
+        """Columns that are the single key of a core table, with the table: the targets of foreign keys."""
+        keys: dict[str, str] = {}
         for node in self.models("core"):
             if not node["name"].startswith("dim_"):
                 continue
             for test in self.tests(node):
                 if kind(test) == "unique" and test["column_name"].endswith(("_id", "_key", "_day")):
-                    # Several tables may have one row per film; the smallest name is the dimension itself.
+                    # Several tables may have one row per film; the first name in order is the dimension itself.
                     column = test["column_name"]
-                    found[column] = min(node["name"], found.get(column, node["name"]))
-        return found
+                    keys[column] = min(node["name"], keys.get(column, node["name"]))
+        return keys
 
 
 Rule = Callable[[Project], Iterator[Fault]]
@@ -87,7 +87,7 @@ def kind(test: Node) -> str:
 
 
 def is_table(node: Node) -> bool:
-    """Not ephemeral: what that says is tested where it is read."""
+    """False for ephemeral models: they are tested where they are read."""
     return bool(node["config"]["materialized"] != "ephemeral")
 
 
@@ -124,7 +124,7 @@ def every_model_names_its_columns(project: Project) -> Iterator[Fault]:
 
 
 def every_model_has_a_tested_key(project: Project) -> Iterator[Fault]:
-    """Of staging only where a file is the whole table: several files may say the same, which core decides."""
+    """In staging, only where one file is the whole table: several files may repeat a row, and core decides."""
     keyless = {f"stg_{each.source}__{each.name}" for each in all_datasets(load_sources()) if each.mode != "overwrite"}
     for node in project.built():
         kinds = {kind(test) for test in project.tests(node)}
@@ -157,30 +157,30 @@ def layers_read_only_what_they_may(project: Project) -> Iterator[Fault]:
             if parent["name"] == LEDGER and layer_of(node) in ("staging", "core", "intermediate"):
                 continue
             if layer_of(parent) not in PARENTS[layer_of(node)]:
-                yield node["name"], f"stands in {layer_of(node)} and reads {parent['name']} of {layer_of(parent)}"
+                yield node["name"], f"is in {layer_of(node)} but reads {parent['name']} in {layer_of(parent)}"
 
 
-def what_reads_an_observation_is_one(project: Project) -> Iterator[Fault]:
-    """Observations are built by a run's second invocation: in the first one they would be those of the run before."""
+def readers_of_observations_are_observations(project: Project) -> Iterator[Fault]:
+    """A run's second dbt invocation builds the observations: in the first they would describe the previous run."""
     for node in project.built():
         if "observation" in node["tags"] and "run_dependent" not in node["tags"]:
-            yield node["name"], "is an observation and not tagged run_dependent"
+            yield node["name"], "is an observation but not tagged run_dependent"
         for parent in project.parents(node):
             if "observation" in parent["tags"] and "observation" not in node["tags"]:
-                yield node["name"], f"reads the observation {parent['name']} and is not tagged as one"
+                yield node["name"], f"reads the observation {parent['name']} but is not tagged as one"
 
 
-def names_say_the_layer(project: Project) -> Iterator[Fault]:
+def names_show_the_layer(project: Project) -> Iterator[Fault]:
     for name, prefixes in PREFIXES.items():
         for node in project.models(name):
             if not node["name"].startswith(prefixes):
-                yield node["name"], f"stands in {name} and begins with none of {', '.join(prefixes)}"
+                yield node["name"], f"is in {name} but starts with none of {', '.join(prefixes)}"
 
 
 def foreign_keys_have_relationships(project: Project) -> Iterator[Fault]:
-    """In core and marts, whatever is called like the key of a dimension (``movie_id``, ``similar_user_id``).
+    """In core and marts, for every column named like the key of a dimension (``movie_id``, ``similar_user_id``).
 
-    Models of the runs have days of the wall clock, and the calendar ends with the ratings.
+    Models about runs are left out: their days are those of the wall clock, and the calendar ends with the ratings.
     """
     keys = project.keys()
     for node in project.models("core", "marts"):
@@ -213,13 +213,13 @@ def everything_has_an_owner(project: Project) -> Iterator[Fault]:
 
 
 def every_mart_is_shown_somewhere(project: Project) -> Iterator[Fault]:
-    """In an exposure, or in a mart that sums it up."""
+    """In an exposure, or in a mart that summarizes it."""
     shown = set()
     for exposure in project.manifest["exposures"].values():
         for parent in project.parents(exposure):
             shown.add(parent["unique_id"])
             if layer_of(parent) != "marts":
-                yield exposure["name"], f"reads {parent['name']}, which is no mart"
+                yield exposure["name"], f"reads {parent['name']}, which is not a mart"
     shown |= {parent["unique_id"] for node in project.models("marts") for parent in project.parents(node)}
     for node in project.models("marts"):
         if node["unique_id"] not in shown:
@@ -227,12 +227,12 @@ def every_mart_is_shown_somewhere(project: Project) -> Iterator[Fault]:
 
 
 def every_file_is_a_node(project: Project) -> Iterator[Fault]:
-    """With its own YAML beside it; a file that dbt passes over would be a table that nobody misses."""
+    """Each with a YAML file next to it. If dbt skips a file, its table would silently be missing."""
     nodes = {node["original_file_path"]: node for node in project.manifest["nodes"].values()}
     for file in sorted((project.folder / "models").rglob("*.sql")):
         node = nodes.get(file.relative_to(project.folder).as_posix())
         if node is None:
-            yield file.stem, "is a file in models/ and no node"
+            yield file.stem, "is a file in models/ but not a node"
         elif (node["patch_path"] or "").partition("://")[2] != node["original_file_path"].removesuffix(".sql") + ".yml":
             yield file.stem, f"is not described in {file.stem}.yml beside it"
 
@@ -247,9 +247,9 @@ def variables_are_declared_used_and_explained(project: Project) -> Iterator[Faul
         for name in _VARIABLE.findall(file.read_text(encoding="utf-8"))
     }
     for name in sorted(declared - used):
-        yield "dbt_project.yml", f"var {name} is used nowhere"
+        yield "dbt_project.yml", f"var {name} is not used"
     for name in sorted(used - declared):
-        yield "dbt_project.yml", f"var {name} is used and not declared"
+        yield "dbt_project.yml", f"var {name} is used but not declared"
     lines = text.splitlines()
     for name in sorted(declared):
         (number,) = (number for number, line in enumerate(lines) if line.startswith(f"  {name}:"))
@@ -265,8 +265,8 @@ RULES: tuple[Rule, ...] = (
     every_model_has_a_tested_key,
     single_keys_are_not_null,
     layers_read_only_what_they_may,
-    what_reads_an_observation_is_one,
-    names_say_the_layer,
+    readers_of_observations_are_observations,
+    names_show_the_layer,
     foreign_keys_have_relationships,
     core_and_marts_have_contracts,
     everything_has_an_owner,

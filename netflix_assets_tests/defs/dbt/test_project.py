@@ -1,4 +1,4 @@
-"""The dbt project by itself: no Dagster, its own profiles.yml, one command after another as an analyst types them."""
+"""The dbt project without Dagster: its own profiles.yml, and the commands that an analyst types, one after another."""
 
 import json
 import os
@@ -24,7 +24,7 @@ DBT = Path(sys.executable).with_name("dbt")
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home whose raw tables exist and are empty: nothing has landed yet."""
+    """A home with empty raw tables: nothing has landed yet."""
     folder = tmp_path_factory.mktemp("dbt")
     settings = read_settings(home=folder)
     with warehouse(settings).open() as connection:
@@ -53,7 +53,7 @@ def dbt(home: Path, *arguments: str) -> str:
 
 
 @pytest.mark.long
-def test_each_command_works_by_itself(home: Path) -> None:
+def test_each_dbt_command_works_without_dagster(home: Path) -> None:
     assert "All checks passed!" in dbt(home, "debug")
     assert "Completed successfully" in dbt(home, "seed")
     assert "Completed successfully" in dbt(home, "run")
@@ -71,7 +71,7 @@ def test_each_command_works_by_itself(home: Path) -> None:
 
 @pytest.fixture(scope="module")
 def manifest(home: Path) -> Path:
-    """What dbt has made of the project; parsed without a warning (the commands above leave it too)."""
+    """dbt's manifest, parsed without a warning (the commands above write it too)."""
     file = home / "target" / "manifest.json"
     if not file.exists():
         dbt(home, "parse")
@@ -79,11 +79,11 @@ def manifest(home: Path) -> Path:
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
-def test_every_node_keeps_the_rule(rule: Rule, manifest: Path) -> None:
+def test_every_node_follows_the_rule(rule: Rule, manifest: Path) -> None:
     assert [f"{name}: {fault}" for name, fault in rule(Project.read(manifest, REPO / "dbt"))] == []
 
 
-# What breaks each rule: a change of the manifest, and the fault that it must lead to.
+# For each rule, a change of the manifest that breaks it, and the fault it must report.
 BREAKS: dict[Rule, tuple[Callable[[Project], None], Fault]] = {
     rules.everything_is_described: (
         lambda project: edit(project, "mart_movie_ratings")["columns"]["n_ratings"].update(description=" "),
@@ -113,15 +113,15 @@ BREAKS: dict[Rule, tuple[Callable[[Project], None], Fault]] = {
         lambda project: edit(project, "mart_user_activity")["depends_on"]["nodes"].append(
             "model.netflix_assets.stg_movielens__tags"
         ),
-        ("mart_user_activity", "stands in marts and reads stg_movielens__tags of staging"),
+        ("mart_user_activity", "is in marts but reads stg_movielens__tags in staging"),
     ),
-    rules.what_reads_an_observation_is_one: (
+    rules.readers_of_observations_are_observations: (
         lambda project: edit(project, "mart_load_receipts").update(tags=["run_dependent"]),
-        ("mart_load_receipts", "reads the observation int_objects__receipts and is not tagged as one"),
+        ("mart_load_receipts", "reads the observation int_objects__receipts but is not tagged as one"),
     ),
-    rules.names_say_the_layer: (
+    rules.names_show_the_layer: (
         lambda project: edit(project, "fct_tags").update(name="tags_fact"),
-        ("tags_fact", "stands in core and begins with none of dim_, fct_, bridge_"),
+        ("tags_fact", "is in core but starts with none of dim_, fct_, bridge_"),
     ),
     rules.foreign_keys_have_relationships: (
         lambda project: drop_tests(project, "mart_similar_users", "relationships"),
@@ -141,19 +141,19 @@ BREAKS: dict[Rule, tuple[Callable[[Project], None], Fault]] = {
     ),
     rules.every_file_is_a_node: (
         lambda project: project.manifest["nodes"].pop("model.netflix_assets.dim_tags"),
-        ("dim_tags", "is a file in models/ and no node"),
+        ("dim_tags", "is a file in models/ but not a node"),
     ),
 }
 
 
 def edit(project: Project, name: str) -> dict[str, Any]:
-    """The node of that name, to be changed in place."""
+    """The node with this name, to be changed in place."""
     (node,) = (node for node in project.built() if node["name"] == name)
     return cast(dict[str, Any], node)
 
 
 def drop_tests(project: Project, name: str, *kinds: str) -> None:
-    """Take the tests of these kinds away from a node, or every test, with the unit tests."""
+    """Remove the tests of these kinds from a node, or all its tests and every unit test."""
     node = edit(project, name)
     for test in project.tests(node):
         if not kinds or rules.kind(test) in kinds:
@@ -170,25 +170,25 @@ def test_a_rule_names_the_node_that_breaks_it(rule: Rule, manifest: Path) -> Non
     assert fault in list(rule(broken))
 
 
-def test_variables_must_be_declared_used_and_explained(tmp_path: Path) -> None:
+def test_undeclared_unused_and_unexplained_variables_are_reported(tmp_path: Path) -> None:
     (tmp_path / "dbt_project.yml").write_text(
         "vars:\n  fine: 1  # why\n  # above\n  also_fine: 2\n\n  unused: 3  # why\n  bare: 4\n"
     )
     (tmp_path / "model.sql").write_text("{{ var('fine') + var(\"also_fine\") + var('bare') + var('unknown') }}")
     assert list(rules.variables_are_declared_used_and_explained(Project({}, tmp_path))) == [
-        ("dbt_project.yml", "var unused is used nowhere"),
-        ("dbt_project.yml", "var unknown is used and not declared"),
+        ("dbt_project.yml", "var unused is not used"),
+        ("dbt_project.yml", "var unknown is used but not declared"),
         ("dbt_project.yml", "var bare has no comment"),
     ]
 
 
-def test_every_rule_can_fail() -> None:
+def test_every_rule_has_a_case_that_breaks_it() -> None:
     assert {*BREAKS, rules.variables_are_declared_used_and_explained} == set(RULES)
 
 
 @pytest.mark.long
 def test_every_column_in_the_warehouse_is_described(home: Path, manifest: Path) -> None:
-    """The YAML lists every column that the tables have, and no other, by the catalog that the documentation has."""
+    """The YAML files list exactly the columns of the tables, by the catalog of the generated documentation."""
     if not (home / "docs" / "catalog.json").exists():
         dbt(home, "build")
         docs.build(read_settings(home=home))
@@ -200,7 +200,7 @@ def test_every_column_in_the_warehouse_is_described(home: Path, manifest: Path) 
         assert in_warehouse == set(node["columns"]), node["name"]
 
 
-def test_every_kind_of_node_has_its_place(manifest: Path) -> None:
+def test_every_kind_of_node_has_its_layer(manifest: Path) -> None:
     nodes = Project.read(manifest, REPO / "dbt").manifest["nodes"].values()
     materialized = {node["config"]["materialized"] for node in nodes if node["resource_type"] == "model"}
     assert materialized == {"view", "table", "incremental", "ephemeral"}
@@ -208,7 +208,7 @@ def test_every_kind_of_node_has_its_place(manifest: Path) -> None:
     assert {node["resource_type"] for node in nodes} == kinds
     assert "analysis.netflix_assets.movie_analysis" in {node["unique_id"] for node in nodes}
     activity = (REPO / "dbt" / "models" / "marts" / "audience" / "mart_activity_by_hour.sql").read_text()
-    assert "dynamic_table" in activity  # Snowflake's materialized view; DuckDB has none
+    assert "dynamic_table" in activity  # a materialized view on Snowflake; DuckDB has none
 
 
 def test_every_page_of_the_dashboard_is_an_exposure(manifest: Path) -> None:
@@ -219,7 +219,7 @@ def test_every_page_of_the_dashboard_is_an_exposure(manifest: Path) -> None:
     ]
 
 
-def test_the_page_of_questions_asks_what_dbt_asks() -> None:
+def test_the_questions_page_matches_the_dbt_analyses() -> None:
     assert is_current(questions(REPO / "dbt"), PAGE), "make questions"
 
 
@@ -240,9 +240,7 @@ def test_the_page_of_questions_asks_what_dbt_asks() -> None:
         ),
     ],
 )
-def test_a_question_that_cannot_be_asked_is_named(
-    tmp_path: Path, entries: list[str], files: dict[str, str], fault: str
-) -> None:
+def test_an_invalid_question_is_named(tmp_path: Path, entries: list[str], files: dict[str, str], fault: str) -> None:
     folder = tmp_path / "analyses" / "questions"
     folder.mkdir(parents=True)
     described = [{"name": name, "description": "How.", "config": {"meta": {"question": "What?"}}} for name in entries]

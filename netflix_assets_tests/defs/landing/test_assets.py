@@ -1,10 +1,10 @@
-"""The landing assets' own words."""
+"""The descriptions of the landing assets."""
 
 from netflix_assets.contracts.loading import load_sources
 from netflix_assets.defs.landing.assets import landing_assets, landing_key
 
 
-def test_a_landing_asset_says_which_keys_are_taken() -> None:
+def test_a_landing_asset_describes_the_object_keys_it_accepts() -> None:
     sources = load_sources()
     described = {spec.key: spec.description or "" for spec in landing_assets(sources)}
     ratings = next(dataset for source in sources for dataset in source.datasets if dataset.id == "movielens/ratings")

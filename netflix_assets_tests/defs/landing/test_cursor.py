@@ -1,4 +1,4 @@
-"""When a failed request is repeated: the decision alone, with a clock of the test."""
+"""When a failed request is repeated: only the decision, with a simulated clock."""
 
 import json
 
@@ -10,7 +10,7 @@ A, B = {"shop/things": "aa"}, {"shop/things": "bb"}
 
 
 def ask(cursor: Cursor, state=A, *, basis: str = "code", now: float = 0, success: bool = False) -> Decision:
-    # Through text, as from one tick to the next.
+    # Through text, as between two ticks.
     return decide(Cursor.from_text(cursor.to_text(), now), state, basis, now, has_succeeded_since=success)
 
 

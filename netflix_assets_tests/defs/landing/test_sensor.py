@@ -1,18 +1,15 @@
-"""The landing sensor: it asks for one run when the bucket differs from what is loaded, and never for the same again."""
+"""The landing sensor requests one run when the bucket differs from the loaded data, and never repeats a request."""
 
 import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 
-from netflix_assets import processes
 from netflix_assets.contracts.model import all_datasets
 from netflix_assets.definitions import build_defs
 from netflix_assets.defs import published as publish
@@ -21,9 +18,10 @@ from netflix_assets.defs.published import PUBLISHED_KEY
 from netflix_assets.defs.raw import assets as raw
 from netflix_assets.defs.raw.assets import raw_key
 from netflix_assets.defs.resources import landing_bucket
-from netflix_assets.defs.runs import HOST, PID, this_host
+from netflix_assets.defs.runs import hold_run_lock, this_host
 from netflix_assets.dev.samples import generate
-from netflix_assets.operations.instance import open_instance, run_graph
+from netflix_assets.operations.instance import open_instance
+from netflix_assets.operations.run import run_graph
 from netflix_assets.settings import Settings, read_settings
 from netflix_assets.storage.local_s3 import local_s3
 from netflix_assets_tests.conftest import landing_key, s3_client
@@ -37,7 +35,7 @@ RATINGS = "userId,movieId,rating,timestamp\n1,1,{},1\n"
 
 @dataclass
 class Watched:
-    """A home with the sensor over it, whose ticks follow each other as the daemon's do, by a clock of their own."""
+    """A home and its sensor. Ticks follow each other as the daemon's do, on a simulated clock."""
 
     settings: Settings
     defs: dg.Definitions
@@ -46,7 +44,7 @@ class Watched:
     later: float = 0.0
 
     def tick(self, after: float = 0.0) -> dg.RunRequest | str:
-        """What a tick so many seconds later asks for, or why it asks for nothing."""
+        """The run request of a tick ``after`` this many seconds, or why it requests nothing."""
         self.later += after
         context = dg.build_sensor_context(
             instance=self.instance, cursor=self.cursor, resources={"bucket": landing_bucket(self.settings)}
@@ -73,8 +71,8 @@ class Watched:
     def load(self, select: str = "group:raw") -> None:
         assert run_graph(self.settings, self.defs, select=select).success
 
-    def level(self) -> None:
-        """Load, and let Dagster know that what was loaded is published; test_publish.py has real runs."""
+    def sync(self) -> None:
+        """Load, and report the loaded data as published. ``test_published.py`` has real runs."""
         self.load()
         keys = {dataset.id: raw_key(dataset) for dataset in all_datasets(self.settings.sources())}
         events = self.instance.get_latest_materialization_events(keys.values())
@@ -83,7 +81,7 @@ class Watched:
         self.instance.report_runless_asset_event(event)
 
     def begin(self, job: str, *selection: str, **tags: str) -> dg.DagsterRun:
-        """A run that is under way, as far as Dagster's storage knows."""
+        """Record a run in progress in Dagster's storage."""
         return self.instance.create_run_for_job(
             self.defs.resolve_job_def(job),
             status=dg.DagsterRunStatus.STARTED,
@@ -102,24 +100,24 @@ def watched(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wa
             yield Watched(settings, build_defs(settings), instance)
 
 
-def requested(asked: dg.RunRequest | str) -> dg.RunRequest:
-    assert isinstance(asked, dg.RunRequest), asked
-    return asked
+def requested(request: dg.RunRequest | str) -> dg.RunRequest:
+    assert isinstance(request, dg.RunRequest), request
+    return request
 
 
-def attempt(asked: dg.RunRequest | str) -> Any:
-    return requested(asked).tags["netflix/attempt"]
+def attempt(request: dg.RunRequest | str) -> Any:
+    return requested(request).tags["netflix/attempt"]
 
 
-def test_an_empty_bucket_is_waited_for(watched: Watched) -> None:
+def test_the_sensor_waits_while_the_bucket_is_empty(watched: Watched) -> None:
     assert watched.tick() == (
         "waiting for the first movielens/movies, movielens/ratings, movielens/tags, movielens/links file; " + NO_NETFLIX
     )
-    watched.load()  # a run by hand that finds nothing makes no file arrive
+    watched.load()  # a manual run that finds nothing does not count as a file
     assert "waiting for the first movielens/movies" in str(watched.tick())
 
 
-def test_new_files_are_asked_for_in_one_run(watched: Watched) -> None:
+def test_new_files_are_requested_in_one_run(watched: Watched) -> None:
     files = [(landing_key(path), path) for path in generate(watched.settings.home / "samples", scale=0.01)]
     with landing_bucket(watched.settings).open() as store:
         for key, path in files:
@@ -130,18 +128,18 @@ def test_new_files_are_asked_for_in_one_run(watched: Watched) -> None:
             if "links" in key:
                 store.put(key, path)
     before = watched.settings.warehouse_file.stat().st_mtime_ns
-    asked = requested(watched.tick())
-    assert asked.tags["netflix/source"] == "movielens"
-    assert "movielens/ratings" in asked.tags["netflix/behind"]
-    assert attempt(asked) == "1"
-    memory = json.loads(watched.cursor or "")
+    request = requested(watched.tick())
+    assert request.tags["netflix/source"] == "movielens"
+    assert "movielens/ratings" in request.tags["netflix/behind"]
+    assert attempt(request) == "1"
+    cursor = json.loads(watched.cursor or "")
     names = ("movies", "ratings", "tags", "links", "genome_tags", "genome_scores")
     assert (
-        set(memory["requested"])
+        set(cursor["requested"])
         == {f"movielens/{name}" for name in names}
-        >= set(asked.tags["netflix/behind"].split(", "))
+        >= set(request.tags["netflix/behind"].split(", "))
     )
-    assert str(asked.run_key).endswith(f"-{memory['count']}-1")
+    assert str(request.run_key).endswith(f"-{cursor['count']}-1")
     assert watched.settings.warehouse_file.stat().st_mtime_ns == before
 
 
@@ -155,78 +153,78 @@ def test_a_tick_does_not_open_the_warehouse(watched: Watched, monkeypatch: pytes
     assert "attempt 1 of 3 failed; next attempt in" in str(watched.tick())
 
 
-def test_a_state_whose_runs_fail_is_asked_for_again_and_then_parked(watched: Watched) -> None:
+def test_a_failing_request_is_retried_until_it_is_exhausted(watched: Watched) -> None:
     keys = set()
     for number, after in (("2", 31), ("3", 601)):
-        asked = requested(watched.tick(after))
-        assert attempt(asked) == number
-        keys.add(asked.run_key)
+        request = requested(watched.tick(after))
+        assert attempt(request) == number
+        keys.add(request.run_key)
     assert len(keys) == 2
     assert str(watched.tick(100_000)).startswith("exhausted: 3 runs failed for these files")
     assert json.loads(watched.cursor or "")["exhausted"] is True
 
 
-def test_what_is_parked_is_asked_for_again_when_a_run_has_succeeded_or_the_code_has_changed(
+def test_an_exhausted_request_is_repeated_after_a_successful_run_or_a_code_change(
     watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    watched.later = 0  # the runs that succeed do so by the real clock
+    watched.later = 0  # successful runs are recorded at the real time
     watched.cursor = json.dumps({**json.loads(watched.cursor or ""), "requested_at": time.time()})
     assert str(watched.tick()).startswith("exhausted")
     watched.load("raw/movielens/tags")
     assert [attempt(watched.tick(after)) for after in (1, 31, 601)] == ["1", "2", "3"]
     assert str(watched.tick(1)).startswith("exhausted")
-    monkeypatch.setattr(sensors, "basis", lambda _: "mended code")
+    monkeypatch.setattr(sensors, "basis", lambda _: "fixed code")
     assert attempt(watched.tick(1)) == "1"
 
 
-def test_nothing_is_asked_for_when_the_tables_are_level(watched: Watched) -> None:
+def test_nothing_is_requested_when_the_tables_are_up_to_date(watched: Watched) -> None:
     watched.later = 0
-    watched.level()
+    watched.sync()
     assert watched.tick() == f"{UP_TO_DATE}; {NO_NETFLIX}"
 
 
-def test_what_is_behind_of_two_sources_is_one_run(watched: Watched) -> None:
+def test_stale_datasets_of_two_sources_are_requested_in_one_run(watched: Watched) -> None:
     watched.put("netflix/credits.csv", "person_id,id,name,character,role\n1,tm1,Ada Belabra,Nurse,ACTOR\n")
     assert watched.tick() == f"{UP_TO_DATE}; waiting for the first netflix/titles file"
     titles = next(path for path in (watched.settings.home / "samples").iterdir() if path.name == "titles.csv")
     watched.put("netflix/titles.csv", titles.read_text())
     watched.put("movielens/ratings-x.csv", RATINGS.format(5.0))
-    asked = requested(watched.tick())
-    assert asked.tags["netflix/source"] == "movielens, netflix"
-    assert asked.tags["netflix/behind"] == "movielens/ratings, netflix/titles, netflix/credits"
-    watched.level()
+    request = requested(watched.tick())
+    assert request.tags["netflix/source"] == "movielens, netflix"
+    assert request.tags["netflix/behind"] == "movielens/ratings, netflix/titles, netflix/credits"
+    watched.sync()
     assert watched.tick() == UP_TO_DATE
 
 
-def test_a_required_dataset_that_was_there_once_is_not_waited_for_again(watched: Watched) -> None:
+def test_a_dataset_that_has_arrived_once_is_not_awaited_again(watched: Watched) -> None:
     watched.delete("netflix/titles.csv")
     assert requested(watched.tick()).tags["netflix/behind"] == "netflix/titles"
-    watched.level()
+    watched.sync()
     assert watched.tick() == UP_TO_DATE
 
 
-def test_content_that_returns_to_an_earlier_state_is_asked_for_again(watched: Watched) -> None:
+def test_content_that_returns_to_an_earlier_state_is_requested_again(watched: Watched) -> None:
     keys = []
     for stars in (4.0, 2.0, 4.0):
         watched.put("movielens/ratings-x.csv", RATINGS.format(stars))
-        asked = requested(watched.tick())
-        assert attempt(asked) == "1"
-        keys.append(str(asked.run_key))
-        watched.level()
+        request = requested(watched.tick())
+        assert attempt(request) == "1"
+        keys.append(str(request.run_key))
+        watched.sync()
         assert watched.tick() == UP_TO_DATE
     assert len(set(keys)) == 3
     assert keys[0].split("-")[0] == keys[2].split("-")[0] != keys[1].split("-")[0]
 
 
-def test_a_run_that_loads_and_does_not_publish_is_an_attempt_at_the_same_files(watched: Watched) -> None:
+def test_a_run_that_loads_without_publishing_counts_as_an_attempt(watched: Watched) -> None:
     watched.put("movielens/ratings-x.csv", RATINGS.format(3.5))
     first = requested(watched.tick())
     assert (attempt(first), first.tags["netflix/behind"]) == ("1", "movielens/ratings")
     run_graph(watched.settings, watched.defs, select="group:raw")
-    # As if it had been the run that was asked for, and its build had failed.
+    # As if this had been the requested run and its build had failed.
     run = watched.instance.get_runs(limit=1)[0]
     watched.instance.report_run_failed(run)
-    for job in ("transformation", "netflix"):  # it is loaded, so what publishes is what it waits for
+    for job in ("transformation", "netflix"):  # the files are loaded, so it waits for runs that publish
         other = watched.begin(job)
         assert watched.tick() == IN_PROGRESS
         watched.instance.report_run_failed(other)
@@ -235,7 +233,7 @@ def test_a_run_that_loads_and_does_not_publish_is_an_attempt_at_the_same_files(w
     watched.instance.report_run_failed(other)
     assert (attempt(second), second.tags["netflix/behind"]) == ("2", "movielens/ratings")
     watched.later = 0
-    watched.level()
+    watched.sync()
     assert watched.tick() == UP_TO_DATE
 
 
@@ -254,7 +252,7 @@ def test_a_run_that_loads_and_does_not_publish_is_an_attempt_at_the_same_files(w
         ("retention", (), False),
     ],
 )
-def test_only_a_run_that_brings_the_same_level_is_waited_for(
+def test_only_a_run_that_syncs_the_same_datasets_is_waited_for(
     watched: Watched, job: str, selection: tuple[str, ...], covers: bool
 ) -> None:
     watched.put("movielens/ratings-y.csv", RATINGS.format(1.5))
@@ -270,29 +268,16 @@ def test_only_a_run_that_brings_the_same_level_is_waited_for(
 
 def test_a_run_whose_process_is_gone_is_not_waited_for(watched: Watched) -> None:
     watched.cursor = None
-    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as worker:
-        run = watched.begin("everything", **{HOST: this_host(), PID: str(worker.pid)})
-        elsewhere = watched.begin("everything", **{HOST: "another machine", PID: str(worker.pid)})
+    run = watched.begin("everything")
+    with hold_run_lock(watched.instance, run.run_id):
         assert watched.tick() == IN_PROGRESS
-        worker.kill()
-    assert watched.tick() == IN_PROGRESS  # for the one of which nothing is known here
-    assert not watched.instance.get_run_by_id(elsewhere.run_id).is_finished
-    ended = watched.instance.get_run_by_id(run.run_id)
-    assert ended.status == dg.DagsterRunStatus.FAILURE
-    (told,) = watched.instance.all_logs(run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE)
-    assert f"the process of the run (pid {worker.pid} on " in told.dagster_event.message
-    watched.instance.report_run_failed(elsewhere)
-    assert attempt(watched.tick()) == "1"
-
-
-def test_a_number_that_another_process_has_now_is_no_sign_of_life(
-    watched: Watched, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = watched.begin("everything", **{HOST: this_host(), PID: str(os.getpid())})
-    watched.cursor = None
-    assert watched.tick() == IN_PROGRESS
-    # Only of this process, and not of the local S3.
-    began = processes._began
-    monkeypatch.setattr(processes, "_began", lambda pid: time.time() + 3_600 if pid == os.getpid() else began(pid))
+    locks = Path(watched.instance.root_directory) / "run-locks"
+    (locks / run.run_id).write_text(this_host())  # as a killed process leaves it
     assert attempt(watched.tick()) == "1"
     assert watched.instance.get_run_by_id(run.run_id).status == dg.DagsterRunStatus.FAILURE
+    elsewhere = watched.begin("everything")
+    (locks / elsewhere.run_id).write_text("another machine")
+    watched.cursor = None
+    assert watched.tick() == IN_PROGRESS
+    watched.instance.report_run_failed(elsewhere)
+    assert attempt(watched.tick()) == "1"

@@ -1,7 +1,7 @@
-"""The landing sensor where a queue tells of files: moto's S3 sends its own notifications to moto's SQS.
+"""The landing sensor with a queue of file events: moto's S3 sends its own notifications to moto's SQS.
 
-No run is made here. What a run leaves, by which the sensor judges, is reported to Dagster's storage: test_sensors.py
-and test_publish.py have real runs.
+No run is made here. The events that a run leaves for the sensor are reported to Dagster's storage directly;
+test_sensor.py and test_published.py have real runs.
 """
 
 import json
@@ -41,7 +41,7 @@ PREFIX = "drops/"
 
 @dataclass
 class Watched:
-    """A bucket whose notifications go into a queue, and the sensor over both; its clock goes on by ``tick`` alone."""
+    """A bucket with notifications to a queue, and the sensor over both. Only ``tick`` advances the clock."""
 
     settings: Settings
     instance: dg.DagsterInstance
@@ -63,7 +63,7 @@ class Watched:
         return landing_sensor(self.settings, self.settings.sources()).evaluate_tick(context)
 
     def tick(self, after: float = 10.0, settings: Settings | None = None) -> dg.RunRequest | str:
-        """What a tick so many seconds later asks for, or why nothing."""
+        """The run request of a tick ``after`` this many seconds, or why it requests nothing."""
         self.now += after
         self.settings, before = settings or self.settings, self.settings
         result = self.evaluate()
@@ -71,14 +71,14 @@ class Watched:
         self.cursor = result.cursor or self.cursor
         return result.run_requests[0] if result.run_requests else str(result.skip_message)
 
-    def looked_at(self) -> list[str]:
-        """The sources that were listed since the last call."""
-        found = list(self.listed)
+    def listed_sources(self) -> list[str]:
+        """The sources listed since the last call."""
+        sources = list(self.listed)
         self.listed.clear()
-        return found
+        return sources
 
     def put(self, key: str, body: str | None = None) -> None:
-        """Upload a file, of a content that none had before if none is given."""
+        """Upload a file, with unique content unless given."""
         self.s3.put_object(Bucket=self.settings.bucket, Key=key, Body=(body or str(time.monotonic_ns())).encode())
 
     def send(self, *bodies: str) -> None:
@@ -86,23 +86,23 @@ class Watched:
             entries = [{"Id": str(n), "MessageBody": body} for n, body in enumerate(bodies[start : start + 10])]
             self.sqs.send_message_batch(QueueUrl=self.url, Entries=entries)
 
-    def waiting(self, url: str | None = None) -> int:
-        """Messages in the queue, or in another, those that are hidden for a while included."""
+    def message_count(self, url: str | None = None) -> int:
+        """The number of messages in a queue, hidden ones included."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         counts = self.sqs.get_queue_attributes(QueueUrl=url or self.url, AttributeNames=names)["Attributes"]
         return sum(int(counts[name]) for name in names)
 
-    def let_hidden_ones_come_again(self) -> None:
-        """As after a minute."""
+    def make_hidden_visible(self) -> None:
+        """Make hidden messages visible again, as a minute does."""
         for message in self.received:
-            with suppress(ClientError):  # it was deleted
+            with suppress(ClientError):  # already deleted
                 self.sqs.change_message_visibility(
                     QueueUrl=self.url, ReceiptHandle=message.receipt, VisibilityTimeout=0
                 )
         self.received.clear()
 
     def sync(self) -> None:
-        """What a whole run would leave in Dagster's storage."""
+        """Record what a full run leaves in Dagster's storage."""
         with landing_bucket(self.settings).open() as store:
             states = {name: each for source in self.settings.sources() for name, each in store.listings(source).items()}
         self.listed.clear()
@@ -119,7 +119,7 @@ class Watched:
 
 @pytest.fixture(scope="module")
 def moto() -> Iterator[str]:
-    logging.getLogger("werkzeug").setLevel(logging.WARNING)  # a line for each request
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)  # one line per request
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -136,21 +136,21 @@ def bucket(moto: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watc
         s3, sqs = (boto3.client(each, endpoint_url=moto, region_name="us-east-1") for each in ("s3", "sqs"))
         s3.create_bucket(Bucket="landing")
         home = tmp_path_factory.mktemp("events")
-        found = Watched(read_settings(home=home, bucket_prefix=PREFIX, s3_endpoint=moto), instance, s3, sqs)
-        patch.setattr(sensors.time, "time", lambda: found.now)
-        _watch(patch, S3ObjectStore, "listings", lambda _, given: found.listed.append(given[1].source))
-        _watch(patch, events.EventQueue, "receive", lambda messages, _: found.received.extend(messages))
-        found.put(f"{PREFIX}movielens/tags.csv")
-        yield found
+        watched = Watched(read_settings(home=home, bucket_prefix=PREFIX, s3_endpoint=moto), instance, s3, sqs)
+        patch.setattr(sensors.time, "time", lambda: watched.now)
+        _spy(patch, S3ObjectStore, "listings", lambda _, arguments: watched.listed.append(arguments[1].source))
+        _spy(patch, events.EventQueue, "receive", lambda messages, _: watched.received.extend(messages))
+        watched.put(f"{PREFIX}movielens/tags.csv")
+        yield watched
 
 
-def _watch(patch: pytest.MonkeyPatch, owner: type, name: str, note: Callable[[Any, Any], object]) -> None:
-    """Note what a method has returned, and what it was given."""
+def _spy(patch: pytest.MonkeyPatch, owner: type, name: str, record: Callable[[Any, Any], object]) -> None:
+    """Call ``record`` with the return value and the arguments of each call of a method."""
     original = getattr(owner, name)
 
-    def method(*given: Any) -> Any:
-        returned = original(*given)
-        note(returned, given)
+    def method(*arguments: Any) -> Any:
+        returned = original(*arguments)
+        record(returned, arguments)
         return returned
 
     patch.setattr(owner, name, method)
@@ -158,7 +158,7 @@ def _watch(patch: pytest.MonkeyPatch, owner: type, name: str, note: Callable[[An
 
 @pytest.fixture
 def watched(bucket: Watched) -> Watched:
-    """The bucket when it is level and everything has just been compared, with a queue of this test's own."""
+    """The bucket in sync and just fully checked, with a new queue for this test."""
     name = f"events-{time.monotonic_ns()}"
     values = {"bucket": "landing", "prefix": PREFIX, "queue": f"arn:aws:sqs:us-east-1:123456789012:{name}"}
     queue, notification = (json.loads(render_aws(each, "dev", values)) for each in ("queue", "notification"))
@@ -168,54 +168,54 @@ def watched(bucket: Watched) -> Watched:
     bucket.settings = bucket.settings.model_copy(update={"events_queue_url": url})
     bucket.sync()
     bucket.cursor = None
-    assert bucket.waiting() == 1  # the event by which S3 tests the queue
+    assert bucket.message_count() == 1  # the event that S3 sends to test the queue
     assert bucket.tick() == UP_TO_DATE  # without a cursor everything is compared
-    assert bucket.looked_at() == ["movielens", "netflix"]
-    assert bucket.waiting() == 0
+    assert bucket.listed_sources() == ["movielens", "netflix"]
+    assert bucket.message_count() == 0
     return bucket
 
 
-def behind(asked: dg.RunRequest | str) -> Any:
-    assert isinstance(asked, dg.RunRequest), asked
-    return asked.tags["netflix/behind"]
+def stale_datasets(result: dg.RunRequest | str) -> Any:
+    assert isinstance(result, dg.RunRequest), result
+    return result.tags["netflix/behind"]
 
 
-def test_a_file_is_asked_for_by_its_event_with_a_look_at_its_source_alone(watched: Watched) -> None:
+def test_an_event_requests_a_run_after_listing_only_its_source(watched: Watched) -> None:
     assert str(watched.tick()).startswith(NOTHING)
-    assert watched.looked_at() == []
+    assert watched.listed_sources() == []
     watched.put(f"{PREFIX}movielens/tags/a b+ü.csv")
-    assert behind(watched.tick()) == "movielens/tags"
-    assert watched.looked_at() == ["movielens"]
+    assert stale_datasets(watched.tick()) == "movielens/tags"
+    assert watched.listed_sources() == ["movielens"]
     watched.sync()
-    assert watched.tick(INTERVAL_S) == UP_TO_DATE  # what was asked for is looked after without another event
-    assert watched.looked_at() == ["movielens", "netflix"]
+    assert watched.tick(INTERVAL_S) == UP_TO_DATE  # a requested source is listed again without another event
+    assert watched.listed_sources() == ["movielens", "netflix"]
     watched.s3.delete_object(Bucket=watched.settings.bucket, Key=f"{PREFIX}movielens/tags/a b+ü.csv")
-    assert behind(watched.tick()) == "movielens/tags"
+    assert stale_datasets(watched.tick()) == "movielens/tags"
 
 
-def test_a_message_is_deleted_when_what_came_of_it_is_stored_and_not_before(watched: Watched) -> None:
+def test_a_message_is_deleted_only_after_its_result_is_stored(watched: Watched) -> None:
     watched.put(f"{PREFIX}netflix/titles.csv")
     before = watched.cursor
     first = watched.tick()
-    assert watched.waiting() == 1
-    watched.cursor = before  # the daemon died before it could store what the tick has returned
-    watched.let_hidden_ones_come_again()
+    assert watched.message_count() == 1
+    watched.cursor = before  # the daemon died before it stored the result of the tick
+    watched.make_hidden_visible()
     second = watched.tick()
-    assert behind(first) == behind(second) == "netflix/titles"
-    assert first.run_key == second.run_key  # and if it had stored the request, Dagster would not run it twice
-    assert watched.waiting() == 1
-    watched.let_hidden_ones_come_again()
+    assert stale_datasets(first) == stale_datasets(second) == "netflix/titles"
+    assert first.run_key == second.run_key  # if the request had been stored, Dagster would not run it twice
+    assert watched.message_count() == 1
+    watched.make_hidden_visible()
     watched.sync()
     assert str(watched.tick()).startswith(NOTHING)
-    assert watched.waiting() == 0
+    assert watched.message_count() == 0
 
 
-def test_duplicates_late_ones_and_events_of_what_is_not_ours_ask_for_nothing(watched: Watched) -> None:
+def test_duplicate_late_and_foreign_events_request_nothing(watched: Watched) -> None:
     watched.put(f"{PREFIX}movielens/ratings.csv")
-    assert behind(watched.tick()) == "movielens/ratings"
+    assert stale_datasets(watched.tick()) == "movielens/ratings"
     watched.sync()
     assert watched.tick(INTERVAL_S) == UP_TO_DATE
-    watched.looked_at()
+    watched.listed_sources()
     name = watched.settings.bucket
     ours = s3_event(f"{PREFIX}movielens/ratings.csv", bucket=name)
     watched.send(
@@ -224,72 +224,70 @@ def test_duplicates_late_ones_and_events_of_what_is_not_ours_ask_for_nothing(wat
         s3_event(f"{PREFIX}nobody/x.csv", f"{PREFIX}x.csv", bucket=name),
     )
     assert str(watched.tick()).startswith(NOTHING)
-    assert watched.looked_at() == []
+    assert watched.listed_sources() == []
     watched.send(ours, through_sns(ours), bridge_event(f"{PREFIX}movielens/ratings.csv", name), ours)
     assert watched.tick() == UP_TO_DATE
-    assert watched.looked_at() == ["movielens"]
-    watched.let_hidden_ones_come_again()
+    assert watched.listed_sources() == ["movielens"]
+    watched.make_hidden_visible()
     assert str(watched.tick()).startswith(NOTHING)
-    assert watched.waiting() == 0
+    assert watched.message_count() == 0
 
 
-def test_junk_stays_for_the_redrive_policy_and_holds_nothing_up(
+def test_malformed_messages_go_to_the_dead_letter_queue_and_block_nothing(
     watched: Watched, capfd: pytest.CaptureFixture[str]
 ) -> None:
     watched.send(*["junk", "{}", json.dumps({"Records": [1]})] * 10)
     watched.put(f"{PREFIX}movielens/tags.csv")
-    assert behind(watched.tick()) == "movielens/tags"
+    assert stale_datasets(watched.tick()) == "movielens/tags"
     assert f"30 messages in {watched.url} are not S3 events" in capfd.readouterr().err
-    watched.let_hidden_ones_come_again()
+    watched.make_hidden_visible()
     watched.sync()
     watched.tick()
-    assert watched.waiting() == 30
-    watched.let_hidden_ones_come_again()
+    assert watched.message_count() == 30
+    watched.make_hidden_visible()
     while watched.sqs.receive_message(QueueUrl=watched.url, MaxNumberOfMessages=10, VisibilityTimeout=0).get(
         "Messages"
     ):
         pass  # until each was received five times
-    assert watched.waiting() == 0
-    assert watched.waiting(f"{watched.url}-dead") == 30
+    assert watched.message_count() == 0
+    assert watched.message_count(f"{watched.url}-dead") == 30
 
 
-def test_a_lost_event_is_made_up_for_by_the_full_comparison(watched: Watched) -> None:
+def test_the_full_check_finds_files_with_lost_events(watched: Watched) -> None:
     watched.put(f"{PREFIX}movielens/tags.csv")
     watched.sqs.purge_queue(QueueUrl=watched.url)
-    assert watched.waiting() == 0
+    assert watched.message_count() == 0
     assert str(watched.tick()).startswith(NOTHING)
-    assert behind(watched.tick(FULL_CHECK_S)) == "movielens/tags"
-    assert watched.looked_at() == ["movielens", "netflix"]
+    assert stale_datasets(watched.tick(FULL_CHECK_S)) == "movielens/tags"
+    assert watched.listed_sources() == ["movielens", "netflix"]
 
 
-def test_a_failing_state_is_asked_for_again_and_parked_whoever_told_of_it(watched: Watched) -> None:
+def test_a_failing_request_is_retried_and_exhausted_with_events_too(watched: Watched) -> None:
     same = str(time.monotonic_ns())
     watched.put(f"{PREFIX}netflix/titles.csv", same)
     requests = [watched.tick(), watched.tick(31), watched.tick(601)]
     assert [each.tags["netflix/attempt"] for each in requests] == ["1", "2", "3"]
-    watched.put(f"{PREFIX}netflix/titles.csv", same)  # the same again
+    watched.put(f"{PREFIX}netflix/titles.csv", same)  # the same content again
     assert str(watched.tick(601)).startswith("exhausted: 3 runs failed")
-    watched.looked_at()
-    assert str(watched.tick(10)).startswith(NOTHING)  # nor is it listed all the time
-    assert watched.looked_at() == []
+    watched.listed_sources()
+    assert str(watched.tick(10)).startswith(NOTHING)  # and it is not listed on every tick
+    assert watched.listed_sources() == []
     watched.put(f"{PREFIX}netflix/titles.csv")
     assert watched.tick().tags["netflix/attempt"] == "1"
 
 
-def test_a_queue_that_does_not_answer_makes_it_the_sensor_that_lists(
-    watched: Watched, capfd: pytest.CaptureFixture[str]
-) -> None:
-    gone = watched.settings.model_copy(update={"events_queue_url": watched.url + "-of-nobody"})
+def test_the_sensor_lists_the_bucket_when_the_queue_fails(watched: Watched, capfd: pytest.CaptureFixture[str]) -> None:
+    gone = watched.settings.model_copy(update={"events_queue_url": watched.url + "-missing"})
     watched.put(f"{PREFIX}movielens/tags.csv")
-    assert behind(watched.tick(settings=gone)) == "movielens/tags"
-    assert "-of-nobody: receiving events failed" in (said := capfd.readouterr().err)
-    assert "Check NETFLIX_EVENTS_QUEUE_URL" in said
+    assert stale_datasets(watched.tick(settings=gone)) == "movielens/tags"
+    assert "-missing: receiving events failed" in (log := capfd.readouterr().err)
+    assert "Check NETFLIX_EVENTS_QUEUE_URL" in log
 
 
-def test_a_burst_is_one_request_and_drained_in_a_few_ticks(
+def test_a_burst_of_events_makes_one_request_and_drains_in_a_few_ticks(
     watched: Watched, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """100 messages at 40 a tick; with --cases, so many at the real bound (moto's own time grows with their square)."""
+    """100 messages at 40 per tick. With --cases, that many at the real limit (moto's own time grows quadratically)."""
     count = request.config.getoption("--cases")
     if count is None:
         count = 100
@@ -298,20 +296,20 @@ def test_a_burst_is_one_request_and_drained_in_a_few_ticks(
     keys = [f"{PREFIX}{sources[number % 2]}/x-{number}.csv" for number in range(count)]
     watched.send(*(s3_event(key, bucket=watched.settings.bucket) for key in keys))
     watched.put(f"{PREFIX}movielens/tags.csv")
-    assert behind(watched.tick()) == "movielens/tags"
+    assert stale_datasets(watched.tick()) == "movielens/tags"
     watched.sync()
     ticks = 1
-    while received := watched.waiting():
+    while received := watched.message_count():
         assert not isinstance(watched.tick(1), dg.RunRequest)
         ticks += 1
         assert ticks < 20
-        if watched.waiting() == received:  # all are hidden still
-            watched.let_hidden_ones_come_again()
-    print(f"{count} messages in {ticks} ticks with {len(watched.looked_at())} listings")
+        if watched.message_count() == received:  # all are still hidden
+            watched.make_hidden_visible()
+    print(f"{count} messages in {ticks} ticks with {len(watched.listed_sources())} listings")
 
 
-def test_an_event_and_a_full_comparison_at_once_are_one_request(watched: Watched) -> None:
-    """Two ticks beside each other, as no daemon makes them: one gets the messages, the other has to compare."""
+def test_concurrent_event_and_full_checks_make_one_request(watched: Watched) -> None:
+    """Two ticks at once, which a daemon never runs: one receives the messages, the other compares everything."""
     watched.put(f"{PREFIX}movielens/tags.csv")
     watched.now += FULL_CHECK_S
     with ThreadPoolExecutor(4) as pool:
@@ -322,6 +320,6 @@ def test_an_event_and_a_full_comparison_at_once_are_one_request(watched: Watched
 
 
 @pytest.mark.parametrize("url", ["queue", "https://sqs.eu-central-1.amazonaws.com", "arn:aws:sqs:eu-central-1:1:x"])
-def test_a_queue_is_given_by_its_url(url: str, tmp_path) -> None:
+def test_the_queue_setting_must_be_a_queue_url(url: str, tmp_path) -> None:
     with pytest.raises(SettingsError, match="NETFLIX_EVENTS_QUEUE_URL="):
         read_settings(home=tmp_path, events_queue_url=url)

@@ -1,4 +1,4 @@
-"""Publishing from DuckDB: what consumers find at `published/current`, whatever happens meanwhile."""
+"""Publishing from DuckDB: what consumers find in `published/current`, even while tables change or a publisher dies."""
 
 import json
 import shutil
@@ -29,7 +29,7 @@ from netflix_assets_tests.warehouse.publishing import (
 
 @pytest.fixture
 def warehouse(tmp_path: Path) -> Callable[[], DuckDBWarehouse]:
-    """Opens the warehouse of the test's home, which is built and published by one process at a time."""
+    """Open the test's warehouse. Building and publishing take turns: only one process may hold it."""
     return lambda: DuckDBWarehouse(tmp_path / "warehouse.duckdb", wait_seconds=0)
 
 
@@ -37,11 +37,11 @@ def publish(home: Path) -> Published:
     return publisher(home).publish(MARTS)
 
 
-def seen(home: Path) -> set[int]:
-    """Which build's content a consumer sees, in the database and in the files; one number, or it is a mixture."""
+def visible_builds(home: Path) -> set[int]:
+    """The build numbers that a consumer reads from the database and the files. More than one means a mixed version."""
     current = (home / "published" / "current").resolve()
     manifest = json.loads((current / "manifest.json").read_text())
-    found = set()
+    numbers = set()
     with duckdb.connect(str(current / "netflix.duckdb"), read_only=True) as connection:
         for mart in MARTS:
             file = current / "parquet" / mart.schema / f"{mart.name}.parquet"
@@ -50,8 +50,8 @@ def seen(home: Path) -> set[int]:
                 assert len(rows) == 1, f"{source}: {rows}"
                 content, count = rows[0]
                 assert count == 10 * content == manifest["tables"][mart.full_name]
-                found.add(content)
-    return found
+                numbers.add(content)
+    return numbers
 
 
 def versions(home: Path) -> list[str]:
@@ -59,16 +59,16 @@ def versions(home: Path) -> list[str]:
 
 
 def files_of_current(home: Path) -> list[Path]:
-    found = (home / "published" / "current").resolve().rglob("*")
-    return [path for path in found if path.is_file() and not path.is_symlink()]
+    paths = (home / "published" / "current").resolve().rglob("*")
+    return [path for path in paths if path.is_file() and not path.is_symlink()]
 
 
-def test_a_build_that_passed_whole_becomes_a_version(tmp_path: Path, warehouse) -> None:
+def test_a_complete_passed_build_becomes_a_version(tmp_path: Path, warehouse) -> None:
     with warehouse() as connection:
         build(connection, 1)
     outcome = publish(tmp_path)
     assert outcome.is_new
-    assert seen(tmp_path) == {1}
+    assert visible_builds(tmp_path) == {1}
     assert versions(tmp_path) == [outcome.publication.version]
     assert outcome.publication.version.endswith("Z-run00001")
     assert (tmp_path / "published" / "current").readlink() == Path("versions", outcome.publication.version)
@@ -78,7 +78,7 @@ def test_a_build_that_passed_whole_becomes_a_version(tmp_path: Path, warehouse) 
         assert problem_of(connection, outcome.publication) is None
 
 
-def test_the_same_build_is_published_once(tmp_path: Path, warehouse) -> None:
+def test_a_build_is_published_only_once(tmp_path: Path, warehouse) -> None:
     with warehouse() as connection:
         build(connection, 1)
     first = publish(tmp_path)
@@ -90,7 +90,7 @@ def test_the_same_build_is_published_once(tmp_path: Path, warehouse) -> None:
     assert (file.stat().st_ino, file.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
-def test_what_describes_the_run_built_anew_is_another_version(tmp_path: Path, warehouse) -> None:
+def test_rebuilding_the_run_dependent_models_makes_a_new_version(tmp_path: Path, warehouse) -> None:
     with warehouse() as connection:
         build(connection, 1)
     first = publish(tmp_path)
@@ -102,14 +102,14 @@ def test_what_describes_the_run_built_anew_is_another_version(tmp_path: Path, wa
     assert len(versions(tmp_path)) == 2
 
 
-def test_the_record_names_the_objects_that_were_current_when_the_build_began(tmp_path: Path, warehouse) -> None:
-    loads = {  # load id -> current, superseded by, removed at; the build saw the loads up to 5
-        1: (False, 3, None),  # overwritten before
-        2: (False, 6, None),  # overwritten after
+def test_the_manifest_lists_the_objects_current_at_the_start_of_the_build(tmp_path: Path, warehouse) -> None:
+    loads = {  # load id -> current, superseded by, removed at; the build read loads up to 5
+        1: (False, 3, None),  # overwritten before the build
+        2: (False, 6, None),  # overwritten after the build
         3: (True, None, None),
-        4: (False, None, datetime(2024, 4, 30)),  # removed before
-        5: (False, None, datetime(2024, 5, 2)),  # removed after
-        6: (True, None, None),  # loaded after
+        4: (False, None, datetime(2024, 4, 30)),  # removed before the build
+        5: (False, None, datetime(2024, 5, 2)),  # removed after the build
+        6: (True, None, None),  # loaded after the build
     }
     with warehouse() as connection:
         build(connection, 1, inputs={"shop/things": 5})
@@ -136,7 +136,7 @@ def test_the_record_names_the_objects_that_were_current_when_the_build_began(tmp
 
 
 @pytest.mark.parametrize(
-    ("spoil", "reason"),
+    ("make_unservable", "reason"),
     [
         (lambda it: build(it, 2, has_passed=False, problem="test unique_x: Got 3 results"), "unique_x: Got 3 results"),
         (lambda it: build(it, 2, is_whole=False), "not all"),
@@ -147,13 +147,13 @@ def test_the_record_names_the_objects_that_were_current_when_the_build_began(tmp
         (lambda it: it.execute("delete from ops.builds"), "no build has been recorded"),
     ],
 )
-def test_what_has_not_passed_whole_changes_nothing(tmp_path: Path, warehouse, spoil, reason: str) -> None:
+def test_a_partial_or_failed_build_changes_nothing(tmp_path: Path, warehouse, make_unservable, reason: str) -> None:
     with warehouse() as connection:
         build(connection, 1)
     first = publish(tmp_path)
     before = contents(tmp_path / "published")
     with warehouse() as connection:
-        spoil(connection)
+        make_unservable(connection)
     with pytest.raises(NotServableError, match=reason):
         publish(tmp_path)
     assert contents(tmp_path / "published") == before
@@ -162,7 +162,7 @@ def test_what_has_not_passed_whole_changes_nothing(tmp_path: Path, warehouse, sp
 
 
 def contents(folder: Path) -> dict[str, bytes | str]:
-    """Every file and link below a folder, byte for byte."""
+    """The content of every file and the target of every link in a folder."""
     return {
         str(path.relative_to(folder)): str(path.readlink()) if path.is_symlink() else path.read_bytes()
         for path in sorted(folder.rglob("*"))
@@ -170,14 +170,14 @@ def contents(folder: Path) -> dict[str, bytes | str]:
     }
 
 
-def test_nothing_built_yet_is_said(tmp_path: Path) -> None:
+def test_publishing_before_the_first_build_is_refused_with_the_reason(tmp_path: Path) -> None:
     with pytest.raises(NotServableError, match="nothing has been built yet"):
         publish(tmp_path)
     assert publisher(tmp_path).published() is None
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_table_that_is_not_there_is_named_and_nothing_stays_behind(tmp_path: Path, warehouse) -> None:
+def test_a_missing_table_is_named_and_no_partial_version_is_left(tmp_path: Path, warehouse) -> None:
     with warehouse() as connection:
         build(connection, 1)
     with pytest.raises(PublishingError, match=r"not built yet: marts\.mart_new"):
@@ -185,7 +185,7 @@ def test_a_table_that_is_not_there_is_named_and_nothing_stays_behind(tmp_path: P
     assert not (tmp_path / "published").exists()
 
 
-def test_tables_of_models_that_are_gone_are_not_published(tmp_path: Path, warehouse) -> None:
+def test_tables_of_removed_models_are_not_published(tmp_path: Path, warehouse) -> None:
     with warehouse() as connection:
         build(connection, 1)
         connection.execute("create table marts.mart_of_yesterday as select 1 as n")
@@ -210,15 +210,15 @@ def test_older_tools_can_open_the_database(tmp_path: Path, warehouse) -> None:
     with duckdb.connect(str(file), read_only=True) as connection:
         (tags,) = connection.execute("select tags from duckdb_databases() where path is not null").fetchone()
     assert tags["storage_version"].startswith("v1.4.0")
-    # Bytes 12 to 19 of a DuckDB file are the version of its storage: 67 is what 1.4.0 reads and writes.
+    # Bytes 12 to 19 of a DuckDB file hold its storage version: 67 is the one that DuckDB 1.4.0 reads and writes.
     assert int.from_bytes(file.read_bytes()[12:20], "little") <= 67
     assert duckdb.execute(
         f"select distinct compression from parquet_metadata('{file.parent}/parquet/*/*')"
     ).fetchall() == [("ZSTD",)]
 
 
-def test_the_database_answers_by_both_its_names(tmp_path: Path, warehouse) -> None:
-    """A database called marts with a schema marts would take marts.mart_movies for ambiguous."""
+def test_the_database_can_be_opened_under_both_names(tmp_path: Path, warehouse) -> None:
+    """In a database named marts with a schema marts, the name marts.mart_movies would be ambiguous."""
     with warehouse() as connection:
         build(connection, 1)
     publish(tmp_path)
@@ -227,7 +227,7 @@ def test_the_database_answers_by_both_its_names(tmp_path: Path, warehouse) -> No
             assert connection.execute("select distinct content from marts.mart_movies").fetchall() == [(1,)]
 
 
-def test_consumers_cannot_change_what_is_published(tmp_path: Path, warehouse) -> None:
+def test_published_files_are_read_only(tmp_path: Path, warehouse) -> None:
     with warehouse() as connection:
         build(connection, 1)
     publish(tmp_path)
@@ -236,7 +236,7 @@ def test_consumers_cannot_change_what_is_published(tmp_path: Path, warehouse) ->
     assert {path.stat().st_mode & 0o777 for path in files} == {0o444}
 
 
-def test_the_newest_three_versions_stay_and_open_readers_keep_theirs(tmp_path: Path, warehouse) -> None:
+def test_three_versions_are_kept_and_open_readers_keep_their_own(tmp_path: Path, warehouse) -> None:
     with warehouse() as connection:
         build(connection, 1)
     publish(tmp_path)
@@ -250,10 +250,10 @@ def test_the_newest_three_versions_stay_and_open_readers_keep_theirs(tmp_path: P
             rows = reader.execute("select distinct content from marts.mart_movies").fetchall()
             assert rows == [(1,)]
     assert versions(tmp_path) == published[-3:]
-    assert seen(tmp_path) == {5}
+    assert visible_builds(tmp_path) == {5}
 
 
-def test_a_refused_publication_removes_no_version_and_a_stray_file_is_no_matter(tmp_path: Path, warehouse) -> None:
+def test_a_refused_publication_keeps_every_version_and_stray_files_are_ignored(tmp_path: Path, warehouse) -> None:
     with warehouse() as connection:
         build(connection, 1)
     first = publish(tmp_path)
@@ -268,44 +268,44 @@ def test_a_refused_publication_removes_no_version_and_a_stray_file_is_no_matter(
     with warehouse() as connection:
         build(connection, 4)
     assert publish(tmp_path).is_new
-    assert seen(tmp_path) == {4}
+    assert visible_builds(tmp_path) == {4}
 
 
-def test_readers_see_one_whole_version_at_every_moment_and_never_a_lock(tmp_path: Path, warehouse) -> None:
-    """While a writer holds the warehouse and versions come and go."""
+def test_readers_always_see_one_complete_version_and_never_a_lock(tmp_path: Path, warehouse) -> None:
+    """While a writer holds the warehouse and versions are added and removed."""
     with warehouse() as connection:
         build(connection, 1)
     publish(tmp_path)
-    ended, looks, faults = Event(), [], []
+    ended, reads, faults = Event(), [], []
 
-    def look() -> None:
+    def read_repeatedly() -> None:
         while not ended.is_set():
             try:
-                looks.append(seen(tmp_path))
-            except Exception as error:  # whatever a consumer meets
+                reads.append(visible_builds(tmp_path))
+            except Exception as error:  # any error that a consumer could see
                 faults.append(error)
 
-    reader = Thread(target=look)
+    reader = Thread(target=read_repeatedly)
     reader.start()
     try:
         for number in range(2, 8):
             with warehouse() as connection:
                 build(connection, number)
-                count = len(looks)
-                while len(looks) < count + 2 and reader.is_alive() and not faults:
+                count = len(reads)
+                while len(reads) < count + 2 and reader.is_alive() and not faults:
                     pass
             publish(tmp_path)
     finally:
         ended.set()
         reader.join()
     assert faults == []
-    assert all(len(content) == 1 for content in looks)
-    numbers = [min(content) for content in looks]
+    assert all(len(content) == 1 for content in reads)
+    numbers = [min(content) for content in reads]
     assert numbers == sorted(numbers)
     assert len(set(numbers)) >= 6
 
 
-def test_the_warehouse_held_by_another_process_is_waited_for_and_then_named(tmp_path: Path, warehouse) -> None:
+def test_publishing_waits_for_a_locked_warehouse_and_then_names_the_holder(tmp_path: Path, warehouse) -> None:
     with warehouse() as connection:
         build(connection, 1)
     holder = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
@@ -321,12 +321,12 @@ def test_the_warehouse_held_by_another_process_is_waited_for_and_then_named(tmp_
         waiting.start()
         process.stdin.close()
         waiting.join()
-    assert seen(tmp_path) == {1}
+    assert visible_builds(tmp_path) == {1}
 
 
 @pytest.fixture(scope="module")
 def four_builds(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with as many versions as are kept, and one build more."""
+    """A home with the maximum number of versions, and one more build."""
     home = tmp_path_factory.mktemp("four_builds")
     for number in range(1, 5):
         with DuckDBWarehouse(home / "warehouse.duckdb") as connection:
@@ -338,26 +338,26 @@ def four_builds(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("nth", [1, 2])
 @pytest.mark.parametrize("point", POINTS)
-def test_killed_at_any_point_consumers_have_the_old_version_or_the_new_one(
+def test_a_publisher_killed_at_any_point_leaves_the_old_or_the_new_version(
     four_builds: Path, tmp_path: Path, point: str, nth: int
 ) -> None:
     home = tmp_path / "home"
     shutil.copytree(four_builds, home, symlinks=True)
     command = [sys.executable, "-m", "netflix_assets_tests.warehouse.publishing", str(home), point, str(nth)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    is_dead = nth == 1 or point in _PASSED_TWICE
-    assert done.returncode == (-signal.SIGKILL if is_dead else 0), done.stderr
+    is_killed = nth == 1 or point in _REACHED_TWICE
+    assert done.returncode == (-signal.SIGKILL if is_killed else 0), done.stderr
     is_before_the_switch = list(POINTS).index(point) < list(POINTS).index("the link switched")
-    assert seen(home) == ({3} if is_dead and is_before_the_switch else {4})
+    assert visible_builds(home) == ({3} if is_killed and is_before_the_switch else {4})
 
     with DuckDBWarehouse(home / "warehouse.duckdb") as connection:
         build(connection, 5)
     version = publish(home).publication.version
-    assert seen(home) == {5}
+    assert visible_builds(home) == {5}
     assert sorted(path.name for path in (home / "published").iterdir()) == ["current", "versions"]
     assert len(versions(home)) == 3
     assert versions(home)[-1] == version
     assert all((home / "published" / "versions" / each / "manifest.json").exists() for each in versions(home))
 
 
-_PASSED_TWICE = ("a table copied", "a parquet file written", "a link made", "a file of an old version removed")
+_REACHED_TWICE = ("a table copied", "a parquet file written", "a link made", "a file of an old version removed")

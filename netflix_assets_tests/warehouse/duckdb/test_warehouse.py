@@ -1,4 +1,4 @@
-"""The embedded warehouse: a file that others hold, read-only connections, names that would break careless SQL."""
+"""The DuckDB warehouse: locked files, read-only connections, and names that break carelessly quoted SQL."""
 
 import subprocess
 import sys
@@ -48,7 +48,7 @@ def staged(folder: Path, content: str, key: str = "shop/things.csv", etag: str =
     return StagedObject(ObjectVersion("bucket", key, etag, len(content), datetime(2024, 5, 1, tzinfo=UTC)), file)
 
 
-def test_a_held_file_is_waited_for_and_then_its_holder_named(tmp_path):
+def test_opening_waits_for_a_locked_file_and_then_names_the_holder(tmp_path):
     file = tmp_path / "warehouse.duckdb"
     with held_by_another_process(file) as holder:
         started = time.monotonic()
@@ -60,7 +60,7 @@ def test_a_held_file_is_waited_for_and_then_its_holder_named(tmp_path):
     assert str(raised.value).endswith("waited 0 s. Let that program finish, or close it, and try again")
 
 
-def test_a_file_that_is_let_go_is_opened(tmp_path):
+def test_a_file_opens_once_its_lock_is_released(tmp_path):
     file = tmp_path / "warehouse.duckdb"
     with held_by_another_process(file) as holder:
         letting_go = threading.Timer(0.5, holder.kill)
@@ -71,13 +71,13 @@ def test_a_file_that_is_let_go_is_opened(tmp_path):
             assert warehouse.execute("select 1") == [(1,)]
 
 
-def test_a_reader_is_kept_out_too_while_another_process_writes(tmp_path):
+def test_a_reader_is_also_locked_out_while_another_process_writes(tmp_path):
     file = tmp_path / "warehouse.duckdb"
     with held_by_another_process(file) as holder, pytest.raises(WarehouseError, match=f"process {holder.pid}: "):
         DuckDBWarehouse(file, wait_seconds=0, read_only=True)
 
 
-def test_a_file_that_is_no_database_is_named(tmp_path):
+def test_a_file_that_is_not_a_database_is_named(tmp_path):
     file = tmp_path / "warehouse.duckdb"
     file.write_text("not a database" * 1000)
     with pytest.raises(WarehouseError) as raised:
@@ -85,7 +85,7 @@ def test_a_file_that_is_no_database_is_named(tmp_path):
     assert str(file) in str(raised.value)
 
 
-def test_read_only_reads_and_does_not_write(tmp_path):
+def test_read_only_connections_share_the_file_and_cannot_write(tmp_path):
     file = tmp_path / "deep" / "folder" / "warehouse.duckdb"
     with DuckDBWarehouse(file) as warehouse:
         warehouse.prepare(THINGS)
@@ -105,7 +105,7 @@ def test_preparing_twice_changes_nothing(tmp_path, warehouse):
     assert warehouse.execute("select dataset, last_load_id from ops.load_locks") == [("shop/things", 1)]
 
 
-def test_tables_have_the_types_of_the_contract(warehouse):
+def test_tables_have_the_column_types_of_the_contract(warehouse):
     every = make_dataset(
         *(
             make_column(f"c{at}", kind)
@@ -129,7 +129,7 @@ def test_tables_have_the_types_of_the_contract(warehouse):
 @pytest.mark.parametrize(
     "key", ["shop/things-o'brien.csv", 'shop/things-"x".csv', "shop/things-'; drop table x; --.csv"]
 )
-def test_keys_with_quotes_are_kept_as_they_are(tmp_path, warehouse, key):
+def test_object_keys_with_quotes_are_stored_unchanged(tmp_path, warehouse, key):
     warehouse.prepare(THINGS)
     odd = staged(tmp_path, "id,price,label\n1,,it's\nx,,y\n", key)
     done = commit_loads(THINGS, warehouse, [odd], "it's")
@@ -140,14 +140,14 @@ def test_keys_with_quotes_are_kept_as_they_are(tmp_path, warehouse, key):
 
 
 @pytest.mark.parametrize("folder", ["it's here", "a [1] b", "star*", "what?", "ünï", "percent%20"])
-def test_files_in_odd_folders_are_loaded(tmp_path, warehouse, folder):
+def test_files_load_from_folders_with_special_characters(tmp_path, warehouse, folder):
     (tmp_path / folder).mkdir()
     warehouse.prepare(THINGS)
     loads = commit_loads(THINGS, warehouse, [staged(tmp_path / folder, "id,price,label\n1,2.50,x\n")], "run-1").loads
     assert [load.rows_loaded for load in loads] == [1]
 
 
-def test_names_and_values_with_quotes_do_not_break_the_statement(tmp_path, warehouse):
+def test_quotes_in_names_and_values_do_not_break_the_statement(tmp_path, warehouse):
     odd = make_dataset(
         make_column("a", source_name='it\'s "a"', values=("it's", '"')),
         make_column("b", source_name="b'; --", pattern=r"[^']*'[^']*"),
@@ -160,7 +160,7 @@ def test_names_and_values_with_quotes_do_not_break_the_statement(tmp_path, wareh
     assert [row["reason"] for row in warehouse.rejected_rows(odd)] == ["b 'z' does not match [^']*'[^']*"]
 
 
-def test_a_transaction_that_fails_leaves_nothing(warehouse):
+def test_a_failed_transaction_leaves_nothing(warehouse):
     warehouse.execute("create table kept (n integer)")
 
     def fail_inside() -> None:
@@ -176,8 +176,8 @@ def test_a_transaction_that_fails_leaves_nothing(warehouse):
     assert warehouse.execute("select n from kept") == [(2,)]
 
 
-def test_a_version_that_is_current_is_not_loaded_again_by_a_second_commit(tmp_path, warehouse):
-    # Two runs may have planned the same load; the ledger is read again under the lock.
+def test_a_second_commit_does_not_load_a_current_version_again(tmp_path, warehouse):
+    # Two runs may plan the same load; the ledger is read again under the lock.
     warehouse.prepare(THINGS)
     first = staged(tmp_path, "id,price,label\n1,2.50,x\n")
     assert len(commit_loads(THINGS, warehouse, [first], "run-1").loads) == 1

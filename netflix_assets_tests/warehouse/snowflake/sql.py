@@ -1,8 +1,8 @@
-"""What the emulator lets pass and Snowflake does not, or does otherwise: looked for in the text of a query.
+"""Find SQL that works on the emulator but fails or differs on Snowflake, from the text of a query.
 
-The emulator runs on DuckDB, so that a function of DuckDB works there, a division keeps all its digits and nulls sort as
-DuckDB sorts them. `faults` finds these without a server. The lists are small on purpose: what is not in use is not
-allowed, so that whoever adds a function has looked it up in Snowflake's documentation.
+The emulator runs on DuckDB: DuckDB's own functions work there, a division keeps all its digits and nulls sort as in
+DuckDB. `faults` finds these cases without a server. The lists are short on purpose: a function is allowed only once
+somebody has looked it up in Snowflake's documentation.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,7 +24,7 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# In use, and documented by Snowflake with the meaning that DuckDB gives them.
+# In use, and documented by Snowflake with the same meaning as in DuckDB.
 FUNCTIONS = _words("""
     abs avg cast coalesce convert_timezone count current_timestamp date_trunc dateadd datediff dayofweekiso
     dense_rank extract first_value flatten floor greatest lag lead least length listagg ln lower max md5 median
@@ -32,7 +32,7 @@ FUNCTIONS = _words("""
     sqrt substr sum to_timestamp_ntz trim
     """)
 
-# DuckDB's own, each with what to write instead. They would be refused anyway; this says why.
+# DuckDB's own functions and what to write instead. FUNCTIONS alone would refuse them; this adds the advice.
 DUCKDB_ONLY = {
     "date_diff": "datediff",
     "epoch": "a dispatch macro, as epoch_to_timestamp",
@@ -56,11 +56,11 @@ DUCKDB_ONLY = {
     "unnest": "macro select_exploded",
 }
 
-# What may stand before a parenthesis besides functions: keywords, and types with a precision.
+# What else may precede a parenthesis: keywords, and types with a precision.
 _KEYWORDS = _words("all and as by else from group in insert join not on or over select then using values when where")
 _TYPES = _words("decimal number numeric varchar")
 
-# Names that Snowflake refuses for a column, a table or an alias (reserved there, not in DuckDB).
+# Names that Snowflake refuses for a column, table or alias. They are reserved there but not in DuckDB.
 RESERVED = _words("""
     account all alter and any as between by case cast check column connect connection constraint create cross current
     current_date current_time current_timestamp current_user database delete distinct drop else exists false following
@@ -75,18 +75,18 @@ _DOUBLES = frozenset({exp.DataType.Type.DOUBLE, exp.DataType.Type.FLOAT})
 
 
 def faults(sql: str, schema: Schema | None = None) -> list[str]:
-    """What is wrong with a query on Snowflake; with the relations' columns, also what depends on types."""
+    """List the faults of a query on Snowflake; given the columns of its relations, also those that depend on types."""
     try:
         tokens = SNOWFLAKE.tokenize(sql)
         trees = [tree for tree in parse(sql, dialect=SNOWFLAKE) if tree is not None]
     except SqlglotError as error:
         return [f"does not parse: {error}"]
-    found = [*_comments(sql), *_calls(tokens), *_literals(sql, tokens), *_orders(tokens, trees)]
+    problems = [*_comments(sql), *_calls(tokens), *_literals(sql, tokens), *_orders(tokens, trees)]
     for tree in trees:
-        found += [*_constructs(tree), *_names(tree)]
+        problems += [*_constructs(tree), *_names(tree)]
         if schema is not None and isinstance(tree, exp.Query):
-            found += _typed(tree, schema)
-    return found
+            problems += _typed(tree, schema)
+    return problems
 
 
 def _comments(sql: str) -> Iterator[str]:
@@ -97,7 +97,7 @@ def _comments(sql: str) -> Iterator[str]:
 
 
 def _calls(tokens: list[Token]) -> Iterator[str]:
-    """Every name before a parenthesis, as it is written: the parser gives many dialects' functions one name."""
+    """Check every name before a parenthesis as written: the parser gives the functions of many dialects one name."""
     for before, token, after in zip([None, *tokens], tokens, tokens[1:], strict=False):
         name = token.text.lower()
         if token.token_type == TokenType.FROM and (before is None or before.token_type == TokenType.L_PAREN):
@@ -106,8 +106,8 @@ def _calls(tokens: list[Token]) -> Iterator[str]:
             continue
         if name in FUNCTIONS | _KEYWORDS | _TYPES or (before is not None and before.token_type == TokenType.ALIAS):
             continue
-        instead = f": write {DUCKDB_ONLY[name]}" if name in DUCKDB_ONLY else " as far as FUNCTIONS knows: look it up"
-        yield f"{name}() is not Snowflake's{instead}"
+        instead = f": write {DUCKDB_ONLY[name]}" if name in DUCKDB_ONLY else " listed in FUNCTIONS: look it up"
+        yield f"{name}() is not a Snowflake function{instead}"
 
 
 def _literals(sql: str, tokens: list[Token]) -> Iterator[str]:
@@ -120,21 +120,21 @@ def _literals(sql: str, tokens: list[Token]) -> Iterator[str]:
 def _orders(tokens: list[Token], trees: list[exp.Expression]) -> Iterator[str]:
     orders = sum(1 for tree in trees for _ in tree.find_all(exp.Ordered))
     words = [token.text.lower() for token in tokens]
-    said = sum(pair in {("nulls", "first"), ("nulls", "last")} for pair in pairwise(words))
-    if orders != said:
-        yield f"{orders - said} of {orders} orders do not say where nulls go (descending, Snowflake has them first)"
+    explicit = sum(pair in {("nulls", "first"), ("nulls", "last")} for pair in pairwise(words))
+    if orders != explicit:
+        yield f"{orders - explicit} of {orders} orders lack nulls first or last (descending, Snowflake puts them first)"
 
 
 def _constructs(tree: exp.Expression) -> Iterator[str]:
     if isinstance(tree, exp.Command):
-        yield f"not understood: {tree.sql()[:80]}"
+        yield f"cannot be parsed: {tree.sql()[:80]}"
     for node in tree.find_all(exp.Array, exp.Struct, exp.Bracket, exp.Lambda, exp.Pivot):
-        yield f"{type(node).__name__.lower()} is written otherwise: {node.sql(SNOWFLAKE)[:80]}"
+        yield f"{type(node).__name__.lower()} is written differently: {node.sql(SNOWFLAKE)[:80]}"
     for node in tree.find_all(exp.Interval):
-        yield f"a date and an interval make a timestamp in DuckDB, a date in Snowflake: add days: {node.sql(SNOWFLAKE)}"
+        yield f"date + interval is a timestamp in DuckDB, a date in Snowflake: add days: {node.sql(SNOWFLAKE)}"
     for node in tree.find_all(exp.Trim):
         if node.args.get("expression") is None:
-            yield f"trim() takes spaces away, DuckDB's every blank: write macro trimmed: {node.sql(SNOWFLAKE)[:80]}"
+            yield f"trim() removes only spaces, DuckDB's all blanks: write macro trimmed: {node.sql(SNOWFLAKE)[:80]}"
     for node in tree.find_all(exp.Select):
         if node.args.get("from_") is None and node.args.get("where"):
             yield f"a where without a from: {node.sql(SNOWFLAKE)[:80]}"
@@ -147,7 +147,7 @@ def _names(tree: exp.Expression) -> Iterator[str]:
 
 
 def _typed(tree: exp.Query, schema: Schema) -> Iterator[str]:
-    """Arithmetic that Snowflake does in decimals of few digits, where DuckDB takes doubles."""
+    """Find arithmetic that Snowflake does in decimals with few digits and DuckDB in doubles."""
     tree = qualify(tree.transform(_as_decimal), schema=schema, dialect=SNOWFLAKE, quote_identifiers=False)
     annotate_types(tree, schema=schema, dialect=SNOWFLAKE)
     for node in tree.find_all(exp.Div):
@@ -155,7 +155,7 @@ def _typed(tree: exp.Query, schema: Schema) -> Iterator[str]:
             yield f"a quotient of decimals has 6 to 12 digits after the point, cast to double: {node.sql(SNOWFLAKE)}"
     for node in tree.find_all(exp.Add, exp.Sub):
         if _is_date(node.left) or _is_date(node.right):
-            yield f"dates are not added to: write macro add_days, or datediff: {node.sql(SNOWFLAKE)}"
+            yield f"arithmetic on a date: write macro add_days, or datediff: {node.sql(SNOWFLAKE)}"
     for node in tree.find_all(exp.Avg, exp.Median, exp.PercentileCont):
         value = node.parent.expression.find(exp.Ordered).this if isinstance(node, exp.PercentileCont) else node.this
         if not _is_double(value):
@@ -166,7 +166,7 @@ def _typed(tree: exp.Query, schema: Schema) -> Iterator[str]:
 
 
 def _as_decimal(node: exp.Expression) -> exp.Expression:
-    # The parser takes 1.0 for a double, which it is in neither warehouse.
+    # The parser reads 1.0 as a double; both warehouses read it as a decimal.
     is_decimal = isinstance(node, exp.Literal) and node.is_number and "." in node.name and "e" not in node.name.lower()
     return exp.cast(node, "decimal(38, 12)") if is_decimal and not isinstance(node.parent, exp.Cast) else node
 

@@ -1,7 +1,7 @@
-"""The whole graph by the command with NETFLIX_ENV=production: emulated, and live for whoever has an account.
+"""The whole graph run by the command with NETFLIX_ENV=production: on the emulator, and live on a Snowflake account.
 
-Both do the same: sample files are landed, the graph is run twice, and every table that dbt builds is compared with the
-one that the same files make on DuckDB. The live test makes a database of its own and drops it.
+Both do the same: land sample files, run the graph twice, and compare every table that dbt builds with the table built
+from the same files on DuckDB. The live test creates a separate database and drops it.
 """
 
 import json
@@ -44,7 +44,7 @@ def run(environment: Mapping[str, str], *arguments: str) -> str:
 
 @dataclass(frozen=True)
 class Twins:
-    """The same files on both warehouses; ``environment`` is the one of Snowflake."""
+    """The same files on both warehouses. ``environment`` holds the variables for Snowflake."""
 
     environment: Mapping[str, str]
     local: Path
@@ -62,9 +62,9 @@ class Twins:
             run(environment, "run")
 
     def models(self) -> list[tuple[str, str]]:
-        """Schema and name of every model and seed, as the manifest has them: those that come later join by themselves.
+        """Schema and name of every model and seed in dbt's manifest, so that new ones are covered automatically.
 
-        What describes the runs themselves differs from run to run.
+        Run-dependent models are left out: they differ from run to run.
         """
         manifest = json.loads((self.local / "dbt" / "target-local" / "manifest.json").read_text())
         return [
@@ -76,15 +76,15 @@ class Twins:
         ]
 
     def differences(self, execute: Execute, relations: Sequence[tuple[str, str]] | None = None) -> list[str]:
-        """What differs between the warehouses, of all models or of these relations."""
-        found = []
+        """Differences between the warehouses, for all models or only for ``relations``."""
+        differences = []
         with duckdb.connect(str(self.local / "warehouse.duckdb"), read_only=True) as connection:
             for schema, name in relations or self.models():
                 ours = connection.execute(f"select * from {schema}.{name}").fetchall()
                 theirs = execute(f"select * from {schema}.{name}")
                 if multiset(ours) != multiset(theirs):
-                    found.append(f"{schema}.{name}: {len(ours)} rows on DuckDB, {len(theirs)} on Snowflake")
-        return found
+                    differences.append(f"{schema}.{name}: {len(ours)} rows on DuckDB, {len(theirs)} on Snowflake")
+        return differences
 
 
 def multiset(rows: Sequence[Sequence[Any]]) -> Counter[tuple[Any, ...]]:
@@ -92,7 +92,7 @@ def multiset(rows: Sequence[Sequence[Any]]) -> Counter[tuple[Any, ...]]:
 
 
 def comparable(value: Any) -> Any:
-    """A value in a form in which both warehouses agree: numbers to nine digits, times without a zone, lists as JSON."""
+    """Convert a value so that both warehouses agree: numbers to nine digits, times without a zone, lists as JSON."""
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, int | float | Decimal):
@@ -110,7 +110,7 @@ def comparable(value: Any) -> Any:
 
 
 def prepare_database(execute: Execute, database: str, stage_url: str, integration: str) -> None:
-    """What deploy/snowflake sets up, in short, for a database that lives as long as a test."""
+    """Set up a short-lived test database, as deploy/snowflake does in full."""
     names = ENVIRONMENTS["production"] if not integration else ENVIRONMENTS[os.environ["NETFLIX_ENV"]]
     execute(f"create schema {database}.raw")
     execute(f"create schema {database}.ops")
@@ -154,7 +154,7 @@ def emulated(
         "NETFLIX_S3_ENDPOINT": s3_server.endpoint, "AWS_ACCESS_KEY_ID": s3_server.access_key_id,
         "AWS_SECRET_ACCESS_KEY": s3_server.secret_access_key, "NETFLIX_SNOWFLAKE_ACCOUNT": "org-account",
         "NETFLIX_SNOWFLAKE_USER": "NETFLIX_PRODUCTION_RUNNER",
-        # As a person would give it, seen from where the command is started; dbt runs in another folder.
+        # A relative path, as a person would give it; dbt runs in another folder.
         "NETFLIX_SNOWFLAKE_PRIVATE_KEY_PATH": os.path.relpath(make_key(folder)),
         "NETFLIX_SNOWFLAKE_HOST": address["host"],
         "NETFLIX_SNOWFLAKE_PORT": str(address["port"]), "NETFLIX_SNOWFLAKE_PROTOCOL": "http",
@@ -168,14 +168,16 @@ def emulated(
 
 
 @pytest.mark.emulated
-def test_emulated_production_builds_what_duckdb_builds(emulated: Twins, snowflake_server: SnowflakeEmulator) -> None:
+def test_emulated_production_builds_the_same_tables_as_duckdb(
+    emulated: Twins, snowflake_server: SnowflakeEmulator
+) -> None:
     assert len(emulated.models()) > 20
     execute = lambda statement: snowflake_server.execute(statement, database="NETFLIX_PRODUCTION")  # noqa: E731
     assert emulated.differences(execute) == []
 
 
 @pytest.mark.emulated
-def test_emulated_consumers_see_what_was_built(emulated: Twins, snowflake_server: SnowflakeEmulator) -> None:
+def test_emulated_consumers_see_the_built_tables(emulated: Twins, snowflake_server: SnowflakeEmulator) -> None:
     execute = lambda statement: snowflake_server.execute(statement, database="NETFLIX_PRODUCTION_SERVING")  # noqa: E731
     served = [each for each in emulated.models() if each[0] in ("core", "marts")]
     assert len(served) > 15
@@ -189,8 +191,10 @@ def test_emulated_consumers_see_what_was_built(emulated: Twins, snowflake_server
 
 
 @pytest.mark.emulated
-def test_emulated_pages_hold_what_those_of_duckdb_do(emulated: Twins) -> None:
-    """The same queries, of the serving database: the same columns, rows and sentences; the runs' own pages differ."""
+def test_emulated_pages_equal_those_on_duckdb(emulated: Twins) -> None:
+    """Both run the same queries, on Snowflake against the serving database: columns, rows and sentences are equal. The
+    pages about runs differ.
+    """
     for page in PAGES:
         ours, theirs = (
             panels(folder / "dashboards" / page.file_name)
@@ -213,7 +217,7 @@ def panels(file: Path) -> tuple[dict[str, Any], list[str]]:
 
 
 @pytest.mark.emulated
-def test_emulated_second_run_loads_nothing_with_so_many_statements(
+def test_emulated_second_run_loads_nothing_and_sends_few_statements(
     emulated: Twins, snowflake_server: SnowflakeEmulator
 ) -> None:
     before = snowflake_server.mark()
@@ -222,30 +226,28 @@ def test_emulated_second_run_loads_nothing_with_so_many_statements(
     assert [each.line for each in sent if each.line.lower().startswith(("copy", "put", "insert into raw"))] == []
     tags = [json.loads(each.query_tag or "{}") for each in sent]
     publishing = [tag for tag in tags if tag.get("asset") == "published/marts"]
-    # One for each table, and to look at markers, counts and records.
+    # One per table, plus those that read markers, counts and manifests.
     assert len(publishing) <= len([each for each in emulated.models() if each[0] in ("core", "marts")]) + 40
-    # A page asks each of its marts once, and before that which records of a publication there are and what they say.
+    # A page queries each of its marts once, and reads first which publications exist and what they contain.
     pages = [tag for tag in tags if str(tag.get("asset")).startswith("dashboards/")]
     assert len(pages) == sum(len(page.queries) + 2 for page in PAGES), f"{len(pages)} statements of pages"
     freshness = [tag for tag in tags if tag.get("asset") == FRESH]
     assert len(freshness) <= 12, f"{len(freshness)} statements to see how old things are"
-    by_us = [
+    ours = [
         tag
         for tag in tags
         if tag.get("asset") and "node" not in tag and tag["asset"] != "published/marts"
         if tag["asset"] != FRESH and not tag["asset"].startswith("dashboards/")
     ]
-    # Of eight datasets: what is there, loaded and refused, the reconciliation, the bucket check; before and after dbt,
-    # the record of two builds.
-    assert len(by_us) <= 100, f"{len(by_us)} statements of ours"
-    assert len(sent) <= 1_600, f"{len(sent)} statements in all"  # most are tests of dbt: one each
+    # For eight datasets: what exists, loaded and refused objects, the reconciliation, the bucket check. Before and
+    # after dbt: the records of two builds.
+    assert len(ours) <= 100, f"{len(ours)} statements of ours"
+    assert len(sent) <= 1_600, f"{len(sent)} statements in all"  # most are dbt tests: one statement each
     assert {json.loads(each.query_tag)["project"] for each in sent if each.query_tag} == {"netflix_assets"}
 
 
 @pytest.mark.emulated
-def test_emulated_no_ddl_within_a_transaction_of_the_loader(
-    snowflake_server: SnowflakeEmulator, emulated: Twins
-) -> None:
+def test_emulated_loader_runs_no_ddl_inside_a_transaction(snowflake_server: SnowflakeEmulator, emulated: Twins) -> None:
     inside: set[int] = set()
     sent = [each for each in snowflake_server.statements(0) if each.database == "NETFLIX_PRODUCTION"]
     assert "begin" in [each.line for each in sent]
@@ -258,19 +260,17 @@ def test_emulated_no_ddl_within_a_transaction_of_the_loader(
 
 
 @pytest.mark.emulated
-def test_emulated_idle_look_at_the_bucket_wakes_no_warehouse(
-    emulated: Twins, snowflake_server: SnowflakeEmulator
-) -> None:
+def test_emulated_idle_sensor_tick_wakes_no_warehouse(emulated: Twins, snowflake_server: SnowflakeEmulator) -> None:
     before = snowflake_server.mark()
     done = subprocess.run(
-        [sys.executable, "-c", IDLE_LOOK], env={**os.environ, **emulated.environment}, capture_output=True, text=True,
+        [sys.executable, "-c", IDLE_TICK], env={**os.environ, **emulated.environment}, capture_output=True, text=True,
         check=False,
     )  # fmt: skip
-    assert (done.returncode, done.stdout.strip()) == (0, "0 sources behind"), done.stderr
+    assert (done.returncode, done.stdout.strip()) == (0, "0 stale sources"), done.stderr
     assert snowflake_server.statements(before) == []
 
 
-IDLE_LOOK = """
+IDLE_TICK = """
 from netflix_assets.operations.instance import open_instance
 from netflix_assets.defs.resources import landing_bucket
 from netflix_assets.defs.landing.sensor import source_status
@@ -278,17 +278,17 @@ from netflix_assets.settings import current_settings
 
 settings = current_settings()
 with open_instance(settings) as instance, landing_bucket(settings).open() as store:
-    print(sum(bool(source_status(source, store, instance).stale) for source in settings.sources()), "sources behind")
+    print(sum(bool(source_status(source, store, instance).stale) for source in settings.sources()), "stale sources")
 """
 
 
 @pytest.mark.emulated
-def test_emulated_no_key_reaches_logs_or_history(emulated: Twins) -> None:
+def test_emulated_keys_never_reach_logs_or_history(emulated: Twins) -> None:
     key = Path(emulated.environment["NETFLIX_SNOWFLAKE_PRIVATE_KEY_PATH"]).read_text().splitlines()[1]
     secrets = (key.encode(), emulated.environment["AWS_SECRET_ACCESS_KEY"].encode())
-    looked_at = [path for path in Path(emulated.environment["NETFLIX_HOME"]).rglob("*") if path.is_file()]
-    assert len(looked_at) > 20
-    assert [path for path in looked_at if any(secret in path.read_bytes() for secret in secrets)] == []
+    files = [path for path in Path(emulated.environment["NETFLIX_HOME"]).rglob("*") if path.is_file()]
+    assert len(files) > 20
+    assert [path for path in files if any(secret in path.read_bytes() for secret in secrets)] == []
 
 
 # ---------------------------------------------------------------- live
@@ -298,7 +298,7 @@ NEEDED = ("NETFLIX_ENV", "NETFLIX_BUCKET", "NETFLIX_SNOWFLAKE_ACCOUNT", "NETFLIX
 
 @contextmanager
 def own_database() -> Iterator[tuple[str, str, Execute]]:
-    """A database made for this test, with its part of the bucket; the admin role must be able to make it."""
+    """Create a database for this test, with a prefix in the bucket. The admin role must be allowed to create it."""
     import snowflake.connector
 
     names = ENVIRONMENTS[os.environ["NETFLIX_ENV"]]
@@ -333,7 +333,7 @@ def own_database() -> Iterator[tuple[str, str, Execute]]:
     any(name not in os.environ for name in (*NEEDED, "NETFLIX_SNOWFLAKE_PRIVATE_KEY_PATH")),
     reason="needs a Snowflake account: " + ", ".join((*NEEDED, "NETFLIX_SNOWFLAKE_PRIVATE_KEY_PATH")),
 )
-def test_live_snowflake_builds_what_duckdb_builds(sample: list[str], tmp_path: Path) -> None:
+def test_live_snowflake_builds_the_same_tables_as_duckdb(sample: list[str], tmp_path: Path) -> None:
     with own_database() as (database, prefix, execute):
         environment = {
             "NETFLIX_HOME": str(tmp_path / "live"),

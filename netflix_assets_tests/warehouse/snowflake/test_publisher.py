@@ -1,4 +1,4 @@
-"""Publishing on Snowflake, against the emulator: the statements in their order, and what consumers see meanwhile."""
+"""Publishing on Snowflake, against the emulator: the order of the statements, and what consumers see meanwhile."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.emulated
 
 @dataclass
 class Account:
-    """A database with a build in it, and its serving database."""
+    """A database with a build, and its serving database."""
 
     database: SnowflakeDatabase
     serving: str
@@ -32,8 +32,8 @@ class Account:
     def publish(self) -> Published:
         return self.publisher.publish(MARTS)
 
-    def seen(self) -> set[int]:
-        """Which build's content a consumer sees, in one query over all that is published."""
+    def visible_builds(self) -> set[int]:
+        """The build numbers that a consumer sees in one query over all published tables."""
         union = " union ".join(f"select content from {self.serving}.{mart.full_name}" for mart in MARTS)
         return {content for (content,) in self.database.server.execute(union)}
 
@@ -53,7 +53,7 @@ def account(snowflake_database: SnowflakeDatabase) -> Iterator[Account]:
         yield Account(snowflake_database, serving, warehouse)
 
 
-def test_what_passed_whole_is_cloned_and_swapped_in(account: Account) -> None:
+def test_a_complete_passed_build_is_cloned_and_swapped_in(account: Account) -> None:
     build(account.warehouse, 1, inputs={"shop/things": 1})
     load = {
         "dataset": "shop/things", "load_id": 1, "object_key": "shop/things.csv", "etag": "e1", "size_bytes": 10,
@@ -65,7 +65,7 @@ def test_what_passed_whole_is_cloned_and_swapped_in(account: Account) -> None:
     outcome = account.publish()
 
     assert outcome.is_new
-    assert account.seen() == {1}
+    assert account.visible_builds() == {1}
     assert account.publisher.published() == outcome.publication
     assert outcome.publication.tables == dict.fromkeys((mart.full_name for mart in MARTS), 10)
     for schema in ("core", "marts"):
@@ -74,7 +74,7 @@ def test_what_passed_whole_is_cloned_and_swapped_in(account: Account) -> None:
     assert problem_of(account.warehouse, outcome.publication) is None
 
 
-def test_the_shadow_is_whole_before_two_renames_one_after_the_other(account: Account) -> None:
+def test_the_shadow_schemas_are_complete_before_both_are_renamed(account: Account) -> None:
     build(account.warehouse, 1)
     account.publish()
     changes = [each.line for each in account.sent() if not each.line.startswith(("select", "create schema"))]
@@ -83,18 +83,18 @@ def test_the_shadow_is_whole_before_two_renames_one_after_the_other(account: Acc
         f"alter schema {account.serving}.{schema} swap with {shadow.format(schema)}" for schema in ("core", "marts")
     ]
     assert not [line for line in changes[:-2] if "swap" in line]
-    made = "create or replace transient table"
-    assert [line for line in changes if line.startswith(made) and "publication" not in line] == [
-        f"{made} {shadow.format('core')}.fct_ratings clone core.fct_ratings",
-        f"{made} {shadow.format('marts')}.mart_by_hour as select * from marts.mart_by_hour",  # it is no table of rows
-        f"{made} {shadow.format('marts')}.mart_movies clone marts.mart_movies",
+    create = "create or replace transient table"
+    assert [line for line in changes if line.startswith(create) and "publication" not in line] == [
+        f"{create} {shadow.format('core')}.fct_ratings clone core.fct_ratings",
+        f"{create} {shadow.format('marts')}.mart_by_hour as select * from marts.mart_by_hour",  # cannot be cloned
+        f"{create} {shadow.format('marts')}.mart_movies clone marts.mart_movies",
     ]
     assert all(
         f"{account.serving}.core_next." in line or f"{account.serving}.marts_next." in line for line in changes[:-2]
     )
 
 
-def test_the_same_build_is_published_once(account: Account) -> None:
+def test_a_build_is_published_only_once(account: Account) -> None:
     build(account.warehouse, 1)
     first = account.publish()
     before = len(account.sent())
@@ -103,7 +103,7 @@ def test_the_same_build_is_published_once(account: Account) -> None:
     assert all(each.line.startswith("select") for each in account.sent()[before:])
 
 
-def test_the_next_build_takes_its_place_and_models_that_are_gone_go(account: Account) -> None:
+def test_the_next_build_replaces_the_last_and_drops_removed_models(account: Account) -> None:
     build(account.warehouse, 1)
     account.publisher.publish(MARTS)
     build(account.warehouse, 2)
@@ -126,7 +126,7 @@ def test_the_next_build_takes_its_place_and_models_that_are_gone_go(account: Acc
     )
 
 
-def test_a_failed_build_leaves_what_is_published(account: Account) -> None:
+def test_a_failed_build_leaves_the_published_tables_alone(account: Account) -> None:
     build(account.warehouse, 1)
     first = account.publish()
     build(account.warehouse, 2, has_passed=False, problem="test unique_x: Got 3 results")
@@ -134,32 +134,32 @@ def test_a_failed_build_leaves_what_is_published(account: Account) -> None:
     with pytest.raises(NotServableError, match="unique_x"):
         account.publish()
     assert all(each.line.startswith("select") for each in account.sent()[before:])
-    assert account.seen() == {1}
+    assert account.visible_builds() == {1}
     assert account.publisher.published() == first.publication
     assert "unique_x" in str(problem_of(account.warehouse, first.publication))
 
 
-def test_a_build_that_begins_while_tables_are_cloned_is_noticed(account: Account, monkeypatch) -> None:
+def test_a_build_started_during_cloning_is_detected(account: Account, monkeypatch) -> None:
     build(account.warehouse, 1)
     account.publish()
     build(account.warehouse, 2)
     meanwhile(monkeypatch, lambda: begin_build(account.warehouse, 3))
     with pytest.raises(NotServableError, match="has not ended"):
         account.publish()
-    assert account.seen() == {1}
+    assert account.visible_builds() == {1}
 
 
-def test_a_whole_build_made_while_tables_are_cloned_is_noticed(account: Account, monkeypatch) -> None:
+def test_a_complete_build_during_cloning_is_detected(account: Account, monkeypatch) -> None:
     build(account.warehouse, 1)
     account.publish()
     build(account.warehouse, 2)
     meanwhile(monkeypatch, lambda: finish_build(account.warehouse, 3, "observations", "another"))
-    with pytest.raises(NotServableError, match="another build was made"):
+    with pytest.raises(NotServableError, match="another build was create"):
         account.publish()
-    assert account.seen() == {1}
+    assert account.visible_builds() == {1}
 
 
-def test_of_two_that_publish_at_once_the_later_one_wins(account: Account, monkeypatch) -> None:
+def test_the_later_of_two_concurrent_publishers_wins(account: Account, monkeypatch) -> None:
     build(account.warehouse, 1)
     other: list[Published] = []
     with pytest.MonkeyPatch.context() as patch:
@@ -167,35 +167,35 @@ def test_of_two_that_publish_at_once_the_later_one_wins(account: Account, monkey
         with pytest.raises(PublishingError, match="another process publishes"):
             account.publish()
     assert account.publisher.published() == other[0].publication
-    assert account.seen() == {1}
+    assert account.visible_builds() == {1}
 
 
-def meanwhile(patch: pytest.MonkeyPatch, happens) -> None:
-    """Let something happen after the first table was cloned."""
+def meanwhile(patch: pytest.MonkeyPatch, action) -> None:
+    """Run ``action`` after the first table was cloned."""
     clone = SnowflakePublisher._clone
 
     def clone_and_more(self, mart) -> None:
         clone(self, mart)
         if mart == MARTS[0]:
-            happens()
+            action()
 
     patch.setattr(SnowflakePublisher, "_clone", clone_and_more)
 
 
 @pytest.mark.parametrize("pattern", ["create or replace transient table .*mart_movies", "alter schema .*core swap"])
-def test_cut_off_before_the_first_rename_consumers_see_the_old_set(account: Account, pattern: str) -> None:
+def test_a_failure_before_the_first_rename_keeps_the_old_set(account: Account, pattern: str) -> None:
     build(account.warehouse, 1)
     first = account.publish()
     build(account.warehouse, 2)
     with account.database.server.failing(pattern, 1), pytest.raises(DatabaseError):
         account.publish()
-    assert account.seen() == {1}
+    assert account.visible_builds() == {1}
     assert account.publisher.published() == first.publication
     assert account.publish().is_new
-    assert account.seen() == {2}
+    assert account.visible_builds() == {2}
 
 
-def test_cut_off_between_the_renames_is_told_and_finished(account: Account) -> None:
+def test_a_failure_between_the_renames_is_reported_and_completed_later(account: Account) -> None:
     build(account.warehouse, 1)
     account.publish()
     build(account.warehouse, 2)
@@ -207,19 +207,19 @@ def test_cut_off_between_the_renames_is_told_and_finished(account: Account) -> N
 
     finished = account.publish()
 
-    assert not finished.is_new  # one rename was all that it took
-    assert account.seen() == {2}
+    assert not finished.is_new  # only one rename was left to do
+    assert account.visible_builds() == {2}
     assert account.publisher.published() == finished.publication
 
 
-def test_the_first_set_cut_off_between_the_renames_is_finished_even_after_a_failed_build(account: Account) -> None:
+def test_a_first_set_interrupted_between_the_renames_is_completed_even_after_a_failed_build(account: Account) -> None:
     build(account.warehouse, 1)
     with account.database.server.failing("alter schema .*marts swap", 1), pytest.raises(DatabaseError):
         account.publish()
     begin_build(account.warehouse, 2)
     with pytest.raises(NotServableError):
         account.publish()
-    assert account.seen() == {1}
+    assert account.visible_builds() == {1}
     assert not account.publisher.published().is_cut_off
 
 
@@ -231,5 +231,5 @@ def test_the_first_set_cut_off_between_the_renames_is_finished_even_after_a_fail
         ({"env": "dev", "snowflake": SnowflakeSettings(database="MY_OWN")}, "MY_OWN_SERVING"),
     ],
 )
-def test_a_database_is_published_beside_itself(options: dict[str, object], serving: str | None) -> None:
+def test_the_serving_database_is_named_after_the_database(options: dict[str, object], serving: str | None) -> None:
     assert read_settings(**options).serving_database == serving

@@ -1,7 +1,7 @@
-"""The Snowflake warehouse, emulated: the statements that it sends, their order, and what it does when they fail.
+"""The Snowflake warehouse on the emulator: the statements it sends, their order, and how it handles their failures.
 
-The emulator cannot show what makes two runs load an object once on Snowflake, the lock row; the order of statements
-can. What an object becomes is shown by the same suite as on DuckDB (``make test-snowflake``).
+On Snowflake the lock row makes two concurrent runs load an object once. The emulator cannot prove that; the order of
+the statements can. The ingestion suite shows how objects load on both warehouses (``make test-snowflake``).
 """
 
 import gzip
@@ -35,7 +35,9 @@ def verbs(statements) -> set[str]:
     return {each.line.lower().split()[0] for each in statements}
 
 
-def test_a_load_copies_outside_and_writes_in_one_transaction_without_ddl(sync, bucket, warehouse, snowflake_database):
+def test_a_load_copies_first_and_then_writes_in_one_transaction_without_ddl(
+    sync, bucket, warehouse, snowflake_database
+):
     warehouse.prepare(RATINGS)
     bucket.put("movielens/ratings-a.csv", ratings(1, 2))
     bucket.put("movielens/ratings-b.csv", ratings(3) + "x,1,4.5,1\n")
@@ -48,14 +50,14 @@ def test_a_load_copies_outside_and_writes_in_one_transaction_without_ddl(sync, b
     assert len(copies) == 1
     assert copies[0] < begin < commit
     assert all(line.startswith(DML) for line in lines[begin : commit + 1]), lines
-    # The lock first, then the ledger again under it, then rows, rejects, ledger.
+    # First the lock, then the ledger again under the lock, then rows, rejects and ledger.
     assert lines[begin + 1].startswith("update ops.load_locks")
     assert "from ops.loads" in lines[begin + 3]
     written = [line.split()[2] for line in lines[begin:commit] if line.startswith("insert into")]
     assert written == ["raw.movielens_ratings", "ops.rejected_rows", "ops.loads", "ops.profiles"]
 
 
-def test_copy_names_every_file_and_leaves_nothing_to_defaults(sync, bucket, warehouse, snowflake_database):
+def test_copy_names_every_file_and_sets_every_option(sync, bucket, warehouse, snowflake_database):
     bucket.put("movielens/ratings-o'neil.csv", ratings(1))
     sync(RATINGS)
     [copy] = [each.line for each in snowflake_database.statements() if each.line.startswith("copy into")]
@@ -74,7 +76,7 @@ def test_copy_names_every_file_and_leaves_nothing_to_defaults(sync, bucket, ware
 
 
 @pytest.mark.parametrize(("dataset", "content"), [(RATINGS, ratings(1)), (MOVIES, movies(1))])
-def test_an_idle_look_is_three_statements(sync, bucket, warehouse, snowflake_database, dataset, content):
+def test_an_idle_sync_sends_three_statements(sync, bucket, warehouse, snowflake_database, dataset, content):
     bucket.put(f"{dataset.key_prefix}.csv", content)
     sync(dataset)
     before = len(snowflake_database.statements())
@@ -82,7 +84,9 @@ def test_an_idle_look_is_three_statements(sync, bucket, warehouse, snowflake_dat
     assert len(snowflake_database.statements()) - before == 3
 
 
-def test_a_batch_is_so_many_statements_however_many_objects(sync, bucket, warehouse, snowflake_database):
+def test_a_batch_sends_the_same_number_of_statements_for_any_number_of_objects(
+    sync, bucket, warehouse, snowflake_database
+):
     warehouse.prepare(RATINGS)
     figures = []
     for start, count in ((0, 2), (100, 30)):
@@ -104,7 +108,7 @@ FORMS = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_what_had_to_be_written_anew_goes_by_the_internal_stage(sync, bucket, warehouse, snowflake_database, form):
+def test_only_normalised_files_go_through_the_internal_stage(sync, bucket, warehouse, snowflake_database, form):
     content, is_put = FORMS[form]
     bucket.put(KEY + (".gz" if form == "gzip" else ""), content)
     sync(RATINGS)
@@ -114,7 +118,7 @@ def test_what_had_to_be_written_anew_goes_by_the_internal_stage(sync, bucket, wa
     assert warehouse.execute("list @raw.normalised") == []
 
 
-def test_columns_in_another_order_are_copied_by_layout(sync, bucket, warehouse, snowflake_database):
+def test_files_are_copied_in_one_statement_per_column_order(sync, bucket, warehouse, snowflake_database):
     bucket.put("movielens/ratings-a.csv", ratings(1))
     bucket.put("movielens/ratings-b.csv", "rating,timestamp,x,userId,movieId\n4.5,1600000002,x,2,102\n")
     sync(RATINGS)
@@ -123,7 +127,7 @@ def test_columns_in_another_order_are_copied_by_layout(sync, bucket, warehouse, 
     assert rows == [(1, 101, 1600000001), (2, 102, 1600000002)]
 
 
-def test_integers_are_as_wide_as_on_duckdb(sync, bucket, warehouse):
+def test_integers_have_the_same_range_as_on_duckdb(sync, bucket, warehouse):
     numbers = make_dataset(make_column("small", "integer"), make_column("big", "bigint"), name="numbers")
     good = f"{2**31 - 1},{2**63 - 1}\n{-(2**31)},{-(2**63)}\n"
     bucket.put("shop/numbers.csv", f"small,big\n{good}{2**31},1\n1,{2**63}\n")
@@ -134,7 +138,7 @@ def test_integers_are_as_wide_as_on_duckdb(sync, bucket, warehouse):
 # ---------------------------------------------------------------- failures
 
 
-def test_an_ended_session_is_opened_once_more(sync, bucket, warehouse, snowflake_database):
+def test_an_expired_session_is_reopened(sync, bucket, warehouse, snowflake_database):
     bucket.put(KEY, ratings(1))
     sync(RATINGS)
     snowflake_database.end_sessions()
@@ -143,7 +147,7 @@ def test_an_ended_session_is_opened_once_more(sync, bucket, warehouse, snowflake
 
 @pytest.mark.parametrize("statement", ["copy into", "begin", "insert into raw", "insert into ops.loads", "commit"])
 @pytest.mark.parametrize("after", [False, True])
-def test_a_session_that_ends_within_a_load_loads_once(sync, bucket, warehouse, snowflake_server, statement, after):
+def test_a_session_that_ends_during_a_load_loads_once(sync, bucket, warehouse, snowflake_server, statement, after):
     warehouse.prepare(RATINGS)
     bucket.put(KEY, ratings(1, 2) + "x,1,4.5,1\n")
     with snowflake_server.failing(statement, 390114, after=after):
@@ -153,7 +157,7 @@ def test_a_session_that_ends_within_a_load_loads_once(sync, bucket, warehouse, s
     assert sync(RATINGS).loads == []
 
 
-def test_any_other_error_loads_nothing_and_is_raised(sync, bucket, warehouse, snowflake_server):
+def test_any_other_error_is_raised_and_loads_nothing(sync, bucket, warehouse, snowflake_server):
     warehouse.prepare(RATINGS)
     bucket.put(KEY, ratings(1))
     with snowflake_server.failing("insert into ops.loads", 604), pytest.raises(ProgrammingError):
@@ -162,7 +166,7 @@ def test_any_other_error_loads_nothing_and_is_raised(sync, bucket, warehouse, sn
     assert sync(RATINGS).rows_loaded == 1
 
 
-def test_data_that_snowflake_cannot_read_refuse_their_object_only(sync, bucket, warehouse, snowflake_server):
+def test_only_the_object_that_snowflake_cannot_read_is_refused(sync, bucket, warehouse, snowflake_server):
     for number in range(1, 5):
         bucket.put(f"movielens/ratings-{number}.csv", ratings(number))
     warehouse.prepare(RATINGS)
@@ -175,7 +179,7 @@ def test_data_that_snowflake_cannot_read_refuse_their_object_only(sync, bucket, 
     assert users(warehouse) == [1, 2, 4]
 
 
-def test_two_runs_at_the_same_time_load_each_object_once(bucket, warehouse, snowflake_database, tmp_path):
+def test_two_concurrent_runs_load_each_object_once(bucket, warehouse, snowflake_database, tmp_path):
     for number in range(1, 9):
         bucket.put(f"movielens/ratings-{number}.csv", ratings(number))
     warehouse.prepare(RATINGS)
@@ -185,7 +189,7 @@ def test_two_runs_at_the_same_time_load_each_object_once(bucket, warehouse, snow
         try:
             with SnowflakeWarehouse(snowflake_database.connect) as connection:
                 sync(RATINGS, bucket.store, connection, name, work_folder=tmp_path / name)
-        except Exception as error:  # a thread of its own: told below
+        except Exception as error:  # asserted below
             failures.append(error)
 
     threads = [threading.Thread(target=run, args=(f"run-{at}",)) for at in (1, 2)]
@@ -201,7 +205,7 @@ def test_two_runs_at_the_same_time_load_each_object_once(bucket, warehouse, snow
 # ---------------------------------------------------------------- settings
 
 
-def test_every_statement_carries_run_and_asset(monkeypatch, tmp_path, snowflake_server, snowflake_database):
+def test_every_statement_is_tagged_with_run_and_asset(monkeypatch, tmp_path, snowflake_server, snowflake_database):
     address = snowflake_server.address()
     private_key = make_key(tmp_path)
     environment = {
@@ -213,7 +217,7 @@ def test_every_statement_carries_run_and_asset(monkeypatch, tmp_path, snowflake_
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     resource = SnowflakeAccount(settings=read_settings())
-    for name in environment:  # the settings given above count, not the environment at the time of use
+    for name in environment:  # the settings read above count, not the environment at the time of use
         monkeypatch.delenv(name)
     with resource.open(run_id="run-7", asset="raw/movielens/ratings") as connection:
         connection.execute("select 1")
@@ -240,15 +244,15 @@ def make_key(folder):
     return path
 
 
-def test_what_is_missing_is_named_with_the_reason(monkeypatch):
+def test_missing_settings_are_named_with_the_reason(monkeypatch):
     monkeypatch.setenv("NETFLIX_ENV", "staging")
     monkeypatch.setenv("NETFLIX_SNOWFLAKE_USER", "RUNNER")
     with pytest.raises(WarehouseError) as raised, SnowflakeAccount(settings=read_settings()).open():
         pytest.fail("a session was opened without an account")
-    told = str(raised.value)
-    assert told.startswith("NETFLIX_ENV=staging uses Snowflake and needs NETFLIX_SNOWFLAKE_ACCOUNT (")
-    assert "NETFLIX_SNOWFLAKE_PRIVATE_KEY_PATH or NETFLIX_SNOWFLAKE_PRIVATE_KEY (" in told
-    assert "NETFLIX_SNOWFLAKE_USER" not in told
+    message = str(raised.value)
+    assert message.startswith("NETFLIX_ENV=staging uses Snowflake and needs NETFLIX_SNOWFLAKE_ACCOUNT (")
+    assert "NETFLIX_SNOWFLAKE_PRIVATE_KEY_PATH or NETFLIX_SNOWFLAKE_PRIVATE_KEY (" in message
+    assert "NETFLIX_SNOWFLAKE_USER" not in message
 
 
 @pytest.mark.parametrize(
@@ -261,7 +265,7 @@ def test_what_is_missing_is_named_with_the_reason(monkeypatch):
         ("AUTHENTICATOR", "password", "NETFLIX_SNOWFLAKE_AUTHENTICATOR='password'"),
     ],
 )
-def test_shapes_are_checked_when_settings_are_read_and_no_secret_is_told(monkeypatch, name, value, problem):
+def test_malformed_settings_are_refused_without_showing_secrets(monkeypatch, name, value, problem):
     monkeypatch.setenv(f"NETFLIX_SNOWFLAKE_{name}", value)
     with pytest.raises(SettingsError) as raised:
         read_settings(env="production")
@@ -270,18 +274,18 @@ def test_shapes_are_checked_when_settings_are_read_and_no_secret_is_told(monkeyp
     assert raised.value.__cause__ is None
 
 
-def test_a_key_is_given_once(monkeypatch, tmp_path):
+def test_a_key_can_be_given_only_one_way(monkeypatch, tmp_path):
     monkeypatch.setenv("NETFLIX_SNOWFLAKE_PRIVATE_KEY_PATH", str(tmp_path / "key.p8"))
     monkeypatch.setenv("NETFLIX_SNOWFLAKE_PRIVATE_KEY", "-----BEGIN PRIVATE KEY-----\\nMII\\n-----END PRIVATE KEY-----")
     with pytest.raises(SettingsError, match="not both"):
         read_settings(env="production")
 
 
-def test_each_environment_has_names_and_a_prefix_of_its_own():
-    found = [read_settings(env=env) for env in ("dev", "staging", "production")]
-    for names in zip(*(tuple(vars(settings.names).values()) for settings in found), strict=True):
+def test_each_environment_has_separate_names_and_a_separate_prefix():
+    environments = [read_settings(env=env) for env in ("dev", "staging", "production")]
+    for names in zip(*(tuple(vars(settings.names).values()) for settings in environments), strict=True):
         assert len(set(names)) == 3
-    assert [settings.bucket_prefix for settings in found] == ["dev/", "staging/", "production/"]
+    assert [settings.bucket_prefix for settings in environments] == ["dev/", "staging/", "production/"]
     assert read_settings(env="dev", bucket_prefix="drops/").bucket_prefix == "drops/"
     assert (read_settings().names, read_settings().bucket_prefix) == (None, "")
 

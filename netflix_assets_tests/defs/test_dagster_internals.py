@@ -1,0 +1,91 @@
+"""What ``dagster_internals`` relies on without Dagster promising it. Each test says what to do when it breaks."""
+
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import dagster_dbt.asset_utils
+import pytest
+from dagster._core.launcher import WorkerStatus
+from dagster._daemon.monitoring.run_monitoring import monitor_started_run
+from dagster_dbt import DbtCliResource
+from packaging.version import Version
+
+from netflix_assets.defs.dagster_internals import FastDbtCliResource, RunLauncher, in_this_process, selected_nodes
+from netflix_assets.defs.runs import HOST, this_host, why_dead
+from netflix_assets.operations.instance import open_instance
+from netflix_assets.settings import read_settings
+
+
+@dg.op(retry_policy=dg.RetryPolicy(max_retries=1))
+def look_at_lock(context: dg.OpExecutionContext) -> None:
+    lock = Path(context.instance.root_directory) / "run-locks" / context.run_id
+    assert lock.read_text() == this_host()
+    assert why_dead(context.instance.get_run_by_id(context.run_id), context.instance) is None
+    if context.retry_number == 0:
+        raise ValueError("the first attempt")
+    context.log.info(f"process {os.getpid()}")
+
+
+@dg.job(executor_def=in_this_process)
+def locked() -> None:
+    look_at_lock()
+
+
+@pytest.fixture
+def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    with open_instance(read_settings(home=tmp_path)) as opened:
+        yield opened
+
+
+def test_the_executor_holds_the_lock_and_retries_in_this_process(instance: dg.DagsterInstance) -> None:
+    """If it breaks: see how ``dg.in_process_executor`` creates its executor and what ``Executor.execute`` receives."""
+    with dg.execute_job(dg.reconstructable(locked_job), instance=instance) as result:
+        assert result.success
+        messages = [entry.user_message for entry in instance.all_logs(result.run_id)]
+        assert f"process {os.getpid()}" in messages
+        assert [event.event_type_value for event in result.all_events].count("STEP_UP_FOR_RETRY") == 1
+    assert list(Path(instance.root_directory, "run-locks").iterdir()) == []
+
+
+def locked_job() -> dg.JobDefinition:
+    return locked
+
+
+def test_run_monitoring_reports_a_dead_run_by_what_the_launcher_answers(instance: dg.DagsterInstance) -> None:
+    """If it breaks: see what ``run_monitoring`` asks of a launcher. Without ours, only ``reap`` finds dead runs."""
+    launcher = instance.run_launcher
+    assert isinstance(launcher, RunLauncher)
+    assert launcher.supports_check_run_worker_health
+    alive = instance.create_run_for_job(locked, status=dg.DagsterRunStatus.STARTED)
+    assert launcher.check_run_worker_health(alive).status == WorkerStatus.RUNNING
+    tags = {HOST: this_host(), "netflix/pid": str(2**22 + 1)}
+    dead = instance.create_run_for_job(locked, status=dg.DagsterRunStatus.STARTED, tags=tags)
+    record = instance.get_run_record_by_id(dead.run_id)
+    monitor_started_run(instance, None, record, logging.getLogger("test"))
+    assert instance.get_run_by_id(dead.run_id).status == dg.DagsterRunStatus.FAILURE
+
+
+def test_the_launcher_records_its_machine(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If it breaks: see what ``RunLauncher.launch_run`` receives. Without the tag, only executing runs are reaped."""
+    monkeypatch.setattr(dg.DefaultRunLauncher, "launch_run", lambda *_: None)
+    run = instance.create_run_for_job(locked)
+    instance.launch_run(run.run_id, workspace=None)
+    assert instance.get_run_by_id(run.run_id).tags[HOST] == this_host()
+
+
+def test_dagster_dbt_has_the_steps_that_are_left_out() -> None:
+    """If it breaks: see what ``DbtCliResource.cli`` does before it starts dbt, and whether it is still slow."""
+    assert {"_cli_version", "_initialize_dbt_core_adapter"} <= vars(DbtCliResource).keys()
+    assert vars(FastDbtCliResource)["_cli_version"].fget(None) >= Version("1.11")
+
+
+def test_dagster_dbt_selects_nodes_with_the_function_that_is_replaced() -> None:
+    """If it breaks: see how ``dbt_assets`` selects nodes, or remove ``selected_nodes``; it only saves time."""
+    original = dagster_dbt.asset_utils.select_unique_ids
+    with selected_nodes({"model.a"}):
+        assert dagster_dbt.asset_utils.select_unique_ids(select="x", exclude="", selector="") == {"model.a"}
+    assert dagster_dbt.asset_utils.select_unique_ids is original
