@@ -1,9 +1,9 @@
 """The emulator's process: ``python -m netflix_assets_tests.emulator.server --port 0 --s3-folder DIR [--log FILE]``.
 
 It prints its port, speaks the protocol of Snowflake's connectors over plain HTTP, and ends at SIGTERM or with its
-parent. Anybody may log in: who a client is and what a role may do is not emulated. For tests there are besides, under
-``/emulator/``: ``statements?since=N``, the statements that it received, in order; ``databases`` to make and drop one;
-``faults`` to make statements fail; ``end-sessions``.
+parent. Any login succeeds: users and privileges are not emulated. Tests can also use, under ``/emulator/``:
+``statements?since=N``, the received statements in order; ``databases`` to create and drop one; ``faults`` to make
+statements fail; ``end-sessions``.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from urllib.parse import parse_qs, urlsplit
 from netflix_assets_tests.emulator import adaptations
 from netflix_assets_tests.emulator.errors import SQLError, as_sql_error
 
-adaptations.install()  # before fakesnow makes its first database
+adaptations.install()  # before fakesnow creates its first database
 
 from fakesnow.instance import FakeSnow  # noqa: E402
 
@@ -42,7 +42,7 @@ _PARENT_POLL_S = 1.0
 
 @dataclass
 class Emulator:
-    """The account: databases, stages and sessions of all clients."""
+    """The account: databases, stages and the sessions of all clients."""
 
     s3_folder: Path
     home: Path
@@ -77,19 +77,19 @@ class Emulator:
             session.close()
 
     def change_databases(self, statement: str) -> None:
-        """CREATE or DROP DATABASE for a test, in a session that no log shows."""
+        """CREATE or DROP DATABASE for a test, in a session that the log does not show."""
         with Session(0, self._fakesnow.connect(), self._stages, self._locks) as session:
             session.run(statement, [])
 
     def end_sessions(self, database: str) -> int:
-        """End the sessions in a database, as Snowflake ends idle ones: clients learn it from their next statement."""
+        """End the sessions in a database, as Snowflake ends idle ones. Clients notice with their next statement."""
         tokens = [token for token, session in self.sessions.items() if session.database == database]
         for token in tokens:
             self.log_out(token)
         return len(tokens)
 
     def fault(self, text: str, *, after: bool) -> SQLError | None:
-        """The error that a test has asked for, for this statement, before or after it is run."""
+        """The error that a test requested for this statement, before or after it runs."""
         with self._changing:
             for fault in self.faults:
                 if fault["after"] == after and fault["times"] > 0 and re.search(fault["pattern"], text, re.I | re.S):
@@ -222,7 +222,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, *_: Any) -> None:
-        """Requests are in the statements' log."""
+        """The statement log covers the requests."""
 
 
 def _failure(error: Exception) -> dict[str, Any]:
@@ -244,7 +244,7 @@ def _bound(bindings: dict[str, dict[str, Any]]) -> list[Any]:
 
 
 def _value(kind: str, value: str | None) -> Any:
-    # fakesnow takes decimals for whole numbers (and fails), doubles for texts, and loses microseconds in floats.
+    # fakesnow reads decimals as integers (and fails), reads doubles as texts, and loses the microseconds of floats.
     if value is None:
         return None
     if kind == "FIXED":
@@ -266,7 +266,9 @@ def _value(kind: str, value: str | None) -> Any:
 
 
 def main() -> None:
-    warnings.filterwarnings("ignore", "Arrow output on a DB-API result")  # how fakesnow asks DuckDB for Arrow
+    warnings.filterwarnings(
+        "ignore", "Arrow output on a DB-API result"
+    )  # caused by the way fakesnow asks DuckDB for Arrow
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="0 is any free one")
     parser.add_argument("--s3-folder", type=Path, required=True, help="has a folder for each bucket")
@@ -282,10 +284,10 @@ def main() -> None:
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, daemon=True).start()
         print(server.server_port, flush=True)
-        # Another parent: ours has died, however that was.
+        # A new parent process means that ours has died.
         while os.getppid() == parent and not stopped.wait(_PARENT_POLL_S):
             pass
-    os._exit(0)  # DuckDB's destructors have nothing to save and much to say
+    os._exit(0)  # DuckDB's destructors save nothing and print a lot
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
 """A session: its statements in order, its transaction, its parameters, its temporary tables.
 
-What Snowflake does otherwise than DuckDB, and what a program must therefore not rely on, is refused or done here:
+Where Snowflake differs from DuckDB in ways that a program must not rely on, the session refuses or emulates it:
 
-- DDL commits an open transaction in Snowflake; here it is an error, as no statement of the project should do that.
-- A statement sees what others have committed before it (READ COMMITTED), also within a transaction.
-- One session at a time changes a database: the first change of a transaction waits until no other session has a
-  transaction open that changed the same database, at most LOCK_TIMEOUT seconds. In Snowflake only UPDATE, DELETE and
+- DDL commits an open transaction in Snowflake. Here it is an error: no statement of the project should do that.
+- A statement sees everything that others committed before it (READ COMMITTED), also inside a transaction.
+- Only one session at a time changes a database. The first change of a transaction waits up to LOCK_TIMEOUT_S seconds
+  while another session has an open transaction with changes to the same database. In Snowflake only UPDATE, DELETE and
   MERGE of the same table wait for each other.
-- Temporary tables are the session's own and may have the name of another session's, or of a permanent table.
+- A temporary table belongs to its session and may have the name of another session's or of a permanent table.
 """
 
 import re
@@ -41,7 +41,7 @@ _CHANGE = re.compile(r"(insert|update|delete|merge|copy)\b", re.IGNORECASE)
 _BEGIN = re.compile(r"(begin|start\s+transaction)(\s+(work|transaction))?(\s+name\s+\w+)?$", re.IGNORECASE)
 _END = re.compile(r"(commit|rollback)(\s+work)?$", re.IGNORECASE)
 
-# What DuckDB has nothing of: taken, kept in the log for tests to assert, and without effect.
+# Statements without a counterpart in DuckDB: accepted, logged for tests to assert, and without effect.
 _OBJECTS = (
     r"warehouse|role|database\s+role|user|resource\s+monitor|(storage|notification|security|api)\s+integration|"
     r"network\s+(policy|rule)|authentication\s+policy|tag|masking\s+policy|pipe|task|stream|share|alert"
@@ -72,7 +72,7 @@ _PARAMETERS = {
 
 
 class Locks:
-    """Who may change a database: one session at a time, until its transaction ends."""
+    """Locks on databases: one session at a time changes a database, until its transaction ends."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -99,7 +99,7 @@ class Locks:
 
 @dataclass
 class Session:
-    """One connection of a client. Statements run one after the other."""
+    """One connection of a client. Statements run one after another."""
 
     number: int
     connection: FakeSnowflakeConnection
@@ -112,11 +112,11 @@ class Session:
 
     def __post_init__(self) -> None:
         self._duck = self.connection._duck_conn
-        # Snowflake's default: a program that wants UTC must say so.
+        # Snowflake's default: a program that wants UTC must set it.
         self._duck.execute(f"set session timezone = '{DEFAULT_TIME_ZONE}'")
         self._temporary: set[tuple[str, str, str]] = set()
         self._in_transaction = False
-        self._has_begun = False  # in DuckDB, which happens at the first change only
+        self._has_begun = False  # in DuckDB, where it begins with the first change
         self._running = threading.RLock()
         self.last_statement = ""
 
@@ -183,7 +183,7 @@ class Session:
 
     @contextmanager
     def _changing(self, text: str) -> Iterator[None]:
-        """Hold the lock of the changed database until the transaction ends, or the statement outside of one."""
+        """Hold the lock of the changed database until the transaction ends, or the statement if there is none."""
         if _CHANGE.match(text) and not self.parameters.get("autocommit", True):
             self._in_transaction = True
         self.locks.acquire(
@@ -237,14 +237,14 @@ class Session:
     # ---------------------------------------------------------------- databases
 
     def _create_database(self, text: str) -> Answer:
-        # With the schema PUBLIC, and both are the session's own from then on; fakesnow makes no schema.
+        # It gets the schema PUBLIC, and both become the session's current ones. fakesnow creates no schema.
         answer = self._translated(text, [])
         name = self._parsed(text).find(exp.Table).name.upper()
         self._translated(f"create schema if not exists {name}.public", [])
         return answer
 
     def _drop_database(self, text: str) -> Answer:
-        # A database is one that is attached to DuckDB, and no session's current one can be detached.
+        # A database is attached to DuckDB, and the current database of a session cannot be detached.
         tokens = Tokens(text)
         tokens.expect("drop", "database")
         if_exists = tokens.accept("if", "exists")
@@ -258,11 +258,11 @@ class Session:
         return status_answer(f"{name} successfully dropped.")
 
     def _create_schema(self, text: str) -> Answer:
-        # What stands after the name (managed access, retention, comment) has no counterpart.
+        # Options after the name (managed access, retention, comment) have no counterpart.
         return self._translated(_SCHEMA.match(text)[0], [])
 
     def _swap_schemas(self, text: str) -> Answer:
-        """Two schemas change names: at once, though DuckDB can only write their tables anew."""
+        """Exchange the names of two schemas in one transaction. DuckDB can only rewrite their tables."""
         names = [name.replace('"', "").upper().split(".") for name in _SWAP.match(text).groups()]
         (database, first), (other_database, second) = [[self.database, *name][-2:] for name in names]
         if database != other_database:
@@ -277,7 +277,7 @@ class Session:
                     self._duck.execute(f'create table "{database}"."{schema}"."{name}" as select * from _swapped')
                     self._duck.unregister("_swapped")
             self._duck.commit()
-        except BaseException:  # whatever it was: a half swap must not stay open in the session
+        except BaseException:  # whatever happened, a half-done swap must not stay open
             self._duck.rollback()
             raise
         finally:
@@ -285,7 +285,7 @@ class Session:
         return status_answer()
 
     def _taken_out(self, database: str, schema: str) -> dict[str, Any]:
-        """The tables of a schema, which is then empty."""
+        """Read the tables of a schema and drop them."""
         in_schema = "where database_name = ? and schema_name = ?"
         if not self._duck.execute(f"select 1 from duckdb_schemas() {in_schema}", [database, schema]).fetchall():
             raise SQLError(f"Schema '{database}.{schema}' does not exist or not authorized.", 2003, "02000")
@@ -297,7 +297,7 @@ class Session:
         return found
 
     def _use_database(self, text: str) -> Answer:
-        # The session's schema is then PUBLIC, where there is one; fakesnow's is DuckDB's `main`.
+        # The current schema becomes PUBLIC if it exists. fakesnow would set DuckDB's `main`.
         answer = self._translated(text, [])
         if self._duck.execute(
             "select 1 from duckdb_schemas() where database_name = ? and schema_name = 'PUBLIC'", [self.database]
@@ -331,22 +331,17 @@ class Session:
         return rows_answer(["name", "database_name", "schema_name", "url"], self.stages.show())
 
     def _show_user_functions(self, _text: str) -> Answer:
-        # dbt asks for them with a schema's tables; nothing here makes one.
+        # dbt lists them with the tables of a schema; there are none.
         return rows_answer(["catalog_name", "schema_name", "name", "is_builtin"], [])
 
     def _copy(self, text: str) -> Answer:
         copy = parse_copy(text)
         target = self._physical(parse_name(copy.table, self.database, self.schema))
         with self._changing(text):
-            columns = copy.columns or [row[0] for row in self._duck.execute(f"describe {target}").fetchall()]
-            if copy.selected is not None and len(copy.selected) != len(columns):
-                raise compilation_error(f"{len(columns)} columns, but {len(copy.selected)} are selected")
-            table, loaded = read_files(copy, self.stages, len(columns), self.database, self.schema)
-            if table is None:
-                return status_answer("Copy executed with 0 files processed.", statement_type.COPY)
+            table, loaded = read_files(copy, self.stages, self.database, self.schema)
             self._duck.register("_copied", table)
             try:
-                self._duck.execute(f"insert into {target} ({', '.join(columns)}) select * from _copied")
+                self._duck.execute(f"insert into {target} ({', '.join(copy.columns)}) select * from _copied")
             finally:
                 self._duck.unregister("_copied")
         names = ["file", "status", "rows_parsed", "rows_loaded", "error_limit", "errors_seen", "first_error"]
@@ -356,7 +351,7 @@ class Session:
     # ---------------------------------------------------------------- what fakesnow translates
 
     def _create_dynamic_table(self, text: str) -> Answer:
-        """A table that keeps its statement, in DuckDB's comment: nothing here refreshes it but who asks for it."""
+        """Create a table with its statement as DuckDB comment. It is refreshed only on request."""
         statement = self._parsed(text)
         given = {each.name.upper() for each in statement.args["properties"].expressions if type(each) is exp.Property}
         if "WAREHOUSE" not in given or not given & {"TARGET_LAG", "SCHEDULER"}:
@@ -420,7 +415,7 @@ class Session:
         return statement
 
     def _with_context(self, statement: exp.Expression) -> exp.Expression:
-        """What a session is asked about itself; DuckDB knows neither roles nor warehouses."""
+        """Replace the context functions of the session: DuckDB has no roles or warehouses."""
         known = {"ROLE": self.role, "WAREHOUSE": self.warehouse, "USER": self.user, "SESSION": str(self.number)}
 
         def told(node: exp.Expression) -> exp.Expression:
@@ -433,7 +428,7 @@ class Session:
         return statement.transform(told, copy=False)
 
     def _assert_alterable(self, statement: exp.Expression) -> None:
-        """SET DATA TYPE makes texts longer and gives numbers more digits before the point, and nothing else."""
+        """SET DATA TYPE may only lengthen texts and add digits before the decimal point."""
         if not isinstance(statement, exp.Alter):
             return
         for action in statement.args.get("actions") or []:
@@ -479,7 +474,7 @@ class Session:
         return f"{TEMPORARY_SCHEMA}{self.number}"
 
     def _physical(self, parts: tuple[str, str, str]) -> str:
-        """The name in DuckDB of what the session sees under this name."""
+        """The DuckDB name of the table that the session sees under this name."""
         if parts in self._temporary:
             parts = (parts[0], self._temporary_schema, f"{parts[1]}.{parts[2]}")
         return ".".join(f'"{part}"' for part in parts)
@@ -493,7 +488,7 @@ class Session:
         return None if None in parts else parts
 
     def _temporary_target(self, statement: exp.Expression) -> tuple[str, str, str] | None:
-        """Name of the temporary table that the statement makes."""
+        """The name of the temporary table that the statement creates."""
         properties = statement.args.get("properties")
         if not isinstance(statement, exp.Create) or properties is None or not properties.find(exp.TemporaryProperty):
             return None
@@ -501,7 +496,7 @@ class Session:
         return self._parts(statement.find(exp.Table))
 
     def _with_temporary_tables(self, statement: exp.Expression, created: tuple[str, str, str] | None) -> exp.Expression:
-        """The statement with the session's temporary tables under the names that they have in DuckDB."""
+        """Rename the session's temporary tables in a statement to their DuckDB names."""
         known = self._temporary | ({created} if created else set())
         if not known:
             return statement
@@ -571,7 +566,7 @@ def _statement(pattern: str, run: _Run) -> tuple[re.Pattern[str], _Run]:
     return re.compile(pattern, re.IGNORECASE), run
 
 
-# What is done here and not translated; the first that fits.
+# Statements that the session runs itself, without translation. The first match counts.
 _STATEMENTS: tuple[tuple[re.Pattern[str], _Run], ...] = (
     (_BEGIN, Session._begin),
     (_END, Session._finish),

@@ -1,6 +1,6 @@
-"""The emulator itself, through the real connector: what it adds to fakesnow, and what it refuses as Snowflake would.
+"""The emulator itself, through the real connector: what it adds to fakesnow, and what it refuses as Snowflake does.
 
-The other tests on Snowflake are worth what this one is worth: a gap that is hidden here would hide there.
+The other tests against the emulator depend on it: a gap hidden here would hide there.
 """
 
 import datetime
@@ -46,13 +46,13 @@ def cursor(db):
 
 @pytest.fixture
 def ask(cursor):
-    """Rows of a statement."""
+    """The rows of a statement."""
     return lambda statement, *values: cursor.execute(statement, values or None).fetchall()
 
 
 @pytest.fixture(scope="module")
 def look(snowflake_server):
-    """Rows of a query that needs no tables, in one session for all tests."""
+    """The rows of a query without tables, in one session for all tests."""
     with snowflake_server.new_database("LOOKED_AT") as name, snowflake_server.connect(name) as connection:
         yield lambda query, *values: connection.cursor().execute(query, values or None).fetchall()
 
@@ -148,7 +148,7 @@ def test_failures_are_snowflake_errors_without_delay(look, statement, errno, sql
     start = time.monotonic()
     error = failure(look, statement)
     assert (error.errno, error.sqlstate) == (errno, sqlstate)
-    assert time.monotonic() - start < 5  # an HTTP 500 would be tried again for minutes
+    assert time.monotonic() - start < 5  # the connector would retry an HTTP 500 for minutes
 
 
 def test_statements_without_a_duckdb_counterpart_are_accepted_and_logged(db, ask):
@@ -179,7 +179,7 @@ def test_tests_can_end_a_session_and_make_a_statement_fail(db):
 
 
 def test_dagster_snowflake_can_connect(db):
-    from dagster_snowflake import SnowflakeResource  # seven seconds, so not for whoever only collects the tests
+    from dagster_snowflake import SnowflakeResource  # takes seven seconds; not when tests are only collected
 
     resource = SnowflakeResource(
         account="emulated", user="tester", password="any", database=db.name,
@@ -187,7 +187,7 @@ def test_dagster_snowflake_can_connect(db):
     )  # fmt: skip
     with resource.get_connection() as connection:
         assert connection.cursor().execute("select ?", ("through dagster",)).fetchall() == [("through dagster",)]
-    assert [each.text for each in db.statements()] == ["select ?", "COMMIT"]  # Dagster's way to close
+    assert [each.text for each in db.statements()] == ["select ?", "COMMIT"]  # this is how Dagster closes a connection
 
 
 # ------------------------------------------------------------------------------------------- COPY, PUT, REMOVE
@@ -202,7 +202,7 @@ def stage(bucket, ask):
 
 
 def copy(files, file_format=LOADER_FORMAT, place="@landing", options="on_error = abort_statement force = true"):
-    named = "" if files is None else f"files = ({', '.join(repr(file) for file in files)})"
+    named = f"files = ({', '.join(repr(file) for file in files)})"
     return f"""
         copy into t (c1, c2, c3, name, number, key)
         from (select $1, $2, $3, metadata$filename, metadata$file_row_number, metadata$file_content_key from {place})
@@ -238,14 +238,11 @@ def test_copy_detects_gzip_by_content_and_keeps_texts_unchanged(bucket, ask):
 
 
 @pytest.mark.usefixtures("stage")
-def test_copy_reads_empty_fields_and_backslash_n_as_null_by_default(bucket, ask):
-    bucket.put("dev/x.csv", 'a,,""\n')
-    ask(copy(None, "type = csv field_optionally_enclosed_by = '\"'", "@landing/x"))
-    assert ask("select c1, c2, c3 from t") == [("a", None, "")]
-    bucket.put("dev/y.csv", "\\N,\\x\n")
-    ask(copy(["y.csv"], "type = csv escape_unenclosed_field = none"))
-    assert ask("select c1, c2 from t where name = 'dev/y.csv'") == [(None, "\\x")]
-    assert "ESCAPE_UNENCLOSED_FIELD" in failure(ask, copy(["y.csv"], "type = csv")).msg
+def test_copy_refuses_the_defaults_of_options(bucket, ask):
+    bucket.put("dev/x.csv", "h\n1\n")
+    for option in ("null_if = ()", "empty_field_as_null = false", "escape_unenclosed_field = none"):
+        message = failure(ask, copy(["x.csv"], LOADER_FORMAT.replace(option, ""))).msg
+        assert f"the option {option.split()[0]} = (default) is not emulated" in message
 
 
 @pytest.mark.usefixtures("stage")
@@ -265,7 +262,7 @@ def test_copy_loads_all_files_or_none(bucket, ask):
     [
         (copy(["x.csv"] * 1001), "1001 files"),
         (copy(["x.csv"], options="force = true on_error = continue"), "on_error = continue"),
-        (copy(["x.csv"], options=""), "FORCE"),
+        (copy(["x.csv"], options=""), "on_error = (default)"),
         (copy(["x.csv"], options="force = true purge = true"), "purge = true"),
         (copy(["x.csv"], LOADER_FORMAT + "date_format = auto"), "date_format"),
         (copy(["x.csv"], "format_name = f"), "format_name"),
@@ -285,7 +282,7 @@ def test_copy_is_fast(bucket, ask):
     bucket.put("dev/x.csv", f"a,b,c\n{rows}")
     start = time.monotonic()
     ask(copy(["x.csv"]))
-    assert time.monotonic() - start < 10  # 1.5 s where nothing else runs
+    assert time.monotonic() - start < 10  # 1.5 s on an idle machine
     assert ask("select count(*), sum(c2::integer), max(number) from t") == [
         (100_000, sum(at % 77 for at in range(100_000)), 100_000)
     ]
@@ -303,7 +300,7 @@ def test_put_copy_and_remove_on_an_internal_stage(tmp_path, ask):
     ask(copy(["X"], place="@own/one/").replace("'X'", "'it''s x.csv.gz'"))
     (packed,) = ask("list @own/one/")
     assert ask("select c1, c2, name, number, key = ? from t", packed[2]) == [("1", "2", "one/it's x.csv.gz", 1, True)]
-    # The client encrypts what it puts there: the key says nothing of the content.
+    # The client encrypts the file: its key does not depend on the content alone.
     assert ask("select key from t") != [(md5(file.read_bytes()).hexdigest(),)]
     assert ask("remove @own/one/") == [("own/one/it's x.csv.gz", "removed")]
     assert [row[0] for row in ask("list @own")] == ["own/two/it's x.csv.gz"]
@@ -437,7 +434,7 @@ def test_a_temporary_table_belongs_to_its_session(db, ask):
         assert ask("select table_schema, table_name from information_schema.tables") == [("RAW", "X")]
     assert ask("update raw.x set a = 5 where raw.x.a = 1") == [(1, 0)]
     assert ask("delete from raw.x using (select 5 as k) as b where x.a = b.k") == [(1,)]
-    ask("drop table raw.x")  # the temporary one; then the permanent one is to be seen again
+    ask("drop table raw.x")  # this drops the temporary table, and the permanent one is visible again
     assert ask("select a from raw.x") == [(0,)]
     assert db.execute("select a from raw.x") == [(0,)]
 
@@ -584,7 +581,7 @@ def test_the_time_zone_is_not_utc_by_default(ask):
         ("select iff(a > 1, 'y', 'n'), div0(a, 0), zeroifnull(null) from t where a = 1", [("n", 0, 0)]),
         ("select v.i from (select column1 as i from values (1), (2)) as v", [(1,), (2,)]),
         ("select a as at, g from t order by all limit 1", [(1, "a|b")]),
-        ("select a from t order by g desc, a", [(3,), (2,), (1,)]),  # NULL is the greatest
+        ("select a from t order by g desc, a", [(3,), (2,), (1,)]),  # NULL sorts highest
     ],
 )  # fmt: skip
 def test_functions_match_snowflake(ask, query, rows):
