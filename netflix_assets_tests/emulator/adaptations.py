@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable
 from string import Template
 
-import duckdb
 import sqlglot
 from duckdb import DuckDBPyConnection
 from fakesnow import info_schema, macros, transforms
@@ -21,8 +20,8 @@ Adaptation = Callable[[exp.Expression], exp.Expression]
 # A session keeps its temporary tables in a schema with this name and the number of the session.
 TEMPORARY_SCHEMA = "_TEMPORARY_"
 
-# A table with a comment that starts with this is a dynamic table. Its statement follows.
-DYNAMIC_TABLE = "dynamic table: "
+# A table with this comment is a dynamic table.
+DYNAMIC_TABLE = "dynamic table"
 
 _NUMBER = r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*"
 _NOT_FINITE = r"\s*[+-]?(?i:nan|inf|infinity)\s*"
@@ -125,52 +124,6 @@ def division_by_zero(node: exp.Expression) -> exp.Expression:
     return node
 
 
-def words_of_duckdb(node: exp.Expression) -> exp.Expression:
-    """Quote names that are keywords only in DuckDB (``at``, ``lambda``), in upper case as Snowflake stores them."""
-    if isinstance(node, exp.Identifier) and not node.quoted and node.name.lower() in _KEYWORDS:
-        return exp.to_identifier(node.name.upper(), quoted=True)
-    return node
-
-
-def order_by_all(node: exp.Expression) -> exp.Expression:
-    """ORDER BY ALL: sqlglot reads ALL as a column."""
-    column = node.this if isinstance(node, exp.Ordered) else None
-    if isinstance(column, exp.Column) and not column.table and not column.this.quoted and column.name.upper() == "ALL":
-        node.set("this", exp.Var(this="ALL"))
-    return node
-
-
-_KEYWORDS = frozenset(
-    word
-    for (word,) in duckdb.connect()
-    .execute("select keyword_name from duckdb_keywords() where keyword_category in ('reserved', 'type_function')")
-    .fetchall()
-) - {"all", "any", "default", "some"}  # keywords of Snowflake too
-
-
-def quoted_word(name: str) -> str:
-    """Quote a name of a column list if DuckDB needs it."""
-    return f'"{name.strip().upper()}"' if name.strip().lower() in _KEYWORDS else name
-
-
-def unenforced_keys(node: exp.Expression) -> exp.Expression:
-    """Snowflake does not enforce PRIMARY KEY, UNIQUE and FOREIGN KEY; DuckDB does."""
-    if isinstance(node, exp.Create) and isinstance(node.this, exp.Schema):
-        for constraint in list(node.this.find_all(*_KEYS)):
-            whole = (
-                constraint.parent
-                if isinstance(constraint.parent, exp.ColumnConstraint | exp.Constraint)
-                else constraint
-            )
-            whole.pop()
-    return node
-
-
-_KEYS = (
-    exp.PrimaryKey, exp.PrimaryKeyColumnConstraint, exp.UniqueColumnConstraint, exp.ForeignKey, exp.Reference,
-)  # fmt: skip
-
-
 def clone_of_a_table(node: exp.Expression) -> exp.Expression:
     """CREATE TABLE … CLONE copies the rows. fakesnow ignores OR REPLACE."""
     clone = node.args.get("clone") if isinstance(node, exp.Create) else None
@@ -181,8 +134,7 @@ def clone_of_a_table(node: exp.Expression) -> exp.Expression:
 
 
 ADAPTATIONS: tuple[Adaptation, ...] = (
-    strict_try_cast, native_merge, hash_of_row, division_by_zero, unenforced_keys, words_of_duckdb,
-    order_by_all, clone_of_a_table,
+    strict_try_cast, native_merge, hash_of_row, division_by_zero, clone_of_a_table,
 )  # fmt: skip
 
 
@@ -289,9 +241,9 @@ def _show_snowflake_types() -> None:
 def _show_dynamic_tables() -> None:
     # fakesnow lists a dynamic table as a table. dbt would drop it and create it again.
     is_dynamic = f"""case when exists (
-        select 1 from duckdb_tables() as made
-        where made.database_name = tables.table_catalog and made.schema_name = tables.table_schema
-            and made.table_name = tables.table_name and starts_with(made.comment, '{DYNAMIC_TABLE}')
+        select 1 from duckdb_tables() as dynamic
+        where dynamic.database_name = tables.table_catalog and dynamic.schema_name = tables.table_schema
+            and dynamic.table_name = tables.table_name and dynamic.comment = '{DYNAMIC_TABLE}'
     ) then 'Y' else 'N' end as is_dynamic"""
     for name in ("SQL_CREATE_VIEW_SHOW_OBJECTS", "SQL_CREATE_VIEW_SHOW_TABLES"):
         setattr(show, name, getattr(show, name).replace("'N' as is_dynamic", is_dynamic))

@@ -25,7 +25,7 @@ class Answer:
     upload: dict | None = None
 
     def payload(self) -> dict[str, Any]:
-        table = _storable(self.table)
+        table = _to_storable(self.table)
         row_type = [_column(field) for field in table.schema]
         head = {
             "rowtype": row_type,
@@ -49,7 +49,7 @@ def status_answer(message: str = "Statement executed successfully.", type_id: in
     return rows_answer(["status"], [(message,)], type_id)
 
 
-def _storable(table: pa.Table) -> pa.Table:
+def _to_storable(table: pa.Table) -> pa.Table:
     """Convert to types that Snowflake has. Integers keep their width, which the connector accepts."""
     for at, field in enumerate(table.schema):
         wanted = _storable_type(field.type)
@@ -107,15 +107,15 @@ def _snowflake_type(field: pa.Field) -> tuple[str, int | None, int | None, int |
 def _arrow(table: pa.Table, row_type: list[dict[str, Any]]) -> bytes:
     columns, fields = [], []
     for name, column, info in zip(table.column_names, table.columns, row_type, strict=True):
-        sent = _sent(column.combine_chunks())
+        wire = _to_wire_format(column.combine_chunks())
         metadata = {
             "logicalType": info["type"].upper(),
             "precision": str(info["precision"] or 38),
             "scale": str(info["scale"] or 0),
             "charLength": str(info["length"] or 0),
         }
-        columns.append(sent)
-        fields.append(pa.field(name, sent.type, metadata=metadata))
+        columns.append(wire)
+        fields.append(pa.field(name, wire.type, metadata=metadata))
     sink = pa.BufferOutputStream()
     schema = pa.schema(fields)
     with pa.ipc.new_stream(sink, schema) as writer:
@@ -123,7 +123,7 @@ def _arrow(table: pa.Table, row_type: list[dict[str, Any]]) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
-def _sent(column: pa.Array) -> pa.Array:
+def _to_wire_format(column: pa.Array) -> pa.Array:
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks() if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
     if pa.types.is_time(column.type):

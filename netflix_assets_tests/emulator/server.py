@@ -33,7 +33,8 @@ adaptations.install()  # before fakesnow creates its first database
 
 from fakesnow.instance import FakeSnow  # noqa: E402
 
-from netflix_assets_tests.emulator.session import DEFAULT_TIME_ZONE, Locks, Session  # noqa: E402
+from netflix_assets_tests.emulator.locks import Locks  # noqa: E402
+from netflix_assets_tests.emulator.session import DEFAULT_TIME_ZONE, Session  # noqa: E402
 from netflix_assets_tests.emulator.stages import Stages  # noqa: E402
 
 _EPOCH = datetime(1970, 1, 1)
@@ -58,12 +59,11 @@ class Emulator:
         self._numbers = itertools.count(1)
         self._changing = threading.Lock()
 
-    def log_in(self, query: dict[str, str], user: str, parameters: dict[str, Any]) -> tuple[str, Session]:
+    def log_in(self, query: dict[str, str], parameters: dict[str, Any]) -> tuple[str, Session]:
         with self._changing:
             number = next(self._numbers)
             connection = self._fakesnow.connect(query.get("databaseName"), query.get("schemaName") or "PUBLIC")
             session = Session(number, connection, self._stages, self._locks)
-            session.user = user.upper()
             session.role = query.get("roleName", "").upper() or None
             session.warehouse = query.get("warehouse", "").upper() or None
             session.set_parameters({name: value for name, value in parameters.items() if value is not None})
@@ -134,12 +134,12 @@ class Handler(BaseHTTPRequestHandler):
         query = {name: values[0] for name, values in parse_qs(url.query).items()}
         body = self._body()
         try:
-            answer = self._routed(url.path, query, body)
+            answer = self._route(url.path, query, body)
         except Exception as error:
             answer = _failure(error)
         self._answer(answer)
 
-    def _routed(self, path: str, query: dict[str, str], body: dict[str, Any]) -> dict[str, Any]:
+    def _route(self, path: str, query: dict[str, str], body: dict[str, Any]) -> dict[str, Any]:
         if path == "/session/v1/login-request":
             return self._log_in(query, body["data"])
         if path == "/queries/v1/query-request":
@@ -157,7 +157,7 @@ class Handler(BaseHTTPRequestHandler):
         return {"data": None, "code": None, "message": None, "success": True}
 
     def _log_in(self, query: dict[str, str], data: dict[str, Any]) -> dict[str, Any]:
-        token, session = self.emulator.log_in(query, data.get("LOGIN_NAME") or "", data.get("SESSION_PARAMETERS") or {})
+        token, session = self.emulator.log_in(query, data.get("SESSION_PARAMETERS") or {})
         autocommit = session.parameters.get("autocommit", True)
         info = {
             "databaseName": session.database, "schemaName": session.schema, "roleName": session.role,
@@ -177,14 +177,14 @@ class Handler(BaseHTTPRequestHandler):
         session = self.emulator.sessions.get(self._token())
         if session is None:
             return {"data": None, "code": "390104", "message": "Session no longer exists.", "success": False}
-        bindings = _bound(body.get("bindings") or {})
+        bindings = _parse_bindings(body.get("bindings") or {})
         text = body["sqlText"]
         is_description = bool(body.get("describeOnly"))
         entry = {} if is_description else self.emulator.note(session, text, bindings)
         try:
-            self._fail_if_asked(text, after=False)
+            self._fail_if_requested(text, after=False)
             answer = session.run(text, bindings, describe_only=is_description)
-            self._fail_if_asked(text, after=True)
+            self._fail_if_requested(text, after=True)
             if answer.upload is not None:
                 return {"data": answer.upload, "success": True}
             payload = answer.payload()
@@ -199,7 +199,7 @@ class Handler(BaseHTTPRequestHandler):
         }  # fmt: skip
         return {"data": data, "success": True, "code": None, "message": None}
 
-    def _fail_if_asked(self, text: str, *, after: bool) -> None:
+    def _fail_if_requested(self, text: str, *, after: bool) -> None:
         fault = self.emulator.fault(text, after=after)
         if fault is not None:
             raise fault
@@ -226,24 +226,24 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def _failure(error: Exception) -> dict[str, Any]:
-    told = as_sql_error(error)
-    code = f"{told.errno:06d}"
+    sql_error = as_sql_error(error)
+    code = f"{sql_error.errno:06d}"
     return {
-        "data": {"errorCode": code, "sqlState": told.sqlstate, "queryId": str(uuid.uuid4())},
+        "data": {"errorCode": code, "sqlState": sql_error.sqlstate, "queryId": str(uuid.uuid4())},
         "code": code,
-        "message": str(told),
+        "message": str(sql_error),
         "success": False,
     }
 
 
-def _bound(bindings: dict[str, dict[str, Any]]) -> list[Any]:
+def _parse_bindings(bindings: dict[str, dict[str, Any]]) -> list[Any]:
     values = [bindings[str(at)] for at in range(1, len(bindings) + 1)]
     if any(isinstance(each["value"], list) for each in values):
         raise NotImplementedError("executemany with server-side binding")
-    return [_value(each["type"], each["value"]) for each in values]
+    return [_parse_binding(each["type"], each["value"]) for each in values]
 
 
-def _value(kind: str, value: str | None) -> Any:
+def _parse_binding(kind: str, value: str | None) -> Any:
     # fakesnow reads decimals as integers (and fails), reads doubles as texts, and loses the microseconds of floats.
     if value is None:
         return None
@@ -253,12 +253,8 @@ def _value(kind: str, value: str | None) -> Any:
         return float(value)
     if kind == "BOOLEAN":
         return value.lower() == "true"
-    if kind == "BINARY":
-        return bytes.fromhex(value)
     if kind == "DATE":
         return date(1970, 1, 1) + timedelta(milliseconds=int(value))
-    if kind == "TIME":
-        return (_EPOCH + timedelta(microseconds=int(value) // 1000)).time()
     if kind.startswith("TIMESTAMP"):
         moment = _EPOCH + timedelta(microseconds=int(value.split()[0]) // 1000)
         return moment if kind == "TIMESTAMP_NTZ" else moment.replace(tzinfo=UTC)

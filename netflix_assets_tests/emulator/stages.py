@@ -99,10 +99,10 @@ class Stages:
             if if_not_exists:
                 return f"{parts[2]} already exists, statement succeeded."
             raise SQLError(f"SQL compilation error:\nObject '{'.'.join(parts)}' already exists.", 2002, "42710")
-        self._stages[parts] = self._made(parts, options)
+        self._stages[parts] = self._new_stage(parts, options)
         return f"Stage area {parts[2]} successfully created."
 
-    def _made(self, parts: tuple[str, str, str], options: dict) -> Stage:
+    def _new_stage(self, parts: tuple[str, str, str], options: dict) -> Stage:
         if "url" not in options:
             self._count += 1
             folder = self._home / f"stage-{self._count}"
@@ -126,9 +126,6 @@ class Stages:
         if stage is not None and stage.url is None:
             shutil.rmtree(stage.bucket_folder)
         return f"{parts[2]} successfully dropped."
-
-    def show(self) -> list[tuple[str, str, str, str | None]]:
-        return [(stage.name, parts[0], parts[1], stage.url) for parts, stage in self._stages.items()]
 
     def forget(self, database: str) -> None:
         """Drop the stages of a database."""

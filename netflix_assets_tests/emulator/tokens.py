@@ -20,8 +20,8 @@ class Tokens:
     """A cursor over the tokens of a statement. Words are compared case-insensitively."""
 
     def __init__(self, statement: str) -> None:
-        found = (match["token"] for match in _TOKEN.finditer(statement))
-        self._tokens = [token for token in found if token is not None and token != ";"]
+        matches = (match["token"] for match in _TOKEN.finditer(statement))
+        self._tokens = [token for token in matches if token is not None and token != ";"]
         self._at = 0
 
     def peek(self, ahead: int = 0) -> str:
@@ -93,10 +93,10 @@ def text_of(token: str) -> str:
         return token[2:-2]
     if not token.startswith("'"):
         return token
-    return _ESCAPE.sub(_unescaped, token[1:-1])
+    return _ESCAPE.sub(_unescape, token[1:-1])
 
 
-def _unescaped(match: re.Match[str]) -> str:
+def _unescape(match: re.Match[str]) -> str:
     escaped = match[1]
     if escaped is None:
         return "'"
