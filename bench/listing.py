@@ -1,6 +1,8 @@
-"""What a tick of the landing sensor costs for a bucket with many objects: its own part, and that of a local S3.
+"""Measure what it costs the landing sensor to list a bucket with many objects.
 
-python -m bench.listing [--objects 1000000] [--s3 0]    (--s3: so many real files behind the local S3)
+    python -m bench.listing [--objects 100000 1000000] [--s3 0]
+
+``--objects`` measures the sensor's own work on a generated listing. ``--s3 N`` also lists N real files in the local S3.
 """
 
 import argparse
@@ -19,7 +21,7 @@ KINDS = ("genome-scores/part", "ratings/day", "ratings-x", "tags/day")
 
 
 class Generated:
-    """As obstore's store: a listing of so many objects, made beforehand, in key order, page by page."""
+    """Stands in for obstore's store: a listing of generated objects, in key order and in pages."""
 
     def __init__(self, count: int) -> None:
         keys = sorted(f"movielens/{KINDS[n % len(KINDS)]}-{n:08d}.csv" for n in range(count))
@@ -34,13 +36,13 @@ class Generated:
         ]
 
     def list(self, prefix: str | None, chunk_size: int) -> Iterator[Sequence[dict[str, Any]]]:
-        """The pages."""
+        """Yield the listing in pages."""
         for start in range(0, len(self._objects), chunk_size):
             yield self._objects[start : start + chunk_size]
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--objects", type=int, nargs="+", default=[100_000, 1_000_000])
     parser.add_argument("--s3", type=int, default=0)
@@ -56,8 +58,10 @@ def main() -> None:
             for number in range(arguments.s3):
                 (files / f"{number:08d}.csv").write_text(f"{number}\n")
             with LandingBucket(bucket="landing", local_home=folder).open() as s3:
-                for what in ("first (the server hashes every file)", "second"):
-                    print(f"local S3  {arguments.s3:>9,} objects, {what}: {_seconds(s3, source, arguments.s3):6.2f} s")
+                for attempt in ("first listing (the server hashes every file)", "second listing"):
+                    print(
+                        f"local S3  {arguments.s3:>9,} objects, {attempt}: {_seconds(s3, source, arguments.s3):6.2f} s"
+                    )
 
 
 def _seconds(store: Any, source: Any, count: int) -> float:

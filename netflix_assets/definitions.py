@@ -1,6 +1,7 @@
 """The whole system on one screen: its assets, what runs them and what they run with."""
 
 import sys
+from functools import cache
 from pathlib import Path
 
 import dagster as dg
@@ -66,6 +67,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
     )
 
 
+@cache  # a second call would take the files that the first one imported for the system's own
 def scaffolded_defs(package: Path = PACKAGE) -> dg.Definitions:
     """What a user added to defs/, for example with ``dg scaffold defs``: every file there that nothing here imports.
 
@@ -84,4 +86,7 @@ def load_defs(settings: Settings) -> dg.Definitions:
     return dg.Definitions.merge(build_defs(settings), scaffolded_defs())
 
 
-defs = load_defs(current_settings())
+@dg.definitions
+def defs() -> dg.Definitions:
+    """What Dagster loads; evaluated when it does, not at import."""
+    return load_defs(current_settings())

@@ -12,8 +12,9 @@ import dagster as dg
 import pytest
 from filelock import FileLock
 
-from netflix_assets.operations import instance as instance_module
-from netflix_assets.operations.instance import RunOutcome, open_instance
+from netflix_assets.operations import outcome
+from netflix_assets.operations.instance import open_instance
+from netflix_assets.operations.outcome import RunOutcome
 from netflix_assets.settings import Settings
 
 COMMAND = Path(sys.executable).with_name("netflix-assets")
@@ -70,4 +71,4 @@ def outcome_of(demo: Demo, settings: Settings, defs: dg.Definitions) -> RunOutco
         run = instance.get_run_by_id(demo.run_id)
         events = [entry.dagster_event for entry in instance.all_logs(demo.run_id) if entry.dagster_event]
     built = defs.resolve_asset_graph().executable_asset_keys
-    return instance_module.outcome_of(demo.run_id, run is not None and run.is_success, events, built)
+    return outcome.outcome_of(demo.run_id, run is not None and run.is_success, events, built)

@@ -202,7 +202,9 @@ import json, socket, sys
 def refuse(*args, **kwargs): raise AssertionError(f"network used: {args}")
 socket.socket.connect = refuse
 socket.getaddrinfo = refuse
-from netflix_assets.definitions import defs
+from netflix_assets.definitions import load_defs
+from netflix_assets.settings import current_settings
+defs = load_defs(current_settings())
 print(json.dumps({
     "keys": sorted(key.to_user_string() for key in defs.resolve_asset_graph().get_all_asset_keys()),
     "heavy": sorted({"dagster_snowflake", "dagster_aws", "dagster_slack", "snowflake.connector", "pandas", "altair"}

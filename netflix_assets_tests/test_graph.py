@@ -22,7 +22,9 @@ from netflix_assets.defs.resources import landing_bucket
 from netflix_assets.dev.questions import questions
 from netflix_assets.dev.samples import generate
 from netflix_assets.dev.samples.movielens.scenario import FAULTY_RECORDS
-from netflix_assets.operations.instance import RunOutcome, SelectionError, open_instance, run_graph
+from netflix_assets.operations.instance import open_instance
+from netflix_assets.operations.outcome import RunOutcome
+from netflix_assets.operations.run import SelectionError, run_graph
 from netflix_assets.settings import Settings, read_settings
 from netflix_assets_tests.conftest import landing_key
 from netflix_assets_tests.defs.dbt.metrics import Metrics
@@ -416,7 +418,7 @@ def test_a_refused_file_blocks_nothing_and_is_reported(project: Project) -> None
     ((dataset, reason),) = outcome.refused
     assert dataset == "raw/movielens/tags"
     assert reason == (
-        "`movielens/tags-broken.csv` refused: the header is missing column 'movieId' and has unknown column 'film'; "
+        "movielens/tags-broken.csv refused: the header is missing column 'movieId' and has unknown column 'film'; "
         "expected: userId,movieId,tag,timestamp"
     )
 

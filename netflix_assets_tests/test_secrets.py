@@ -33,7 +33,8 @@ from pydantic_settings import BaseSettings
 
 from netflix_assets.definitions import build_defs
 from netflix_assets.defs.resources import landing_bucket, warehouse
-from netflix_assets.operations.instance import RunOutcome, run_graph
+from netflix_assets.operations.outcome import RunOutcome
+from netflix_assets.operations.run import run_graph
 from netflix_assets.settings import REPO, Settings, SettingsError, current_settings, read_settings
 from netflix_assets.storage.local_s3 import LocalS3, lease
 from netflix_assets.warehouse.errors import WarehouseError

@@ -1,15 +1,15 @@
 -- 1. Roles and service users of ${env}.
--- Run as: USERADMIN. Needs: nothing before it.
--- A service user has a key and no password. Its sessions have the one role that they name: without the empty
--- default_secondary_roles every session would also have what the other role may do.
+-- Run as: USERADMIN. Needs: nothing.
+-- Service users log in with a key and have no password. The empty default_secondary_roles limits each session to one
+-- role. Without it, every session would have the privileges of all roles of the user.
 
 use role useradmin;
 
 create role if not exists ${loader_role} comment = 'netflix_assets: loads files into raw and ops';
 create role if not exists ${transformer_role} comment = 'netflix_assets: reads raw and ops, builds all other schemas, publishes';
-create role if not exists ${reader_role} comment = 'netflix_assets: reads what is published';
+create role if not exists ${reader_role} comment = 'netflix_assets: reads the published tables';
 
--- What the roles make can be seen and repaired by the role that owns the databases.
+-- The owner of the databases can see and repair everything that these roles create.
 grant role ${loader_role} to role sysadmin;
 grant role ${transformer_role} to role sysadmin;
 grant role ${reader_role} to role sysadmin;
@@ -41,6 +41,6 @@ alter user ${bi_user} set
     comment = 'netflix_assets: dashboards';
 grant role ${reader_role} to user ${bi_user};
 
--- Where the service users connect from fixed addresses, let them connect from nowhere else (SECURITYADMIN):
+-- If the service users connect from fixed addresses, allow only those (as SECURITYADMIN):
 --   create network policy if not exists netflix_services allowed_ip_list = (...)
 --   alter user ${runner_user} set network_policy = netflix_services

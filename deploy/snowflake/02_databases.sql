@@ -1,14 +1,14 @@
 -- 2. Databases and schemas of ${env}.
--- Run as: SYSADMIN, which owns them from then on. Needs: nothing before it.
--- Managed access: a role that owns a table cannot give others access to it, only the owner of the schema can.
+-- Run as: SYSADMIN, which then owns them. Needs: nothing.
+-- With managed access, only the owner of a schema can grant access to its tables. The owner of a table cannot.
 
 use role sysadmin;
 
--- How far back a table can be brought (Time Travel). More than one day needs the Enterprise edition.
+-- Retention for Time Travel. More than one day needs the Enterprise edition.
 create database if not exists ${database};
 alter database ${database} set
     data_retention_time_in_days = ${retention_days}
-    comment = 'netflix_assets ${env}: what is loaded and built';
+    comment = 'netflix_assets ${env}: loaded and built tables';
 
 create schema if not exists ${database}.RAW with managed access;
 create schema if not exists ${database}.OPS with managed access;
@@ -19,7 +19,7 @@ create schema if not exists ${database}.MARTS with managed access;
 create schema if not exists ${database}.SNAPSHOTS with managed access;
 create schema if not exists ${database}.SEEDS with managed access;
 
--- What a build makes anew needs no history, and pays for none.
+-- Builds can recreate these schemas, so they keep no history and cost nothing for it.
 alter schema ${database}.STAGING set data_retention_time_in_days = 0;
 alter schema ${database}.INTERMEDIATE set data_retention_time_in_days = 0;
 alter schema ${database}.CORE set data_retention_time_in_days = 0;
@@ -29,9 +29,9 @@ alter schema ${database}.SEEDS set data_retention_time_in_days = 0;
 create database if not exists ${serving_database};
 alter database ${serving_database} set
     data_retention_time_in_days = ${retention_days}
-    comment = 'netflix_assets ${env}: what passed its tests and is published';
+    comment = 'netflix_assets ${env}: published tables, all tests passed';
 
--- Two pairs: the next set is made in CORE_NEXT and MARTS_NEXT, which then change names with CORE and MARTS.
+-- The next version is created in CORE_NEXT and MARTS_NEXT, which are then swapped with CORE and MARTS.
 create schema if not exists ${serving_database}.CORE with managed access;
 create schema if not exists ${serving_database}.MARTS with managed access;
 create schema if not exists ${serving_database}.CORE_NEXT with managed access;

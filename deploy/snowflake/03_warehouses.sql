@@ -1,7 +1,7 @@
--- 3. Compute of ${env} and its budget.
--- Run as: SYSADMIN for the warehouses, ACCOUNTADMIN for the resource monitor. Needs: nothing before it.
--- One warehouse for each kind of work, so that a slow dashboard never delays a load and each has its own bill. A
--- warehouse costs nothing until a statement starts it, then at least a minute, and stops after a minute without work.
+-- 3. Warehouses of ${env} and their budget.
+-- Run as: SYSADMIN for the warehouses, ACCOUNTADMIN for the resource monitor. Needs: nothing.
+-- One warehouse per kind of work: a slow dashboard never delays a load, and each has its own bill. A warehouse costs
+-- nothing until a statement starts it. It is then billed for at least a minute and stops after a minute without work.
 
 use role sysadmin;
 
@@ -33,7 +33,7 @@ alter warehouse ${read_warehouse} set
 
 use role accountadmin;
 
--- At 100 % nothing new starts and what runs may end, at 110 % it is cut off.
+-- At 100 % no new statement starts and running ones finish. At 110 % running ones are cancelled.
 create resource monitor if not exists ${monitor} with
     credit_quota = ${credits}
     frequency = monthly

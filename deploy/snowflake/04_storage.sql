@@ -1,7 +1,7 @@
--- 4. The way to the bucket of ${env}, and the stages.
+-- 4. Access to the bucket of ${env}, and the stages.
 -- Run as: ACCOUNTADMIN for the integration, SYSADMIN for the stages. Needs: 02_databases.sql.
--- The AWS role need not exist yet: nothing is read here. Never `or replace` an integration: it would get a new external
--- id, which the trust policy of the AWS role does not know.
+-- The AWS role need not exist yet, because nothing is read here. Never use `or replace` on an integration: it would get a
+-- new external id, and the trust policy of the AWS role would no longer match.
 
 use role accountadmin;
 
@@ -15,12 +15,12 @@ alter storage integration ${integration} set
     enabled = true
     storage_aws_role_arn = '${aws_role}'
     storage_allowed_locations = ('s3://${bucket}/${prefix}')
-    comment = 'netflix_assets ${env}: reads the landing bucket, nothing outside the prefix';
+    comment = 'netflix_assets ${env}: reads the landing bucket under the prefix';
 grant usage on integration ${integration} to role sysadmin;
 
 use role sysadmin;
 
--- No file format: COPY says all of it, so that there is one place that does.
+-- The stages have no file format: COPY sets all of its options, so there is only one place to look.
 create stage if not exists ${database}.RAW.LANDING
     url = 's3://${bucket}/${prefix}'
     storage_integration = ${integration};
@@ -28,5 +28,5 @@ alter stage ${database}.RAW.LANDING set
     url = 's3://${bucket}/${prefix}'
     storage_integration = ${integration};
 
--- For files that the gate had to write anew (other encodings, line ends). Emptied after each load.
+-- For files that had to be rewritten during validation (other encodings, line ends). Emptied after each load.
 create stage if not exists ${database}.RAW.NORMALISED encryption = (type = 'SNOWFLAKE_SSE');

@@ -1,7 +1,7 @@
 -- 6. Branches, in dev only.
 -- Run as: SYSADMIN. Needs: 05_grants.sql.
--- With NETFLIX_SCHEMA_PREFIX dbt builds into schemas of its own (branch_7_core), which it has to create. They are owned by
--- the transformer, who can drop them again. In the other environments no schema comes into being unseen.
+-- With NETFLIX_SCHEMA_PREFIX, dbt creates separate schemas (branch_7_core) and builds into them. The transformer owns them
+-- and can drop them again. In the other environments it cannot create schemas.
 
 use role sysadmin;
 

@@ -1,18 +1,18 @@
--- 7. What ${env} has cost, by run and by asset, as views in ops.
--- Run as: ACCOUNTADMIN, which may read the account usage. Needs: 02 and 05.
--- The views are owned by ACCOUNTADMIN so that no role of ours has to see the statements of the whole account: through them
--- the transformer (and SYSADMIN) sees those of this environment. They are queries, so replacing them loses nothing.
+-- 7. Costs of ${env} by run and by asset, as views in ops.
+-- Run as: ACCOUNTADMIN, which can read the account usage. Needs: 02 and 05.
+-- ACCOUNTADMIN owns the views, so that no other role needs access to the statements of the whole account. Through them,
+-- the transformer and SYSADMIN see the statements of this environment. Replacing a view loses no data.
 --
--- Every statement carries a QUERY_TAG: {"project", "env", "run", "asset"} from the loader, and "node" from dbt.
--- Snowflake fills the account usage late: query_history within 45 minutes, warehouse_metering_history within 3 hours,
--- query_attribution_history within 8 hours. Until then credits are null. Statements of 100 ms and less get none, and no
--- statement pays for the time in which a warehouse runs idle: that is in cost_of_warehouses. 90 days are looked at, since
--- the history of a whole account is long and reading it costs too.
+-- Every statement carries a QUERY_TAG: {"project", "env", "run", "asset"} from the loader, and also "node" from dbt.
+-- The account usage is delayed: query_history by up to 45 minutes, warehouse_metering_history by up to 3 hours,
+-- query_attribution_history by up to 8 hours. Credits are null until then, and stay null for statements of 100 ms and
+-- less. Idle time of a warehouse is not attributed to statements: see cost_of_warehouses. The views cover 90 days,
+-- because reading the history of a whole account costs credits too.
 
 use role accountadmin;
 
 create or replace view ${database}.OPS.COST_OF_STATEMENTS
-    comment = 'One row per statement of this environment, with its tag and what it has cost'
+    comment = 'One row per statement of this environment, with its tag and its cost'
 as
 select
     history.query_id,
@@ -49,9 +49,9 @@ where
     history.tag:project::varchar = 'netflix_assets'
     and history.tag:env::varchar = '${env}';
 
--- Columns are qualified: a name that is also the alias of a sum would otherwise be a sum of sums.
+-- Columns are qualified, because a sum has the same name as the column it sums up. Unqualified, it would be a sum of sums.
 create or replace view ${database}.OPS.COST_OF_RUNS
-    comment = 'One row per run. Cloud services are free up to a tenth of the compute of a day'
+    comment = 'One row per run. Cloud services are free up to 10 % of the compute credits of a day'
 as
 select
     statements.run_id,
@@ -66,7 +66,7 @@ where statements.run_id is not null
 group by statements.run_id;
 
 create or replace view ${database}.OPS.COST_OF_ASSETS
-    comment = 'One row per asset (raw/movielens/ratings, core/fct_ratings) and dbt node: a model, or a test of it'
+    comment = 'One row per asset (raw/movielens/ratings, core/fct_ratings) and dbt node, which is the model or one of its tests'
 as
 select
     statements.asset,
@@ -82,7 +82,7 @@ where statements.asset is not null
 group by statements.asset, statements.node;
 
 create or replace view ${database}.OPS.COST_OF_WAREHOUSES
-    comment = 'One row per day and warehouse: what was billed, and how much of it no statement has used'
+    comment = 'One row per day and warehouse: credits billed, used by statements and idle'
 as
 select
     convert_timezone('UTC', start_time)::date as metered_on,

@@ -1,6 +1,6 @@
--- Drops everything that the setup of ${env} has made, and all data in it. The bucket is not touched.
--- Run as: SYSADMIN, ACCOUNTADMIN, USERADMIN, as said below. Needs: nobody who still uses ${database}.
--- A dropped database can be brought back with `undrop database` for as long as its retention says.
+-- Drops everything that the setup of ${env} created, with all data in it. The bucket is not changed.
+-- Run as: SYSADMIN, ACCOUNTADMIN and USERADMIN, as set below. Needs: no query running in ${database}.
+-- `undrop database` restores a dropped database within its retention time.
 
 use role sysadmin;
 

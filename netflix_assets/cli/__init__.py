@@ -1,3 +1,3 @@
-"""The command `netflix-assets`."""
+"""The command ``netflix-assets``."""
 
 from netflix_assets.cli.app import main as main

@@ -1,28 +1,76 @@
-"""What the warehouse knows, for people and for ``--json``: every dataset, what is published, rejects as a CSV to mend.
+"""The state of every dataset and of what is published."""
 
-Belongs here: pure functions over the warehouse's answers. Does not belong here: printing (``cli.py``).
-"""
-
-import csv
-import io
-from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from netflix_assets.contracts.model import Dataset
+from netflix_assets.contracts.model import Dataset, all_datasets
+from netflix_assets.defs.resources import landing_bucket, warehouse
+from netflix_assets.operations.ledger import open_ledger
+from netflix_assets.settings import Settings
+from netflix_assets.storage.objects import strays_of
+from netflix_assets.storage.retries import BucketError
 from netflix_assets.warehouse.base import Warehouse
 from netflix_assets.warehouse.publishing import Publication, branch_reason, problem_of
 
 
-def dataset_status(dataset: Dataset, warehouse: Warehouse | None) -> dict[str, Any]:
-    """The state of one dataset; ``warehouse`` is None where nothing has ever been loaded.
+@dataclass(frozen=True)
+class Strays:
+    """The keys of objects that match no dataset; ``problem``: why the bucket could not be listed, if so."""
 
-    ``objects``: objects whose rows count now. ``versions``: all object versions there have been. ``rejected``: records
-    of current objects that are still kept out. ``state``: awaited (no file has arrived yet), loaded, or refused (files
-    arrived, none could be loaded).
+    keys: tuple[str, ...] = ()
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Status:
+    """The state of a home. ``datasets``: see ``dataset_status``; ``published``: see ``publication_status``."""
+
+    home: Path
+    env: str
+    datasets: list[dict[str, Any]]
+    strays: Strays
+    published: dict[str, Any]
+
+    def as_json(self) -> dict[str, Any]:
+        """The status with the keys of ``status --json``."""
+        return {
+            "home": str(self.home),
+            "env": self.env,
+            "datasets": self.datasets,
+            "of_no_dataset": list(self.strays.keys),
+            "published": self.published,
+        }
+
+
+def read_status(settings: Settings) -> Status:
+    """Read the state of a home. Raises: WarehouseError."""
+    with open_ledger(settings) as ledger:
+        datasets = [dataset_status(dataset, ledger) for dataset in all_datasets(settings.sources())]
+        published = _read_publication(settings, ledger)
+    return Status(settings.home, settings.env, datasets, find_strays(settings), published)
+
+
+def find_strays(settings: Settings) -> Strays:
+    """The objects in the bucket that match no dataset. A bucket that cannot be listed is not an error here."""
+    if settings.serves_s3 and not (settings.s3_folder / settings.bucket).exists():  # nothing has landed yet
+        return Strays()
+    try:
+        with landing_bucket(settings).open() as store:
+            return Strays(tuple(key for source in settings.sources() for key in strays_of(source, store)))
+    except BucketError as error:
+        return Strays(problem=str(error))
+
+
+def dataset_status(dataset: Dataset, ledger: Warehouse | None) -> dict[str, Any]:
+    """The state of one dataset. ``ledger`` is None if nothing was ever loaded.
+
+    ``state``: awaited (no file has arrived), loaded, or refused (files arrived, none was loaded).
+    ``objects``: objects with current rows. ``versions``: all object versions that were ever loaded.
+    ``rejected``: records of current objects that are not loaded.
     """
-    loads = warehouse.loads(dataset) if warehouse else []
-    refused = warehouse.refused_objects(dataset) if warehouse else []
+    loads = ledger.loads(dataset) if ledger else []
+    refused = ledger.refused_objects(dataset) if ledger else []
     current = [load for load in loads if load.is_current]
     objects = [load for load in current if not load.is_replay]
     replayed = sum(load.rows_in for load in current if load.is_replay)
@@ -43,109 +91,29 @@ def dataset_status(dataset: Dataset, warehouse: Warehouse | None) -> dict[str, A
     }
 
 
-def publication_status(
-    shown: Publication | None, warehouse: Warehouse | None, place: str, schema_prefix: str
-) -> dict[str, Any]:
-    """What consumers see (None where nothing was ever published), where, and why it is not what was built last.
+def read_publication(settings: Settings) -> dict[str, Any]:
+    """What consumers see: see ``publication_status``. Raises: WarehouseError."""
+    with open_ledger(settings) as ledger:
+        return _read_publication(settings, ledger)
 
-    ``warehouse`` is None where nothing has ever been loaded.
+
+def _read_publication(settings: Settings, ledger: Warehouse | None) -> dict[str, Any]:
+    with warehouse(settings).publisher() as publisher:
+        return publication_status(publisher.published(), ledger, publisher.place, settings.schema_prefix)
+
+
+def publication_status(
+    publication: Publication | None, ledger: Warehouse | None, place: str, schema_prefix: str
+) -> dict[str, Any]:
+    """What consumers see, where, and why it is not the newest build.
+
+    ``publication`` is None if nothing was ever published, ``ledger`` if nothing was ever loaded.
     """
-    problem = branch_reason(schema_prefix) if schema_prefix else problem_of(warehouse, shown)
+    problem = branch_reason(schema_prefix) if schema_prefix else problem_of(ledger, publication)
+    record = publication.as_json() if publication else {}
     return {
-        **(dict.fromkeys(_SHOWN) if shown is None else {name: shown.as_json()[name] for name in _SHOWN}),
+        **{name: record.get(name) for name in ("version", "run_id", "built_at", "published_at")},
         "place": place,
         "is_latest": problem is None,
         "problem": problem,
     }
-
-
-_SHOWN = ("version", "run_id", "built_at", "published_at")
-
-
-def publication_lines(status: Mapping[str, Any]) -> Iterator[str]:
-    """The same for people."""
-    if status["version"]:
-        built_at = status["built_at"][:16].replace("T", " ")
-        yield f"published: {status['place']}, built by run {status['run_id'][:8]} at {built_at} UTC"
-    if status["problem"]:
-        since = f" since {status['published_at'][:16].replace('T', ' ')} UTC" if status["version"] else ""
-        yield f"not published{since}: {status['problem']}"
-
-
-def write_rejects(dataset: Dataset, rejects: Sequence[Mapping[str, Any]], file: Path) -> int:
-    """Write rejected records under the contract's header, so that they can be mended and landed again.
-
-    Values stand under their own column by their object's header. A record with too few fields is filled up with empty
-    ones; of one with too few or too many, what has no column in the contract stands after the last one, so that nothing
-    is lost. The file is in the contract's encoding. Returns the number of records.
-
-    Raises: FileExistsError when the file is there already (it may be half mended), OSError when it cannot be written.
-    """
-    with file.open("x", encoding=dataset.encoding, newline="") as target:
-        writer = csv.writer(target, delimiter=dataset.delimiter, lineterminator="\n")
-        writer.writerow([column.file_name for column in dataset.columns])
-        for reject in rejects:
-            writer.writerow(_in_contract_order(dataset, reject["header"], reject["raw_text"]))
-    return len(rejects)
-
-
-def _in_contract_order(dataset: Dataset, header: str, raw_text: str) -> list[str]:
-    expected = [column.file_name for column in dataset.columns]
-    names = _fields(header, dataset.delimiter) or expected  # a ledger from before headers were kept has none
-    fields = _fields(raw_text, dataset.delimiter)
-    values = dict(zip(names, fields, strict=False))
-    ordered = [values.get(name, "") for name in expected]
-    if len(names) == len(fields):
-        return ordered
-    without_column = [field for name, field in zip(names, fields, strict=False) if name not in expected]
-    return [*ordered, *without_column, *fields[len(names) :]]
-
-
-def _fields(record: str, delimiter: str) -> list[str]:
-    return next(csv.reader(io.StringIO(record, newline=""), delimiter=delimiter), [])
-
-
-def answers(warehouse: Warehouse) -> Iterator[tuple[str, list[str], list[tuple[Any, ...]]]]:
-    """A few answers from the marts: question, column names, rows."""
-    for question, names, query in _QUESTIONS:
-        yield question, names, warehouse.execute(query)
-
-
-_QUESTIONS: tuple[tuple[str, list[str], str], ...] = (
-    (
-        "Which films are rated most, and how?",
-        ["film", "ratings", "average"],
-        """
-        select title, n_ratings, round(avg_rating, 2) from marts.mart_movie_ratings
-        order by n_ratings desc, movie_id limit 5
-        """,
-    ),
-    (
-        "Which films split their audience?",
-        ["film", "ratings", "average", "polarization"],
-        """
-        select title, n_ratings, round(avg_rating, 2), round(polarization_score, 2) from marts.mart_movie_ratings
-        where is_polarized order by polarization_score desc, movie_id limit 5
-        """,
-    ),
-    (
-        "Which days saw unusual activity?",
-        ["day", "ratings", "robust z"],
-        """
-        select cast(date_day as varchar), n_ratings, round(robust_z, 1) from marts.mart_rating_trends
-        where is_anomalous order by abs(robust_z) desc, date_day limit 5
-        """,
-    ),
-    (
-        "What share are series?",
-        ["released in", "titles", "series"],
-        """
-        select cast(release_year as varchar), sum(n_titles),
-            cast(
-                cast(round(max(case when production_type = 'SHOW' then share_of_year end) * 100) as integer) as varchar
-            ) || ' %'
-        from marts.mart_content_by_year
-        group by release_year order by release_year desc limit 5
-        """,
-    ),
-)

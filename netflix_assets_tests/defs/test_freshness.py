@@ -17,7 +17,8 @@ from netflix_assets.defs.published import PUBLISHED_KEY
 from netflix_assets.defs.raw.assets import raw_key
 from netflix_assets.defs.resources import landing_bucket, warehouse
 from netflix_assets.dev.samples import generate
-from netflix_assets.operations.instance import open_instance, run_graph
+from netflix_assets.operations.instance import open_instance
+from netflix_assets.operations.run import run_graph
 from netflix_assets.settings import Settings, read_settings
 from netflix_assets_tests import conftest
 from netflix_assets_tests.demo import SCALE, Demo, outcome_of

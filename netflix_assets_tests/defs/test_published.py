@@ -22,7 +22,9 @@ from netflix_assets.defs.landing.sensor import source_status
 from netflix_assets.defs.published import PUBLISHED_KEY
 from netflix_assets.defs.resources import landing_bucket
 from netflix_assets.dev.samples import generate
-from netflix_assets.operations.instance import RunOutcome, open_instance, run_graph
+from netflix_assets.operations.instance import open_instance
+from netflix_assets.operations.outcome import RunOutcome
+from netflix_assets.operations.run import run_graph
 from netflix_assets.settings import REPO, Settings, read_settings
 from netflix_assets_tests.conftest import landing_key
 from netflix_assets_tests.demo import COMMAND, SCALE, Demo, outcome_of

@@ -22,7 +22,9 @@ from netflix_assets.defs.dbt import build as dbt_module
 from netflix_assets.defs.dbt.results import Results, retry_selection
 from netflix_assets.defs.resources import landing_bucket, warehouse
 from netflix_assets.dev.samples import generate
-from netflix_assets.operations.instance import RunOutcome, open_instance, run_graph
+from netflix_assets.operations.instance import open_instance
+from netflix_assets.operations.outcome import RunOutcome
+from netflix_assets.operations.run import run_graph
 from netflix_assets.settings import REPO, Settings, read_settings
 from netflix_assets.warehouse.builds import Build, Builds, CheckRun, NodeRun
 from netflix_assets_tests.conftest import landing_key

@@ -53,3 +53,17 @@ def test_scaffolded_definitions_are_loaded_with_the_others(project: Path, home: 
     assert (project / "netflix_assets" / "defs" / "my_asset.py").exists()
     assert listed_assets(project, home) == before | {"my_asset"}
     assert "All definitions loaded successfully" in dg(project, home, "check", "defs")
+
+
+def test_what_is_scaffolded_is_in_every_definitions_of_a_process(project: Path, home: Path) -> None:
+    """``netflix-assets run`` builds the definitions for its settings after importing those of the module."""
+    (project / "netflix_assets" / "defs" / "added.py").write_text(
+        "import dagster as dg\n\n\n@dg.asset\ndef added() -> None: ...\n"
+    )
+    check = (
+        "from netflix_assets.definitions import current_settings, defs, load_defs\n"
+        "for each in (defs, load_defs(current_settings())):\n"
+        "    each.resolve_assets_def('added')\n"
+    )
+    environment = {**os.environ, "NETFLIX_HOME": str(home), "PYTHONPATH": str(project)}
+    subprocess.run([sys.executable, "-c", check], cwd=project, env=environment, check=True)

@@ -6,7 +6,8 @@ import pytest
 
 from netflix_assets.contracts.model import Column, Dataset
 from netflix_assets.ingest.replay import replay_rejects
-from netflix_assets.operations.status import dataset_status, write_rejects
+from netflix_assets.operations.rejects import write_rejects
+from netflix_assets.operations.status import dataset_status
 from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from netflix_assets.warehouse.errors import WarehouseError
 from netflix_assets.warehouse.loads import Counts

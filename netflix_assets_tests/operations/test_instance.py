@@ -1,4 +1,4 @@
-"""Dagster's storage under $NETFLIX_HOME: its settings follow the package."""
+"""dagster.yaml in $NETFLIX_HOME follows the package, unless somebody has changed it."""
 
 import hashlib
 from pathlib import Path
@@ -20,7 +20,7 @@ def test_an_earlier_dagster_yaml_is_replaced_and_a_changed_one_stays(
     settings = read_settings(home=tmp_path)
     file = prepare_dagster_home(settings) / "dagster.yaml"
     assert file.read_bytes() == SHIPPED.read_bytes()
-    file.write_text("# as an earlier version had it\n")
+    file.write_text("# as an earlier version shipped it\n")
     monkeypatch.setattr(instance_module, "SHIPPED_BEFORE", {hashlib.sha256(file.read_bytes()).hexdigest()})
     prepare_dagster_home(settings)
     assert file.read_bytes() == SHIPPED.read_bytes()
@@ -45,5 +45,5 @@ def test_a_changed_dagster_yaml_follows_the_run_launcher_to_its_module(
     assert file.read_text() == f"{changed}# netflix_assets.runs was here\n"
 
 
-def test_the_dagster_yaml_of_now_is_none_of_before() -> None:
+def test_todays_dagster_yaml_is_not_listed_as_an_earlier_one() -> None:
     assert hashlib.sha256(SHIPPED.read_bytes()).hexdigest() not in SHIPPED_BEFORE

@@ -29,7 +29,8 @@ for name in (
         f"netflix_assets.{module}"
         for module in (
             "defs.dbt.assets",
-            "operations.instance",
+            "operations.landing",
+            "operations.run",
             "operations.status",
             "storage.local_s3",
             "defs.landing.sensor",

@@ -154,8 +154,8 @@ def _checks(counts: Counts) -> Iterator[dg.AssetCheckResult]:
         passed=counts.open_rejects == 0,
         severity=dg.AssetCheckSeverity.WARN,
         description=(
-            f"{counts.open_rejects:,} rejected {'row' if counts.open_rejects == 1 else 'rows'}; see netflix-assets "
-            "rejects list"
+            f"{counts.open_rejects:,} rejected {'row' if counts.open_rejects == 1 else 'rows'}; "
+            "see netflix-assets rejects list"
             if counts.open_rejects
             else None
         ),
@@ -205,11 +205,11 @@ def _metadata(
     if profiles:
         metadata["profiles"] = _profiles_table(profiles)
     if report.refused:
-        metadata["refused"] = dg.MetadataValue.md(
-            "\n".join(f"- `{each.listed.key}` {each.outcome}: {each.reason}" for each in report.refused)
+        metadata["refused"] = dg.MetadataValue.json(
+            [{"object": each.listed.key, "outcome": each.outcome, "reason": each.reason} for each in report.refused]
         )
     if report.warnings:
-        metadata["warnings"] = dg.MetadataValue.md("\n".join(f"- {warning}" for warning in report.warnings))
+        metadata["warnings"] = dg.MetadataValue.json(report.warnings)
     return metadata
 
 

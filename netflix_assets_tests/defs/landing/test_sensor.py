@@ -20,7 +20,8 @@ from netflix_assets.defs.raw.assets import raw_key
 from netflix_assets.defs.resources import landing_bucket
 from netflix_assets.defs.runs import hold_run_lock, this_host
 from netflix_assets.dev.samples import generate
-from netflix_assets.operations.instance import open_instance, run_graph
+from netflix_assets.operations.instance import open_instance
+from netflix_assets.operations.run import run_graph
 from netflix_assets.settings import Settings, read_settings
 from netflix_assets.storage.local_s3 import local_s3
 from netflix_assets_tests.conftest import landing_key, s3_client

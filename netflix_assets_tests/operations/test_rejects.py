@@ -1,11 +1,11 @@
-"""The ledger as people get it: rejected records as a file to mend."""
+"""Rejected records, exported to be fixed."""
 
 from pathlib import Path
 
 import pytest
 
 from netflix_assets.contracts.loading import dataset_by_id, load_sources
-from netflix_assets.operations.status import write_rejects
+from netflix_assets.operations.rejects import write_rejects
 
 RATINGS = dataset_by_id(load_sources(), "movielens/ratings")
 OTHER_ORDER = "movieId,userId,rating,timestamp"
@@ -25,17 +25,17 @@ WIDER = "movieId,device,userId,rating,timestamp"
         ("", "78,6,3.0", "78,6,3.0,"),
     ],
 )
-def test_rejects_stand_in_the_contracts_order_by_their_own_header(
+def test_values_follow_the_contracts_order_by_their_own_header(
     tmp_path: Path, header: str, record: str, exported: str
 ) -> None:
-    file = tmp_path / "ratings-mended.csv"
+    file = tmp_path / "ratings-fixed.csv"
     assert write_rejects(RATINGS, [{"header": header, "raw_text": record}], file) == 1
     assert file.read_text() == f"userId,movieId,rating,timestamp\n{exported}\n"
 
 
-def test_a_file_that_is_there_already_is_not_written_over(tmp_path: Path) -> None:
-    file = tmp_path / "ratings-mended.csv"
-    file.write_text("half mended")
+def test_an_existing_file_is_not_overwritten(tmp_path: Path) -> None:
+    file = tmp_path / "ratings-fixed.csv"
+    file.write_text("half fixed")
     with pytest.raises(FileExistsError):
         write_rejects(RATINGS, [], file)
-    assert file.read_text() == "half mended"
+    assert file.read_text() == "half fixed"

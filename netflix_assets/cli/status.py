@@ -1,0 +1,86 @@
+"""``status``: every dataset and what is published."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from netflix_assets.cli.output import print_table, say, warn
+from netflix_assets.settings import Settings, current_settings
+
+if TYPE_CHECKING:
+    from netflix_assets.operations.status import Status, Strays
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def status(as_json: bool) -> None:
+    """Show all datasets and what is published.
+
+    Shows the objects, versions, rows, rejected records and refused files of each dataset.
+    """
+    from netflix_assets.operations.status import read_status
+
+    found = read_status(current_settings())
+    warn_if_unlisted(found.strays)
+    if as_json:
+        click.echo(json.dumps(found.as_json(), indent=2))
+    else:
+        _print(found)
+
+
+def _print(found: "Status") -> None:
+    print_table(
+        ("dataset", "state", "objects", "versions", "rows", "rejected", "refused", "last loaded (UTC)"),
+        map(_row, found.datasets),
+    )
+    for dataset in found.datasets:
+        for each in dataset["refused"]:
+            say(f"{each['object']} {each['outcome']}: {each['reason']}")
+    for line in stray_lines(found.strays):
+        say(line)
+    for line in publication_lines(found.published):
+        say(line)
+
+
+def _row(dataset: Mapping[str, Any]) -> list[str]:
+    state = dataset["state"] + (" (optional)" if dataset["optional"] and dataset["state"] == "awaited" else "")
+    counts = [dataset[name] for name in ("objects", "versions", "rows", "rejected")]
+    refused = sum(each["outcome"] == "refused" for each in dataset["refused"])
+    last_loaded = _minute(dataset["last_loaded_at"] or "")
+    return [dataset["dataset"], state, *(f"{count:,}" for count in (*counts, refused)), last_loaded]
+
+
+def print_published(settings: Settings) -> None:
+    """Print what consumers see, and why it is not the newest build."""
+    from netflix_assets.operations.status import read_publication
+
+    for line in publication_lines(read_publication(settings)):
+        say(line)
+
+
+def publication_lines(published: Mapping[str, Any]) -> Iterator[str]:
+    """What consumers see, in words."""
+    if published["version"]:
+        built_at = _minute(published["built_at"])
+        yield f"published: {published['place']}, built by run {published['run_id'][:8]} at {built_at} UTC"
+    if published["problem"]:
+        since = f" since {_minute(published['published_at'])} UTC" if published["version"] else ""
+        yield f"not published{since}: {published['problem']}"
+
+
+def stray_lines(strays: "Strays") -> Iterator[str]:
+    """The objects that match no dataset, in words."""
+    for key in strays.keys:
+        yield f"{key} does not match any dataset and is not loaded; README.md lists the names that match"
+
+
+def warn_if_unlisted(strays: "Strays") -> None:
+    """Warn where the bucket could not be listed."""
+    if strays.problem:
+        warn(f"cannot list the bucket: {strays.problem}")
+
+
+def _minute(timestamp: str) -> str:
+    return timestamp[:16].replace("T", " ")

@@ -1,0 +1,94 @@
+"""The demo: keep sample files apart from other files, tell whether a run is needed, show a few results."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from netflix_assets.defs.landing.sensor import source_status
+from netflix_assets.defs.resources import landing_bucket
+from netflix_assets.operations.errors import InputError
+from netflix_assets.operations.instance import open_instance
+from netflix_assets.operations.landing import object_keys
+from netflix_assets.operations.ledger import open_ledger
+from netflix_assets.settings import Settings
+from netflix_assets.storage.objects import ObjectVersion
+
+
+def check_only_samples(settings: Settings, samples: Sequence[Path]) -> None:
+    """Check that landing samples mixes them with no other file and replaces none.
+
+    Raises: InputError when the bucket has other objects, unless it has all samples too; BucketError.
+    """
+    sources = settings.sources()
+    by_key = object_keys(sources, samples)
+    with landing_bucket(settings).open() as store:
+        listing = [each for source in sources for each in store.list(f"{source.source}/")]
+    landed = {each.key for each in listing if each.key in by_key and _has_content(each, by_key[each.key])}
+    others = [each.key for each in listing if each.key not in landed]
+    if others and landed != set(by_key):
+        raise InputError(
+            f"the bucket has {others[0]}, which is not one of the sample files. Set NETFLIX_HOME to another folder, or "
+            "empty this one: netflix-assets reset"
+        )
+
+
+def _has_content(listed: ObjectVersion, path: Path) -> bool:
+    """Whether an object holds this file. Only the sender can check the ETag of a multipart upload."""
+    if listed.size != path.stat().st_size:
+        return False
+    return "-" in listed.etag or listed.etag == hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+
+
+def is_up_to_date(settings: Settings) -> bool:
+    """Whether consumers already see everything in the bucket. Raises: BucketError; StorageError."""
+    with open_instance(settings) as instance, landing_bucket(settings).open() as store:
+        return not any(source_status(source, store, instance).stale for source in settings.sources())
+
+
+def highlights(settings: Settings) -> Iterator[tuple[str, list[str], list[tuple[Any, ...]]]]:
+    """A few results from the marts: title, column names, rows. Raises: WarehouseError."""
+    with open_ledger(settings) as warehouse:
+        if warehouse is not None:
+            for title, columns, query in _HIGHLIGHTS:
+                yield title, columns, warehouse.execute(query)
+
+
+_HIGHLIGHTS: tuple[tuple[str, list[str], str], ...] = (
+    (
+        "Most rated films",
+        ["film", "ratings", "average"],
+        """
+        select title, n_ratings, round(avg_rating, 2) from marts.mart_movie_ratings
+        order by n_ratings desc, movie_id limit 5
+        """,
+    ),
+    (
+        "Films that split their audience",
+        ["film", "ratings", "average", "polarization"],
+        """
+        select title, n_ratings, round(avg_rating, 2), round(polarization_score, 2) from marts.mart_movie_ratings
+        where is_polarized order by polarization_score desc, movie_id limit 5
+        """,
+    ),
+    (
+        "Days with unusual activity",
+        ["day", "ratings", "robust z"],
+        """
+        select cast(date_day as varchar), n_ratings, round(robust_z, 1) from marts.mart_rating_trends
+        where is_anomalous order by abs(robust_z) desc, date_day limit 5
+        """,
+    ),
+    (
+        "Share of series by release year",
+        ["released in", "titles", "series"],
+        """
+        select cast(release_year as varchar), sum(n_titles),
+            cast(
+                cast(round(max(case when production_type = 'SHOW' then share_of_year end) * 100) as integer) as varchar
+            ) || ' %'
+        from marts.mart_content_by_year
+        group by release_year order by release_year desc limit 5
+        """,
+    ),
+)

@@ -1,0 +1,95 @@
+"""How a run ended, read from its events."""
+
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+
+from netflix_assets.warehouse.transient import cause_of
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """How a run ended.
+
+    Assets are in Dagster's key syntax (``raw/movielens/tags``), checks as ``<asset>: <check name>``.
+
+    ``materialized``: the assets that were built, in order; an asset that a retry built again is there twice.
+    ``check_messages``: the first line of what each failed or warning check says, by check; empty if it says nothing.
+    ``errors``: one line per failed step.
+    ``refused``: (raw asset, object, outcome and reason) of each dataset with refused objects in the bucket.
+    ``warnings``: (raw asset, message) about objects that were loaded.
+    """
+
+    run_id: str
+    success: bool
+    materialized: tuple[str, ...]
+    failed_checks: tuple[str, ...]
+    warned_checks: tuple[str, ...]
+    passed_checks: int
+    check_messages: Mapping[str, str]
+    errors: tuple[str, ...]
+    refused: tuple[tuple[str, str], ...]
+    warnings: tuple[tuple[str, str], ...]
+
+
+def outcome_of(
+    run_id: str, success: bool, events: Sequence[dg.DagsterEvent], executable: Container[dg.AssetKey]
+) -> RunOutcome:
+    """Read the outcome of a run from its events.
+
+    ``executable``: the assets that a run can build. Other materializations, such as arrivals on landing assets, are
+    left out.
+    """
+    checks = [
+        event.asset_check_evaluation_data
+        for event in events
+        if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION
+    ]
+    failed = [check for check in checks if not check.passed]
+    return RunOutcome(
+        run_id=run_id,
+        success=success,
+        materialized=tuple(
+            event.asset_key.to_user_string()
+            for event in events
+            if event.is_step_materialization and event.asset_key and event.asset_key in executable
+        ),
+        failed_checks=tuple(_name(check) for check in failed if check.severity == dg.AssetCheckSeverity.ERROR),
+        warned_checks=tuple(_name(check) for check in failed if check.severity == dg.AssetCheckSeverity.WARN),
+        passed_checks=len(checks) - len(failed),
+        check_messages={_name(check): (check.description or "").partition("\n")[0] for check in failed},
+        errors=tuple(_step_error(event) for event in events if event.is_step_failure),
+        refused=tuple(_refused(events)),
+        warnings=tuple(_warnings(events)),
+    )
+
+
+def _name(check: dg.AssetCheckEvaluation) -> str:
+    return f"{check.asset_key.to_user_string()}: {check.check_name}"
+
+
+def _step_error(event: dg.DagsterEvent) -> str:
+    asset = str(event.step_key).replace("__", "/")  # Dagster names the step of an asset like this
+    return f"{asset}: {cause_of(event.step_failure_data.error)}"
+
+
+def _refused(events: Sequence[dg.DagsterEvent]) -> Iterator[tuple[str, str]]:
+    for asset, metadata in _materializations(events):
+        if "objects_refused" in metadata and metadata["objects_refused"].value:
+            for each in metadata["refused"].value:
+                yield asset, f"{each['object']} {each['outcome']}: {each['reason']}"
+
+
+def _warnings(events: Sequence[dg.DagsterEvent]) -> Iterator[tuple[str, str]]:
+    for asset, metadata in _materializations(events):
+        if "warnings" in metadata:
+            for warning in metadata["warnings"].value:
+                yield asset, warning
+
+
+def _materializations(events: Sequence[dg.DagsterEvent]) -> Iterator[tuple[str, Mapping[str, dg.MetadataValue[Any]]]]:
+    for event in events:
+        if event.is_step_materialization and event.asset_key:
+            yield event.asset_key.to_user_string(), event.step_materialization_data.materialization.metadata

@@ -1,0 +1,42 @@
+"""Remove the state of a home."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from netflix_assets.operations.errors import InputError, OperationError
+from netflix_assets.settings import Settings
+from netflix_assets.storage.local_s3 import is_leased
+
+# What the commands keep under $NETFLIX_HOME. Nothing else there is removed: `fetch` keeps its downloads.
+_STATE = (
+    "s3",
+    "s3-cache",
+    "local-s3*",
+    "ui.lock",
+    "warehouse.duckdb*",
+    "dagster",
+    "dbt",
+    "dbt*.lock",
+    "tmp",
+    "published",
+    "dashboards",
+    "docs",
+    "bench",
+)
+
+
+def find_state(settings: Settings) -> list[Path]:
+    """The files and folders to remove. Raises: InputError when the home is a source folder."""
+    home = settings.home
+    if (home / "dbt" / "dbt_project.yml").exists():
+        raise InputError(f"NETFLIX_HOME={home} is a source folder (dbt/dbt_project.yml). Nothing was removed")
+    return [path for name in _STATE for path in sorted(home.glob(name))]
+
+
+def remove_state(settings: Settings, found: Sequence[Path]) -> None:
+    """Remove files and folders. Raises: OperationError, before any is removed, while the UI or a run uses the home."""
+    if is_leased(settings.home):
+        raise OperationError(f"the UI or a run is using {settings.home}. Stop it first; nothing was removed")
+    for path in found:
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()

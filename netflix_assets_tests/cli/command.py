@@ -1,0 +1,24 @@
+"""The installed command, started as a user starts it."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from netflix_assets_tests.demo import COMMAND
+
+
+def run(home: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run ``netflix-assets`` with these arguments and variables in a home; its output is captured."""
+    return subprocess.run(
+        [COMMAND, *arguments],
+        env={
+            **os.environ,
+            "NETFLIX_HOME": str(home),
+            "NETFLIX_SETTLE_SECONDS": "0.2",
+            "COLUMNS": "200",
+            **environment,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )

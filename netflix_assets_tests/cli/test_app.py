@@ -1,0 +1,57 @@
+"""Wrong use, wrong settings and values that are hard to print."""
+
+from pathlib import Path
+
+import pytest
+
+from netflix_assets_tests.cli.command import run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("land", "nonexistent.csv"), "nonexistent.csv"),
+        (("land", __file__), "does not match any dataset"),
+        (("land", "--as", "movielens/nothing", __file__), "the contracts know movielens/movies"),
+        (("run", "--select", "raw/movielens/nothing"), "nothing"),
+        (("rejects", "list", "--dataset", "x/y"), "no dataset 'x/y'"),
+        (("replay", "x/y"), "no dataset 'x/y'"),
+        (("generate", "--scale", "-1", "out"), "scale"),
+        (("unknown",), "No such command"),
+    ],
+)
+def test_wrong_use_exits_2_without_a_traceback(fresh: Path, arguments: tuple[str, ...], says: str) -> None:
+    done = run(fresh, *arguments)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_wrong_setting_names_the_variable(tmp_path: Path) -> None:
+    done = run(tmp_path, "status", NETFLIX_ENV="prod")
+    assert done.returncode == 2
+    assert "NETFLIX_ENV='prod'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_characters_outside_the_terminals_encoding_are_escaped(tmp_path: Path) -> None:
+    done = run(tmp_path, "generate", str(tmp_path / "hüllen"), "--scale", "0.01", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
+    assert r"h\xfcllen/movies.csv" in done.stdout
+
+
+def test_a_damaged_local_s3_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "s3" / "landing").mkdir(parents=True)
+    (tmp_path / "local-s3.json").write_text("")
+    done = run(tmp_path, "status")
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    assert "local-s3.json is damaged: remove it" in done.stderr
+
+
+def test_values_that_look_like_markup_are_printed_as_they_are(fresh: Path) -> None:
+    file = fresh / "tags-[red]x.csv"
+    file.write_text("userId,movieId,tag,timestamp\n1,2,good,1\n[/b],2,bad,1\n")
+    home = fresh / "home"
+    assert "tags-[red]x.csv" in run(home, "land", str(file)).stdout
+    assert run(home, "run", "--select", "raw/movielens/tags").returncode == 0
+    assert "user_id '[/b]' is not an integer" in run(home, "rejects", "list").stdout

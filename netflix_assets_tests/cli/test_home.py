@@ -1,0 +1,84 @@
+"""``reset`` and ``ui``."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from pathlib import Path
+
+from netflix_assets.storage.local_s3 import lease, local_s3
+from netflix_assets_tests.cli.command import run
+from netflix_assets_tests.demo import COMMAND
+
+UI_QUERY = """{
+  assetNodes { id }
+  sensorsOrError(
+    repositorySelector: {repositoryName: "__repository__", repositoryLocationName: "netflix_assets"}
+  ) { ... on Sensors { results { name sensorState { status } } } }
+}"""
+
+
+def test_reset_removes_only_state(tmp_path: Path) -> None:
+    (tmp_path / "s3" / "landing").mkdir(parents=True)
+    (tmp_path / "warehouse.duckdb").touch()
+    (tmp_path / "mine.txt").touch()
+    assert run(tmp_path, "reset", "--yes").returncode == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_reset_refuses_while_a_run_or_the_ui_uses_the_home(fresh: Path) -> None:
+    with lease(local_s3(fresh), "landing"):
+        done = run(fresh, "reset", "--yes")
+        assert (done.returncode, (fresh / "dbt").exists()) == (1, True)
+        assert "Stop it first; nothing was removed" in done.stderr
+    assert run(fresh, "reset", "--yes").returncode == 0
+
+
+def test_reset_never_removes_a_source_folder(tmp_path: Path) -> None:
+    (tmp_path / "dbt").mkdir()
+    (tmp_path / "dbt" / "dbt_project.yml").touch()
+    done = run(tmp_path, "reset", "--yes")
+    assert done.returncode == 2
+    assert "is a source folder" in done.stderr
+    assert (tmp_path / "dbt" / "dbt_project.yml").exists()
+
+
+def test_the_ui_serves_the_graph_and_stops_cleanly(loaded: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [COMMAND, "ui"],
+        env={**os.environ, "NETFLIX_HOME": str(loaded), "UI_PORT": str(port), "COLUMNS": "200"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    answer: dict[str, object] = {}
+    try:
+        deadline = time.monotonic() + 120
+        while not answer and time.monotonic() < deadline:
+            time.sleep(1)
+            try:
+                request = urllib.request.Request(
+                    f"http://127.0.0.1:{port}/graphql",
+                    json.dumps({"query": UI_QUERY}).encode(),
+                    {"Content-Type": "application/json"},
+                )
+                answer = json.load(urllib.request.urlopen(request, timeout=5))["data"]
+            except OSError:
+                continue
+    finally:
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+    assert len(answer["assetNodes"]) == 106, output  # type: ignore[arg-type]
+    assert answer["sensorsOrError"] == {
+        "results": [{"name": name, "sensorState": {"status": "RUNNING"}} for name in ("alerts", "landing")]
+    }
+    assert process.returncode == 0, output
+    assert f"http://127.0.0.1:{port}" in output
+    left = subprocess.run(["ps", "-ewwo", "args"], capture_output=True, text=True, check=True).stdout
+    assert str(loaded) not in left

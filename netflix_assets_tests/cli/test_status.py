@@ -1,0 +1,31 @@
+"""``status``, for people and as JSON."""
+
+import json
+from pathlib import Path
+
+from netflix_assets_tests.cli.command import run
+
+
+def test_status_shows_the_ledger(home: Path) -> None:
+    done = run(home, "status", "--json")
+    assert done.returncode == 0, done.stderr
+    states = {each["dataset"]: each for each in json.loads(done.stdout)["datasets"]}
+    assert set(states) == {
+        *(f"movielens/{name}" for name in ("movies", "ratings", "tags", "links", "genome_tags", "genome_scores")),
+        *(f"netflix/{name}" for name in ("titles", "credits")),
+    }
+    titles = states["netflix/titles"]
+    assert (titles["state"], titles["rows"], titles["rejected"]) == ("loaded", 1_342, 0)
+    ratings = states["movielens/ratings"]
+    assert (ratings["state"], ratings["objects"], ratings["versions"], ratings["rejected"]) == ("loaded", 10, 10, 5)
+    assert ratings["rows"] == 3_000
+    shown = run(home, "status").stdout
+    assert "movielens/ratings" in shown
+    assert "3,000" in shown
+
+
+def test_every_dataset_of_a_new_home_is_awaited(tmp_path: Path) -> None:
+    done = run(tmp_path, "status")
+    assert done.returncode == 0
+    assert done.stdout.count("awaited") == 8
+    assert done.stdout.count("awaited (optional)") == 2
