@@ -15,13 +15,13 @@ def cursor(db):
 
 
 @pytest.fixture
-def ask(cursor):
+def execute(cursor):
     """The rows of a statement."""
     return lambda statement, *values: cursor.execute(statement, values or None).fetchall()
 
 
 @pytest.fixture(scope="module")
-def look(snowflake_server):
+def run_query(snowflake_server):
     """The rows of a query without tables, in one session for all tests."""
-    with snowflake_server.new_database("LOOKED_AT") as name, snowflake_server.connect(name) as connection:
+    with snowflake_server.new_database("QUERIES") as name, snowflake_server.connect(name) as connection:
         yield lambda query, *values: connection.cursor().execute(query, values or None).fetchall()

@@ -4,7 +4,7 @@ import pytest
 from snowflake.connector.errors import DatabaseError
 
 
-def failure(ask, statement, *values):
+def failure(execute, statement, *values):
     with pytest.raises(DatabaseError) as raised:
-        ask(statement, *values)
+        execute(statement, *values)
     return raised.value

@@ -90,7 +90,7 @@ class SnowflakeEmulator:
         """
         fault = {
             "pattern": pattern, "errno": errno, "sqlstate": sqlstate, "times": times, "after": after,
-            "message": f"a fault that the test asked for ({pattern})",
+            "message": f"a fault requested by the test ({pattern})",
         }  # fmt: skip
         self.post("faults", {"faults": [fault]})
         try:

@@ -24,9 +24,9 @@ def md5(content):
 
 
 @pytest.fixture
-def stage(bucket, ask):
-    ask(f"create stage landing url = 's3://{bucket.name}/dev' storage_integration = i")
-    ask(
+def stage(bucket, execute):
+    execute(f"create stage landing url = 's3://{bucket.name}/dev' storage_integration = i")
+    execute(
         "create temporary table t (c1 varchar, c2 varchar, c3 varchar, name varchar, number integer, key varchar)",
     )
 
@@ -41,14 +41,14 @@ def copy(files, file_format=LOADER_FORMAT, place="@landing", options="on_error =
 
 
 @pytest.mark.usefixtures("stage")
-def test_copy_reads_fields_by_number_with_their_metadata(bucket, ask):
+def test_copy_reads_fields_by_number_with_their_metadata(bucket, execute):
     content = b'a,b\r\n1,"x, ""y""\nz"\n2,,3\r\n\nlast'
     bucket.put("dev/m/x.csv", content)
-    assert ask(copy(["m/x.csv"]))[0][:4] == (f"s3://{bucket.name}/dev/m/x.csv", "LOADED", 4, 4)
+    assert execute(copy(["m/x.csv"]))[0][:4] == (f"s3://{bucket.name}/dev/m/x.csv", "LOADED", 4, 4)
     key = md5(content).hexdigest()
     listed = s3_client(local_s3(bucket.home)).head_object(Bucket=bucket.name, Key="dev/m/x.csv")["ETag"].strip('"')
     assert listed == key
-    assert ask("select * from t order by number") == [
+    assert execute("select * from t order by number") == [
         ("1", 'x, "y"\nz', None, "dev/m/x.csv", 1, key),
         ("2", "", "3", "dev/m/x.csv", 2, key),
         ("", None, None, "dev/m/x.csv", 3, key),
@@ -57,33 +57,33 @@ def test_copy_reads_fields_by_number_with_their_metadata(bucket, ask):
 
 
 @pytest.mark.usefixtures("stage")
-def test_copy_detects_gzip_by_content_and_keeps_texts_unchanged(bucket, ask):
+def test_copy_detects_gzip_by_content_and_keeps_texts_unchanged(bucket, execute):
     packed = gzip.compress(b"a,b\n\\N,NULL\n") + gzip.compress("\\t, é \n".encode())
     bucket.put("dev/x.csv", packed)
-    ask(copy(["x.csv"]))
-    assert ask("select c1, c2, key from t order by number") == [
+    execute(copy(["x.csv"]))
+    assert execute("select c1, c2, key from t order by number") == [
         ("\\N", "NULL", md5(packed).hexdigest()),
         ("\\t", " é ", md5(packed).hexdigest()),
     ]
 
 
 @pytest.mark.usefixtures("stage")
-def test_copy_refuses_the_defaults_of_options(bucket, ask):
+def test_copy_refuses_the_defaults_of_options(bucket, execute):
     bucket.put("dev/x.csv", "h\n1\n")
     for option in ("null_if = ()", "empty_field_as_null = false", "escape_unenclosed_field = none"):
-        message = failure(ask, copy(["x.csv"], LOADER_FORMAT.replace(option, ""))).msg
+        message = failure(execute, copy(["x.csv"], LOADER_FORMAT.replace(option, ""))).msg
         assert f"the option {option.split()[0]} = (default) is not emulated" in message
 
 
 @pytest.mark.usefixtures("stage")
-def test_copy_loads_all_files_or_none(bucket, ask):
+def test_copy_loads_all_files_or_none(bucket, execute):
     bucket.put("dev/good.csv", "h\n1\n")
     bucket.put("dev/bad.csv", 'h\n"1" 2\n')
     bucket.put("dev/latin.csv", b"h\n\xe9\n")
     bucket.put("dev/cut.csv.gz", gzip.compress(b"h\n1\n" * 100)[:-9])
     for bad, errno in (("bad.csv", 100066), ("latin.csv", 100144), ("cut.csv.gz", 100065), ("gone.csv", 91016)):
-        assert failure(ask, copy(["good.csv", bad])).errno == errno
-    assert ask("select count(*) from t") == [(0,)]
+        assert failure(execute, copy(["good.csv", bad])).errno == errno
+    assert execute("select count(*) from t") == [(0,)]
 
 
 @pytest.mark.usefixtures("stage")
@@ -101,37 +101,41 @@ def test_copy_loads_all_files_or_none(bucket, ask):
         (copy(["x.csv"], place="@nowhere"), "does not exist"),
     ],
 )
-def test_copy_refuses_options_that_are_not_emulated(bucket, ask, statement, message):
+def test_copy_refuses_options_that_are_not_emulated(bucket, execute, statement, message):
     bucket.put("dev/x.csv", "h\n1\n")
-    assert message in failure(ask, statement).msg
+    assert message in failure(execute, statement).msg
 
 
 @pytest.mark.usefixtures("stage")
-def test_copy_is_fast(bucket, ask):
+def test_copy_is_fast(bucket, execute):
     rows = "".join(f'{at},"{at % 77}",{at / 2}\n' for at in range(100_000))
     bucket.put("dev/x.csv", f"a,b,c\n{rows}")
     start = time.monotonic()
-    ask(copy(["x.csv"]))
+    execute(copy(["x.csv"]))
     assert time.monotonic() - start < 10  # 1.5 s on an idle machine
-    assert ask("select count(*), sum(c2::integer), max(number) from t") == [
+    assert execute("select count(*), sum(c2::integer), max(number) from t") == [
         (100_000, sum(at % 77 for at in range(100_000)), 100_000)
     ]
 
 
 @pytest.mark.usefixtures("stage")
-def test_put_copy_and_remove_on_an_internal_stage(tmp_path, ask):
+def test_put_copy_and_remove_on_an_internal_stage(tmp_path, execute):
     file = tmp_path / "it's x.csv"
     file.write_text("h\n1,2\n")
-    ask("create stage own")
+    execute("create stage own")
     literal = str(file).replace("'", "\\'")
     for folder in ("one", "two"):
-        assert ask(f"put 'file://{literal}' @own/{folder}/ auto_compress = true overwrite = true")[0][6] == "UPLOADED"
-    assert [row[0] for row in ask("list @own")] == ["own/one/it's x.csv.gz", "own/two/it's x.csv.gz"]
-    ask(copy(["X"], place="@own/one/").replace("'X'", "'it''s x.csv.gz'"))
-    (packed,) = ask("list @own/one/")
-    assert ask("select c1, c2, name, number, key = ? from t", packed[2]) == [("1", "2", "one/it's x.csv.gz", 1, True)]
+        assert (
+            execute(f"put 'file://{literal}' @own/{folder}/ auto_compress = true overwrite = true")[0][6] == "UPLOADED"
+        )
+    assert [row[0] for row in execute("list @own")] == ["own/one/it's x.csv.gz", "own/two/it's x.csv.gz"]
+    execute(copy(["X"], place="@own/one/").replace("'X'", "'it''s x.csv.gz'"))
+    (packed,) = execute("list @own/one/")
+    assert execute("select c1, c2, name, number, key = ? from t", packed[2]) == [
+        ("1", "2", "one/it's x.csv.gz", 1, True)
+    ]
     # The client encrypts the file: its key does not depend on the content alone.
-    assert ask("select key from t") != [(md5(file.read_bytes()).hexdigest(),)]
-    assert ask("remove @own/one/") == [("own/one/it's x.csv.gz", "removed")]
-    assert [row[0] for row in ask("list @own")] == ["own/two/it's x.csv.gz"]
-    assert "bucket" in failure(ask, "remove @landing/x").msg
+    assert execute("select key from t") != [(md5(file.read_bytes()).hexdigest(),)]
+    assert execute("remove @own/one/") == [("own/one/it's x.csv.gz", "removed")]
+    assert [row[0] for row in execute("list @own")] == ["own/two/it's x.csv.gz"]
+    assert "bucket" in failure(execute, "remove @landing/x").msg

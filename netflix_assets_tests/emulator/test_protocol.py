@@ -39,7 +39,7 @@ def test_a_login_sets_database_schema_role_warehouse_and_parameters(db):
     assert (last.role, last.warehouse, last.query_tag, last.text) == ("LOADER", "LOAD", "from login", query)
 
 
-def test_values_of_every_type_round_trip(ask):
+def test_values_of_every_type_round_trip(execute):
     late = datetime.datetime(2020, 1, 1, 1, 1, 1, 123457)
     early = datetime.datetime(1950, 1, 1, 1, 1, 1, 999999)
     rows = [
@@ -47,17 +47,17 @@ def test_values_of_every_type_round_trip(ask):
         (None,) * 7,
         (-(2**53) - 1, Decimal("-0.01"), -1e300, False, datetime.date(1, 1, 1), early, ""),
     ]
-    ask("create table t (i integer, n number(10,2), d double, b boolean, day date, moment timestamp, s varchar)")
+    execute("create table t (i integer, n number(10,2), d double, b boolean, day date, moment timestamp, s varchar)")
     placeholders = ", ".join(["(?, ?, ?, ?, ?, ?, ?)"] * 3)
-    assert ask(f"insert into t values {placeholders}", *(value for row in rows for value in row)) == [(3,)]
-    assert ask("select * from t") == rows
-    assert ask("select ?, ?, ?, ?, ?, ?, ?", *rows[0]) == [rows[0]]
-    assert ask("select i from t where moment = ? and n = ? and b = ?", rows[0][5], rows[0][1], True) == [(1,)]
+    assert execute(f"insert into t values {placeholders}", *(value for row in rows for value in row)) == [(3,)]
+    assert execute("select * from t") == rows
+    assert execute("select ?, ?, ?, ?, ?, ?, ?", *rows[0]) == [rows[0]]
+    assert execute("select i from t where moment = ? and n = ? and b = ?", rows[0][5], rows[0][1], True) == [(1,)]
 
 
-def test_null_timestamps_stay_null(look):
+def test_null_timestamps_stay_null(run_query):
     moment = datetime.datetime(1969, 12, 31, 23, 59, 59, 999999)
-    rows = look(f"select column1::timestamp_ntz from values (null), ('{moment}'), (null)")
+    rows = run_query(f"select column1::timestamp_ntz from values (null), ('{moment}'), (null)")
     assert rows == [(None,), (moment,), (None,)]
 
 
@@ -96,14 +96,14 @@ def test_the_log_lists_every_statement_in_order_with_its_tag(db, cursor):
         ("show grants to role loader", 2, "0A000"),
     ],
 )
-def test_failures_are_snowflake_errors_without_delay(look, statement, errno, sqlstate):
+def test_failures_are_snowflake_errors_without_delay(run_query, statement, errno, sqlstate):
     start = time.monotonic()
-    error = failure(look, statement)
+    error = failure(run_query, statement)
     assert (error.errno, error.sqlstate) == (errno, sqlstate)
     assert time.monotonic() - start < 5  # the connector would retry an HTTP 500 for minutes
 
 
-def test_statements_without_a_duckdb_counterpart_are_accepted_and_logged(db, ask):
+def test_statements_without_a_duckdb_counterpart_are_accepted_and_logged(db, execute):
     statements = [
         "create warehouse if not exists w warehouse_size = xsmall auto_suspend = 60",
         "create role r", "grant usage on warehouse w to role r", "create user u type = service rsa_public_key = 'k'",
@@ -112,9 +112,9 @@ def test_statements_without_a_duckdb_counterpart_are_accepted_and_logged(db, ask
         "use role r", "use warehouse w", "comment on schema public is 'x'", "revoke usage on warehouse w from role r",
     ]  # fmt: skip
     for statement in statements:
-        assert ask(statement) == [("Statement executed successfully.",)]
+        assert execute(statement) == [("Statement executed successfully.",)]
     assert [each.text for each in db.statements()] == statements
-    ask("select 1")
+    execute("select 1")
     last = db.statements()[-1]
     assert (last.role, last.warehouse) == ("R", "W")
 

@@ -19,34 +19,34 @@ pytestmark = pytest.mark.emulated
         "grant select on table t to role r", "create stage s",
     ],
 )  # fmt: skip
-def test_ddl_inside_a_transaction_is_refused(ask, ddl):
-    ask("create table t (a integer)")
-    ask("begin")
-    ask("insert into t values (1)")
-    assert "emulator: DDL inside a transaction would commit it" in failure(ask, ddl).msg
-    ask("rollback")
-    assert ask("select count(*) from t") == [(0,)]
-    ask(ddl)
+def test_ddl_inside_a_transaction_is_refused(execute, ddl):
+    execute("create table t (a integer)")
+    execute("begin")
+    execute("insert into t values (1)")
+    assert "emulator: DDL inside a transaction would commit it" in failure(execute, ddl).msg
+    execute("rollback")
+    assert execute("select count(*) from t") == [(0,)]
+    execute(ddl)
 
 
-def test_rolled_back_rows_are_never_visible(db, ask):
-    ask("create table t (a integer)")
-    ask("begin")
-    ask("insert into t values (?)", 1)
-    assert ask("select count(*) from t") == [(1,)]
+def test_rolled_back_rows_are_never_visible(db, execute):
+    execute("create table t (a integer)")
+    execute("begin")
+    execute("insert into t values (?)", 1)
+    assert execute("select count(*) from t") == [(1,)]
     assert db.execute("select count(*) from t") == [(0,)]
-    ask("rollback")
-    assert ask("select count(*) from t") == [(0,)]
+    execute("rollback")
+    assert execute("select count(*) from t") == [(0,)]
 
 
-def test_a_transaction_sees_commits_of_others_until_its_first_change(db, ask):
-    ask("create table t (a integer)")
-    ask("begin")
-    assert ask("select count(*) from t") == [(0,)]
+def test_a_transaction_sees_commits_of_others_until_its_first_change(db, execute):
+    execute("create table t (a integer)")
+    execute("begin")
+    assert execute("select count(*) from t") == [(0,)]
     db.execute("insert into t values (1)")
-    assert ask("select count(*) from t") == [(1,)]
-    ask("update t set a = 2")
-    ask("commit")
+    assert execute("select count(*) from t") == [(1,)]
+    execute("update t set a = 2")
+    execute("commit")
     assert db.execute("select a from t") == [(2,)]
 
 
@@ -70,15 +70,15 @@ def test_a_second_writing_transaction_waits_and_then_sees_the_first(db):
     assert seen == list(range(1, 21))
 
 
-def test_waiting_for_a_lock_times_out(db, ask):
-    ask("create table t (a integer)")
-    ask("begin")
-    ask("insert into t values (1)")
+def test_waiting_for_a_lock_times_out(db, execute):
+    execute("create table t (a integer)")
+    execute("begin")
+    execute("insert into t values (1)")
     with db.connect(session_parameters={"LOCK_TIMEOUT": 1}) as connection:
         error = failure(connection.cursor().execute, "insert into t values (2)")
     assert error.errno == 625
     assert "insert into t values (1)" in error.msg
-    ask("commit")
+    execute("commit")
     db.execute("insert into t values (2)")
 
 
@@ -122,21 +122,21 @@ def test_concurrent_sessions_do_not_interfere(db):
     assert db.execute("select count(*), sum(a) from t") == [(40, 180)]
 
 
-def test_a_temporary_table_belongs_to_its_session(db, ask):
+def test_a_temporary_table_belongs_to_its_session(db, execute):
     db.execute("create schema raw", "create table raw.x (a integer)", "insert into raw.x values (0)")
-    ask("create or replace temporary table raw.x as select 1 as a")
+    execute("create or replace temporary table raw.x as select 1 as a")
     with db.connect() as connection, connection.cursor() as other:
         other.execute("create temporary table raw.x (a integer)")
         other.execute("insert into raw.x values (2)")
         other.execute("create temporary table raw.mine (b integer)")
         assert other.execute("select x.a, raw.x.a from raw.x").fetchall() == [(2, 2)]
-        assert ask("select raw.x.a from raw.x as one join raw.x on raw.x.a = one.a") == [(1,)]
-        assert failure(ask, "select * from raw.mine").errno == 2003
-        assert ask("select table_schema, table_name from information_schema.tables") == [("RAW", "X")]
-    assert ask("update raw.x set a = 5 where raw.x.a = 1") == [(1, 0)]
-    assert ask("delete from raw.x using (select 5 as k) as b where x.a = b.k") == [(1,)]
-    ask("drop table raw.x")  # this drops the temporary table, and the permanent one is visible again
-    assert ask("select a from raw.x") == [(0,)]
+        assert execute("select raw.x.a from raw.x as one join raw.x on raw.x.a = one.a") == [(1,)]
+        assert failure(execute, "select * from raw.mine").errno == 2003
+        assert execute("select table_schema, table_name from information_schema.tables") == [("RAW", "X")]
+    assert execute("update raw.x set a = 5 where raw.x.a = 1") == [(1, 0)]
+    assert execute("delete from raw.x using (select 5 as k) as b where x.a = b.k") == [(1,)]
+    execute("drop table raw.x")  # this drops the temporary table, and the permanent one is visible again
+    assert execute("select a from raw.x") == [(0,)]
     assert db.execute("select a from raw.x") == [(0,)]
 
 
@@ -151,17 +151,17 @@ def test_a_temporary_table_can_be_described_and_ends_with_its_session(db):
     assert not [name for name in names if name.startswith(adaptations.TEMPORARY_SCHEMA)]
 
 
-def test_databases_have_a_public_schema_and_can_be_recreated(db, ask):
+def test_databases_have_a_public_schema_and_can_be_recreated(db, execute):
     name = f"{db.name}_other"
-    ask(f"create database {name}")
-    assert ask("select current_database(), current_schema()") == [(name.upper(), "PUBLIC")]
-    ask(f"create table {name}.public.t as select 1 as a")
-    ask(f"use database {db.name}")
-    assert ask("select current_database(), current_schema()") == [(db.name, "PUBLIC")]
-    ask(f"create view v as select a from {name}.public.t")
-    assert ask("select a from v") == [(1,)]
-    ask(f"drop database {name}")
-    assert failure(ask, f"drop database {name}").errno in (904, 2003)
-    ask(f"create database {name}")
-    assert failure(ask, f"select * from {name}.public.t").errno == 2003
-    ask(f"drop database {name}")
+    execute(f"create database {name}")
+    assert execute("select current_database(), current_schema()") == [(name.upper(), "PUBLIC")]
+    execute(f"create table {name}.public.t as select 1 as a")
+    execute(f"use database {db.name}")
+    assert execute("select current_database(), current_schema()") == [(db.name, "PUBLIC")]
+    execute(f"create view v as select a from {name}.public.t")
+    assert execute("select a from v") == [(1,)]
+    execute(f"drop database {name}")
+    assert failure(execute, f"drop database {name}").errno in (904, 2003)
+    execute(f"create database {name}")
+    assert failure(execute, f"select * from {name}.public.t").errno == 2003
+    execute(f"drop database {name}")
