@@ -23,9 +23,8 @@ class Locks:
             if not self._changed.wait_for(lambda: self._holders.get(database, session) is session, timeout):
                 holder = self._holders[database]
                 raise SQLError(
-                    f"Session {holder.number} has changed {database} in a transaction that has not ended. Your "
-                    f"statement was aborted because the number of waiters or the time to wait exceeds the limit: "
-                    f"{timeout} s; its last statement was: {holder.last_statement[:200]}",
+                    f"Session {holder.number} has an open transaction that changed {database}; waited {timeout} s. "
+                    f"Its last statement: {holder.last_statement[:200]}",
                     625,
                     "57014",
                 )
