@@ -121,7 +121,8 @@ def _made_from(objects: Sequence[SourceObject]) -> str:
     """The newest objects of each dataset, as a Markdown list."""
     lines = []
     for dataset, found in by_dataset(objects).items():
-        lines.append(f"- **{dataset}**: {sum(each.rows for each in found):,} rows from {len(found):,} loads")
+        loads = "load" if len(found) == 1 else "loads"
+        lines.append(f"- **{dataset}**: {sum(each.rows for each in found):,} rows from {len(found):,} {loads}")
         lines += [f"  - `{each.key}` ({each.etag})" for each in found[-_OBJECTS_SHOWN:]]
         if len(found) > _OBJECTS_SHOWN:
             lines.append(f"  - {len(found) - _OBJECTS_SHOWN:,} older objects")

@@ -12,10 +12,10 @@ from netflix_assets_tests.cli.command import run
     [
         (("land", "nonexistent.csv"), "nonexistent.csv"),
         (("land", __file__), "does not match any dataset"),
-        (("land", "--as", "movielens/nothing", __file__), "the contracts know movielens/movies"),
+        (("land", "--as", "movielens/nothing", __file__), "known: movielens/movies"),
         (("run", "--select", "raw/movielens/nothing"), "nothing"),
-        (("rejects", "list", "--dataset", "x/y"), "no dataset 'x/y'"),
-        (("replay", "x/y"), "no dataset 'x/y'"),
+        (("rejects", "list", "--dataset", "x/y"), "unknown dataset 'x/y'"),
+        (("replay", "x/y"), "unknown dataset 'x/y'"),
         (("generate", "--scale", "-1", "out"), "scale"),
         (("unknown",), "No such command"),
     ],

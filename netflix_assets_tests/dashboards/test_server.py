@@ -32,7 +32,7 @@ def test_without_pages_the_command_names_what_to_run(tmp_path: Path) -> None:
     process = start(tmp_path)
     _, error = process.communicate(timeout=30)
     assert process.returncode == 1
-    assert "`netflix-assets run` builds them" in error
+    assert "build them with netflix-assets run" in error
 
 
 def test_the_command_serves_the_folder_until_interrupted(tmp_path: Path) -> None:

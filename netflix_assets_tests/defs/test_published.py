@@ -147,7 +147,7 @@ def test_the_manifest_lists_the_run_and_its_objects(first: RunOutcome, project: 
     assert metadata["changed"].value is True
     assert metadata["bytes"].value > 100_000
     assert {row.data["table"]: row.data["rows"] for row in metadata["tables"].records} == manifest["tables"]
-    assert "- **movielens/ratings**: 3,000 rows of 10 loads" in metadata["made_from"].value
+    assert "- **movielens/ratings**: 3,000 rows from 10 loads" in metadata["made_from"].value
 
 
 def test_status_shows_the_published_version(first: RunOutcome, project: Project) -> None:
