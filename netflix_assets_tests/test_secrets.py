@@ -183,7 +183,7 @@ def refusing_snowflake() -> Iterator[dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def trap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trap]:
-    """A home over a bucket whose server requires the canaries, with all of them in the environment."""
+    """A home with a bucket server that requires the canaries, and all of them in the environment."""
     secrets = credentials()
     home, elsewhere = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("server")
     with socket.socket() as probe:

@@ -55,14 +55,14 @@ def test_scaffolded_definitions_are_loaded_with_the_others(project: Path, home: 
     assert "All definitions loaded successfully" in dg(project, home, "check", "defs")
 
 
-def test_what_is_scaffolded_is_in_every_definitions_of_a_process(project: Path, home: Path) -> None:
-    """``netflix-assets run`` builds the definitions for its settings after importing those of the module."""
+def test_what_is_scaffolded_is_loaded_each_time(project: Path, home: Path) -> None:
+    """The first load imports the files, so the second must not take them for the system's own."""
     (project / "netflix_assets" / "defs" / "added.py").write_text(
         "import dagster as dg\n\n\n@dg.asset\ndef added() -> None: ...\n"
     )
     check = (
-        "from netflix_assets.definitions import current_settings, defs, load_defs\n"
-        "for each in (defs, load_defs(current_settings())):\n"
+        "from netflix_assets.definitions import current_settings, load_defs\n"
+        "for each in (load_defs(current_settings()), load_defs(current_settings())):\n"
         "    each.resolve_assets_def('added')\n"
     )
     environment = {**os.environ, "NETFLIX_HOME": str(home), "PYTHONPATH": str(project)}

@@ -1,15 +1,13 @@
-"""What fakesnow 0.12.1 or DuckDB get wrong in a statement, each mended in one function that says why.
+"""Corrections of what fakesnow 0.12.1 or DuckDB get wrong in a statement. Each function says why it is needed.
 
-A function takes the statement as sqlglot reads it in Snowflake's dialect and gives it back changed; fakesnow then
-translates it for DuckDB. ``install`` replaces parts of fakesnow itself. Does not belong here: what a session may do
-when (``session.py``), stages and COPY.
+A function changes a statement parsed with sqlglot's Snowflake dialect; fakesnow then translates it for DuckDB.
+``install`` replaces parts of fakesnow itself.
 """
 
 import re
 from collections.abc import Callable
 from string import Template
 
-import duckdb
 import sqlglot
 from duckdb import DuckDBPyConnection
 from fakesnow import info_schema, macros, transforms
@@ -19,11 +17,11 @@ from sqlglot import exp
 
 Adaptation = Callable[[exp.Expression], exp.Expression]
 
-# Temporary tables of a session live in a schema of this name and the session's number.
+# A session keeps its temporary tables in a schema with this name and the number of the session.
 TEMPORARY_SCHEMA = "_TEMPORARY_"
 
-# A table with a comment that begins so is a dynamic table; the statement that made it follows.
-DYNAMIC_TABLE = "dynamic table: "
+# A table with this comment is a dynamic table.
+DYNAMIC_TABLE = "dynamic table"
 
 _NUMBER = r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*"
 _NOT_FINITE = r"\s*[+-]?(?i:nan|inf|infinity)\s*"
@@ -34,17 +32,17 @@ _TIMESTAMPS = (exp.DType.TIMESTAMP, exp.DType.TIMESTAMPNTZ, exp.DType.DATETIME)
 
 
 def strict_try_cast(node: exp.Expression) -> exp.Expression:
-    """TRY_CAST takes texts by Snowflake's rules: DuckDB's takes 0x10 and 1_000 as numbers too, but no epoch seconds.
+    """TRY_CAST reads texts by Snowflake's rules. DuckDB also reads 0x10 and 1_000, but no epoch seconds.
 
-    Whole numbers have 38 digits.
+    Integers have 38 digits.
     """
     if not isinstance(node, exp.TryCast) or node.to.this not in _TRY_CASTS:
         return node
     kind = node.to.sql("duckdb")
     if node.to.this in _INTEGERS or kind == "DECIMAL":
-        kind = "DECIMAL(38)"  # fakesnow makes BIGINT of DECIMAL(38, 0)
+        kind = "DECIMAL(38)"  # fakesnow turns DECIMAL(38, 0) into BIGINT
     strict = _duckdb(_TRY_CASTS[node.to.this].format(text="_text_", kind=kind))
-    for column in list(strict.find_all(exp.Column)):  # all of them are _text_
+    for column in list(strict.find_all(exp.Column)):  # every column is _text_
         column.replace(node.this.copy())
     return exp.Paren(this=strict)
 
@@ -53,7 +51,7 @@ def _duckdb(sql: str) -> exp.Expression:
     return sqlglot.parse_one(sql, read="duckdb")
 
 
-# Seconds, milli-, micro- or nanoseconds, told by how many they are.
+# Seconds, milliseconds, microseconds or nanoseconds, depending on the magnitude.
 _EPOCH = (
     "make_timestamp(cast(try_cast({text} as double) * case "
     "when abs(try_cast({text} as double)) < 31536000000 then 1e6 "
@@ -73,7 +71,7 @@ _BOOLEANS = (
     "case when lower(trim({text})) in ('true', 't', 'yes', 'y', 'on', '1') then true "
     "when lower(trim({text})) in ('false', 'f', 'no', 'n', 'off', '0') then false end"
 )
-# Too great is NULL, unless it says that it is infinite.
+# NULL if too large, unless the text says infinity.
 _DOUBLES = (
     f"case when regexp_full_match({{text}}, '{_NOT_FINITE}') or "
     f"(regexp_full_match({{text}}, '{_NUMBER}') and isfinite(try_cast(trim({{text}}) as double))) "
@@ -89,7 +87,7 @@ _TRY_CASTS = {
 
 
 def native_merge(node: exp.Expression) -> exp.Expression:
-    """DuckDB's MERGE, whose rows say what was done; in its INSERT … VALUES (a) the source's ``a`` must be named so."""
+    """Use DuckDB's MERGE, which returns the actions. Its INSERT … VALUES (a) needs the source's name before ``a``."""
     if not isinstance(node, exp.Merge):
         return node
     source = node.args["using"].alias_or_name
@@ -104,7 +102,7 @@ def native_merge(node: exp.Expression) -> exp.Expression:
 
 
 def hash_of_row(node: exp.Expression) -> exp.Expression:
-    """``hash(*)`` is of all columns; DuckDB spells it ``hash(*columns(*))``, and its number has no sign."""
+    """``hash(*)`` covers all columns. DuckDB spells it ``hash(*columns(*))`` and returns an unsigned number."""
     if isinstance(node, exp.Anonymous) and node.name.upper() == "HASH":
         inner = "*columns(*)" if isinstance(node.expressions[0], exp.Star) else None
         arguments = inner or ", ".join(each.sql("duckdb") for each in node.expressions)
@@ -113,7 +111,7 @@ def hash_of_row(node: exp.Expression) -> exp.Expression:
 
 
 def division_by_zero(node: exp.Expression) -> exp.Expression:
-    """An error, where DuckDB gives an infinity."""
+    """Division by zero is an error; DuckDB returns infinity."""
     for division in reversed(list(node.find_all(exp.Div)) if node.parent is None else []):
         divisor = division.expression
         if isinstance(divisor, exp.Literal) and float(divisor.this) != 0:
@@ -126,54 +124,8 @@ def division_by_zero(node: exp.Expression) -> exp.Expression:
     return node
 
 
-def words_of_duckdb(node: exp.Expression) -> exp.Expression:
-    """Names that are words of DuckDB only (``at``, ``lambda``) are quoted, in upper case as Snowflake has them."""
-    if isinstance(node, exp.Identifier) and not node.quoted and node.name.lower() in _KEYWORDS:
-        return exp.to_identifier(node.name.upper(), quoted=True)
-    return node
-
-
-def order_by_all(node: exp.Expression) -> exp.Expression:
-    """ORDER BY ALL: sqlglot takes ALL for a column."""
-    column = node.this if isinstance(node, exp.Ordered) else None
-    if isinstance(column, exp.Column) and not column.table and not column.this.quoted and column.name.upper() == "ALL":
-        node.set("this", exp.Var(this="ALL"))
-    return node
-
-
-_KEYWORDS = frozenset(
-    word
-    for (word,) in duckdb.connect()
-    .execute("select keyword_name from duckdb_keywords() where keyword_category in ('reserved', 'type_function')")
-    .fetchall()
-) - {"all", "any", "default", "some"}  # words of Snowflake's language too
-
-
-def quoted_word(name: str) -> str:
-    """A name of a column list, quoted where DuckDB needs it."""
-    return f'"{name.strip().upper()}"' if name.strip().lower() in _KEYWORDS else name
-
-
-def unenforced_keys(node: exp.Expression) -> exp.Expression:
-    """PRIMARY KEY, UNIQUE and FOREIGN KEY are notes in Snowflake; DuckDB enforces them."""
-    if isinstance(node, exp.Create) and isinstance(node.this, exp.Schema):
-        for constraint in list(node.this.find_all(*_KEYS)):
-            whole = (
-                constraint.parent
-                if isinstance(constraint.parent, exp.ColumnConstraint | exp.Constraint)
-                else constraint
-            )
-            whole.pop()
-    return node
-
-
-_KEYS = (
-    exp.PrimaryKey, exp.PrimaryKeyColumnConstraint, exp.UniqueColumnConstraint, exp.ForeignKey, exp.Reference,
-)  # fmt: skip
-
-
 def clone_of_a_table(node: exp.Expression) -> exp.Expression:
-    """A copy of the rows; fakesnow's forgets OR REPLACE."""
+    """CREATE TABLE … CLONE copies the rows. fakesnow ignores OR REPLACE."""
     clone = node.args.get("clone") if isinstance(node, exp.Create) else None
     if clone is not None and str(node.args.get("kind")).upper() == "TABLE":
         node.set("clone", None)
@@ -182,13 +134,12 @@ def clone_of_a_table(node: exp.Expression) -> exp.Expression:
 
 
 ADAPTATIONS: tuple[Adaptation, ...] = (
-    strict_try_cast, native_merge, hash_of_row, division_by_zero, unenforced_keys, words_of_duckdb,
-    order_by_all, clone_of_a_table,
+    strict_try_cast, native_merge, hash_of_row, division_by_zero, clone_of_a_table,
 )  # fmt: skip
 
 
 def adapt(statement: exp.Expression) -> exp.Expression:
-    """The statement with all adaptations."""
+    """Apply all adaptations to a statement."""
     for adaptation in ADAPTATIONS:
         statement = statement.transform(adaptation, copy=False)
     return statement
@@ -209,7 +160,7 @@ _TYPES = """case
 
 
 def install() -> None:
-    """Replace what fakesnow itself gets wrong. Once, before the first connection."""
+    """Replace the parts of fakesnow that are wrong. Call it once, before the first connection."""
     _keep_sums_exact()
     _show_snowflake_types()
     _hide_temporary_tables()
@@ -221,8 +172,8 @@ def install() -> None:
 
 
 def _describe_as_duckdb() -> None:
-    # For CREATE TABLE with columns AS SELECT *, fakesnow asks DuckDB for the columns of a query that it writes in no
-    # dialect in particular: date_trunc becomes TIMESTAMP_TRUNC, which DuckDB does not know.
+    # For CREATE TABLE with columns AS SELECT *, fakesnow asks DuckDB for the columns of the query, but writes the query
+    # in no dialect: date_trunc becomes TIMESTAMP_TRUNC, which DuckDB does not know.
     with_star = transforms.create_table_as
 
     def without_star(node: exp.Expression, duck_conn: DuckDBPyConnection) -> exp.Expression:
@@ -237,7 +188,7 @@ def _describe_as_duckdb() -> None:
 
 
 def _list_views() -> None:
-    # information_schema.tables had no views.
+    # fakesnow's information_schema.tables has no views.
     view = info_schema.SQL_CREATE_INFORMATION_SCHEMA_TABLES_VIEW.template
     view = view.replace("'BASE TABLE' AS", "tables.kind AS").replace(
         "from duckdb_tables tables",
@@ -251,7 +202,7 @@ def _list_views() -> None:
 
 
 def _read_epochs_as_utc() -> None:
-    # fakesnow makes local time of an epoch, which is right as long as the session's time zone is UTC only.
+    # fakesnow converts epochs to local time, which is right only while the session's time zone is UTC.
     sql = macros.FS_TO_TIMESTAMP.template
     macros.FS_TO_TIMESTAMP = Template(
         re.sub(r"cast\((to_timestamp\([^)]*\)) as TIMESTAMP\)", r"(\1 at time zone 'UTC')", sql)
@@ -259,17 +210,18 @@ def _read_epochs_as_utc() -> None:
 
 
 def _merge_natively() -> None:
-    # fakesnow makes three statements of a MERGE and takes two sources for one row; DuckDB's own refuses, as Snowflake.
+    # fakesnow splits a MERGE into three statements and accepts two sources for one row. DuckDB refuses, as Snowflake
+    # does.
     transforms.merge = lambda node: [node]
 
 
 def _keep_sums_exact() -> None:
-    # fakesnow casts what is summed to DOUBLE, for texts' sake: sums of whole numbers and decimals would lose digits.
+    # fakesnow casts the argument of sum to DOUBLE, to support texts. Sums of integers and decimals would lose digits.
     transforms.numeric_agg_implicit_cast = lambda node: node
 
 
 def _show_snowflake_types() -> None:
-    # information_schema.columns showed HUGEINT and other types of DuckDB for what sums and casts made.
+    # fakesnow's information_schema.columns shows HUGEINT and other DuckDB types for sums and casts.
     view = info_schema.SQL_CREATE_GLOBAL_INFORMATION_SCHEMA_COLUMNS_VIEW
     start, end = view.index("case when starts_with(columns.data_type"), view.index("ext_character_maximum_length as")
     numeric = """
@@ -287,18 +239,18 @@ def _show_snowflake_types() -> None:
 
 
 def _show_dynamic_tables() -> None:
-    # fakesnow takes a dynamic table for a table. dbt has to see what it is, or it drops it and makes another one.
+    # fakesnow lists a dynamic table as a table. dbt would drop it and create it again.
     is_dynamic = f"""case when exists (
-        select 1 from duckdb_tables() as made
-        where made.database_name = tables.table_catalog and made.schema_name = tables.table_schema
-            and made.table_name = tables.table_name and starts_with(made.comment, '{DYNAMIC_TABLE}')
+        select 1 from duckdb_tables() as dynamic
+        where dynamic.database_name = tables.table_catalog and dynamic.schema_name = tables.table_schema
+            and dynamic.table_name = tables.table_name and dynamic.comment = '{DYNAMIC_TABLE}'
     ) then 'Y' else 'N' end as is_dynamic"""
     for name in ("SQL_CREATE_VIEW_SHOW_OBJECTS", "SQL_CREATE_VIEW_SHOW_TABLES"):
         setattr(show, name, getattr(show, name).replace("'N' as is_dynamic", is_dynamic))
 
 
 def _hide_temporary_tables() -> None:
-    # Temporary tables are real ones in a schema of their session; nobody may see that schema. DESCRIBE must find them.
+    # Temporary tables are real tables in a hidden schema of their session. Only DESCRIBE may find them.
     hidden = f"not starts_with({{column}}, '{TEMPORARY_SCHEMA}')"
     for name, column in (
         ("SQL_CREATE_INFORMATION_SCHEMA_COLUMNS_VIEW", "table_schema"),

@@ -1,6 +1,6 @@
 """Snowflake's errors: what a client sees when a statement fails.
 
-Whatever goes wrong must become one of these: the connector takes an HTTP 500 for an outage and tries again for minutes.
+Every failure must become one of these. The connector treats an HTTP 500 as an outage and retries for minutes.
 """
 
 import duckdb
@@ -26,11 +26,11 @@ def missing(message: str) -> SQLError:
 
 
 def unsupported(what: str) -> SQLError:
-    """Snowflake can do it, the emulator cannot: said rather than passed over."""
+    """For statements that Snowflake can run and the emulator cannot. They fail instead of being ignored."""
     return SQLError(f"emulator: {what} is not emulated", 2, "0A000")
 
 
-# The first that fits; numbers of 100000 to 100999 say that the data are at fault.
+# The first match counts. Numbers 100000 to 100999 mean bad data.
 _DUCKDB = (
     (duckdb.ParserException, 1003, "42000"),
     (duckdb.CatalogException, 2003, "42S02"),
@@ -45,10 +45,10 @@ _DUCKDB = (
 
 
 def as_sql_error(error: Exception) -> SQLError:
-    """Any exception as an error that Snowflake could have answered with."""
+    """Convert any exception to an error that Snowflake could return."""
     if isinstance(error, SQLError):
         return error
-    if isinstance(error.__cause__, duckdb.Error):  # fakesnow's own translation knows fewer kinds
+    if isinstance(error.__cause__, duckdb.Error):  # fakesnow translates fewer kinds
         error = error.__cause__
     if isinstance(error, snowflake.connector.errors.Error):
         return SQLError(str(error.raw_msg or error.msg), error.errno or 1, error.sqlstate or "XX000")

@@ -1,7 +1,4 @@
-"""Fixtures: one emulator for each test process, a database of its own for each test.
-
-The conftest of the tests makes them known to all.
-"""
+"""Fixtures: one emulator per test process, one database per test. ``conftest.py`` of the tests imports them."""
 
 import itertools
 import json
@@ -26,7 +23,7 @@ _numbers = itertools.count(1)
 
 @dataclass(frozen=True)
 class Statement:
-    """A statement as the server received it, and who sent it with what tag."""
+    """A statement as the server received it, with its session and its query tag."""
 
     number: int
     session: int
@@ -47,28 +44,28 @@ class Statement:
 
 @dataclass(frozen=True)
 class SnowflakeEmulator:
-    """Where the emulator listens, and what it was sent."""
+    """The address of the emulator, and the statements it received."""
 
     host: str
     port: int
 
     def address(self) -> dict[str, Any]:
-        """What a client must be told beside account, user and database."""
+        """The options that a client needs besides account, user and database."""
         return {"host": self.host, "port": self.port, "protocol": "http"}
 
     def connect(self, database: str | None = None, **changes: Any) -> "SnowflakeConnection":
-        """A connection with server-side binding (``?``), as the product makes them."""
+        """A connection with server-side binding (``?``), like the product's."""
         options = {
             "account": "emulated", "user": "tester", "password": "any", "database": database, "paramstyle": "qmark",
             "login_timeout": 20, "network_timeout": 120, "ocsp_fail_open": True, **self.address(), **changes,
         }  # fmt: skip
-        import snowflake.connector  # costs seconds, and every test session knows these fixtures
+        import snowflake.connector  # takes seconds, and every test session imports these fixtures
 
         return snowflake.connector.connect(**options)
 
     @contextmanager
     def new_database(self, name: str | None = None) -> Iterator[str]:
-        """A fresh database, dropped at the end; its making is not in the log."""
+        """Create a database and drop it at the end. The log does not show its creation."""
         name = name or f"TEST_{next(_numbers)}"
         self.post("databases", {"statement": f"create database {name}"})
         try:
@@ -77,7 +74,7 @@ class SnowflakeEmulator:
             self.post("databases", {"statement": f"drop database if exists {name}"})
 
     def execute(self, *statements: str, database: str | None = None) -> list[tuple[Any, ...]]:
-        """Run statements in a session of their own; the rows of the last."""
+        """Run statements in a new session and return the rows of the last one."""
         with self.connect(database) as connection, connection.cursor() as cursor:
             rows: list[tuple[Any, ...]] = []
             for statement in statements:
@@ -88,10 +85,12 @@ class SnowflakeEmulator:
     def failing(
         self, pattern: str, errno: int, sqlstate: str = "XX000", *, times: int = 1, after: bool = False
     ) -> Iterator[None]:
-        """Within the block, statements that the regular expression finds fail: unseen, or ``after`` they were done."""
+        """Make statements that match the regular expression fail within the block, instead of or ``after`` running
+        them.
+        """
         fault = {
             "pattern": pattern, "errno": errno, "sqlstate": sqlstate, "times": times, "after": after,
-            "message": f"a fault that the test asked for ({pattern})",
+            "message": f"a fault requested by the test ({pattern})",
         }  # fmt: skip
         self.post("faults", {"faults": [fault]})
         try:
@@ -110,11 +109,11 @@ class SnowflakeEmulator:
         return answer
 
     def mark(self) -> int:
-        """How many statements were received so far."""
+        """The number of statements received so far."""
         return len(self.statements())
 
     def statements(self, since: int = 0) -> list[Statement]:
-        """What was received after ``since``, in order, of all sessions."""
+        """The statements received after ``since``, in order, from all sessions."""
         url = f"http://{self.host}:{self.port}/emulator/statements?since={since}"
         with urllib.request.urlopen(url, timeout=20) as response:
             return [Statement(**entry) for entry in json.load(response)]
@@ -122,7 +121,7 @@ class SnowflakeEmulator:
 
 @dataclass(frozen=True)
 class SnowflakeDatabase:
-    """The fresh database of one test."""
+    """The new database of one test."""
 
     name: str
     server: SnowflakeEmulator
@@ -135,17 +134,17 @@ class SnowflakeDatabase:
         return self.server.execute(*statements, database=self.name)
 
     def end_sessions(self) -> int:
-        """End the sessions in the database on the server's side; how many there were."""
+        """End the database's sessions on the server. Return their number."""
         return self.server.post("end-sessions", {"database": self.name})["ended"]
 
     def statements(self) -> list[Statement]:
-        """What sessions in this database sent since the test began."""
+        """The statements sent in this database since the test started."""
         return [each for each in self.server.statements(self.start) if each.database == self.name]
 
 
 @contextmanager
 def running_emulator(s3_folder: Path, *options: str) -> Iterator[SnowflakeEmulator]:
-    """A server for the length of the block."""
+    """Run a server for the duration of the block."""
     command = [sys.executable, "-m", "netflix_assets_tests.emulator.server", "--s3-folder", str(s3_folder), *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -156,14 +155,14 @@ def running_emulator(s3_folder: Path, *options: str) -> Iterator[SnowflakeEmulat
 
 @pytest.fixture(scope="session")
 def snowflake_server(s3_server: LocalS3) -> Iterator[SnowflakeEmulator]:
-    """The emulator of this test process; its external stages read what ``s3_server`` serves."""
+    """The emulator of this test process. Its external stages read the files of ``s3_server``."""
     with running_emulator(s3_server.folder) as server:
         yield server
 
 
 @pytest.fixture
 def snowflake_database(snowflake_server: SnowflakeEmulator) -> Iterator[SnowflakeDatabase]:
-    """An empty database, dropped at the test's end."""
+    """An empty database, dropped at the end of the test."""
     start = snowflake_server.mark()
     with snowflake_server.new_database() as name:
         yield SnowflakeDatabase(name, snowflake_server, start)

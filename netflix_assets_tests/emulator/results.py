@@ -1,7 +1,7 @@
-"""Answers in the form in which Snowflake sends them: column types, and Arrow with its own struct for timestamps.
+"""Results in Snowflake's format: column types, and Arrow with Snowflake's struct for timestamps.
 
-fakesnow's conversion sends NULL timestamps as 1970-01-01, and has DuckDB plan every statement a second time to describe
-its columns.
+fakesnow's conversion sends NULL timestamps as 1970-01-01 and makes DuckDB plan every statement twice to describe its
+columns.
 """
 
 import base64
@@ -17,7 +17,7 @@ _UTC_OFFSET = 1440  # Snowflake counts minutes from UTC-24
 
 @dataclass(frozen=True)
 class Answer:
-    """What a statement gave: a table, and whether it is the count of a change."""
+    """The result of a statement: a table, and whether it holds the row count of a change."""
 
     table: pa.Table
     type_id: int = 0
@@ -25,7 +25,7 @@ class Answer:
     upload: dict | None = None
 
     def payload(self) -> dict[str, Any]:
-        table = _storable(self.table)
+        table = _to_storable(self.table)
         row_type = [_column(field) for field in table.schema]
         head = {
             "rowtype": row_type,
@@ -33,7 +33,7 @@ class Answer:
             "returned": table.num_rows,
             "statementTypeId": self.type_id,
         }
-        if self.is_change:  # the connector reads counts of rows from JSON only
+        if self.is_change:  # the connector reads row counts only from JSON
             rows = [[None if value is None else str(value) for value in row.values()] for row in table.to_pylist()]
             return head | {"queryResultFormat": "json", "rowset": rows}
         return head | {"queryResultFormat": "arrow", "rowsetBase64": base64.b64encode(_arrow(table, row_type)).decode()}
@@ -49,8 +49,8 @@ def status_answer(message: str = "Statement executed successfully.", type_id: in
     return rows_answer(["status"], [(message,)], type_id)
 
 
-def _storable(table: pa.Table) -> pa.Table:
-    """Types that Snowflake has; integers keep theirs, as the connector reads any width of them."""
+def _to_storable(table: pa.Table) -> pa.Table:
+    """Convert to types that Snowflake has. Integers keep their width, which the connector accepts."""
     for at, field in enumerate(table.schema):
         wanted = _storable_type(field.type)
         if wanted is not None:
@@ -107,15 +107,15 @@ def _snowflake_type(field: pa.Field) -> tuple[str, int | None, int | None, int |
 def _arrow(table: pa.Table, row_type: list[dict[str, Any]]) -> bytes:
     columns, fields = [], []
     for name, column, info in zip(table.column_names, table.columns, row_type, strict=True):
-        sent = _sent(column.combine_chunks())
+        wire = _to_wire_format(column.combine_chunks())
         metadata = {
             "logicalType": info["type"].upper(),
             "precision": str(info["precision"] or 38),
             "scale": str(info["scale"] or 0),
             "charLength": str(info["length"] or 0),
         }
-        columns.append(sent)
-        fields.append(pa.field(name, sent.type, metadata=metadata))
+        columns.append(wire)
+        fields.append(pa.field(name, wire.type, metadata=metadata))
     sink = pa.BufferOutputStream()
     schema = pa.schema(fields)
     with pa.ipc.new_stream(sink, schema) as writer:
@@ -123,14 +123,14 @@ def _arrow(table: pa.Table, row_type: list[dict[str, Any]]) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
-def _sent(column: pa.Array) -> pa.Array:
+def _to_wire_format(column: pa.Array) -> pa.Array:
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks() if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
     if pa.types.is_time(column.type):
         return pc.multiply(column.cast(pa.time64("us")).cast(pa.int64()), 1000)
     if not pa.types.is_timestamp(column.type):
         return column
-    # Seconds and nanoseconds since 1970 as a struct that is NULL as a whole.
+    # Seconds and nanoseconds since 1970, as a struct that is NULL as a whole.
     micros = pc.fill_null(column.cast(pa.int64()), 0)
     seconds = pc.floor(pc.divide(micros.cast(pa.float64()), 1e6)).cast(pa.int64())
     nanos = pc.multiply(pc.subtract(micros, pc.multiply(seconds, 1_000_000)), 1000).cast(pa.int32())

@@ -1,9 +1,9 @@
 """The emulator's process: ``python -m netflix_assets_tests.emulator.server --port 0 --s3-folder DIR [--log FILE]``.
 
 It prints its port, speaks the protocol of Snowflake's connectors over plain HTTP, and ends at SIGTERM or with its
-parent. Anybody may log in: who a client is and what a role may do is not emulated. For tests there are besides, under
-``/emulator/``: ``statements?since=N``, the statements that it received, in order; ``databases`` to make and drop one;
-``faults`` to make statements fail; ``end-sessions``.
+parent. Any login succeeds: users and privileges are not emulated. Tests can also use, under ``/emulator/``:
+``statements?since=N``, the received statements in order; ``databases`` to create and drop one; ``faults`` to make
+statements fail; ``end-sessions``.
 """
 
 import argparse
@@ -29,11 +29,12 @@ from urllib.parse import parse_qs, urlsplit
 from netflix_assets_tests.emulator import adaptations
 from netflix_assets_tests.emulator.errors import SQLError, as_sql_error
 
-adaptations.install()  # before fakesnow makes its first database
+adaptations.install()  # before fakesnow creates its first database
 
 from fakesnow.instance import FakeSnow  # noqa: E402
 
-from netflix_assets_tests.emulator.session import DEFAULT_TIME_ZONE, Locks, Session  # noqa: E402
+from netflix_assets_tests.emulator.locks import Locks  # noqa: E402
+from netflix_assets_tests.emulator.session import DEFAULT_TIME_ZONE, Session  # noqa: E402
 from netflix_assets_tests.emulator.stages import Stages  # noqa: E402
 
 _EPOCH = datetime(1970, 1, 1)
@@ -42,7 +43,7 @@ _PARENT_POLL_S = 1.0
 
 @dataclass
 class Emulator:
-    """The account: databases, stages and sessions of all clients."""
+    """The account: databases, stages and the sessions of all clients."""
 
     s3_folder: Path
     home: Path
@@ -58,12 +59,11 @@ class Emulator:
         self._numbers = itertools.count(1)
         self._changing = threading.Lock()
 
-    def log_in(self, query: dict[str, str], user: str, parameters: dict[str, Any]) -> tuple[str, Session]:
+    def log_in(self, query: dict[str, str], parameters: dict[str, Any]) -> tuple[str, Session]:
         with self._changing:
             number = next(self._numbers)
             connection = self._fakesnow.connect(query.get("databaseName"), query.get("schemaName") or "PUBLIC")
             session = Session(number, connection, self._stages, self._locks)
-            session.user = user.upper()
             session.role = query.get("roleName", "").upper() or None
             session.warehouse = query.get("warehouse", "").upper() or None
             session.set_parameters({name: value for name, value in parameters.items() if value is not None})
@@ -77,19 +77,19 @@ class Emulator:
             session.close()
 
     def change_databases(self, statement: str) -> None:
-        """CREATE or DROP DATABASE for a test, in a session that no log shows."""
+        """CREATE or DROP DATABASE for a test, in a session that the log does not show."""
         with Session(0, self._fakesnow.connect(), self._stages, self._locks) as session:
             session.run(statement, [])
 
     def end_sessions(self, database: str) -> int:
-        """End the sessions in a database, as Snowflake ends idle ones: clients learn it from their next statement."""
+        """End the sessions in a database, as Snowflake ends idle ones. Clients notice with their next statement."""
         tokens = [token for token, session in self.sessions.items() if session.database == database]
         for token in tokens:
             self.log_out(token)
         return len(tokens)
 
     def fault(self, text: str, *, after: bool) -> SQLError | None:
-        """The error that a test has asked for, for this statement, before or after it is run."""
+        """The error that a test requested for this statement, before or after it runs."""
         with self._changing:
             for fault in self.faults:
                 if fault["after"] == after and fault["times"] > 0 and re.search(fault["pattern"], text, re.I | re.S):
@@ -134,12 +134,12 @@ class Handler(BaseHTTPRequestHandler):
         query = {name: values[0] for name, values in parse_qs(url.query).items()}
         body = self._body()
         try:
-            answer = self._routed(url.path, query, body)
+            answer = self._route(url.path, query, body)
         except Exception as error:
             answer = _failure(error)
         self._answer(answer)
 
-    def _routed(self, path: str, query: dict[str, str], body: dict[str, Any]) -> dict[str, Any]:
+    def _route(self, path: str, query: dict[str, str], body: dict[str, Any]) -> dict[str, Any]:
         if path == "/session/v1/login-request":
             return self._log_in(query, body["data"])
         if path == "/queries/v1/query-request":
@@ -157,7 +157,7 @@ class Handler(BaseHTTPRequestHandler):
         return {"data": None, "code": None, "message": None, "success": True}
 
     def _log_in(self, query: dict[str, str], data: dict[str, Any]) -> dict[str, Any]:
-        token, session = self.emulator.log_in(query, data.get("LOGIN_NAME") or "", data.get("SESSION_PARAMETERS") or {})
+        token, session = self.emulator.log_in(query, data.get("SESSION_PARAMETERS") or {})
         autocommit = session.parameters.get("autocommit", True)
         info = {
             "databaseName": session.database, "schemaName": session.schema, "roleName": session.role,
@@ -177,14 +177,14 @@ class Handler(BaseHTTPRequestHandler):
         session = self.emulator.sessions.get(self._token())
         if session is None:
             return {"data": None, "code": "390104", "message": "Session no longer exists.", "success": False}
-        bindings = _bound(body.get("bindings") or {})
+        bindings = _parse_bindings(body.get("bindings") or {})
         text = body["sqlText"]
         is_description = bool(body.get("describeOnly"))
         entry = {} if is_description else self.emulator.note(session, text, bindings)
         try:
-            self._fail_if_asked(text, after=False)
+            self._fail_if_requested(text, after=False)
             answer = session.run(text, bindings, describe_only=is_description)
-            self._fail_if_asked(text, after=True)
+            self._fail_if_requested(text, after=True)
             if answer.upload is not None:
                 return {"data": answer.upload, "success": True}
             payload = answer.payload()
@@ -199,7 +199,7 @@ class Handler(BaseHTTPRequestHandler):
         }  # fmt: skip
         return {"data": data, "success": True, "code": None, "message": None}
 
-    def _fail_if_asked(self, text: str, *, after: bool) -> None:
+    def _fail_if_requested(self, text: str, *, after: bool) -> None:
         fault = self.emulator.fault(text, after=after)
         if fault is not None:
             raise fault
@@ -222,29 +222,29 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, *_: Any) -> None:
-        """Requests are in the statements' log."""
+        """The statement log covers the requests."""
 
 
 def _failure(error: Exception) -> dict[str, Any]:
-    told = as_sql_error(error)
-    code = f"{told.errno:06d}"
+    sql_error = as_sql_error(error)
+    code = f"{sql_error.errno:06d}"
     return {
-        "data": {"errorCode": code, "sqlState": told.sqlstate, "queryId": str(uuid.uuid4())},
+        "data": {"errorCode": code, "sqlState": sql_error.sqlstate, "queryId": str(uuid.uuid4())},
         "code": code,
-        "message": str(told),
+        "message": str(sql_error),
         "success": False,
     }
 
 
-def _bound(bindings: dict[str, dict[str, Any]]) -> list[Any]:
+def _parse_bindings(bindings: dict[str, dict[str, Any]]) -> list[Any]:
     values = [bindings[str(at)] for at in range(1, len(bindings) + 1)]
     if any(isinstance(each["value"], list) for each in values):
         raise NotImplementedError("executemany with server-side binding")
-    return [_value(each["type"], each["value"]) for each in values]
+    return [_parse_binding(each["type"], each["value"]) for each in values]
 
 
-def _value(kind: str, value: str | None) -> Any:
-    # fakesnow takes decimals for whole numbers (and fails), doubles for texts, and loses microseconds in floats.
+def _parse_binding(kind: str, value: str | None) -> Any:
+    # fakesnow reads decimals as integers (and fails), reads doubles as texts, and loses the microseconds of floats.
     if value is None:
         return None
     if kind == "FIXED":
@@ -253,12 +253,8 @@ def _value(kind: str, value: str | None) -> Any:
         return float(value)
     if kind == "BOOLEAN":
         return value.lower() == "true"
-    if kind == "BINARY":
-        return bytes.fromhex(value)
     if kind == "DATE":
         return date(1970, 1, 1) + timedelta(milliseconds=int(value))
-    if kind == "TIME":
-        return (_EPOCH + timedelta(microseconds=int(value) // 1000)).time()
     if kind.startswith("TIMESTAMP"):
         moment = _EPOCH + timedelta(microseconds=int(value.split()[0]) // 1000)
         return moment if kind == "TIMESTAMP_NTZ" else moment.replace(tzinfo=UTC)
@@ -266,7 +262,9 @@ def _value(kind: str, value: str | None) -> Any:
 
 
 def main() -> None:
-    warnings.filterwarnings("ignore", "Arrow output on a DB-API result")  # how fakesnow asks DuckDB for Arrow
+    warnings.filterwarnings(
+        "ignore", "Arrow output on a DB-API result"
+    )  # caused by the way fakesnow asks DuckDB for Arrow
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="0 is any free one")
     parser.add_argument("--s3-folder", type=Path, required=True, help="has a folder for each bucket")
@@ -282,10 +280,10 @@ def main() -> None:
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, daemon=True).start()
         print(server.server_port, flush=True)
-        # Another parent: ours has died, however that was.
+        # A new parent process means that ours has died.
         while os.getppid() == parent and not stopped.wait(_PARENT_POLL_S):
             pass
-    os._exit(0)  # DuckDB's destructors have nothing to save and much to say
+    os._exit(0)  # DuckDB's destructors save nothing and print a lot
 
 
 if __name__ == "__main__":

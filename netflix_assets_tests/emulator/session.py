@@ -1,13 +1,13 @@
 """A session: its statements in order, its transaction, its parameters, its temporary tables.
 
-What Snowflake does otherwise than DuckDB, and what a program must therefore not rely on, is refused or done here:
+Where Snowflake differs from DuckDB in ways that a program must not rely on, the session refuses or emulates it:
 
-- DDL commits an open transaction in Snowflake; here it is an error, as no statement of the project should do that.
-- A statement sees what others have committed before it (READ COMMITTED), also within a transaction.
-- One session at a time changes a database: the first change of a transaction waits until no other session has a
-  transaction open that changed the same database, at most LOCK_TIMEOUT seconds. In Snowflake only UPDATE, DELETE and
+- DDL commits an open transaction in Snowflake. Here it is an error: no statement of the project should do that.
+- A statement sees everything that others committed before it (READ COMMITTED), also inside a transaction.
+- Only one session at a time changes a database. The first change of a transaction waits up to LOCK_TIMEOUT_S seconds
+  while another session has an open transaction with changes to the same database. In Snowflake only UPDATE, DELETE and
   MERGE of the same table wait for each other.
-- Temporary tables are the session's own and may have the name of another session's, or of a permanent table.
+- A temporary table belongs to its session and may have the name of another session's or of a permanent table.
 """
 
 import re
@@ -24,99 +24,40 @@ from fakesnow.conn import FakeSnowflakeConnection
 from fakesnow.cursor import FakeSnowflakeCursor
 from sqlglot import exp
 
-from netflix_assets_tests.emulator.adaptations import DYNAMIC_TABLE, TEMPORARY_SCHEMA, adapt, quoted_word
+from netflix_assets_tests.emulator import patterns
+from netflix_assets_tests.emulator.adaptations import DYNAMIC_TABLE, adapt
 from netflix_assets_tests.emulator.copy_into import parse_copy, read_files
+from netflix_assets_tests.emulator.ddl import is_wider, swap_schemas
 from netflix_assets_tests.emulator.errors import SQLError, compilation_error, unsupported
+from netflix_assets_tests.emulator.locks import LOCK_TIMEOUT_S, Locks
 from netflix_assets_tests.emulator.results import Answer, rows_answer, status_answer
 from netflix_assets_tests.emulator.stages import Stages, parse_name
+from netflix_assets_tests.emulator.temporary_tables import TemporaryTables
 from netflix_assets_tests.emulator.tokens import Tokens, text_of
 
-LOCK_TIMEOUT_S = 30.0
 MAX_QUERY_TAG = 2_000
 DEFAULT_TIME_ZONE = "America/Los_Angeles"
-
-_COMMENTS = re.compile(r"^(\s+|--[^\n]*(\n|$)|/\*.*?\*/)+", re.DOTALL)
-_DDL = re.compile(r"(create|drop|undrop|alter(?!\s+session)|truncate|comment|grant|revoke)\b", re.IGNORECASE)
-_CHANGE = re.compile(r"(insert|update|delete|merge|copy)\b", re.IGNORECASE)
-_BEGIN = re.compile(r"(begin|start\s+transaction)(\s+(work|transaction))?(\s+name\s+\w+)?$", re.IGNORECASE)
-_END = re.compile(r"(commit|rollback)(\s+work)?$", re.IGNORECASE)
-
-# What DuckDB has nothing of: taken, kept in the log for tests to assert, and without effect.
-_OBJECTS = (
-    r"warehouse|role|database\s+role|user|resource\s+monitor|(storage|notification|security|api)\s+integration|"
-    r"network\s+(policy|rule)|authentication\s+policy|tag|masking\s+policy|pipe|task|stream|share|alert"
-)
-_WITHOUT_EFFECT = re.compile(
-    rf"(create|alter|drop)\s+(or\s+replace\s+)?({_OBJECTS})\b"
-    r"|(grant|revoke|comment)\b"
-    r"|use\s+(role|warehouse|secondary\s+roles)\b"
-    r"|alter\s+(account|database|schema|stage)\b|alter\s+dynamic\s+table\b"
-    r"|alter\s+(table|view)\s+(if\s+exists\s+)?\S+\s+(set\s|unset\s|(alter|modify)\s+(column\s+)?\S+\s+comment\b)",
-    re.IGNORECASE,
-)
-_REFRESH = re.compile(r"alter\s+dynamic\s+table\s+(?:if\s+exists\s+)?(\S+)\s+refresh\b", re.IGNORECASE)
-_USE = re.compile(r"use\s+(role|warehouse)\s+(\S+)", re.IGNORECASE)
-_SWAP = re.compile(r"alter\s+schema\s+([\w.\"]+)\s+swap\s+with\s+([\w.\"]+)$", re.IGNORECASE)
-_SCHEMA = re.compile(r"create\s+(or\s+replace\s+)?schema\s+(if\s+not\s+exists\s+)?[\w.\"]+", re.IGNORECASE)
-_VALUES = re.compile(
-    r"insert\s+into\s+(?P<table>[\w.]+)\s*(?P<columns>\([\w\s,]+\))?\s*values\s*(?P<rows>(\(\s*\?(\s*,\s*\?)*\s*\)\s*,?\s*)+)$",
-    re.IGNORECASE,
-)
-_PARAMETERS = {
-    "abort_detached_query", "autocommit", "error_on_nondeterministic_merge", "lock_timeout", "multi_statement_count",
-    "python_connector_query_result_format",
-    "query_tag", "quoted_identifiers_ignore_case", "statement_queued_timeout_in_seconds",
-    "statement_timeout_in_seconds", "timestamp_type_mapping", "timezone", "transaction_abort_on_error",
-    "use_cached_result", "week_of_year_policy", "week_start",
-}  # fmt: skip
-
-
-class Locks:
-    """Who may change a database: one session at a time, until its transaction ends."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._holders: dict[str, Session] = {}
-
-    def acquire(self, database: str, session: "Session", timeout: float) -> None:
-        with self._changed:
-            if not self._changed.wait_for(lambda: self._holders.get(database, session) is session, timeout):
-                holder = self._holders[database]
-                raise SQLError(
-                    f"Session {holder.number} has changed {database} in a transaction that has not ended. Your "
-                    f"statement was aborted because the number of waiters or the time to wait exceeds the limit: "
-                    f"{timeout} s; its last statement was: {holder.last_statement[:200]}",
-                    625,
-                    "57014",
-                )
-            self._holders[database] = session
-
-    def release(self, session: "Session") -> None:
-        with self._changed:
-            self._holders = {name: holder for name, holder in self._holders.items() if holder is not session}
-            self._changed.notify_all()
 
 
 @dataclass
 class Session:
-    """One connection of a client. Statements run one after the other."""
+    """One connection of a client. Statements run one after another."""
 
     number: int
     connection: FakeSnowflakeConnection
     stages: Stages
     locks: Locks
     parameters: dict[str, Any] = field(default_factory=dict)
-    user: str | None = None
     role: str | None = None
     warehouse: str | None = None
 
     def __post_init__(self) -> None:
         self._duck = self.connection._duck_conn
-        # Snowflake's default: a program that wants UTC must say so.
+        # Snowflake's default: a program that wants UTC must set it.
         self._duck.execute(f"set session timezone = '{DEFAULT_TIME_ZONE}'")
-        self._temporary: set[tuple[str, str, str]] = set()
+        self._temporary = TemporaryTables(self._duck, self.number, self._parts)
         self._in_transaction = False
-        self._has_begun = False  # in DuckDB, which happens at the first change only
+        self._has_begun = False  # in DuckDB, where it begins with the first change
         self._running = threading.RLock()
         self.last_statement = ""
 
@@ -135,20 +76,20 @@ class Session:
     def run(self, statement: str, bindings: list[Any], *, describe_only: bool = False) -> Answer:
         with self._running:
             self.last_statement = statement
-            text = _COMMENTS.sub("", statement).strip().rstrip(";").strip()
+            text = patterns.COMMENTS.sub("", statement).strip().rstrip(";").strip()
             if not text:
                 raise SQLError("Empty SQL statement.", 900, "42601")
-            if _DDL.match(text) and self._in_transaction:
+            if patterns.DDL.match(text) and self._in_transaction:
                 raise SQLError("emulator: DDL inside a transaction would commit it", 90300, "0A000")
             if describe_only:
                 return self._describe(text)
             for pattern, run in _STATEMENTS:
                 if pattern.match(text):
                     return run(self, text)
-            if _DDL.match(text) or _CHANGE.match(text):
+            if patterns.DDL.match(text) or patterns.CHANGE.match(text):
                 with self._changing(text):
-                    return self._translated(text, bindings)
-            return self._translated(text, bindings)
+                    return self._run_translated(text, bindings)
+            return self._run_translated(text, bindings)
 
     def __enter__(self) -> "Session":
         return self
@@ -159,8 +100,7 @@ class Session:
     def close(self) -> None:
         with self._running:
             self._end("rollback")
-            for database in {parts[0] for parts in self._temporary}:
-                self._duck.execute(f'drop schema if exists "{database}"."{self._temporary_schema}" cascade')
+            self._temporary.drop_all()
             self.connection.close()
 
     # ---------------------------------------------------------------- transactions
@@ -183,8 +123,8 @@ class Session:
 
     @contextmanager
     def _changing(self, text: str) -> Iterator[None]:
-        """Hold the lock of the changed database until the transaction ends, or the statement outside of one."""
-        if _CHANGE.match(text) and not self.parameters.get("autocommit", True):
+        """Hold the lock of the changed database until the transaction ends, or the statement if there is none."""
+        if patterns.CHANGE.match(text) and not self.parameters.get("autocommit", True):
             self._in_transaction = True
         self.locks.acquire(
             self._target_database(text), self, float(self.parameters.get("lock_timeout", LOCK_TIMEOUT_S))
@@ -226,7 +166,7 @@ class Session:
     def set_parameters(self, values: dict[str, Any]) -> None:
         for name, value in values.items():
             key = name.lower()
-            if key not in _PARAMETERS and not key.startswith("client_"):
+            if key not in patterns.PARAMETERS and not key.startswith("client_"):
                 raise SQLError(f"invalid parameter '{name}'", 2043, "42601")
             if key == "query_tag" and len(str(value)) > MAX_QUERY_TAG:
                 raise SQLError(f"query tag of {len(value)} characters, the limit is {MAX_QUERY_TAG}", 1060, "22023")
@@ -237,14 +177,14 @@ class Session:
     # ---------------------------------------------------------------- databases
 
     def _create_database(self, text: str) -> Answer:
-        # With the schema PUBLIC, and both are the session's own from then on; fakesnow makes no schema.
-        answer = self._translated(text, [])
-        name = self._parsed(text).find(exp.Table).name.upper()
-        self._translated(f"create schema if not exists {name}.public", [])
+        # It gets the schema PUBLIC, and both become the session's current ones. fakesnow creates no schema.
+        answer = self._run_translated(text, [])
+        name = self._parse(text).find(exp.Table).name.upper()
+        self._run_translated(f"create schema if not exists {name}.public", [])
         return answer
 
     def _drop_database(self, text: str) -> Answer:
-        # A database is one that is attached to DuckDB, and no session's current one can be detached.
+        # A database is attached to DuckDB, and the current database of a session cannot be detached.
         tokens = Tokens(text)
         tokens.expect("drop", "database")
         if_exists = tokens.accept("if", "exists")
@@ -252,61 +192,38 @@ class Session:
         if name == self.database:
             self._duck.execute("use memory")
             self.connection.database_set = self.connection.schema_set = False
-        self._temporary = {parts for parts in self._temporary if parts[0] != name}
+        self._temporary.forget(name)
         self._duck.execute(f'detach database {"if exists" if if_exists else ""} "{name}"')
         self.stages.forget(name)
         return status_answer(f"{name} successfully dropped.")
 
     def _create_schema(self, text: str) -> Answer:
-        # What stands after the name (managed access, retention, comment) has no counterpart.
-        return self._translated(_SCHEMA.match(text)[0], [])
+        # Options after the name (managed access, retention, comment) have no counterpart.
+        return self._run_translated(patterns.SCHEMA.match(text)[0], [])
 
     def _swap_schemas(self, text: str) -> Answer:
-        """Two schemas change names: at once, though DuckDB can only write their tables anew."""
-        names = [name.replace('"', "").upper().split(".") for name in _SWAP.match(text).groups()]
+        names = [name.replace('"', "").upper().split(".") for name in patterns.SWAP.match(text).groups()]
         (database, first), (other_database, second) = [[self.database, *name][-2:] for name in names]
         if database != other_database:
             raise unsupported("swapping schemas of two databases")
         self.locks.acquire(database, self, LOCK_TIMEOUT_S)
-        self._duck.begin()
         try:
-            tables = {schema: self._taken_out(database, schema) for schema in (first, second)}
-            for schema, found in ((first, tables[second]), (second, tables[first])):
-                for name, rows in found.items():
-                    self._duck.register("_swapped", rows)
-                    self._duck.execute(f'create table "{database}"."{schema}"."{name}" as select * from _swapped')
-                    self._duck.unregister("_swapped")
-            self._duck.commit()
-        except BaseException:  # whatever it was: a half swap must not stay open in the session
-            self._duck.rollback()
-            raise
+            swap_schemas(self._duck, database, first, second)
         finally:
             self.locks.release(self)
         return status_answer()
 
-    def _taken_out(self, database: str, schema: str) -> dict[str, Any]:
-        """The tables of a schema, which is then empty."""
-        in_schema = "where database_name = ? and schema_name = ?"
-        if not self._duck.execute(f"select 1 from duckdb_schemas() {in_schema}", [database, schema]).fetchall():
-            raise SQLError(f"Schema '{database}.{schema}' does not exist or not authorized.", 2003, "02000")
-        names = self._duck.execute(f"select table_name from duckdb_tables() {in_schema}", [database, schema]).fetchall()
-        found = {}
-        for (name,) in names:
-            found[name] = self._duck.execute(f'select * from "{database}"."{schema}"."{name}"').to_arrow_table()
-            self._duck.execute(f'drop table "{database}"."{schema}"."{name}"')
-        return found
-
     def _use_database(self, text: str) -> Answer:
-        # The session's schema is then PUBLIC, where there is one; fakesnow's is DuckDB's `main`.
-        answer = self._translated(text, [])
+        # The current schema becomes PUBLIC if it exists. fakesnow would set DuckDB's `main`.
+        answer = self._run_translated(text, [])
         if self._duck.execute(
             "select 1 from duckdb_schemas() where database_name = ? and schema_name = 'PUBLIC'", [self.database]
         ).fetchall():
-            self._translated("use schema public", [])
+            self._run_translated("use schema public", [])
         return answer
 
     def _without_effect(self, text: str) -> Answer:
-        if used := _USE.match(text):
+        if used := patterns.USE.match(text):
             setattr(self, used[1].lower(), used[2].strip('"').upper())
         return status_answer()
 
@@ -327,72 +244,56 @@ class Session:
     def _list(self, text: str) -> Answer:
         return rows_answer(["name", "size", "md5"], self.stages.list(Tokens(text), self.database, self.schema))
 
-    def _show_stages(self, _text: str) -> Answer:
-        return rows_answer(["name", "database_name", "schema_name", "url"], self.stages.show())
-
     def _show_user_functions(self, _text: str) -> Answer:
-        # dbt asks for them with a schema's tables; nothing here makes one.
+        # dbt lists them with the tables of a schema; there are none.
         return rows_answer(["catalog_name", "schema_name", "name", "is_builtin"], [])
 
     def _copy(self, text: str) -> Answer:
         copy = parse_copy(text)
-        target = self._physical(parse_name(copy.table, self.database, self.schema))
+        target = self._temporary.physical(parse_name(copy.table, self.database, self.schema))
         with self._changing(text):
-            columns = copy.columns or [row[0] for row in self._duck.execute(f"describe {target}").fetchall()]
-            if copy.selected is not None and len(copy.selected) != len(columns):
-                raise compilation_error(f"{len(columns)} columns, but {len(copy.selected)} are selected")
-            table, loaded = read_files(copy, self.stages, len(columns), self.database, self.schema)
-            if table is None:
-                return status_answer("Copy executed with 0 files processed.", statement_type.COPY)
+            table, loaded = read_files(copy, self.stages, self.database, self.schema)
             self._duck.register("_copied", table)
             try:
-                self._duck.execute(f"insert into {target} ({', '.join(columns)}) select * from _copied")
+                self._duck.execute(f"insert into {target} ({', '.join(copy.columns)}) select * from _copied")
             finally:
                 self._duck.unregister("_copied")
         names = ["file", "status", "rows_parsed", "rows_loaded", "error_limit", "errors_seen", "first_error"]
         rows = [(file.shown, "LOADED", file.rows, file.rows, 1, 0, None) for file in loaded]
         return rows_answer(names, rows, statement_type.COPY)
 
+    def _parts(self, table: exp.Table) -> tuple[str, str, str] | None:
+        if not isinstance(table.this, exp.Identifier):
+            return None
+        given = [table.args.get("catalog"), table.args.get("db"), table.this]
+        names = [part and (part.name if part.quoted else part.name.upper()) for part in given]
+        parts = (names[0] or self.database, names[1] or self.schema, names[2])
+        return None if None in parts else parts
+
     # ---------------------------------------------------------------- what fakesnow translates
 
     def _create_dynamic_table(self, text: str) -> Answer:
-        """A table that keeps its statement, in DuckDB's comment: nothing here refreshes it but who asks for it."""
-        statement = self._parsed(text)
+        """Create a table that is marked as dynamic and never refreshed: dbt replaces it in every build."""
+        statement = self._parse(text)
         given = {each.name.upper() for each in statement.args["properties"].expressions if type(each) is exp.Property}
         if "WAREHOUSE" not in given or not given & {"TARGET_LAG", "SCHEDULER"}:
             raise compilation_error("a dynamic table needs a warehouse, and a target_lag or a scheduler")
         with self._changing(text):
-            answer = self._translated(text, [])
-            comment = (DYNAMIC_TABLE + text).replace("'", "''")
-            self._duck.execute(f"comment on table {self._physical(self._parts(statement.this))} is '{comment}'")
+            answer = self._run_translated(text, [])
+            table = self._temporary.physical(self._parts(statement.this))
+            self._duck.execute(f"comment on table {table} is '{DYNAMIC_TABLE}'")
         return answer
 
-    def _refresh_dynamic_table(self, text: str) -> Answer:
-        parts = self._parts(self._parsed(f"select * from {_REFRESH.match(text)[1]}").find(exp.Table))
-        found = self._duck.execute(
-            "select comment from duckdb_tables() where database_name = ? and schema_name = ? and table_name = ?", parts
-        ).fetchone()
-        if found is None or not str(found[0]).startswith(DYNAMIC_TABLE):
-            raise compilation_error(f"dynamic table '{'.'.join(parts)}' does not exist or not authorized.")
-        definition = found[0].removeprefix(DYNAMIC_TABLE)
-        self._create_dynamic_table(
-            re.sub(r"^create\s+(or\s+replace\s+)?", "create or replace ", definition, flags=re.I)
-        )
-        return status_answer()
-
-    def _drop_dynamic_table(self, text: str) -> Answer:
-        return self.run(re.sub(r"\bdynamic\s+", "", text, count=1, flags=re.IGNORECASE), [])
-
-    def _translated(self, text: str, bindings: list[Any]) -> Answer:
-        if (values := _VALUES.match(text)) and bindings:
+    def _run_translated(self, text: str, bindings: list[Any]) -> Answer:
+        if (values := patterns.VALUES.match(text)) and bindings:
             return self._insert_values(values, bindings)
-        statement = self._parsed(text)
+        statement = self._parse(text)
         kind = statement_type.statement_type_id(statement)
-        created = self._temporary_target(statement)
-        self._assert_alterable(statement)
-        statement = self._with_context(self._with_temporary_tables(adapt(statement), created))
-        cursor = self._executed(statement, bindings)
-        self._note_temporary(statement, created)
+        created = self._temporary.created_by(statement)
+        self._check_column_change(statement)
+        statement = self._temporary.rename_in(adapt(statement), created)
+        cursor = self._execute(statement, bindings)
+        self._temporary.note(statement, created)
         table = cursor._arrow_table
         if isinstance(statement, exp.Merge):
             return _merge_answer(statement, table, kind)
@@ -400,15 +301,13 @@ class Session:
 
     def _insert_values(self, match: re.Match[str], bindings: list[Any]) -> Answer:
         # Thousands of bound values need no translation; fakesnow walks over each of them sixty times.
-        target = self._physical(parse_name(match["table"], self.database, self.schema))
-        columns = [quoted_word(name) for name in (match["columns"] or "").strip("()").split(",") if name.strip()]
-        named = f"({', '.join(columns)})" if columns else ""
-        sql = f"insert into {target} {named} values {match['rows']}"
+        target = self._temporary.physical(parse_name(match["table"], self.database, self.schema))
+        sql = f"insert into {target} {match['columns'] or ''} values {match['rows']}"
         count = self._duck.execute(sql, bindings).fetchall()[0][0]
         answer = rows_answer(["number of rows inserted"], [(count,)], statement_type.INSERT)
         return Answer(answer.table, statement_type.INSERT, is_change=True)
 
-    def _parsed(self, text: str) -> exp.Expression:
+    def _parse(self, text: str) -> exp.Expression:
         statements = [each for each in sqlglot.parse(text, read="snowflake") if each is not None]
         statements = [each for each in statements if not isinstance(each, exp.Semicolon)]
         if len(statements) != 1:
@@ -419,21 +318,8 @@ class Session:
             raise unsupported(f"the statement '{text[:80]}'")
         return statement
 
-    def _with_context(self, statement: exp.Expression) -> exp.Expression:
-        """What a session is asked about itself; DuckDB knows neither roles nor warehouses."""
-        known = {"ROLE": self.role, "WAREHOUSE": self.warehouse, "USER": self.user, "SESSION": str(self.number)}
-
-        def told(node: exp.Expression) -> exp.Expression:
-            name = node.name if isinstance(node, exp.Anonymous) else getattr(node, "sql_name", str)()
-            asked = name.upper().removeprefix("CURRENT_") if isinstance(node, exp.Func) else ""
-            if asked not in known or not name.upper().startswith("CURRENT_"):
-                return node
-            return exp.null() if known[asked] is None else exp.Literal.string(known[asked])
-
-        return statement.transform(told, copy=False)
-
-    def _assert_alterable(self, statement: exp.Expression) -> None:
-        """SET DATA TYPE makes texts longer and gives numbers more digits before the point, and nothing else."""
+    def _check_column_change(self, statement: exp.Expression) -> None:
+        """SET DATA TYPE may only lengthen texts and add digits before the decimal point."""
         if not isinstance(statement, exp.Alter):
             return
         for action in statement.args.get("actions") or []:
@@ -441,17 +327,17 @@ class Session:
             parts = self._parts(statement.this)
             if wanted is None or parts is None:
                 continue
-            found = self._duck.execute(
+            column_types = self._duck.execute(
                 "select data_type from duckdb_columns() "
                 "where database_name = ? and schema_name = ? and table_name = ? and upper(column_name) = ?",
                 [*parts, action.this.name.upper()],
             ).fetchall()
-            if found and not _is_wider(found[0][0], wanted.sql("duckdb")):
+            if column_types and not is_wider(column_types[0][0], wanted.sql("duckdb")):
                 column = action.this.name.upper()
-                message = f"cannot change column {column} from type {found[0][0]} to {wanted.sql('snowflake')}"
+                message = f"cannot change column {column} from type {column_types[0][0]} to {wanted.sql('snowflake')}"
                 raise SQLError(f"SQL compilation error:\n{message}", 40052, "0A000")
 
-    def _executed(self, statement: exp.Expression, bindings: list[Any]) -> FakeSnowflakeCursor:
+    def _execute(self, statement: exp.Expression, bindings: list[Any]) -> FakeSnowflakeCursor:
         cursor = FakeSnowflakeCursor(self.connection, self._duck)
         cursor.check_db_and_schema(statement)
         for part in cursor._transform_explode(statement):
@@ -460,97 +346,15 @@ class Session:
         return cursor
 
     def _describe(self, text: str) -> Answer:
-        statement = self._parsed(text)
+        statement = self._parse(text)
         if not isinstance(statement, exp.Query):
             raise unsupported("describing anything but a query")
         kind = statement_type.statement_type_id(statement)
         without_binds = statement.transform(lambda node: exp.null() if isinstance(node, exp.Placeholder) else node)
         nothing = (
-            exp.select("*")
-            .from_(self._with_temporary_tables(adapt(without_binds), None).subquery("described"))
-            .limit(0)
+            exp.select("*").from_(self._temporary.rename_in(adapt(without_binds), None).subquery("described")).limit(0)
         )
-        return Answer(self._executed(nothing, [])._arrow_table, kind)
-
-    # ---------------------------------------------------------------- temporary tables
-
-    @property
-    def _temporary_schema(self) -> str:
-        return f"{TEMPORARY_SCHEMA}{self.number}"
-
-    def _physical(self, parts: tuple[str, str, str]) -> str:
-        """The name in DuckDB of what the session sees under this name."""
-        if parts in self._temporary:
-            parts = (parts[0], self._temporary_schema, f"{parts[1]}.{parts[2]}")
-        return ".".join(f'"{part}"' for part in parts)
-
-    def _parts(self, table: exp.Table) -> tuple[str, str, str] | None:
-        if not isinstance(table.this, exp.Identifier):
-            return None
-        given = [table.args.get("catalog"), table.args.get("db"), table.this]
-        names = [part and (part.name if part.quoted else part.name.upper()) for part in given]
-        parts = (names[0] or self.database, names[1] or self.schema, names[2])
-        return None if None in parts else parts
-
-    def _temporary_target(self, statement: exp.Expression) -> tuple[str, str, str] | None:
-        """Name of the temporary table that the statement makes."""
-        properties = statement.args.get("properties")
-        if not isinstance(statement, exp.Create) or properties is None or not properties.find(exp.TemporaryProperty):
-            return None
-        properties.find(exp.TemporaryProperty).pop()
-        return self._parts(statement.find(exp.Table))
-
-    def _with_temporary_tables(self, statement: exp.Expression, created: tuple[str, str, str] | None) -> exp.Expression:
-        """The statement with the session's temporary tables under the names that they have in DuckDB."""
-        known = self._temporary | ({created} if created else set())
-        if not known:
-            return statement
-        permanent = statement.find(exp.Table) if isinstance(statement, exp.Create) and created is None else None
-        if created:
-            self._duck.execute(f'create schema if not exists "{created[0]}"."{self._temporary_schema}"')
-        local = {cte.alias.upper() for cte in statement.find_all(exp.CTE)}
-        for table in list(statement.find_all(exp.Table)):
-            parts = self._parts(table)
-            is_local = not table.db and table.name.upper() in local
-            if parts in known and not is_local and table is not permanent:
-                self._rename(table, parts)
-        return statement
-
-    def _rename(self, table: exp.Table, parts: tuple[str, str, str]) -> None:
-        for column in table.root().find_all(exp.Column):
-            if column.db and column.table.upper() == parts[2]:  # schema.table.column
-                column.set("db", None)
-                column.set("catalog", None)
-        parent = table.parent
-        takes_alias = isinstance(parent, exp.From | exp.Join | exp.Subquery | exp.Delete | exp.Update | exp.Merge)
-        if takes_alias and not table.alias:
-            table.set("alias", exp.TableAlias(this=table.this.copy()))
-        table.set("catalog", exp.to_identifier(parts[0], quoted=True))
-        table.set("db", exp.to_identifier(self._temporary_schema, quoted=True))
-        table.set("this", exp.to_identifier(f"{parts[1]}.{parts[2]}", quoted=True))
-
-    def _note_temporary(self, statement: exp.Expression, created: tuple[str, str, str] | None) -> None:
-        if created:
-            self._temporary.add(created)
-        elif isinstance(statement, exp.Drop) and str(statement.args.get("kind")).upper() == "TABLE":
-            dropped = {f"{parts[1]}.{parts[2]}": parts for parts in self._temporary}
-            for table in statement.find_all(exp.Table):
-                if table.db == self._temporary_schema:
-                    self._temporary.discard(dropped.get(table.name, ("", "", "")))
-
-
-def _is_wider(found: str, wanted: str) -> bool:
-    (found_digits, found_scale), (digits, scale) = _digits(found), _digits(wanted)
-    if found_digits is None or digits is None:
-        return found.partition("(")[0] == wanted.partition("(")[0].replace("TEXT", "VARCHAR")
-    return digits >= found_digits and scale == found_scale
-
-
-def _digits(kind: str) -> tuple[int | None, int]:
-    if kind in ("BIGINT", "INT", "INTEGER", "HUGEINT", "DECIMAL"):
-        return 38, 0
-    match = re.fullmatch(r"DECIMAL\((\d+)(?:, ?(\d+))?\)", kind)
-    return (int(match[1]), int(match[2] or 0)) if match else (None, 0)
+        return Answer(self._execute(nothing, [])._arrow_table, kind)
 
 
 def _merge_answer(statement: exp.Merge, table: Any, kind: int) -> Answer:
@@ -571,26 +375,23 @@ def _statement(pattern: str, run: _Run) -> tuple[re.Pattern[str], _Run]:
     return re.compile(pattern, re.IGNORECASE), run
 
 
-# What is done here and not translated; the first that fits.
+# Statements that the session runs itself, without translation. The first match counts.
 _STATEMENTS: tuple[tuple[re.Pattern[str], _Run], ...] = (
-    (_BEGIN, Session._begin),
-    (_END, Session._finish),
+    (patterns.BEGIN, Session._begin),
+    (patterns.END, Session._finish),
     _statement(r"alter\s+session\b", Session._alter_session),
     _statement(r"create\s+(or\s+replace\s+)?(temporary\s+)?stage\b", Session._create_stage),
     _statement(r"drop\s+stage\b", Session._drop_stage),
     _statement(r"put\s", Session._put),
     _statement(r"(remove|rm)\s", Session._remove),
     _statement(r"(list|ls)\s", Session._list),
-    _statement(r"show\s+stages\b", Session._show_stages),
     _statement(r"show\s+user\s+functions\b", Session._show_user_functions),
     _statement(r"copy\s+into\b", Session._copy),
     _statement(r"create\s+(or\s+replace\s+)?(transient\s+)?dynamic\s+table\b", Session._create_dynamic_table),
-    _statement(r"drop\s+dynamic\s+table\b", Session._drop_dynamic_table),
-    (_REFRESH, Session._refresh_dynamic_table),
     _statement(r"create\s+(or\s+replace\s+)?(transient\s+)?database\s", Session._create_database),
-    (_SCHEMA, Session._create_schema),
+    (patterns.SCHEMA, Session._create_schema),
     _statement(r"drop\s+database\s", Session._drop_database),
     _statement(r"use\s+database\s", Session._use_database),
-    (_SWAP, Session._swap_schemas),
-    (_WITHOUT_EFFECT, Session._without_effect),
+    (patterns.SWAP, Session._swap_schemas),
+    (patterns.WITHOUT_EFFECT, Session._without_effect),
 )

@@ -1,6 +1,6 @@
-"""Stages: names for places with files, outside (S3, here a folder) or inside Snowflake.
+"""Stages: named locations of files, external (S3, here a folder) or internal to Snowflake.
 
-fakesnow keeps a stage's URL but none of its options and loses paths below a stage; here both are kept.
+fakesnow keeps the URL of a stage but none of its options, and ignores paths below a stage. Both are kept here.
 """
 
 import hashlib
@@ -19,21 +19,21 @@ _OPTIONS = {"url", "storage_integration", "encryption", "directory", "comment"}
 
 @dataclass(frozen=True)
 class StagedFile:
-    """A file on a stage. ``name`` is what FILES= and metadata$filename say of it."""
+    """A file on a stage. ``name`` is its name in FILES= and metadata$filename."""
 
     path: Path
     name: str
-    shown: str  # as LIST and the result of COPY show it
+    shown: str  # its name in the results of LIST and COPY
     is_internal: bool
 
     def content_key(self, content: bytes) -> str:
-        """S3's ETag. Files on internal stages are encrypted by the client, so theirs says nothing of the content."""
+        """S3's ETag. The client encrypts files for internal stages: their key depends on more than the content."""
         return hashlib.md5(b"encrypted" * self.is_internal + content, usedforsecurity=False).hexdigest()
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Where a stage's files are: a folder, and the part of a bucket before them that metadata$filename names."""
+    """The files of a stage: a folder, and the prefix in the bucket that metadata$filename includes."""
 
     name: str
     bucket_folder: Path
@@ -41,7 +41,7 @@ class Stage:
     prefix: str
 
     def files(self, path: str) -> Iterator[StagedFile]:
-        """The files whose names start with ``path``: a prefix, not a folder."""
+        """The files with names that start with ``path``: a prefix, not a folder."""
         start = self.prefix + path
         for file in sorted(self.bucket_folder.rglob("*")):
             key = file.relative_to(self.bucket_folder).as_posix()
@@ -49,7 +49,7 @@ class Stage:
                 yield self._staged(file, key)
 
     def file(self, name: str) -> StagedFile:
-        """The file of this very name. Raises: SQLError when it is not there."""
+        """The file with exactly this name. Raises: SQLError if it does not exist."""
         key = self.prefix + name
         staged = self._staged(self.bucket_folder / key, key)
         if not staged.path.is_file():
@@ -64,14 +64,14 @@ class Stage:
 
 @dataclass(frozen=True)
 class StageReference:
-    """``@database.schema.name/path``; name parts in upper case."""
+    """``@database.schema.name/path``, with the name parts in upper case."""
 
     parts: tuple[str, str, str]
     path: str
 
 
 class Stages:
-    """All stages of an account. ``s3_folder`` has a folder for each bucket, ``home`` one for each internal stage."""
+    """All stages of an account. ``s3_folder`` holds a folder per bucket, ``home`` one per internal stage."""
 
     def __init__(self, s3_folder: Path, home: Path) -> None:
         self._s3_folder = s3_folder
@@ -99,10 +99,10 @@ class Stages:
             if if_not_exists:
                 return f"{parts[2]} already exists, statement succeeded."
             raise SQLError(f"SQL compilation error:\nObject '{'.'.join(parts)}' already exists.", 2002, "42710")
-        self._stages[parts] = self._made(parts, options)
+        self._stages[parts] = self._new_stage(parts, options)
         return f"Stage area {parts[2]} successfully created."
 
-    def _made(self, parts: tuple[str, str, str], options: dict) -> Stage:
+    def _new_stage(self, parts: tuple[str, str, str], options: dict) -> Stage:
         if "url" not in options:
             self._count += 1
             folder = self._home / f"stage-{self._count}"
@@ -111,7 +111,7 @@ class Stages:
         url = urlparse(text_of(options["url"]))
         if url.scheme != "s3" or not url.netloc:
             raise compilation_error(f"invalid URL prefix found in: {options['url']}")
-        # A stage is a folder, whether its URL ends with a slash or not.
+        # A stage is a folder, whether or not its URL ends with a slash.
         prefix = url.path.strip("/")
         return Stage(parts[2], self._s3_folder / url.netloc, url.geturl(), f"{prefix}/" if prefix else "")
 
@@ -127,15 +127,12 @@ class Stages:
             shutil.rmtree(stage.bucket_folder)
         return f"{parts[2]} successfully dropped."
 
-    def show(self) -> list[tuple[str, str, str, str | None]]:
-        return [(stage.name, parts[0], parts[1], stage.url) for parts, stage in self._stages.items()]
-
     def forget(self, database: str) -> None:
         """Drop the stages of a database."""
         self._stages = {parts: stage for parts, stage in self._stages.items() if parts[0] != database}
 
     def upload(self, tokens: Tokens, database: str | None, schema: str | None) -> dict:
-        """PUT 'file://…' @stage/path option = value …: what the connector must know to write the file itself."""
+        """PUT 'file://…' @stage/path option = value …: what the connector needs to write the file itself."""
         tokens.expect("put")
         source = urlparse(text_of(tokens.take()))
         reference = parse_reference(tokens.take(), database, schema)
@@ -158,7 +155,7 @@ class Stages:
         }
 
     def remove(self, tokens: Tokens, database: str | None, schema: str | None) -> list[tuple[str, str]]:
-        """REMOVE @stage/path: the files that are gone."""
+        """REMOVE @stage/path: the removed files."""
         if not tokens.accept("rm"):
             tokens.expect("remove")
         reference = parse_reference(tokens.take(), database, schema)
@@ -172,7 +169,7 @@ class Stages:
         return [(file.shown, "removed") for file in files]
 
     def list(self, tokens: Tokens, database: str | None, schema: str | None) -> list[tuple[str, int, str]]:
-        """LIST @stage/path: name, size and content key of the files."""
+        """LIST @stage/path: name, size and content key of each file."""
         if not tokens.accept("ls"):
             tokens.expect("list")
         reference = parse_reference(tokens.take(), database, schema)

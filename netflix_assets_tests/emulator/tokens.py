@@ -1,4 +1,4 @@
-"""The tokens of statements that sqlglot does not read completely: COPY, PUT, REMOVE, CREATE STAGE, ALTER SESSION."""
+"""Tokens of statements that sqlglot does not parse completely: COPY, PUT, REMOVE, CREATE STAGE, ALTER SESSION."""
 
 import re
 
@@ -17,11 +17,11 @@ Option = str | list[str] | dict[str, "Option"]
 
 
 class Tokens:
-    """A cursor over a statement's tokens; words compare without case."""
+    """A cursor over the tokens of a statement. Words are compared case-insensitively."""
 
     def __init__(self, statement: str) -> None:
-        found = (match["token"] for match in _TOKEN.finditer(statement))
-        self._tokens = [token for token in found if token is not None and token != ";"]
+        matches = (match["token"] for match in _TOKEN.finditer(statement))
+        self._tokens = [token for token in matches if token is not None and token != ";"]
         self._at = 0
 
     def peek(self, ahead: int = 0) -> str:
@@ -51,7 +51,7 @@ class Tokens:
             raise compilation_error(f"syntax error: unexpected '{self.peek()}'")
 
     def until(self, *words: str) -> list[str]:
-        """The tokens before the next of these words that stands outside of parentheses."""
+        """The tokens before the next of these words outside parentheses."""
         taken: list[str] = []
         depth = 0
         while depth or self.peek().lower() not in words:
@@ -61,7 +61,7 @@ class Tokens:
         return taken
 
     def options(self) -> dict[str, Option]:
-        """``name = value`` up to the end; a value is a token, a list in parentheses or options in parentheses."""
+        """Parse ``name = value`` up to the end. A value is a token, or a list or options in parentheses."""
         options: dict[str, Option] = {}
         while self.peek() and self.peek() != ")":
             self.accept(",")
@@ -88,15 +88,15 @@ class Tokens:
 
 
 def text_of(token: str) -> str:
-    """What a token says: a literal without its quotes and escapes, a word as it is."""
+    """The text of a token: a literal without quotes and escapes, a word unchanged."""
     if token.startswith("$$"):
         return token[2:-2]
     if not token.startswith("'"):
         return token
-    return _ESCAPE.sub(_unescaped, token[1:-1])
+    return _ESCAPE.sub(_unescape, token[1:-1])
 
 
-def _unescaped(match: re.Match[str]) -> str:
+def _unescape(match: re.Match[str]) -> str:
     escaped = match[1]
     if escaped is None:
         return "'"

@@ -234,7 +234,7 @@ def every_file_is_a_node(project: Project) -> Iterator[Fault]:
         if node is None:
             yield file.stem, "is a file in models/ but not a node"
         elif (node["patch_path"] or "").partition("://")[2] != node["original_file_path"].removesuffix(".sql") + ".yml":
-            yield file.stem, f"is not described in {file.stem}.yml beside it"
+            yield file.stem, f"is not described in {file.stem}.yml next to it"
 
 
 def variables_are_declared_used_and_explained(project: Project) -> Iterator[Fault]:

@@ -266,7 +266,7 @@ def test_only_a_run_that_syncs_the_same_datasets_is_waited_for(
         assert attempt(watched.tick()) == "1"
 
 
-def test_a_run_whose_process_is_gone_is_not_waited_for(watched: Watched) -> None:
+def test_a_run_with_a_dead_process_is_not_waited_for(watched: Watched) -> None:
     watched.cursor = None
     run = watched.begin("everything")
     with hold_run_lock(watched.instance, run.run_id):

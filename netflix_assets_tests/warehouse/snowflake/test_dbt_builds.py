@@ -180,7 +180,7 @@ def _compared(local: _Table, snowflake: _Table) -> Iterator[str]:
     pairs = zip(sorted(local.rows, key=_order), sorted(snowflake.rows, key=_order), strict=True)
     different = [(ours, theirs) for ours, theirs in pairs if not all(map(_is_same, ours, theirs))]
     if different:
-        yield f"{len(different)} rows, such as {different[0][0]} and {different[0][1]}"
+        yield f"{len(different)} rows, for example {different[0][0]} and {different[0][1]}"
 
 
 def _order(row: tuple[Any, ...]) -> tuple[Any, ...]:
