@@ -95,7 +95,7 @@ def test_definitions_that_do_not_come_back_end_the_ui(settings: Settings, monkey
     parent = (
         f"import subprocess, time; subprocess.run(['{sys.executable}', '-c', 'import time; time.sleep(1)', 'grpc'])"
     )
-    serve_with([sys.executable, "-c", f"{parent}; time.sleep(600)"], settings, monkeypatch)
+    serve_with([sys.executable, "-c", f"{parent}; time.sleep(600)"], settings, monkeypatch, "the process with.*")
     assert processes_of(settings.home) == []
 
 
