@@ -92,12 +92,8 @@ def _snowflake_type(field: pa.Field) -> tuple[str, int | None, int | None, int |
         return "boolean", None, None, None
     if pa.types.is_date(kind):
         return "date", None, None, None
-    if pa.types.is_time(kind):
-        return "time", 0, 9, None
     if pa.types.is_timestamp(kind):
         return ("timestamp_tz" if kind.tz else "timestamp_ntz"), 0, 9, None
-    if pa.types.is_binary(kind):
-        return "binary", None, None, 8_388_608
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         is_json = (field.metadata or {}).get(b"ARROW:extension:name") == b"arrow.json"
         return ("variant" if is_json else "text"), None, None, _MAX_TEXT
@@ -126,8 +122,6 @@ def _arrow(table: pa.Table, row_type: list[dict[str, Any]]) -> bytes:
 def _to_wire_format(column: pa.Array) -> pa.Array:
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks() if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
-    if pa.types.is_time(column.type):
-        return pc.multiply(column.cast(pa.time64("us")).cast(pa.int64()), 1000)
     if not pa.types.is_timestamp(column.type):
         return column
     # Seconds and nanoseconds since 1970, as a struct that is NULL as a whole.

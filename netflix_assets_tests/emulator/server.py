@@ -124,8 +124,6 @@ class Handler(BaseHTTPRequestHandler):
         if url.path == "/emulator/statements":
             since = int(parse_qs(url.query).get("since", ["0"])[0])
             self._answer(self.emulator.statements[since:])
-        elif url.path.startswith("/monitoring/queries/"):
-            self._answer({"data": {"queries": [{"status": "SUCCESS"}]}, "success": True})
         else:
             self._answer({"success": False, "message": f"emulator: no {url.path}", "code": "000002", "data": None})
 

@@ -82,7 +82,7 @@ class Session:
             if patterns.DDL.match(text) and self._in_transaction:
                 raise SQLError("emulator: DDL inside a transaction would commit it", 90300, "0A000")
             if describe_only:
-                return self._describe(text)
+                raise unsupported("describing a query")
             for pattern, run in _STATEMENTS:
                 if pattern.match(text):
                     return run(self, text)
@@ -232,9 +232,6 @@ class Session:
     def _create_stage(self, text: str) -> Answer:
         return status_answer(self.stages.create(Tokens(text), self.database, self.schema))
 
-    def _drop_stage(self, text: str) -> Answer:
-        return status_answer(self.stages.drop(Tokens(text), self.database, self.schema))
-
     def _put(self, text: str) -> Answer:
         return Answer(status_answer().table, upload=self.stages.upload(Tokens(text), self.database, self.schema))
 
@@ -345,17 +342,6 @@ class Session:
             cursor._execute(transformed, list(bindings) if transformed.find(exp.Placeholder) else None)
         return cursor
 
-    def _describe(self, text: str) -> Answer:
-        statement = self._parse(text)
-        if not isinstance(statement, exp.Query):
-            raise unsupported("describing anything but a query")
-        kind = statement_type.statement_type_id(statement)
-        without_binds = statement.transform(lambda node: exp.null() if isinstance(node, exp.Placeholder) else node)
-        nothing = (
-            exp.select("*").from_(self._temporary.rename_in(adapt(without_binds), None).subquery("described")).limit(0)
-        )
-        return Answer(self._execute(nothing, [])._arrow_table, kind)
-
 
 def _merge_answer(statement: exp.Merge, table: Any, kind: int) -> Answer:
     actions = table.column(0).to_pylist()
@@ -380,8 +366,7 @@ _STATEMENTS: tuple[tuple[re.Pattern[str], _Run], ...] = (
     (patterns.BEGIN, Session._begin),
     (patterns.END, Session._finish),
     _statement(r"alter\s+session\b", Session._alter_session),
-    _statement(r"create\s+(or\s+replace\s+)?(temporary\s+)?stage\b", Session._create_stage),
-    _statement(r"drop\s+stage\b", Session._drop_stage),
+    _statement(r"create\s+(or\s+replace\s+)?stage\b", Session._create_stage),
     _statement(r"put\s", Session._put),
     _statement(r"(remove|rm)\s", Session._remove),
     _statement(r"(list|ls)\s", Session._list),

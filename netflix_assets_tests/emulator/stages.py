@@ -5,7 +5,6 @@ fakesnow keeps the URL of a stage but none of its options, and ignores paths bel
 
 import hashlib
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,7 +87,6 @@ class Stages:
         """CREATE [OR REPLACE] STAGE [IF NOT EXISTS] name option = value …"""
         tokens.expect("create")
         replace = tokens.accept("or", "replace")
-        tokens.accept("temporary")
         tokens.expect("stage")
         if_not_exists = tokens.accept("if", "not", "exists")
         parts = parse_name(tokens.take(), database, schema)
@@ -114,18 +112,6 @@ class Stages:
         # A stage is a folder, whether or not its URL ends with a slash.
         prefix = url.path.strip("/")
         return Stage(parts[2], self._s3_folder / url.netloc, url.geturl(), f"{prefix}/" if prefix else "")
-
-    def drop(self, tokens: Tokens, database: str | None, schema: str | None) -> str:
-        """DROP STAGE [IF EXISTS] name"""
-        tokens.expect("drop", "stage")
-        if_exists = tokens.accept("if", "exists")
-        parts = parse_name(tokens.take(), database, schema)
-        stage = self._stages.pop(parts, None)
-        if stage is None and not if_exists:
-            raise missing(f"Stage '{'.'.join(parts)}'")
-        if stage is not None and stage.url is None:
-            shutil.rmtree(stage.bucket_folder)
-        return f"{parts[2]} successfully dropped."
 
     def forget(self, database: str) -> None:
         """Drop the stages of a database."""

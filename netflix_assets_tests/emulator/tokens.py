@@ -6,12 +6,12 @@ from netflix_assets_tests.emulator.errors import compilation_error
 
 _TOKEN = re.compile(
     r"""\s*(?:--[^\n]*\n|/\*.*?\*/|
-        (?P<token>'(?:[^'\\]|\\.|'')*'|\$\$.*?\$\$|@[^\s()'=]+|"[^"]+"(?:\."[^"]+"|\.\w+)*
+        (?P<token>'(?:[^'\\]|\\.|'')*'|@[^\s()'=]+|"[^"]+"(?:\."[^"]+"|\.\w+)*
             |[\w$]+(?:\.(?:[\w$]+|"[^"]+"))*|[^\s]))""",
     re.DOTALL | re.VERBOSE,
 )
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "b": "\b", "f": "\f"}
-_ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|.)|''", re.DOTALL)
+_ESCAPE = re.compile(r"\\(.)|''", re.DOTALL)
 
 Option = str | list[str] | dict[str, "Option"]
 
@@ -89,8 +89,6 @@ class Tokens:
 
 def text_of(token: str) -> str:
     """The text of a token: a literal without quotes and escapes, a word unchanged."""
-    if token.startswith("$$"):
-        return token[2:-2]
     if not token.startswith("'"):
         return token
     return _ESCAPE.sub(_unescape, token[1:-1])
@@ -100,6 +98,4 @@ def _unescape(match: re.Match[str]) -> str:
     escaped = match[1]
     if escaped is None:
         return "'"
-    if len(escaped) > 1:
-        return chr(int(escaped[1:], 16))
     return _ESCAPES.get(escaped, escaped)

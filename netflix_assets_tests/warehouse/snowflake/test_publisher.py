@@ -154,7 +154,7 @@ def test_a_complete_build_during_cloning_is_detected(account: Account, monkeypat
     account.publish()
     build(account.warehouse, 2)
     meanwhile(monkeypatch, lambda: finish_build(account.warehouse, 3, "observations", "another"))
-    with pytest.raises(NotServableError, match="another build was create"):
+    with pytest.raises(NotServableError, match="another build ran while the tables were copied"):
         account.publish()
     assert account.visible_builds() == {1}
 
@@ -164,7 +164,7 @@ def test_the_later_of_two_concurrent_publishers_wins(account: Account, monkeypat
     other: list[Published] = []
     with pytest.MonkeyPatch.context() as patch:
         meanwhile(patch, lambda: (patch.undo(), other.append(account.publish())))
-        with pytest.raises(PublishingError, match="another process publishes"):
+        with pytest.raises(PublishingError, match="another process is publishing"):
             account.publish()
     assert account.publisher.published() == other[0].publication
     assert account.visible_builds() == {1}
