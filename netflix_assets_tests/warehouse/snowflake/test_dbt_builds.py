@@ -305,7 +305,8 @@ def test_emulated_statements_are_few(built: Built) -> None:
     count = len([node for node in nodes if node.resource_type != "analysis"])
     assert len(built.first) <= 3 * count
     per_node = Counter(json.loads(each.query_tag).get("node") for each in built.second)
-    assert {node: number for node, number in per_node.items() if node and number > 15} == {}
+    # A snapshot needs 15, and one more counts its rows (dbt/macros/row_count.sql): metadata, no compute.
+    assert {node: number for node, number in per_node.items() if node and number > 16} == {}
 
 
 def test_emulated_tables_have_the_configured_table_type(built: Built) -> None:
