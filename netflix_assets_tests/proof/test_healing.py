@@ -271,19 +271,31 @@ def test_the_s3_server_killed_in_a_run_comes_back_and_the_files_are_published(ui
     ui.ends_by_killing(ui.pid(WEBSERVER))
 
 
-def test_the_next_start_loads_what_has_come_meanwhile(ui: Ui) -> None:
+def test_the_end_of_the_daemon_interrupts_a_run(ui: Ui) -> None:
     ui.put("ratings-mine.csv", ratings(900_001, 7, stars=2.0))  # overwritten
     ui.start()
     run = ui.next_run("raw__movielens__ratings")
-    ui.ends_by_killing(ui.pid(DAEMON), ui.worker(run))  # nobody is left to report the run
+    ui.ends_by_killing(ui.pid(DAEMON))
+    assert ui.ended(run) in ("FAILURE", "CANCELED")
+
+
+def test_what_has_come_meanwhile_is_loaded_until_the_machine_goes_down(ui: Ui) -> None:
+    ui.put("ratings-a.csv", ratings(900_002, 11))
+    ui.start()
+    ui.next_run("raw__movielens__ratings")
+    assert ui.process is not None
+    for pid in (ui.process.pid, *ui.processes()):
+        ui.kill(pid)
+    ui.process.wait()
 
 
 def test_the_next_start_reports_the_run_that_did_not_end(ui: Ui) -> None:
     *_, interrupted = ui.runs()
-    ui.put("ratings-a.csv", ratings(900_002, 11))
+    assert interrupted.status == dg.DagsterRunStatus.STARTED
+    ui.put("ratings-b.csv", ratings(900_003, 13))
     ui.start()
     assert ui.ended(interrupted) == "FAILURE"
-    assert f"{interrupted.run_id} did not end and its process is gone; reported as failed" in ui.printed()
+    ui.wait(lambda: f"{interrupted.run_id} did not end and its process is gone" in ui.printed())
     run = ui.next_run("dbt_models")
     ui.kill(ui.worker(run))
     assert ui.ended(run) == "FAILURE"
@@ -292,7 +304,7 @@ def test_the_next_start_reports_the_run_that_did_not_end(ui: Ui) -> None:
 
 def test_a_second_ui_is_refused_and_what_a_killed_one_left_is_stopped(ui: Ui) -> None:
     (ui.bucket / "ratings-mine.csv").unlink()
-    ui.put("ratings-b.csv", ratings(900_003, 13))
+    ui.put("ratings-c.csv", ratings(900_004, 17))
     ui.start()
     run = ui.next_run("dbt_models")
     assert ui.process is not None
@@ -303,7 +315,7 @@ def test_a_second_ui_is_refused_and_what_a_killed_one_left_is_stopped(ui: Ui) ->
     ui.process.kill()
     ui.process.wait()
     assert psutil.pid_exists(ui.pid(DAGSTER_DEV))
-    ui.put("ratings-c.csv", ratings(900_004, 17))
+    ui.put("ratings-d.csv", ratings(900_005, 19))
     ui.start()
     ui.wait(lambda: "processes that a killed UI left behind" in ui.printed())
     assert ui.ended(run) in ("FAILURE", "CANCELED")
@@ -320,20 +332,20 @@ def test_a_run_killed_while_it_publishes_is_repeated_and_a_run_goes_on_without_i
     code_server = ui.pid(CODE_SERVER)
     ui.kill(code_server)
     assert ui.ended(repeated) == "SUCCESS"
-    assert ui.ratings() == 7 + 11 + 13 + 17  # what was in the deleted file stays
+    assert ui.ratings() == 7 + 11 + 13 + 17 + 19  # what was in the deleted file stays
     ui.wait(ui.has_definitions)
     assert ui.pid(CODE_SERVER) != code_server
 
 
 def test_an_interrupted_ui_leaves_nothing_behind_and_the_next_start_heals(ui: Ui) -> None:
     known = len(ui.runs())
-    ui.put("ratings-d.csv", ratings(900_005, 19))  # the code server that came back starts its run
+    ui.put("ratings-e.csv", ratings(900_006, 23))  # the code server that came back starts its run
     ui.next_run("dbt_models", known)
     ui.stop()
-    ui.put("ratings-e.csv", ratings(900_006, 23))
+    ui.put("ratings-f.csv", ratings(900_007, 29))
     ui.start()
     assert ui.ended(ui.next_run("raw__movielens__ratings")) == "SUCCESS"
-    assert ui.ratings() == 7 + 11 + 13 + 17 + 19 + 23
+    assert ui.ratings() == 7 + 11 + 13 + 17 + 19 + 23 + 29
 
 
 def test_no_credential_is_shown_or_written(ui: Ui) -> None:
