@@ -49,7 +49,8 @@ test-long: install  ## Slow tests: runs that fail, dbt by itself, a few cases of
 # The ingestion suite is the contract of both warehouses, so it runs again with the other one.
 test-snowflake: install  ## The Snowflake half against an emulator, with the ingestion suite
 	$(PYTEST) -m emulated
-	$(PYTEST) --warehouse snowflake $(TESTS)/ingest $(TESTS)/proof/test_corpus.py $(TESTS)/warehouse/test_builds.py
+	$(PYTEST) --warehouse snowflake $(TESTS)/ingest $(TESTS)/proof/test_corpus.py $(TESTS)/warehouse/test_builds.py \
+		$(TESTS)/warehouse/test_served_counts.py
 
 test-dashboards: install  ## Every page in Chromium: wide and narrow, light and dark, samples, real files, no files
 	$(PYTEST) --numprocesses 0 --timeout 0 -m browser -rs

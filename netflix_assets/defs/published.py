@@ -12,6 +12,7 @@ import dagster as dg
 
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.defs.dbt.project import one_build_at_a_time
+from netflix_assets.defs.dbt.translator import ONE_ROW_PER
 from netflix_assets.defs.freshness import freshness_policy, strictest
 from netflix_assets.defs.resources import WarehouseResource
 from netflix_assets.defs.retry import retry_transient
@@ -22,6 +23,7 @@ from netflix_assets.warehouse.loads import fingerprint_of_loads
 from netflix_assets.warehouse.publishing import (
     SCHEMAS,
     Mart,
+    OneRowPer,
     Published,
     PublishingError,
     SourceObject,
@@ -41,7 +43,9 @@ def published_marts(
 ) -> dg.AssetsDefinition:
     """The asset that publishes the core and marts tables of these builds."""
     specs = [spec for each in builds for spec in each.specs if spec.key.path[0] in SCHEMAS]
-    marts = [Mart(spec.key.path[0], spec.key.path[-1], _is_stored(spec)) for spec in specs]
+    marts = [
+        Mart(spec.key.path[0], spec.key.path[-1], _is_stored(spec), _one_row_per(spec, datasets)) for spec in specs
+    ]
 
     @dg.asset(
         key=PUBLISHED_KEY,
@@ -91,6 +95,21 @@ All tables change together. A failed build, or a build of only a part of the gra
 
 def _is_stored(spec: dg.AssetSpec) -> bool:
     return spec.metadata.get("dagster-dbt/materialization_type") in _STORED
+
+
+def _one_row_per(spec: dg.AssetSpec, datasets: Iterable[Dataset]) -> OneRowPer | None:
+    """What the model's ``meta`` says a table has one row per: a dataset's key, or these columns of it."""
+    declared = spec.metadata.get(ONE_ROW_PER)
+    if declared is None:
+        return None
+    dataset = next((each for each in datasets if each.id == declared["dataset"]), None)
+    if dataset is None:
+        raise ValueError(f"{spec.key.to_user_string()}: {ONE_ROW_PER}: no contract has a dataset {declared['dataset']}")
+    columns = tuple(declared.get("columns", dataset.key))
+    unknown = sorted(set(columns) - {column.name for column in dataset.columns})
+    if unknown:
+        raise ValueError(f"{spec.key.to_user_string()}: {ONE_ROW_PER}: {dataset.id} has no column '{unknown[0]}'")
+    return OneRowPer(dataset.id, dataset.table, columns, declared.get("where", "true"))
 
 
 def _metadata(outcome: Published, place: str, seconds: float) -> dict[str, Any]:

@@ -27,12 +27,29 @@ class PublishingHeldError(PublishingError, HeldError):
 
 
 @dataclass(frozen=True, order=True)
+class OneRowPer:
+    """The rows of raw that a table has one row per: distinct values of ``columns`` in ``raw.<table>``.
+
+    ``where``: an SQL condition on the raw rows.
+    """
+
+    dataset: str
+    table: str
+    columns: tuple[str, ...]
+    where: str = "true"
+
+
+@dataclass(frozen=True, order=True)
 class Mart:
-    """A table to publish. ``is_stored``: it stores its rows, unlike a view or a dynamic table."""
+    """A table to publish. ``is_stored``: it stores its rows, unlike a view or a dynamic table.
+
+    ``per``: what it has one row per, so that its rows can be counted against the ledger; None if nothing is declared.
+    """
 
     schema: str
     name: str
     is_stored: bool = True
+    per: OneRowPer | None = field(default=None, compare=False)
 
     @property
     def full_name(self) -> str:

@@ -167,6 +167,28 @@ def test_publishing_again_changes_nothing_and_reports_it(first: RunOutcome, proj
     assert project.stale_datasets() == []
 
 
+def test_rows_lost_after_the_build_are_not_published(first: RunOutcome, project: Project) -> None:
+    file, link = project.settings.warehouse_file, project.settings.published_folder / "current"
+    target = link.readlink()
+    saved = Path(shutil.copy(file, file.with_suffix(".saved")))
+    link.unlink()  # as if this build had not been published yet
+    with duckdb.connect(str(file)) as built:
+        built.execute("delete from core.fct_ratings where user_id % 2 = 0")
+        # What dbt reported agrees, as after a build that read only some of the rows.
+        built.execute(
+            "update ops.node_runs set row_count = (from core.fct_ratings select count(*)) where name = 'fct_ratings'"
+        )
+
+    outcome = project.run(select="published/marts")
+
+    assert not outcome.success
+    assert "core.fct_ratings has " in outcome.errors[0]
+    assert "but raw.movielens_ratings has 2,957 distinct (user_id, movie_id)" in outcome.errors[0]
+    assert not link.exists()
+    saved.replace(file)
+    link.symlink_to(target)
+
+
 def test_a_branch_run_succeeds_and_publishes_nothing(first: RunOutcome, project: Project) -> None:
     before = project.contents()
     outcome = project.run(select="published/marts", schema_prefix="branch_1_")

@@ -1,3 +1,5 @@
+{{ config(meta={'one_row_per': {'dataset': 'movielens/tags', 'where': normalized_tag('tag') ~ " != ''"}}) }}
+
 with
 
 tags as (

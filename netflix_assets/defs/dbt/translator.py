@@ -16,6 +16,9 @@ from netflix_assets.warehouse.ledger import OPS_TABLES
 # group), and intermediate models that dimensions are made of (`meta: {group: core}`).
 _OPERATIONS = "operations"
 
+# dbt's meta and Dagster's metadata: what a table has one row per. Publishing counts its rows against the ledger.
+ONE_ROW_PER = "one_row_per"
+
 _OPS_DESCRIPTIONS = {
     "loads": "The ledger: every load of every object, with its row counts.",
     "rejected_rows": "Every record kept out of a raw table, with its file, line and reason.",
@@ -47,6 +50,7 @@ class Translator(DagsterDbtTranslator):
             key=dg.AssetKey([layer, node["name"]]),
             group_name=_OPERATIONS if OBSERVATION in node["tags"] else meta.get("group", layer),
             owners=[meta["owner"]] if "owner" in meta else [],
+            metadata={**spec.metadata, **({ONE_ROW_PER: meta[ONE_ROW_PER]} if ONE_ROW_PER in meta else {})},
             freshness_policy=(
                 freshness_policy(strictest(sources_of(unique_id, manifest, self._datasets)))
                 if layer == "marts"

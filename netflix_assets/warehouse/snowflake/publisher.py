@@ -26,8 +26,8 @@ from netflix_assets.warehouse.publishing import (
     candidate_of,
     objects_of,
     objects_query,
-    row_counts,
 )
+from netflix_assets.warehouse.served_counts import checked_row_counts
 from netflix_assets.warehouse.snowflake.warehouse import SnowflakeWarehouse
 
 # In each published schema: one row, and one row per object version that the set was built from.
@@ -64,7 +64,9 @@ class SnowflakePublisher(Publisher):
         current = self.published()
         if current is not None and current.is_of(candidate):
             return Published(current, objects, is_new=False)
-        publication = candidate.publication(row_counts(self._warehouse, marts), objects)
+        publication = candidate.publication(
+            checked_row_counts(self._warehouse, candidate.build, objects, marts), objects
+        )
         for schema in SCHEMAS:
             self._claim(schema, publication)
         for mart in sorted(marts):

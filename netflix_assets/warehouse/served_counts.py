@@ -1,0 +1,100 @@
+"""Count what is about to be published against the ledger, without relying on dbt.
+
+dbt can leave a build that passed every test and is wrong: with ``--empty`` all tables are empty, and empty tables pass.
+So publishing counts the rows again, along the way they took:
+
+1. raw: the loads that the build read have as many rows as the ledger says.
+2. core: a table with one row per key of a dataset (its model has ``meta: {one_row_per: ...}``) has as many rows as
+   these loads have keys.
+3. core and marts: each stored table has as many rows as its build left.
+
+DuckDB counts the keys of 25 million rows in 2 s on two cores.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from netflix_assets.warehouse.base import Warehouse
+from netflix_assets.warehouse.builds import Build
+from netflix_assets.warehouse.publishing import Mart, PublishingError, SourceObject, objects_query, row_counts
+
+_MAX_SHOWN = 3  # tables in a message
+_ADVICE = "The published tables stay as they are. To rebuild everything from raw: netflix-assets run --full-refresh"
+
+
+class _Count(NamedTuple):
+    """The rows that a relation has, those it must have, and ``reason``, which says why, with the second number."""
+
+    relation: str
+    rows: int
+    expected: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.relation} has {self.rows:,} rows, but {self.reason}"
+
+
+def checked_row_counts(
+    warehouse: Warehouse, build: Build, objects: Sequence[SourceObject], marts: Sequence[Mart]
+) -> dict[str, int]:
+    """The rows of each table to publish: ``schema.name`` -> rows. ``objects``: what the build was made from.
+
+    Raises: PublishingError naming tables that are missing, or whose rows differ from what the ledger or the build says.
+    """
+    rows = row_counts(warehouse, marts)
+    counts = [
+        *_raw_counts(warehouse, build, objects, marts),
+        *_key_counts(warehouse, build, marts, rows),
+        *_built_counts(warehouse, marts, rows),
+    ]
+    wrong = [str(each) for each in counts if each.rows != each.expected]
+    if wrong:
+        more = f"; and {len(wrong) - _MAX_SHOWN} more" if len(wrong) > _MAX_SHOWN else ""
+        raise PublishingError(f"not publishing: {'; '.join(wrong[:_MAX_SHOWN])}{more}. {_ADVICE}")
+    return rows
+
+
+def _raw_counts(
+    warehouse: Warehouse, build: Build, objects: Sequence[SourceObject], marts: Iterable[Mart]
+) -> Iterator[_Count]:
+    """Rows of raw tables against the ledger."""
+    for dataset, table in sorted({(mart.per.dataset, mart.per.table) for mart in marts if mart.per}):
+        loads, values = _loads_read(build, dataset)
+        ((rows,),) = warehouse.execute(f"select count(*) from raw.{table} where _load_id in ({loads})", values)
+        loaded = sum(each.rows for each in objects if each.dataset == dataset)
+        yield _Count(f"raw.{table}", int(rows), loaded, f"the ledger has {loaded:,}")
+
+
+def _key_counts(warehouse: Warehouse, build: Build, marts: Iterable[Mart], rows: dict[str, int]) -> Iterator[_Count]:
+    """Rows of tables with one row per key against the keys in raw."""
+    for mart in sorted(marts):
+        if mart.per is None:
+            continue
+        loads, values = _loads_read(build, mart.per.dataset)
+        columns = ", ".join(mart.per.columns)
+        keys = f"select distinct {columns} from raw.{mart.per.table} where _load_id in ({loads}) and ({mart.per.where})"
+        ((expected,),) = warehouse.execute(f"select count(*) from ({keys}) as keys", values)
+        reason = f"raw.{mart.per.table} has {expected:,} distinct ({columns})"
+        yield _Count(mart.full_name, rows[mart.full_name], int(expected), reason)
+
+
+def _built_counts(warehouse: Warehouse, marts: Iterable[Mart], rows: dict[str, int]) -> Iterator[_Count]:
+    """Rows of stored tables against those that their last build reported."""
+    reported = warehouse.execute(
+        """
+        select layer, name, row_count from ops.node_runs
+        where schema_prefix = '' and status = 'success' and row_count is not null
+        qualify row_number() over (partition by layer, name order by started_at desc) = 1
+        """
+    )
+    built = {(layer, name): int(count) for layer, name, count in reported}
+    for mart in sorted(marts):
+        if mart.is_stored and (mart.schema, mart.name) in built:
+            left = built[mart.schema, mart.name]
+            yield _Count(mart.full_name, rows[mart.full_name], left, f"its build left {left:,}")
+
+
+def _loads_read(build: Build, dataset: str) -> tuple[str, list[object]]:
+    """A subquery of the load ids of a dataset that a build read, and its parameters."""
+    query, values = objects_query(build)
+    return f"select load_id from ({query}) as objects_read where dataset = ?", [*values, dataset]

@@ -1,0 +1,123 @@
+"""What is about to be published is counted against the ledger and against its build."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from netflix_assets.warehouse.base import Warehouse
+from netflix_assets.warehouse.builds import Build, Builds, NodeRun
+from netflix_assets.warehouse.ledger import OPS_TABLES
+from netflix_assets.warehouse.publishing import Mart, OneRowPer, PublishingError, objects_of
+from netflix_assets.warehouse.relations import ddl, ops_ddl
+from netflix_assets.warehouse.served_counts import checked_row_counts
+
+NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+BUILD = Build("models-1", "run-1", "", NOON, "models", NOON + timedelta(seconds=9), inputs={"shop/orders": 2})
+ORDERS = Mart(
+    "core", "fct_orders", per=OneRowPer("shop/orders", "shop_orders", ("customer_id", "order_id"), "amount > 0")
+)
+TOTALS = Mart("marts", "mart_totals")
+MARTS = (TOTALS, ORDERS)
+ADVICE = "netflix-assets run --full-refresh"
+
+
+@pytest.fixture
+def built(warehouse: Warehouse) -> Warehouse:
+    """Two loads with 6 rows and 4 keys that count, a later load that the build did not read, and what was built."""
+    for schema in ("raw", "ops", "core", "marts"):
+        warehouse.make_schema(schema)
+    for statement in ops_ddl(warehouse.columns(("ops",)), OPS_TABLES):
+        warehouse.execute(statement)
+    columns = {"customer_id": "integer", "order_id": "integer", "amount": "integer", "_load_id": "integer"}
+    warehouse.execute(ddl("raw.shop_orders", columns))
+    warehouse.execute(
+        "insert into raw.shop_orders values (1, 1, 5, 1), (1, 2, 5, 1), (2, 1, 5, 1), (2, 2, 0, 1), (1, 1, 6, 2), "
+        "(3, 1, 5, 2), (4, 1, 5, 3)"
+    )
+    for load_id, rows in ((1, 4), (2, 2), (3, 1)):
+        load = {
+            "dataset": "shop/orders", "object_key": f"{load_id}.csv", "etag": "e", "size_bytes": 1, "load_id": load_id,
+            "rows_loaded": rows, "is_current": True,
+        }  # fmt: skip
+        warehouse.insert_rows("loads", [load])
+    for mart, rows in ((ORDERS, 4), (TOTALS, 2)):
+        warehouse.execute(ddl(mart.full_name, {"number": "integer"}))
+        warehouse.execute(f"insert into {mart.full_name} values {', '.join(f'({at})' for at in range(rows))}")
+    builds = Builds(warehouse)
+    builds.prepare()
+    builds.finish(BUILD, [node(ORDERS, 4), node(TOTALS, 2)], [], {})
+    return warehouse
+
+
+def node(mart: Mart, rows: int, **changes: object) -> NodeRun:
+    fields = {
+        "node_id": mart.name, "resource_type": "model", "layer": mart.schema, "name": mart.name,
+        "materialization": "table", "status": "success", "started_at": NOON, "seconds": 1, "message": None,
+        "row_count": rows, **changes,
+    }  # fmt: skip
+    return NodeRun(**fields)
+
+
+def counted(warehouse: Warehouse) -> dict[str, int]:
+    return checked_row_counts(warehouse, BUILD, objects_of(BUILD, warehouse), MARTS)
+
+
+def test_tables_as_built_pass(built: Warehouse) -> None:
+    assert counted(built) == {"core.fct_orders": 4, "marts.mart_totals": 2}
+
+
+def empty(warehouse: Warehouse) -> None:
+    """As `dbt build --empty` leaves the tables: what dbt reports agrees with them."""
+    for mart in MARTS:
+        warehouse.execute(f"delete from {mart.full_name}")
+    later = NOON + timedelta(seconds=5)
+    nodes = [node(mart, 0, started_at=later) for mart in MARTS]
+    Builds(warehouse).finish(BUILD, nodes, [], {})
+
+
+@pytest.mark.parametrize(
+    ("plant", "reason"),
+    [
+        (empty, "core.fct_orders has 0 rows, but raw.shop_orders has 4 distinct (customer_id, order_id)"),
+        (lambda it: it.execute("delete from core.fct_orders where number < 2"), "core.fct_orders has 2 rows, but"),
+        (
+            lambda it: it.execute("insert into core.fct_orders select * from core.fct_orders"),
+            "core.fct_orders has 8 rows, but",
+        ),
+        (
+            lambda it: it.execute("delete from marts.mart_totals where number = 0"),
+            "marts.mart_totals has 1 rows, but its build left 2",
+        ),
+        (
+            lambda it: it.execute("insert into marts.mart_totals select * from marts.mart_totals"),
+            "marts.mart_totals has 4 rows, but its build left 2",
+        ),
+        (
+            lambda it: it.execute("delete from raw.shop_orders where order_id = 2"),
+            "raw.shop_orders has 4 rows, but the ledger has 6",
+        ),
+        (
+            lambda it: it.execute("insert into raw.shop_orders select * from raw.shop_orders where _load_id = 2"),
+            "raw.shop_orders has 8 rows, but the ledger has 6",
+        ),
+    ],
+    ids=["all empty", "half a fact", "a doubled fact", "half a mart", "a doubled mart", "lost raw", "doubled raw"],
+)
+def test_what_was_lost_or_doubled_is_not_published(
+    built: Warehouse, plant: Callable[[Warehouse], object], reason: str
+) -> None:
+    plant(built)
+    with pytest.raises(PublishingError) as error:
+        counted(built)
+    assert reason in str(error.value)
+    assert ADVICE in str(error.value)
+
+
+def test_many_differences_are_counted_and_not_all_listed(built: Warehouse) -> None:
+    marts = [Mart("marts", f"mart_{at}") for at in range(5)]
+    for mart in marts:
+        built.execute(ddl(mart.full_name, {"number": "integer"}))
+    Builds(built).finish(BUILD, [node(mart, 1) for mart in marts], [], {})
+    with pytest.raises(PublishingError, match=r"mart_2 has 0 rows, but its build left 1; and 2 more\."):
+        checked_row_counts(built, BUILD, [], marts)
