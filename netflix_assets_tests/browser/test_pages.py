@@ -259,19 +259,8 @@ def test_brush_legend_and_tooltip_work(chromium: Browser, home_of: Callable[[str
 
 def test_hostile_titles_stay_text(chromium: Browser, home_of: Callable[[str], Path], tmp_path: Path) -> None:
     """Append markup that would call alert to every text of every frame."""
-    current = home_of("samples") / "published" / "current"
-    publication = Publication.from_json(json.loads((current / "manifest.json").read_text()))
-    with duckdb.connect(str((current / "netflix.duckdb").resolve()), read_only=True) as connection:
-
-        def execute(sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
-            result = connection.execute(sql)
-            return [column[0] for column in result.description], result.fetchall()
-
-        for each in PAGES:
-            frames = {name: spoiled(frame) for name, frame in read(each.queries, execute).items()}
-            (tmp_path / each.file_name).write_text(build(each, PAGES, frames, publication).html)
-    for each in PAGES:
-        with opened(chromium, tmp_path / each.file_name) as page:
+    for path in spoiled_pages(home_of("samples"), tmp_path, lambda text: f"{text}{HOSTILE}"):
+        with opened(chromium, path) as page:
             assert page.locator("img").count() == 0
             for summary in page.locator("summary").all():
                 summary.click()
@@ -281,12 +270,67 @@ def test_hostile_titles_stay_text(chromium: Browser, home_of: Callable[[str], Pa
             assert page.locator("img").count() == 0
 
 
-def spoiled(frame: pd.DataFrame) -> pd.DataFrame:
+@pytest.mark.parametrize("formula", ["=1+1", "+1+1", "-1+1", "@SUM(1)", "\t=1+1", "\r=1+1", "\n=1+1"])
+def test_a_spreadsheet_gets_no_formula(
+    chromium: Browser, home_of: Callable[[str], Path], tmp_path: Path, formula: str
+) -> None:
+    """Put a formula before every text of every frame. Texts get a quote in the CSV file; numbers stay as they are."""
+    fields = [
+        field
+        for path in spoiled_pages(home_of("samples"), tmp_path, lambda text: f"{formula}{text}")
+        for row in downloaded(chromium, path)
+        for field in row
+    ]
+    numbers = {field for field in fields if is_number(field)}
+    assert any(number.startswith("-") for number in numbers)
+    assert any(field.startswith(f"'{formula}") for field in fields)
+    assert [field for field in fields if field.startswith(tuple("=+-@\t\r\n")) and field not in numbers] == []
+
+
+def downloaded(chromium: Browser, path: Path) -> list[list[str]]:
+    """The records of every CSV file of a page, without the headers."""
+    rows = []
+    with opened(chromium, path) as page:
+        for summary in page.locator("summary").all():
+            summary.click()
+        for button in page.get_by_role("button", name="Download CSV").all():
+            with page.expect_download() as download:
+                button.press("Enter")
+            text = Path(download.value.path()).read_bytes().decode()
+            rows += list(csv.reader(io.StringIO(text, newline="")))[1:]
+    return rows
+
+
+def is_number(field: str) -> bool:
+    try:
+        float(field)
+    except ValueError:
+        return False
+    return True
+
+
+def spoiled_pages(home: Path, folder: Path, spoil: Callable[[str], str]) -> list[Path]:
+    """Build every page from the published tables of a home, with every text changed by ``spoil``."""
+    current = home / "published" / "current"
+    publication = Publication.from_json(json.loads((current / "manifest.json").read_text()))
+    with duckdb.connect(str((current / "netflix.duckdb").resolve()), read_only=True) as connection:
+
+        def execute(sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+            result = connection.execute(sql)
+            return [column[0] for column in result.description], result.fetchall()
+
+        for each in PAGES:
+            frames = {name: spoiled(frame, spoil) for name, frame in read(each.queries, execute).items()}
+            (folder / each.file_name).write_text(build(each, PAGES, frames, publication).html)
+    return [folder / each.file_name for each in PAGES]
+
+
+def spoiled(frame: pd.DataFrame, spoil: Callable[[str], str]) -> pd.DataFrame:
     # Pages look rows up by these.
     kept = {"kind", "layer", "state", "activity_level", "lifecycle", "rater_type", "quadrant", "production_type"}
     texts = [name for name in frame.columns if frame[name].dtype == object and name not in kept]
-    return frame.assign(**{name: pd.Series(map(_hostile, frame[name]), dtype=object) for name in texts})
-
-
-def _hostile(value: object) -> object:
-    return f"{value}{HOSTILE}" if isinstance(value, str) and value != "all" else value
+    changed = {
+        name: [spoil(value) if isinstance(value, str) and value != "all" else value for value in frame[name]]
+        for name in texts
+    }
+    return frame.assign(**{name: pd.Series(values, dtype=object) for name, values in changed.items()})

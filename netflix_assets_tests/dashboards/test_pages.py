@@ -162,6 +162,13 @@ def test_every_palette_has_the_colours_of_the_charts() -> None:
     assert 100 < height < 500
 
 
+def test_every_text_can_be_drawn() -> None:
+    """A control character ended the process, and a title that looks like a colour's name was looked up as one."""
+    for title in ("\x1b[31m", "a\x01b", "\ufffe", "var(--film)", "🎬"):
+        drawing = recommendations.also_liked(pairs(title))
+        assert preview(spec(drawing), drawing.rows).startswith(b"\xff\xd8\xff")
+
+
 def test_counts_and_words_agree_and_values_are_bold() -> None:
     assert [count(n, "category", "categories") for n in (0, 1, 1200)] == [
         "0 categories",

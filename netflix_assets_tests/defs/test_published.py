@@ -6,6 +6,7 @@ warehouse/duckdb/test_publisher.py and warehouse/snowflake/test_publisher.py tes
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -244,9 +245,39 @@ def test_a_failed_test_blocks_publishing_and_status_shows_why(first: RunOutcome,
 
 
 @pytest.mark.long
+def test_a_failed_test_names_rows_and_the_command_that_lists_them(first: RunOutcome, project: Project) -> None:
+    (project.settings.dbt_project / "tests" / "genres_are_never_right.sql").unlink()
+    file = project.settings.dbt_project / "models" / "core" / "dim_genres.yml"
+    right = file.read_text()
+    file.write_text(right.replace("n_movies: [1, null]", "n_movies: [1, 1]"))
+
+    outcome = project.run()
+    file.write_text(right)
+
+    (check,) = outcome.failed_checks
+    message = outcome.check_messages[check]
+    found = re.search(r"values_in_ranges found (.*)\. List the rows: (cd .* && NETFLIX_HOME=.* dbt show .*)", message)
+    assert found, message
+    named = re.findall(r"\(genre_key='([0-9a-f]{32})', n_movies=([0-9]+)\)", found[1])
+    assert len(named) == 5
+    with duckdb.connect(str(project.settings.warehouse_file), read_only=True) as connection:
+        genres = connection.execute("select genre_key, n_movies from core.dim_genres").fetchall()
+    assert {(key, int(count)) for key, count in named} <= set(genres)
+    (error,) = (each for each in outcome.errors if each.startswith("dbt_models"))
+    assert named[0][0] in error
+    assert found[2] in error
+    assert named[0][0] in project.status()["problem"]
+
+    path = f"{COMMAND.parent}{os.pathsep}{os.environ['PATH']}"
+    shown = subprocess.run(
+        ["bash", "-c", found[2]], env={**os.environ, "PATH": path}, capture_output=True, text=True, check=True
+    )
+    assert named[0][0][:15] in shown.stdout
+
+
+@pytest.mark.long
 def test_the_next_full_run_after_the_fix_is_published(first: RunOutcome, project: Project) -> None:
     old = project.current()
-    (project.settings.dbt_project / "tests" / "genres_are_never_right.sql").unlink()
     outcome = project.run()
     assert outcome.success
     assert project.current().name.endswith(f"-{outcome.run_id[:8]}")

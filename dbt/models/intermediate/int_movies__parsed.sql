@@ -1,6 +1,7 @@
 {#- Matches the parentheses at the end if they contain a year or a span: "Title (1995)", "Title (2006–2007)",
-    "Title (2007-)". -#}
-{% set year_at_end = '[(]([0-9]{4})[ ]*([-–][ ]*([0-9]{4})?[ ]*)?[)]$' %}
+    "Title (2007-)". Years before 1850 and after 2100 are not release years: the year of "Title (2999)" is unknown. -#}
+{% set year = '18[5-9][0-9]|19[0-9]{2}|20[0-9]{2}|2100' %}
+{% set year_at_end = '[(](' ~ year ~ ')[ ]*([-–][ ]*([0-9]{4})?[ ]*)?[)]$' %}
 
 with
 

@@ -1,7 +1,7 @@
 {#- Text is either null or has content: it is not empty and not only blanks. -#}
 {% test no_blank_text_in_columns(model, columns) %}
 
-select {{ columns | join(', ') }}
+select *
 from {{ model }}
 where
     {% for column in columns -%}

@@ -1,7 +1,7 @@
 {#- In every row, either all or none of the columns are null. -#}
 {% test null_together(model, columns) %}
 
-select {{ columns | join(', ') }}
+select *
 from {{ model }}
 where
     {% for column in columns[1:] -%}

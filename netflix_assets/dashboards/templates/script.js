@@ -42,9 +42,13 @@ function table({ columns }, rows, title) {
   return make("table", {}, make("caption", { textContent: title }), make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...body));
 }
 
+// A spreadsheet runs text that begins with one of these as a formula, quoted or not. A single quote before it makes it text
+// (OWASP, "CSV injection"). Numbers stay numbers, negative ones too.
+const asText = (value) => (typeof value === "string" && /^[=+\-@\t\r\n]/.test(value) ? `'${value}` : String(value ?? ""));
+
 function csv({ columns }, rows) {
   const field = (value) => (/[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
-  const lines = rows.map((row) => columns.map((column) => field(String(row[column.name] ?? ""))));
+  const lines = rows.map((row) => columns.map((column) => field(asText(row[column.name]))));
   return [columns.map((column) => field(column.name)), ...lines].map((line) => line.join(",")).join("\r\n") + "\r\n";
 }
 

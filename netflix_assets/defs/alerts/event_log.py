@@ -291,8 +291,10 @@ def _number(check: dg.AssetCheckEvaluation, name: str) -> int:
 
 
 def _failure_of(check: dg.AssetCheckEvaluation) -> str:
+    if check.description:
+        return check.description
     rows = _number(check, "dagster_dbt/failed_row_count")
-    return f"{rows:,} rows" if rows else check.description or "check failed"
+    return f"{rows:,} rows" if rows else "check failed"
 
 
 def _error_of(record: dg.EventLogRecord) -> str:

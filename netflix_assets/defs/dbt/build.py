@@ -10,21 +10,17 @@ import dagster as dg
 from dagster_dbt import DagsterDbtCliRuntimeError, DagsterDbtTranslator, DbtCliInvocation, DbtCliResource
 
 from netflix_assets.contracts.model import all_datasets
-from netflix_assets.contracts.visibility import Showable, showable
+from netflix_assets.contracts.visibility import showable
+from netflix_assets.defs.dbt.findings import FoundRows, describe, sample, with_rows_named
 from netflix_assets.defs.dbt.project import exported, one_build_at_a_time
-from netflix_assets.defs.dbt.results import Finding, Manifest, Results, read_results, retry_selection
+from netflix_assets.defs.dbt.results import Manifest, Results, read_results, retry_selection
 from netflix_assets.defs.resources import WarehouseResource
 from netflix_assets.defs.retry import TransientError, can_retry
 from netflix_assets.settings import Settings
-from netflix_assets.warehouse.base import Warehouse
-from netflix_assets.warehouse.builds import Build, Builds, Part
+from netflix_assets.warehouse.builds import Build, Builds, CheckRun, Part
 from netflix_assets.warehouse.transient import Failure, kind_of_text
 
-_ROWS_SHOWN = 20  # failing rows of a test
-_CHARACTERS_SHOWN = 200  # of a value
 _ROW_COUNT = "netflix_row_count "  # dbt/macros/row_count.sql logs it once per relation
-
-Rows = Sequence[Mapping[str, str | int | float | None]]
 
 
 class DbtConfig(dg.Config):
@@ -80,14 +76,17 @@ class DbtBuild:
             except DagsterDbtCliRuntimeError as error:
                 failure = error
             results = read_results(folders[-1], self.part, showable(self.settings.sources()))
-            findings = self._record(results, reusable, inputs) if results else {}
+            found = self._find_rows(results) if results else {}
+            if results:
+                results = with_rows_named(results, found)
+                self._record(results, reusable, inputs, found)
         is_transient = failure is not None and _is_transient(results, failure)
         retried = results.to_retry if results and is_transient and can_retry(self.context, self.settings) else ()
         for check in failed_checks:
             if _node_of(check) not in retried:
-                yield _with_failing_rows(check, findings)
+                yield describe(check, found.get(_node_of(check)), self.settings)
         if failure is not None:
-            raise _step_error(results, failure, folders[-1], is_transient) from None
+            raise self._step_error(results, failure, found, folders[-1], is_transient) from None
 
     def _target_folders(self, run_id: str) -> list[Path]:
         """dbt's target folder of each attempt, this one last."""
@@ -141,14 +140,25 @@ class DbtBuild:
         row_count = self.row_counts.get(_node_of(event))
         return event if row_count is None else event.with_metadata({**event.metadata, "dagster/row_count": row_count})
 
-    def _record(self, results: Results, reusable: Reusable | None, inputs: Mapping[str, int]) -> dict[str, Rows]:
-        """Close the build's marker and keep its results. Returns what failed tests found, by test.
+    def _find_rows(self, results: Results) -> dict[str, FoundRows]:
+        """A sample of what each failed test found, by test; asks the warehouse nothing if none did."""
+        if not results.findings:
+            return {}
+        shown = showable(self.settings.sources())
+        with self.warehouse.open("builder", run_id=self.context.run.run_id, asset="dbt") as connection:
+            return {finding.test_id: sample(finding, shown, connection) for finding in results.findings}
 
-        When dbt was killed there are no results and the marker stays open.
-        """
+    def _record(
+        self,
+        results: Results,
+        reusable: Reusable | None,
+        inputs: Mapping[str, int],
+        found: Mapping[str, FoundRows],
+    ) -> None:
+        """Close the build's marker and keep its results. When dbt was killed there are none and it stays open."""
         earlier = reusable.results if reusable else None
         together = results.after(earlier) if earlier else results
-        run_id, shown = self.context.run.run_id, showable(self.settings.sources())
+        run_id = self.context.run.run_id
         build = Build(
             invocation_id=results.invocation_id,
             run_id=run_id,
@@ -166,10 +176,26 @@ class DbtBuild:
             retry_of=earlier.invocation_id if earlier else None,
         )
         nodes = [replace(node, row_count=self.row_counts.get(node.node_id)) for node in results.nodes]
+        failing_rows = {test_id: each.rows for test_id, each in found.items()}
         with self.warehouse.open("builder", run_id=run_id, asset="dbt") as connection:
-            findings = {finding.test_id: _sample(finding, shown, connection) for finding in results.findings}
-            Builds(connection, self.settings.schema_prefix).finish(build, nodes, results.tests, findings)
-        return findings
+            Builds(connection, self.settings.schema_prefix).finish(build, nodes, results.tests, failing_rows)
+
+    def _step_error(
+        self,
+        results: Results | None,
+        failure: DagsterDbtCliRuntimeError,
+        found: Mapping[str, FoundRows],
+        folder: Path,
+        is_transient: bool,
+    ) -> Exception:
+        """The step's error. dbt's own contains everything it printed, hidden values too."""
+        text = str(failure)
+        if results:
+            text = f"{len(results.failed)} failed or were skipped. First: {results.problem}. Log: {folder}/dbt.log"
+            first = results.failed[0] if results.failed else None
+            if isinstance(first, CheckRun) and first.test_id in found:
+                text += f". List the rows: {found[first.test_id].command(self.settings)}"
+        return TransientError(text) if is_transient else dg.Failure(text)
 
 
 def prepare_tables(settings: Settings, warehouse: WarehouseResource, run_id: str) -> dict[str, int]:
@@ -226,41 +252,6 @@ def _is_transient(results: Results | None, failure: DagsterDbtCliRuntimeError) -
         return False
     texts = [each.message or "" for each in causes] or [str(failure)]
     return all(kind_of_text(text) is Failure.TRANSIENT for text in texts)
-
-
-def _step_error(
-    results: Results | None, failure: DagsterDbtCliRuntimeError, folder: Path, is_transient: bool
-) -> Exception:
-    """The step's error. dbt's own contains everything it printed, hidden values too."""
-    text = str(failure)
-    if results:
-        text = f"{len(results.failed)} failed or were skipped. First: {results.problem}. Log: {folder}/dbt.log"
-    return TransientError(text) if is_transient else dg.Failure(text)
-
-
-def _sample(finding: Finding, shown: Showable, connection: Warehouse) -> Rows:
-    """Some of the rows that a test found, without values that contracts hide.
-
-    dbt's own tests rename the column they test.
-    """
-    names, rows = connection.query(f"select * from (\n{finding.query}\n) as found limit {_ROWS_SHOWN}")  # noqa: S608
-    visible = {name for name in names if shown.column(finding.column if finding.column else name)}
-    return [
-        {name: _shortened(value) if name in visible else "(not shown)" for name, value in zip(names, row, strict=True)}
-        for row in rows
-    ]
-
-
-def _shortened(value: object) -> str | int | float | None:
-    return value if value is None or isinstance(value, int | float) else str(value)[:_CHARACTERS_SHOWN]
-
-
-def _with_failing_rows(check: dg.AssetCheckResult, findings: Mapping[str, Rows]) -> dg.AssetCheckResult:
-    found = findings.get(_node_of(check))
-    if not found:
-        return check
-    table = dg.MetadataValue.table([dg.TableRecord({name: str(value) for name, value in row.items()}) for row in found])
-    return check.with_metadata({**check.metadata, "failing_rows": table})
 
 
 def _node_of(event: Any) -> str:

@@ -1,7 +1,7 @@
 """Read the artifacts of a dbt build (manifest.json, run_results.json). Pure functions over files and dictionaries."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -74,11 +74,17 @@ class Results:
 
 @dataclass(frozen=True)
 class Finding:
-    """A test that found rows, and its query. ``column``: the tested column, which the query may rename."""
+    """A test that found rows, and its query.
+
+    ``column``: the tested column, which the query may rename. ``columns``: those that tell what is wrong with which
+    row, the key first; empty where the query selects just these.
+    """
 
     test_id: str
+    test_name: str
     query: str
     column: str | None
+    columns: tuple[str, ...]
 
 
 def layer_of(node: Mapping[str, Any]) -> str:
@@ -126,11 +132,49 @@ def read_results(folder: Path, part: Part, shown: Showable) -> Results | None:
         tests=list(_test_results(results, manifest)),
         missing=nodes_of(part, manifest) - results.keys(),
         findings=[
-            Finding(unique_id, result["compiled_code"], manifest["nodes"][unique_id].get("column_name"))
+            finding_of(manifest["nodes"][unique_id], result["compiled_code"], manifest)
             for unique_id, result in results.items()
             if result["failures"] and result["compiled_code"] and unique_id in manifest["nodes"]
         ],
     )
+
+
+def finding_of(test: Mapping[str, Any], query: str, manifest: Manifest) -> Finding:
+    """What to ask for the rows that a test found with this query."""
+    tested = _tested_columns(test)
+    key = _key_of(_tested(test, manifest)["unique_id"], manifest) if tested else ()
+    return Finding(
+        test_id=test["unique_id"],
+        test_name=(test.get("test_metadata") or test)["name"],
+        query=query,
+        column=test.get("column_name"),
+        columns=tuple(dict.fromkeys((*key, *tested))),
+    )
+
+
+def _tested_columns(test: Mapping[str, Any]) -> Sequence[str]:
+    """The columns that a test in dbt/tests/generic looks at if it selects whole rows; empty for other tests."""
+    metadata = test.get("test_metadata") or {"name": "", "kwargs": {}}
+    arguments = metadata["kwargs"]
+    match metadata["name"]:
+        case "values_in_ranges":
+            return list(arguments["ranges"])
+        case "no_nulls_in_columns" | "no_blank_text_in_columns" | "null_together":
+            return list(arguments["columns"])
+        case "adds_up":
+            return [arguments["total"], *arguments["parts"]]
+    return []
+
+
+def _key_of(unique_id: str, manifest: Manifest) -> Sequence[str]:
+    """The key of a node, as its uniqueness test names it."""
+    for test in manifest["nodes"].values():
+        if test.get("attached_node") == unique_id and test.get("test_metadata"):
+            if test["test_metadata"]["name"] == "unique":
+                return [test["column_name"]]
+            if test["test_metadata"]["name"] == "unique_combination":
+                return list(test["test_metadata"]["kwargs"]["columns"])
+    return []
 
 
 def retry_selection(results: Results, folder: Path) -> list[str]:
