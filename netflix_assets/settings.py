@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from unicodedata import category
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -64,10 +65,30 @@ class SettingsError(ValueError):
 
 
 def _absolute(path: Path) -> Path:
-    return path.expanduser().resolve()
+    try:
+        return path.expanduser().resolve()
+    except (RuntimeError, ValueError) as error:  # ~ of an unknown user, a null character, a loop of links
+        raise ValueError(f"not a valid path: {error}") from error
 
 
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
+
+# SQLite's addresses end at ?, dbt-duckdb cuts the database's name at #, Dagster finds its settings file by a pattern
+# (* ? [), and rclone takes \ for a separator. They would write elsewhere or ignore a file, without an error.
+_UNUSABLE = "#?*[\\"
+
+
+def _usable(path: Path) -> Path:
+    found = [each for each in str(path) if each in _UNUSABLE or category(each) in ("Cc", "Cs")]  # also not UTF-8
+    if found:
+        raise ValueError(
+            f"the path {str(path)!r} contains {found[0]!r}. Set NETFLIX_HOME to a folder whose path has no control "
+            f"characters and none of {' '.join(_UNUSABLE)}"
+        )
+    return path
+
+
+HomePath = Annotated[AbsolutePath, AfterValidator(_usable)]
 
 
 def _without_credentials(address: str) -> str:
@@ -145,7 +166,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="NETFLIX_", env_ignore_empty=True, frozen=True, extra="ignore")
 
     env: EnvironmentName = "local"
-    home: AbsolutePath = REPO / ".netflix"
+    home: HomePath = REPO / ".netflix"
     contracts: AbsolutePath = CONTRACTS_DIR
     dbt_project: AbsolutePath = REPO / "dbt"
     bucket: str = Field(default="landing", pattern=r"[a-z0-9][a-z0-9.-]{2,62}")
@@ -264,7 +285,7 @@ def _problems(error: ValidationError) -> Iterator[str]:
             continue
         name = str(problem["loc"][0])
         is_secret = SecretStr.__name__ in str(model.model_fields[name].annotation) or "@" in str(problem["input"])
-        given = "" if is_secret else f"={problem['input']!r}"
+        given = "" if is_secret else f"={str(problem['input'])!r}"
         yield f"{prefix}{name.upper()}{given}: {problem['msg']}"
 
 

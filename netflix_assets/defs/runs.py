@@ -16,6 +16,8 @@ from pathlib import Path
 import dagster as dg
 import psutil
 
+from netflix_assets.storage.locks import is_held
+
 HOST = "netflix/host"  # tag: the machine that launched the run, and on it the namespace of its process ids
 _PID = "netflix/pid"  # tag of runs recorded before there were locks: the process
 _GRPC = ".dagster/grpc_info"  # Dagster's tag: the code server that a run was launched on
@@ -85,7 +87,7 @@ def why_dead(run: dg.DagsterRun, instance: dg.DagsterInstance) -> str | None:
     lock = _lock_of(instance, run.run_id)
     with suppress(FileNotFoundError):
         if host := lock.read_text(encoding="utf-8"):
-            dead = host == this_host() and not _is_held(lock)
+            dead = host == this_host() and not is_held(lock)
             return f"the process of the run is gone from {_MACHINE}: {_CAUSES}" if dead else None
     # Not executing yet, or recorded before there were locks.
     if run.tags.get(HOST) == this_host() and (pid := _pid_of(run, instance)) and not _is_running(pid):
@@ -115,15 +117,6 @@ def _lock_of(instance: dg.DagsterInstance, run_id: str) -> Path:
     return Path(instance.root_directory) / "run-locks" / run_id
 
 
-def _is_held(lock: Path) -> bool:
-    with lock.open(encoding="utf-8") as probe:
-        try:
-            fcntl.flock(probe, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: two that look at once do not see each other
-        except BlockingIOError:
-            return True
-    return False
-
-
 def _sweep_locks(instance: dg.DagsterInstance) -> None:
     """Remove what killed runs left behind, once they are reported as ended or removed."""
     for lock in Path(instance.root_directory, "run-locks").glob("*"):
@@ -131,7 +124,7 @@ def _sweep_locks(instance: dg.DagsterInstance) -> None:
         with suppress(FileNotFoundError):
             # A command creates its run after the lock file, and an empty file is about to be locked.
             stale = run.is_finished if run else lock.read_text(encoding="utf-8") != ""
-            if stale and not _is_held(lock):
+            if stale and not is_held(lock):
                 lock.unlink()
 
 

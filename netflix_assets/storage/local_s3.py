@@ -24,6 +24,8 @@ from pathlib import Path
 import psutil
 from filelock import FileLock
 
+from netflix_assets.storage.locks import is_held
+
 START_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 5.0
 _POLL_S = 0.05
@@ -116,7 +118,7 @@ def revive(server: LocalS3) -> bool:
     if _answers(server):
         return False
     with FileLock(server.home / "local-s3.lock"):
-        if _process(server) or _answers(server):  # too busy to answer, or restarted by another lease
+        if _is_alive(server) or _answers(server):  # too busy to answer, or restarted by another lease
             return False
         _start(server)
     return True
@@ -157,20 +159,41 @@ def _answers(server: LocalS3) -> bool:
 
 
 def _pid_file(server: LocalS3) -> Path:
+    """The file that the server itself keeps locked, so that it is known to live whatever pids and clocks say."""
     return server.home / "local-s3.pid"
 
 
+def _is_alive(server: LocalS3) -> bool:
+    with suppress(FileNotFoundError):
+        return is_held(_pid_file(server))
+    return False
+
+
 def _process(server: LocalS3) -> psutil.Process | None:
-    """The server's process while it runs; None for a zombie or when another process now has its pid."""
+    """The server's process while it runs; None when another process now has its pid."""
     with suppress(FileNotFoundError, ValueError, psutil.Error):
         process = psutil.Process(int(_pid_file(server).read_text(encoding="utf-8")))
-        if server.address in process.cmdline():
+        # The command line tells apart containers that share the home, as each numbers its processes itself.
+        if _is_alive(server) and server.address in process.cmdline():
             return process
     return None
 
 
 def _start(server: LocalS3) -> None:
-    log = server.home / "local-s3.log"
+    if not _is_alive(server):  # else it lives and is too busy to answer yet
+        _spawn(server)
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while not _answers(server):
+        if not _is_alive(server) or time.monotonic() > deadline:
+            _stop(server)
+            raise LocalS3Error(
+                f"the local S3 did not start on {server.endpoint} (see {_log_file(server)}); if another program holds "
+                f"the port, remove {server.home / 'local-s3.json'} so that a free one is chosen"
+            )
+        time.sleep(_POLL_S)
+
+
+def _spawn(server: LocalS3) -> None:
     # The hasher keeps MD5 ETags (plain, every ranged read would hash the whole object); without --dir-cache-time a file
     # copied into the folder stays unseen for minutes.
     quoted = str(server.folder).replace("'", "''")
@@ -180,7 +203,8 @@ def _start(server: LocalS3) -> None:
         "--addr", server.address, "--dir-cache-time", "1s", "--config", os.devnull,
         "--cache-dir", str(server.home / "s3-cache"),
     ]  # fmt: skip
-    with log.open("wb") as output:
+    with _log_file(server).open("wb") as output, _pid_file(server).open("w", encoding="utf-8") as pid_file:
+        fcntl.flock(pid_file, fcntl.LOCK_EX)
         process = subprocess.Popen(
             command,
             # The keys go by environment: every user of the machine can read a command line. Nothing else is passed on:
@@ -189,19 +213,15 @@ def _start(server: LocalS3) -> None:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
+            pass_fds=[pid_file.fileno()],  # the server inherits the lock and holds it to its end
             start_new_session=True,  # Ctrl-C in the terminal is for the command, which then stops the server
         )
+        pid_file.write(str(process.pid))
     _started.append(process)
-    _pid_file(server).write_text(str(process.pid), encoding="utf-8")
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while not _answers(server):
-        if process.poll() is not None or time.monotonic() > deadline:
-            _stop(server)
-            raise LocalS3Error(
-                f"the local S3 did not start on {server.endpoint} (see {log}); if another program holds the port, "
-                f"remove {server.home / 'local-s3.json'} so that a free one is chosen"
-            )
-        time.sleep(_POLL_S)
+
+
+def _log_file(server: LocalS3) -> Path:
+    return server.home / "local-s3.log"
 
 
 def _stop(server: LocalS3) -> None:
@@ -212,13 +232,8 @@ def _stop(server: LocalS3) -> None:
             for end in (process.terminate, process.kill):
                 end()
                 deadline = time.monotonic() + STOP_TIMEOUT_S
-                while not _has_ended(process) and time.monotonic() < deadline:
+                while _is_alive(server) and time.monotonic() < deadline:
                     time.sleep(_POLL_S)
-    _pid_file(server).unlink(missing_ok=True)
-
-
-def _has_ended(process: psutil.Process) -> bool:
-    """Whether the process has released its port. Its parent may be another process, so it may stay as a zombie."""
     for child in _started:
         child.poll()
-    return bool(process.status() == psutil.STATUS_ZOMBIE)
+    _pid_file(server).unlink(missing_ok=True)

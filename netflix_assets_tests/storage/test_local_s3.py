@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from threading import Timer
 
 import psutil
 import pytest
@@ -170,21 +171,57 @@ def test_a_server_that_ended_under_a_lease_is_revived_and_one_that_runs_is_left_
 
 
 @pytest.mark.parametrize("moved_s", [-86_400, 86_400])
-def test_a_server_is_recognized_whatever_the_clock_says(tmp_path, moved_s):
+def test_a_server_is_recognized_whatever_the_clock_says(tmp_path, monkeypatch, moved_s):
+    booted_at = psutil.boot_time()
     with lease(local_s3(tmp_path), "landing") as server:
         pid = server_pid(tmp_path)
         os.utime(tmp_path / "local-s3.pid", (time.time() + moved_s,) * 2)
+        monkeypatch.setattr(psutil._psplatform, "boot_time", lambda: booted_at + moved_s)  # as after a clock step
         assert not revive(server)
         with lease(server, "landing"):
             assert server_pid(tmp_path) == pid
     assert not runs(pid)
 
 
+def test_a_server_that_is_too_busy_to_answer_is_waited_for_and_not_started_again(tmp_path):
+    with lease(local_s3(tmp_path), "landing") as server:
+        pid = server_pid(tmp_path)
+        os.kill(pid, signal.SIGSTOP)
+        assert not revive(server)
+        wakes = Timer(3, os.kill, (pid, signal.SIGCONT))
+        wakes.start()
+        with lease(server, "landing"):
+            assert server_pid(tmp_path) == pid
+        wakes.join()
+    assert not runs(pid)
+
+
 def test_a_process_that_has_the_pid_of_an_ended_server_is_left_alone(tmp_path):
-    local_s3(tmp_path)
-    (tmp_path / "local-s3.pid").write_text(str(os.getpid()))
-    with lease(local_s3(tmp_path), "landing"):
-        assert server_pid(tmp_path) != os.getpid()
+    server = local_s3(tmp_path)
+    # Even its command line has the server's address.
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", server.address]) as other:
+        try:
+            (tmp_path / "local-s3.pid").write_text(str(other.pid))
+            local_s3_module._stop(server)
+            assert other.poll() is None
+            (tmp_path / "local-s3.pid").write_text(str(other.pid))
+            with lease(server, "landing"):
+                assert server_pid(tmp_path) != other.pid
+            assert other.poll() is None
+        finally:
+            other.kill()
+
+
+def test_a_pid_that_means_another_process_here_is_not_killed(tmp_path):
+    with lease(local_s3(tmp_path), "landing"), subprocess.Popen(["sleep", "600"]) as other:
+        pid = server_pid(tmp_path)
+        with (tmp_path / "local-s3.pid").open("r+") as recorded:  # as from a container that shares the home
+            recorded.write(f"{other.pid}\n")
+            recorded.truncate()
+        local_s3_module._stop(local_s3(tmp_path))
+        assert other.poll() is None
+        other.kill()
+        os.kill(pid, signal.SIGKILL)
 
 
 def test_rclone_settings_and_proxies_of_the_environment_do_not_reach_the_server(tmp_path, monkeypatch):

@@ -49,11 +49,12 @@ class Cursor:
         """Parse a stored cursor.
 
         Without one the counter starts at the current time: Dagster skips a run key it has seen, and whoever clears the
-        cursor wants a new run.
+        cursor wants a new run. A request dated in the future was made before the clock was set back.
         """
         if not text:
             return cls(count=int(now))
-        return cls(**{_RENAMED.get(name, name): value for name, value in json.loads(text).items()})
+        cursor = cls(**{_RENAMED.get(name, name): value for name, value in json.loads(text).items()})
+        return replace(cursor, requested_at=min(cursor.requested_at, now))
 
     def to_text(self) -> str:
         """The cursor as the sensor stores it."""

@@ -89,7 +89,8 @@ def landing_sensor(settings: Settings, sources: Sequence[Source]) -> dg.SensorDe
             context.log.warning(f"run {run_id} is reported as failed: its process is gone")
         cursor = Cursor.from_text(context.cursor, now)
         received = _received_events(context, bucket, cursor, {source.source for source in sources})
-        is_full_check = received is None or now >= cursor.full_check_at
+        # Due, or further away than any is planned: the clock was set back.
+        is_full_check = received is None or not 0 < cursor.full_check_at - now <= FULL_CHECK_S
         if not is_full_check and not received:
             return dg.SkipReason(f"no new file events; full check in {cursor.full_check_at - now:.0f} s")
         with bucket.open() as store:

@@ -34,6 +34,13 @@ def test_the_next_attempt_waits_for_its_delay() -> None:
     assert next_decision(first, now=RETRY_AFTER_S[2]).cursor.attempt == 2
 
 
+def test_the_next_attempt_does_not_wait_for_a_clock_that_was_set_back() -> None:
+    first = next_decision(Cursor(), now=90_000).cursor
+    early = next_decision(first, now=1_000)
+    assert early.skip_reason == f"attempt 1 of 3 failed; next attempt in {RETRY_AFTER_S[2]} s"
+    assert next_decision(early.cursor, now=1_000 + RETRY_AFTER_S[2]).cursor.attempt == 2
+
+
 @pytest.mark.parametrize("changed", [{"state": B}, {"basis": "fixed code"}, {"success": True}])
 def test_an_exhausted_request_is_repeated_when_something_changes(changed: dict) -> None:
     before = exhausted()

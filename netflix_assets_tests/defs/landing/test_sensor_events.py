@@ -262,6 +262,13 @@ def test_the_full_check_finds_files_with_lost_events(watched: Watched) -> None:
     assert watched.listed_sources() == ["movielens", "netflix"]
 
 
+def test_the_full_check_does_not_wait_for_a_clock_that_was_set_back(watched: Watched) -> None:
+    watched.tick(FULL_CHECK_S)
+    watched.listed_sources()
+    watched.tick(-86_400)
+    assert watched.listed_sources() == ["movielens", "netflix"]
+
+
 def test_a_failing_request_is_retried_and_exhausted_with_events_too(watched: Watched) -> None:
     same = str(time.monotonic_ns())
     watched.put(f"{PREFIX}netflix/titles.csv", same)
