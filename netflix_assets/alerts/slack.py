@@ -1,8 +1,9 @@
 """The Slack calls that alerts need: post, edit, and list what is posted. Without a token messages go to a log.
 
-Each message carries its subjects in its metadata. After a lost answer it is found in the channel, not posted twice.
+Each message carries its subject in its metadata. After a lost answer it is found in the channel, not posted twice.
 """
 
+import html
 import logging
 import time
 from dataclasses import dataclass
@@ -10,14 +11,15 @@ from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 
 from netflix_assets.alerts.text import Message
+from netflix_assets.settings import Settings
 
 if TYPE_CHECKING:
     from slack_sdk import WebClient
 
 EVENT_TYPE = "netflix_assets_incident"
+TIMEOUT_S = 5.0
 _PAGE_SIZE, _MAX_PAGES = 200, 10
 _UNREADABLE = frozenset({"missing_scope", "not_in_channel", "no_permission", "not_allowed_token_type"})
-
 _READ_ACCESS = "give the app the scope channels:history (private channels: groups:history) and invite it to the channel"
 
 
@@ -35,15 +37,11 @@ class UnreadableChannelError(SlackError):
 
 @dataclass(frozen=True)
 class PostedMessage:
-    """An alert in a channel. ``is_open``: whether any of its incidents was open when it was last edited."""
+    """An alert in a channel. ``is_open``: whether its incident was open when it was last edited."""
 
     ts: str
     subjects: frozenset[str]
     is_open: bool
-
-    def is_about(self, subject: str, opened_at: float) -> bool:
-        """Whether it is about an incident that opened at a moment (Unix time), not about an earlier one."""
-        return subject in self.subjects and (self.is_open or float(self.ts) >= opened_at)
 
 
 @dataclass(frozen=True)
@@ -55,8 +53,11 @@ class Slack:
     def send(self, channel: str, message: Message, ts: str = "") -> str:
         """Post a message, or edit the one with this ts. Returns its ts."""
         metadata = {"event_type": EVENT_TYPE, "event_payload": dict(message.about)}
-        content = {"channel": channel, "text": message.text, "blocks": list(message.blocks), "metadata": metadata}
-        answer = self._call("chat_update", ts=ts, **content) if ts else self._call("chat_postMessage", **content)
+        content = {"channel": channel, "text": message.text, "metadata": metadata}
+        if ts:  # without blocks: an earlier version posted some, and Slack keeps them
+            answer = self._call("chat_update", ts=ts, blocks=[], **content)
+        else:
+            answer = self._call("chat_postMessage", **content)
         return str(answer["ts"])
 
     def messages(self, channel: str, environment: str, since: float) -> list[PostedMessage]:
@@ -107,7 +108,7 @@ class SlackLog:
 
     def send(self, channel: str, message: Message, ts: str = "") -> str:
         """Log a message. Returns a made-up ts."""
-        self.log.warning(f"alert (NETFLIX_SLACK_TOKEN is not set):\n{message.text}")
+        self.log.warning(f"alert (NETFLIX_SLACK_TOKEN is not set):\n{html.unescape(message.text)}")
         return ts or f"printed-{time.monotonic_ns()}"
 
     def messages(self, channel: str, environment: str, since: float) -> list[PostedMessage]:
@@ -119,3 +120,14 @@ class SlackLog:
 
 
 Chat = Slack | SlackLog
+
+
+def open_chat(settings: Settings, log: logging.Logger, timeout: float | None = None) -> Chat:
+    """Slack with these settings; without a token a log. ``timeout``: seconds per call."""
+    if settings.slack_token is None:
+        return SlackLog(log)
+    from slack_sdk import WebClient  # slow to import
+
+    token = settings.slack_token.get_secret_value()
+    # slack_sdk's own retries would post twice; delivery retries after it has read the channel.
+    return Slack(WebClient(token, base_url=settings.slack_base_url, timeout=timeout or TIMEOUT_S, retry_handlers=[]))  # type: ignore[arg-type]

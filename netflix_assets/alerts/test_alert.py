@@ -3,10 +3,11 @@
 import time
 from collections.abc import Iterator
 
-from netflix_assets.alerts.incidents import Finding, Incident
-from netflix_assets.alerts.rules import load_rules
-from netflix_assets.alerts.slack import Chat, Slack, SlackError
-from netflix_assets.alerts.sns import TopicError, open_topic
+from netflix_assets.alerts.delivery import SETTLE_S, Delivery
+from netflix_assets.alerts.incidents import AlertState, Finding, Incident
+from netflix_assets.alerts.rules import Rule, Rules, load_rules
+from netflix_assets.alerts.slack import Chat, Slack
+from netflix_assets.alerts.sns import open_topic
 from netflix_assets.alerts.text import Writer
 from netflix_assets.settings import Settings
 
@@ -16,27 +17,20 @@ class AlertNotSentError(RuntimeError):
 
 
 def send_test_alert(settings: Settings, chat: Chat) -> Iterator[str]:
-    """Send one message to each destination. Yields a line for each. Raises: AlertNotSentError, AlertsError."""
+    """Deliver a message as the sensor does. Yields a line for each destination.
+
+    Raises: AlertNotSentError, AlertsError.
+    """
     writer = Writer(settings.env, settings.web_url, load_rules(settings.alerts).mentions)
-    now, channel = time.time(), settings.slack_channel or ""
-    incident = Incident.opened_by(Finding(f"test:{now:.0f}", "job_success", "succeeded", now, title="test alert"))
+    rules = Rules(rules=(Rule(events=("job_success",), to=("slack", "sns")),))
+    now, channel, topic, problems = time.time(), settings.slack_channel or "", open_topic(settings), list[str]()
+    finding = Finding(f"test:{now:.0f}", "job_success", "succeeded", now - SETTLE_S, title="test alert")
+    delivery = Delivery(rules, writer, chat, topic, channel, now, problems.append)
+    delivery.deliver(AlertState(now, incidents=(Incident.opened_by(finding),)))
+    if problems:
+        raise AlertNotSentError(f"{'; '.join(problems)}; docs/alerts.md lists the app's scopes")
     if isinstance(chat, Slack):
-        try:
-            chat.send(channel, writer.message([incident]))
-            chat.messages(channel, settings.env, now)  # the sensor has to read what it posts
-        except SlackError as error:
-            raise AlertNotSentError(
-                f"Slack, channel {channel}: {error}; docs/alerts.md lists the app's scopes"
-            ) from None
         yield f"Slack: posted in {channel}"
     else:
         yield "Slack: NETFLIX_SLACK_TOKEN is not set; alerts are printed in the log of the sensor `alerts`"
-    topic = open_topic(settings)
-    if topic is None:
-        yield "SNS: NETFLIX_SNS_TOPIC_ARN is not set"
-        return
-    try:
-        topic.publish(writer.sns(incident), group=incident.subject, deduplication_id=incident.subject)
-    except TopicError as error:
-        raise AlertNotSentError(str(error)) from None
-    yield f"SNS: published to {topic.arn}"
+    yield f"SNS: published to {topic.arn}" if topic else "SNS: NETFLIX_SNS_TOPIC_ARN is not set"

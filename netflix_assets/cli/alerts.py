@@ -16,8 +16,8 @@ def alerts() -> None:
 @alerts.command("test")
 def test_alert() -> None:
     """Send a test alert to Slack and SNS, if they are configured."""
+    from netflix_assets.alerts.slack import open_chat
     from netflix_assets.alerts.test_alert import AlertNotSentError, send_test_alert
-    from netflix_assets.defs.alerts.slack_resource import open_chat
 
     settings = current_settings()
     try:

@@ -110,15 +110,14 @@ class EventLog:
                 yield Finding("parked", "files_parked", "failed", now, "new files", EXHAUSTED)
 
     def _freshness(self, now: float) -> Iterator[Finding]:
-        keys = [dg.AssetKey.from_user_string(each) for each in self.index.with_policy]
+        keys = [spec.key for spec in self.index.specs.values() if spec.freshness_policy is not None]
         records = self.instance.get_freshness_state_records(keys)
         states = {key.to_user_string(): record.freshness_state.value for key, record in records.items()}
-        stale = {asset: state for asset, state in states.items() if state in ("WARN", "FAIL")}
-        for asset in sorted(stale):
-            if self.index.upstream(asset).isdisjoint(stale):  # otherwise the incident upstream covers it
-                event: Event = "asset_freshness_fail" if stale[asset] == "FAIL" else "asset_freshness_warn"
-                cause = "no new data for longer than the contract allows"
-                yield Finding(f"freshness:{asset}", event, "failed", now, asset, cause, assets=(asset,))
+        stale = {asset for asset, state in states.items() if state in ("WARN", "FAIL")}
+        for asset in self.index.roots(stale):  # an incident covers what is downstream of it
+            event: Event = "asset_freshness_fail" if states[asset] == "FAIL" else "asset_freshness_warn"
+            cause = "no new data for longer than the contract allows"
+            yield Finding(f"freshness:{asset}", event, "failed", now, asset, cause, assets=(asset,))
 
     def _long_runs(self, long_s: float, now: float) -> Iterator[Finding]:
         for record in self.instance.get_run_records(dg.RunsFilter(statuses=_RUNNING)):
@@ -137,8 +136,8 @@ class EventLog:
             finding,
             cause=self.redact(finding.cause),
             details=tuple(map(self.redact, finding.details)),
-            owners=self.index.owners_of(finding.assets),
-            stale=stale[:_MAX_STALE],
+            owners=self.index.owners(finding.assets),
+            stale=tuple(stale[:_MAX_STALE]),
             stale_count=len(stale),
             good_at=good.timestamp if good else 0.0,
             good_run=good.run_id if good else "",
@@ -236,8 +235,11 @@ class _RunEvents:
             f"failed check: {each.check_name} of {each.asset_key.to_user_string()}: {_failure_of(each)}"
             for each in failing
         ]
-        details += [f"{count:,} rejected rows in {asset}" for asset, count in self._rejected_rows()]
-        broken = self._broken_assets(step, _materialized(events), {each.asset_key.to_user_string() for each in failing})
+        expected = set(self.log.index.steps.get(step, ()))
+        if self.run.asset_selection:
+            expected &= {key.to_user_string() for key in self.run.asset_selection}
+        failing_assets = {each.asset_key.to_user_string() for each in failing}
+        broken = self.log.index.roots((expected - _materialized(events)) | failing_assets)  # without what was skipped
         first = broken[0] if broken else step
         return Finding(
             f"step:{step}",
@@ -253,21 +255,6 @@ class _RunEvents:
 
     def _event(self, step: str) -> Event:
         return "asset_materialization_failure" if self.log.index.steps.get(step) else "job_failure"
-
-    def _broken_assets(self, step: str, materialized: set[str], failing: set[str]) -> list[str]:
-        """The assets that broke, without those skipped downstream of them."""
-        expected = set(self.log.index.steps.get(step, ()))
-        if self.run.asset_selection:
-            expected &= {key.to_user_string() for key in self.run.asset_selection}
-        broken = (expected - materialized) | failing
-        return sorted(each for each in broken if self.log.index.upstream(each).isdisjoint(broken))
-
-    def _rejected_rows(self) -> Iterator[tuple[str, int]]:
-        for each in self.events:
-            materialization = each.asset_materialization
-            count = materialization.metadata.get("rows_rejected") if materialization else None
-            if materialization and count and count.value:
-                yield materialization.asset_key.to_user_string(), int(str(count.value))
 
 
 def _last(events: Sequence[dg.EventLogRecord], *types: dg.DagsterEventType) -> dg.EventLogRecord | None:

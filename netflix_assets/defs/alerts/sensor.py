@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from netflix_assets.alerts.delivery import Delivery
 from netflix_assets.alerts.incidents import AlertState, fold
-from netflix_assets.alerts.slack import SlackError
+from netflix_assets.alerts.slack import SlackError, open_chat
 from netflix_assets.alerts.sns import open_topic
 from netflix_assets.defs.alerts.hook import Alerting
 
@@ -51,8 +51,6 @@ def _tick(
     log: logging.Logger,
 ) -> AlertState:
     """Find incidents, deliver them, send the heartbeat. Returns the state for the next tick."""
-    from netflix_assets.defs.alerts.slack_resource import open_chat
-
     settings, rules, event_log = alerting.settings, alerting.rules, alerting.event_log(instance)
     findings, state = event_log.read_runs(state)
     findings += event_log.find_conditions(state.incidents, watched, rules.long_running_minutes * 60, now)
