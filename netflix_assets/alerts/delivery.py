@@ -20,20 +20,6 @@ TICK_BUDGET_S = 20.0  # Dagster ends a tick after 60 s
 _LOOK_BACK_S = 600.0  # the hook's message may be older than the incident, by the clocks of two machines
 
 
-def post_at_once(chat: Chat, writer: Writer, incident: Incident, *, good_at: float, deadline: float) -> None:
-    """Post a new incident from within a run, unless the channel has an open message about its subject.
-
-    ``good_at``: when the subject was last good (Unix time), older messages are about earlier incidents; ``deadline``:
-    nothing is posted after it (``time.monotonic()``). Raises: SlackError.
-    """
-    messages = chat.messages(incident.channel, writer.environment, good_at)
-    if any(each.is_open and incident.subject in each.subjects and float(each.ts) > good_at for each in messages):
-        return
-    if time.monotonic() > deadline:
-        raise SlackError("no time left to post")
-    chat.send(incident.channel, writer.message(incident))
-
-
 @dataclass
 class Delivery:
     """The delivery of one tick; each message is tried once per tick. ``channel``: the default; ``now``: Unix time."""
@@ -75,7 +61,7 @@ class Delivery:
                 continue
             try:
                 each.ts = each.ts or self._find_message(each, incidents)
-                each.ts = self.chat.send(each.channel, self.writer.message(each), each.ts)
+                each.ts = self.chat.send(each, self.writer.slack(each))
             except SlackError as error:
                 self.log(f"Slack, channel {each.channel}: {error}")
                 has_error = True
@@ -86,15 +72,11 @@ class Delivery:
         return 0.0, has_error and not has_answer
 
     def _find_message(self, incident: Incident, incidents: Sequence[Incident]) -> str:
-        """The ts of the message that the channel has about an incident, not about an earlier one; "" if none."""
-        since, others = incident.opened_at - _LOOK_BACK_S, {each.ts for each in incidents}
         try:
-            messages = self.chat.messages(incident.channel, self.writer.environment, since)
+            return self.chat.find(incident, incident.opened_at - _LOOK_BACK_S, {each.ts for each in incidents})
         except UnreadableChannelError as error:  # an alert that comes twice is better than none
             self.log(f"alerts may come twice, the app cannot read Slack channel {incident.channel}: {error}")
             return ""
-        about = [each for each in messages if incident.subject in each.subjects and each.ts not in others]
-        return next((each.ts for each in about if each.is_open or float(each.ts) >= incident.opened_at), "")
 
     def _send_to_sns(self, incident: Incident, *, is_fallback: bool) -> None:
         state = incident.finding.state

@@ -15,7 +15,6 @@ State = Literal["retrying", "failed", "recovered", "succeeded"]
 CONDITIONS: frozenset[Event] = frozenset({
     "asset_freshness_fail", "asset_freshness_warn", "tick_failure", "job_long_running", "files_parked",
 })  # fmt: skip
-_COUNTED: frozenset[Event] = frozenset({"asset_materialization_failure", "job_failure", "asset_check_severity_error"})
 
 OVERLAP_S = 600.0  # the clocks of the machines that write runs differ by less
 
@@ -24,9 +23,8 @@ OVERLAP_S = 600.0  # the clocks of the machines that write runs differ by less
 class Finding:
     """The state of one subject (a step, check, run, sensor or the age of an asset) at a moment.
 
-    ``at`` and ``good_at`` are Unix times; ``good_at`` and ``good_run`` describe the last good materialization.
-    ``assets`` are the broken assets, or the materialized ones after a success. ``stale`` names the first of
-    ``stale_count`` assets downstream.
+    ``at`` is a Unix time. ``assets`` are the broken assets, or the materialized ones after a success. ``stale`` names
+    the first of ``stale_count`` assets downstream.
     """
 
     subject: str
@@ -43,8 +41,6 @@ class Finding:
     owners: tuple[str, ...] = ()
     stale: tuple[str, ...] = ()
     stale_count: int = 0
-    good_at: float = 0.0
-    good_run: str = ""
 
 
 @dataclass
@@ -103,8 +99,7 @@ class Incident:
         elif finding.event in CONDITIONS:
             self.finding = replace(finding, at=before.at)
         elif not (finding.state == "retrying" and before.state == "failed"):  # another run retries: wait for its end
-            if finding.state == "failed" and (finding.event in _COUNTED or not self.count):
-                self.count += 1
+            self.count += finding.state == "failed"
             self.finding = finding
 
 

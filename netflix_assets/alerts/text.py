@@ -23,16 +23,7 @@ _VERBS: Mapping[Event, str] = {
     "objects_refused": "found refused objects",
 }
 _NOT_FIXED_BY_A_RUN: frozenset[Event] = frozenset({"tick_failure", "job_long_running"})
-_STALE_NAMED = 3
 _SELECT_CHARACTERS = 1_500
-
-
-@dataclass(frozen=True)
-class Message:
-    """A Slack message in Slack's markup, and its metadata (``about``)."""
-
-    text: str
-    about: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -43,10 +34,9 @@ class Writer:
     web: str
     mentions: Mapping[str, str]
 
-    def message(self, incident: Incident) -> Message:
-        """An incident as a Slack message."""
-        about = {"subjects": [incident.subject], "environment": self.environment, "open": incident.is_open}
-        return Message("\n".join(self._lines(incident)), about)
+    def slack(self, incident: Incident) -> str:
+        """The text of an incident, in Slack's markup."""
+        return "\n".join(self._lines(incident))
 
     def command(self, finding: Finding) -> str:
         """The command that runs the broken assets and everything downstream; all assets if that would be too long."""
@@ -77,7 +67,6 @@ class Writer:
             "opened_at": _iso(incident.opened_at),
             "at": _iso(finding.at),
             "stale": finding.stale,
-            "last_good": {"at": _iso(finding.good_at), "run": finding.good_run} if finding.good_at else None,
             "run": finding.run_id or None,
             "links": dict(self._links(finding)),
             "command": self.command(finding),
@@ -100,10 +89,9 @@ class Writer:
         yield f"Since: {_minute(incident.opened_at)}"
         if finding.owners:
             yield "Owner: " + " ".join(self.mentions.get(owner, owner) for owner in finding.owners)
-        if finding.good_at:
-            yield f"Last good run: {_minute(finding.good_at)} ({finding.good_run[:8]})"
         if finding.stale and finding.state not in _OVER_SIGNS:
-            yield _escaped(_stale(finding))
+            more = f" and {finding.stale_count - len(finding.stale)} more"
+            yield f"Stale: {', '.join(finding.stale)}{more if finding.stale_count > len(finding.stale) else ''}"
         if finding.state == "failed":
             yield from map(_escaped, finding.details)
             if finding.event not in _NOT_FIXED_BY_A_RUN:
@@ -136,12 +124,6 @@ def _title(incident: Incident) -> str:
         status = _VERBS.get(finding.event, times or "failed")
     sign = _OVER_SIGNS.get(finding.state) or _FAILURE_SIGNS[severity_of(finding.event)]
     return f"{sign} {finding.title} {status}"
-
-
-def _stale(finding: Finding) -> str:
-    more = finding.stale_count - _STALE_NAMED
-    names = ", ".join(finding.stale[:_STALE_NAMED]) + (f" and {more} more" if more > 0 else "")
-    return f"Stale since {_minute(finding.good_at)}: {names}" if finding.good_at else f"Blocked: {names}"
 
 
 def _escaped(text: str) -> str:

@@ -1,10 +1,8 @@
 """Rules, incidents, texts and redaction on arbitrary input."""
 
 import json
-import logging
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -17,6 +15,7 @@ from netflix_assets.alerts.text import Writer
 from netflix_assets.contracts.visibility import Showable
 from netflix_assets.settings import SettingsError, read_settings
 from netflix_assets_tests.alerts import slack_server
+from netflix_assets_tests.cli.command import run
 
 KEY = "-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----"
 SECRETS = ["xoxb-12-ab", "AKIAABCDEFGHIJKLMNOP", "s3cret/of+mine", KEY]
@@ -54,8 +53,7 @@ def test_repeated_findings_change_nothing_and_a_subject_has_one_open_incident(fo
 def test_slack_accepts_every_message(found: list[Finding], long: str) -> None:
     incidents = [Incident(replace(each, cause=each.cause + long), opened_at=1.0, count=2) for each in found]
     for each in incidents:
-        message = WRITER.message(each)
-        slack_server._check_content({"text": message.text, "metadata": {"event_payload": message.about}})
+        slack_server._check_content({"text": WRITER.slack(each)})
         published = WRITER.sns(each)
         assert json.loads(published["Message"])["subject"] == each.finding.title
         assert len(published["Subject"]) <= 100
@@ -144,23 +142,16 @@ def test_a_token_without_a_channel_is_rejected_and_not_shown() -> None:
     assert slack_server.TOKEN not in str(error.value)
 
 
-def test_the_test_alert_names_what_is_missing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    from netflix_assets.alerts.slack import open_chat
-    from netflix_assets.alerts.test_alert import AlertNotSentError, send_test_alert
-
-    def send(**options: Any) -> list[str]:
-        found = read_settings(home=tmp_path, **options)
-        return list(send_test_alert(found, open_chat(found, logging.getLogger(__name__))))
-
-    caplog.set_level(logging.WARNING)
+def test_the_test_alert_names_what_is_missing(tmp_path: Path) -> None:
     with slack_server.slack_server() as slack:
-        given: dict[str, Any] = {"slack_channel": slack_server.CHANNEL, "slack_base_url": slack.url}
-        lines = send(slack_token=slack_server.TOKEN, **given)
-        assert lines == ["Slack: posted in C0ALERTS", "SNS: NETFLIX_SNS_TOPIC_ARN is not set"]
+        given = {"NETFLIX_SLACK_CHANNEL": slack_server.CHANNEL, "NETFLIX_SLACK_BASE_URL": slack.url}
+        token = {"NETFLIX_SLACK_TOKEN": slack_server.TOKEN}
+        done = run(tmp_path, "alerts", "test", **given, **token)
+        assert done.stdout == "Slack: posted in C0ALERTS\nSNS: NETFLIX_SNS_TOPIC_ARN is not set\n"
         assert slack.parents[0]["text"].startswith("🟢 test alert succeeded")
-        with pytest.raises(AlertNotSentError, match="invalid_auth"):
-            send(slack_token="xoxb-wrong", **given)
+        done = run(tmp_path, "alerts", "test", **given, NETFLIX_SLACK_TOKEN="xoxb-wrong")
+        assert (done.returncode, "invalid_auth" in done.stderr) == (1, True)
         slack.unreadable = True
-        with pytest.raises(AlertNotSentError, match="channels:history"):
-            send(slack_token=slack_server.TOKEN, **given)
-    assert "NETFLIX_SLACK_TOKEN is not set" in send()[0]
+        done = run(tmp_path, "alerts", "test", **given, **token)
+        assert (done.returncode, "channels:history" in done.stderr) == (1, True)
+    assert "NETFLIX_SLACK_TOKEN is not set" in run(tmp_path, "alerts", "test").stdout

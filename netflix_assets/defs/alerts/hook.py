@@ -10,11 +10,10 @@ from threading import Thread
 
 import dagster as dg
 
-from netflix_assets.alerts.delivery import post_at_once
 from netflix_assets.alerts.incidents import Incident
 from netflix_assets.alerts.redaction import redactor
 from netflix_assets.alerts.rules import Rules, load_rules
-from netflix_assets.alerts.slack import open_chat
+from netflix_assets.alerts.slack import SlackError, open_chat
 from netflix_assets.alerts.text import Writer
 from netflix_assets.contracts.model import Source
 from netflix_assets.defs.alerts.asset_index import AssetIndex
@@ -84,7 +83,9 @@ def _notify(context: dg.HookContext, alerting: Alerting, deadline: float) -> Non
         return
     incident = Incident.opened_by(finding)
     incident.channel = rule.channel or settings.slack_channel or ""
-    good_at = event_log.last_good_at(context.step_key)
-    post_at_once(
-        open_chat(settings, context.log, HOOK_S), alerting.writer, incident, good_at=good_at, deadline=deadline
-    )
+    chat = open_chat(settings, context.log, HOOK_S)
+    if chat.find(incident, event_log.last_good_at(context.step_key)):  # older messages are about earlier incidents
+        return
+    if time.monotonic() > deadline:
+        raise SlackError("no time left to post")
+    chat.send(incident, alerting.writer.slack(incident))
