@@ -6,13 +6,14 @@ the other, and a lost answer or a killed tick posts nothing twice.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from netflix_assets.alerts.incidents import AlertState, Incident
 from netflix_assets.alerts.rules import Rules
 from netflix_assets.alerts.slack import Chat, SlackError, UnreadableChannelError
-from netflix_assets.alerts.sns import Topic, TopicError
+from netflix_assets.alerts.sns import TopicError, open_topic
 from netflix_assets.alerts.text import Writer, incident_id
+from netflix_assets.settings import Settings
 
 SETTLE_S = 5.0  # leaves a failed step to its hook, which takes 2 s at most
 FALLBACK_AFTER_S = 600.0  # without an answer from Slack for this long, its messages go to SNS
@@ -22,16 +23,18 @@ _LOOK_BACK_S = 600.0  # the hook's message may be older than the incident, by th
 
 @dataclass
 class Delivery:
-    """The delivery of one tick; each message is tried once per tick. ``channel``: the default; ``now``: Unix time."""
+    """The delivery of one tick; each message is tried once per tick. ``now``: Unix time."""
 
+    settings: Settings
     rules: Rules
-    writer: Writer
     chat: Chat
-    topic: Topic | None
-    channel: str
     now: float
     log: Callable[[str], None]
-    _deadline: float = field(default_factory=lambda: time.monotonic() + TICK_BUDGET_S)
+
+    def __post_init__(self) -> None:
+        self.topic = open_topic(self.settings)
+        self.writer = Writer.of(self.settings, self.rules)
+        self._deadline = time.monotonic() + TICK_BUDGET_S
 
     def deliver(self, state: AlertState) -> AlertState:
         """Deliver what is pending, as far as one tick allows. Updates the incidents; returns the new state."""
@@ -46,11 +49,11 @@ class Delivery:
         return replace(state, away_since=away_since, quiet_until=quiet_until).pruned()
 
     def _route(self, incident: Incident) -> None:
-        rule = self.rules.route(incident.finding.event, self.writer.environment, incident.finding.owners)
+        rule = self.rules.route(incident.finding.event, self.settings.env, incident.finding.owners)
         # SNS also receives the end of what it received as Slack's fallback.
         wanted = {*(rule.to if rule else ()), *(("sns",) if incident.published else ())}
         incident.to = tuple(sorted(wanted if self.topic else wanted - {"sns"}))
-        incident.channel = incident.channel or (rule and rule.channel) or self.channel
+        incident.channel = incident.channel or (rule and rule.channel) or self.settings.slack_channel or ""
 
     def _send_to_slack(self, incidents: Sequence[Incident]) -> tuple[float, bool]:
         """Post or edit the pending messages. Returns until when Slack asks us to wait, and whether it is away."""

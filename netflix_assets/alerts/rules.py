@@ -49,14 +49,6 @@ class Rule(_Strict):
     owners: tuple[str, ...] = ()
     channel: Annotated[str, Field(pattern=r"^[CG][A-Z0-9]{2,}$")] | None = None
 
-    def matches(self, event: Event, environment: str, owners: Collection[str]) -> bool:
-        """Whether the rule applies to an event on assets of these owners."""
-        return (
-            event in self.events
-            and (not self.environments or environment in self.environments)
-            and (not self.owners or not set(self.owners).isdisjoint(owners))
-        )
-
 
 class Rules(_Strict):
     """All of ``alerts.yaml``. ``mentions`` maps an owner to a Slack mention, ``<@U…>`` or ``<!subteam^S…>``."""
@@ -66,8 +58,12 @@ class Rules(_Strict):
     rules: tuple[Rule, ...] = ()
 
     def route(self, event: Event, environment: str, owners: Collection[str]) -> Rule | None:
-        """The first rule that matches; None if the event is not sent."""
-        return next((rule for rule in self.rules if rule.matches(event, environment, owners)), None)
+        """The first rule for an event on assets of these owners; None if the event is not sent."""
+        for rule in self.rules:
+            is_here = not rule.environments or environment in rule.environments
+            if event in rule.events and is_here and (not rule.owners or not set(rule.owners).isdisjoint(owners)):
+                return rule
+        return None
 
 
 def severity_of(event: Event) -> Severity:

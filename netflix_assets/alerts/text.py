@@ -10,7 +10,8 @@ from typing import Any
 from urllib.parse import quote
 
 from netflix_assets.alerts.incidents import Finding, Incident
-from netflix_assets.alerts.rules import Event, Severity, severity_of
+from netflix_assets.alerts.rules import Event, Rules, Severity, severity_of
+from netflix_assets.settings import Settings
 
 _OVER_SIGNS = {"retrying": "🟡", "recovered": "🟢", "succeeded": "🟢"}
 _FAILURE_SIGNS: Mapping[Severity, str] = {"error": "🔴", "warning": "🟠", "info": "🔵"}
@@ -34,9 +35,10 @@ class Writer:
     web: str
     mentions: Mapping[str, str]
 
-    def slack(self, incident: Incident) -> str:
-        """The text of an incident, in Slack's markup."""
-        return "\n".join(self._lines(incident))
+    @classmethod
+    def of(cls, settings: Settings, rules: Rules) -> "Writer":
+        """The writer of these settings' environment."""
+        return cls(settings.env, settings.web_url, rules.mentions)
 
     def command(self, finding: Finding) -> str:
         """The command that runs the broken assets and everything downstream; all assets if that would be too long."""
@@ -79,6 +81,10 @@ class Writer:
                 name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
             },
         }
+
+    def slack(self, incident: Incident) -> str:
+        """The message of an incident, in Slack's markup."""
+        return "\n".join(self._lines(incident))
 
     def _lines(self, incident: Incident) -> Iterator[str]:
         finding = incident.finding

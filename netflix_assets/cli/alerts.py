@@ -19,27 +19,21 @@ def test_alert() -> None:
     """Send a test alert to Slack and SNS, if they are configured."""
     from netflix_assets.alerts.delivery import SETTLE_S, Delivery
     from netflix_assets.alerts.incidents import AlertState, Finding, Incident
-    from netflix_assets.alerts.rules import Rule, Rules, load_rules
+    from netflix_assets.alerts.rules import Rule, load_rules
     from netflix_assets.alerts.slack import open_chat
-    from netflix_assets.alerts.sns import open_topic
-    from netflix_assets.alerts.text import Writer
 
     settings, now, problems = current_settings(), time.time(), list[str]()
-    chat, topic, channel = (
-        open_chat(settings, logging.getLogger(__name__)),
-        open_topic(settings),
-        settings.slack_channel,
-    )
-    writer = Writer(settings.env, settings.web_url, load_rules(settings.alerts).mentions)
-    everywhere = Rules(rules=(Rule(events=("job_success",), to=("slack", "sns")),))
+    everywhere = Rule(events=("job_success",), to=("slack", "sns"))
+    rules = load_rules(settings.alerts).model_copy(update={"rules": (everywhere,)})
     finding = Finding(f"test:{now:.0f}", "job_success", "succeeded", now - SETTLE_S, title="test alert")
     # The way that the sensor takes: it also has to read the channel.
-    delivery = Delivery(everywhere, writer, chat, topic, channel or "", now, problems.append)
+    delivery = Delivery(settings, rules, open_chat(settings, logging.getLogger(__name__)), now, problems.append)
     delivery.deliver(AlertState(now, incidents=(Incident.opened_by(finding),)))
     if problems:
         raise Failure(f"{'; '.join(problems)}; docs/alerts.md lists the app's scopes")
     if settings.slack_token is None:
         say("Slack: NETFLIX_SLACK_TOKEN is not set; alerts are printed in the log of the sensor `alerts`")
     else:
-        say(f"Slack: posted in {channel}")
-    say(f"SNS: published to {topic.arn}" if topic else "SNS: NETFLIX_SNS_TOPIC_ARN is not set")
+        say(f"Slack: posted in {settings.slack_channel}")
+    topic = settings.sns_topic_arn
+    say(f"SNS: published to {topic}" if topic else "SNS: NETFLIX_SNS_TOPIC_ARN is not set")

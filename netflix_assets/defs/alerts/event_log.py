@@ -81,7 +81,7 @@ class EventLog:
         return min(moments) if moments and len(moments) == len(keys) else 0.0
 
     def find_conditions(
-        self, incidents: Sequence[Incident], watched: frozenset[str], long_s: float, now: float
+        self, incidents: Sequence[Incident], watched: Collection[str], long_s: float, now: float
     ) -> list[Finding]:
         """The conditions of this moment, and a recovery for each open one that is gone.
 
@@ -100,7 +100,7 @@ class EventLog:
         events = self.instance.get_records_for_run(run.run_id, of_type=_EVENTS).records
         return _RunEvents(run, events, self).findings()
 
-    def _ticks(self, watched: frozenset[str], now: float) -> Iterator[Finding]:
+    def _ticks(self, watched: Collection[str], now: float) -> Iterator[Finding]:
         for state in self.instance.all_instigator_state():
             name, cursor = state.instigator_name, getattr(state.instigator_data, "cursor", None)
             if name not in watched or not state.is_running:

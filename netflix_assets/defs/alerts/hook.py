@@ -43,11 +43,6 @@ class Alerting:
         """The findings in an instance."""
         return EventLog(instance, self.index, self.settings.step_retries, self.redact)
 
-    @property
-    def writer(self) -> Writer:
-        """The writer of this environment's messages."""
-        return Writer(self.settings.env, self.settings.web_url, self.rules.mentions)
-
 
 def slack_on_failure(alerting: Alerting) -> dg.HookDefinition:
     """The hook for every step that makes assets. It runs when the last attempt of the step has failed."""
@@ -88,4 +83,4 @@ def _notify(context: dg.HookContext, alerting: Alerting, deadline: float) -> Non
         return
     if time.monotonic() > deadline:
         raise SlackError("no time left to post")
-    chat.send(incident, alerting.writer.slack(incident))
+    chat.send(incident, Writer.of(settings, alerting.rules).slack(incident))
