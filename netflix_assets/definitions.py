@@ -25,8 +25,6 @@ from netflix_assets.defs.retention import retention_job
 from netflix_assets.defs.schedules import schedules
 from netflix_assets.settings import PACKAGE, Settings, current_settings
 
-_IMPORTED_LATE = frozenset({"slack_resource.py"})  # the system's own, imported by the functions that need them
-
 
 def build_defs(settings: Settings) -> dg.Definitions:
     """The definitions for these settings; needs no network and no credentials."""
@@ -77,8 +75,7 @@ def scaffolded_defs(package: Path = PACKAGE) -> dg.Definitions:
     only when there is such a file.
     """
     modules = {Path(file).resolve() for module in sys.modules.values() if (file := getattr(module, "__file__", None))}
-    files = [path for path in (package / "defs").rglob("*.py") if path.name not in _IMPORTED_LATE]
-    added = [path for path in files if path.resolve() not in modules]
+    added = [path for path in (package / "defs").rglob("*.py") if path.resolve() not in modules]
     if not added and not any((package / "defs").rglob("defs.yaml")):
         return dg.Definitions()
     return dg.load_from_defs_folder(path_within_project=package)

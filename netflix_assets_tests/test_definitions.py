@@ -207,7 +207,7 @@ from netflix_assets.settings import current_settings
 defs = load_defs(current_settings())
 print(json.dumps({
     "keys": sorted(key.to_user_string() for key in defs.resolve_asset_graph().get_all_asset_keys()),
-    "heavy": sorted({"dagster_snowflake", "dagster_aws", "dagster_slack", "snowflake.connector", "pandas", "altair"}
+    "heavy": sorted({"dagster_snowflake", "dagster_aws", "slack_sdk", "snowflake.connector", "pandas", "altair"}
                     & set(sys.modules)),
 }))
 """

@@ -15,9 +15,7 @@ State = Literal["retrying", "failed", "recovered", "succeeded"]
 CONDITIONS: frozenset[Event] = frozenset({
     "asset_freshness_fail", "asset_freshness_warn", "tick_failure", "job_long_running", "files_parked",
 })  # fmt: skip
-_COUNTED: frozenset[Event] = frozenset({"asset_materialization_failure", "job_failure", "asset_check_severity_error"})
 
-MAX_INCIDENTS = 200  # in the cursor; beyond it delivered ones are dropped, closed and old ones first
 OVERLAP_S = 600.0  # the clocks of the machines that write runs differ by less
 
 
@@ -25,9 +23,8 @@ OVERLAP_S = 600.0  # the clocks of the machines that write runs differ by less
 class Finding:
     """The state of one subject (a step, check, run, sensor or the age of an asset) at a moment.
 
-    ``at`` and ``good_at`` are Unix times; ``good_at`` and ``good_run`` describe the last good materialization.
-    ``assets`` are the broken assets, or the materialized ones after a success. ``stale`` names the first of
-    ``stale_count`` assets downstream.
+    ``at`` is a Unix time. ``assets`` are the broken assets, or the materialized ones after a success. ``stale`` names
+    the first of ``stale_count`` assets downstream.
     """
 
     subject: str
@@ -44,16 +41,14 @@ class Finding:
     owners: tuple[str, ...] = ()
     stale: tuple[str, ...] = ()
     stale_count: int = 0
-    good_at: float = 0.0
-    good_run: str = ""
 
 
 @dataclass
 class Incident:
     """A subject in trouble: its latest finding, and what has been delivered. A subject has at most one open incident.
 
-    ``count``: number of failures; ``channel`` and ``ts``: its Slack message, shared with others if it is a digest;
-    ``delivered``: the version that Slack has; ``published``: the state that SNS has. Aliases are the cursor's keys.
+    ``count``: number of failures; ``channel`` and ``ts``: its Slack message; ``delivered``: the version that Slack has;
+    ``published``: the state that SNS has. Aliases are the cursor's keys.
     """
 
     finding: Annotated[Finding, Field(alias="found")]
@@ -63,7 +58,6 @@ class Incident:
     to: tuple[Destination, ...] = ()
     channel: str = ""
     ts: str = ""
-    posted_at: float = 0.0
     delivered: Annotated[str, Field(alias="told")] = ""
     published: str = ""
 
@@ -77,11 +71,6 @@ class Incident:
     def subject(self) -> str:
         """The subject in trouble."""
         return self.finding.subject
-
-    @property
-    def message(self) -> tuple[str, str]:
-        """Its Slack message: channel and ts."""
-        return self.channel, self.ts
 
     @property
     def version(self) -> str:
@@ -110,8 +99,7 @@ class Incident:
         elif finding.event in CONDITIONS:
             self.finding = replace(finding, at=before.at)
         elif not (finding.state == "retrying" and before.state == "failed"):  # another run retries: wait for its end
-            if finding.state == "failed" and (finding.event in _COUNTED or not self.count):
-                self.count += 1
+            self.count += finding.state == "failed"
             self.finding = finding
 
 
@@ -158,21 +146,10 @@ class AlertState:
         """The state in a cursor. Raises: pydantic's ValidationError."""
         return _STATE.validate_json(cursor)
 
-    def pruned(self, window_start: float) -> "AlertState":
-        """Without closed and delivered incidents that neither the digest window nor a second reading needs."""
-        active = [each for each in self.incidents if each.is_open or each.pending]
-        messages = {each.message for each in active if each.ts}
-        kept = [
-            each
-            for each in self.incidents
-            if each in active
-            or each.message in messages
-            or each.posted_at > window_start
-            or (each.finding.state == "recovered" and each.ended_at > self.reread_after)  # a running run is read again
-        ]
-        delivered = sorted((each for each in kept if not each.pending), key=lambda each: each.is_open)
-        surplus = delivered[: max(0, len(kept) - MAX_INCIDENTS)]
-        return replace(self, incidents=tuple(each for each in kept if each not in surplus))
+    def pruned(self) -> "AlertState":
+        """Without closed and delivered incidents whose events are not read again."""
+        kept = [each for each in self.incidents if each.is_open or each.pending or each.ended_at > self.reread_after]
+        return replace(self, incidents=tuple(kept))
 
 
 _STATE = TypeAdapter(AlertState)

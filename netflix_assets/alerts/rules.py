@@ -5,7 +5,7 @@ Events that Dagster+ has in its alert policies keep their Dagster+ names.
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -45,45 +45,30 @@ class Rule(_Strict):
 
     events: tuple[Event, ...] = Field(min_length=1)
     to: tuple[Destination, ...] = Field(min_length=1)
-    minimum_severity: Severity = "info"
     environments: tuple[EnvironmentName, ...] = ()
     owners: tuple[str, ...] = ()
     channel: Annotated[str, Field(pattern=r"^[CG][A-Z0-9]{2,}$")] | None = None
-
-    def matches(self, event: Event, environment: str, owners: Collection[str]) -> bool:
-        """Whether the rule applies to an event on assets of these owners."""
-        return (
-            event in self.events
-            and _rank(severity_of(event)) >= _rank(self.minimum_severity)
-            and (not self.environments or environment in self.environments)
-            and (not self.owners or not set(self.owners).isdisjoint(owners))
-        )
 
 
 class Rules(_Strict):
     """All of ``alerts.yaml``. ``mentions`` maps an owner to a Slack mention, ``<@U…>`` or ``<!subteam^S…>``."""
 
-    window_minutes: float = Field(default=10, gt=0)
-    digest_above: int = Field(default=5, ge=1)
     long_running_minutes: float = Field(default=120, gt=0)
-    minimum_severity: Severity = "info"
     mentions: Mapping[str, Annotated[str, Field(pattern=r"^<[@!].+>$")]] = {}
     rules: tuple[Rule, ...] = ()
 
     def route(self, event: Event, environment: str, owners: Collection[str]) -> Rule | None:
-        """The first rule that matches; None if the event is not sent."""
-        if _rank(severity_of(event)) < _rank(self.minimum_severity):
-            return None
-        return next((rule for rule in self.rules if rule.matches(event, environment, owners)), None)
+        """The first rule for an event on assets of these owners; None if the event is not sent."""
+        for rule in self.rules:
+            is_here = not rule.environments or environment in rule.environments
+            if event in rule.events and is_here and (not rule.owners or not set(rule.owners).isdisjoint(owners)):
+                return rule
+        return None
 
 
 def severity_of(event: Event) -> Severity:
     """The severity of an event."""
     return "info" if event in _INFO else "warning" if event in _WARNING else "error"
-
-
-def _rank(severity: Severity) -> int:
-    return get_args(Severity).index(severity)
 
 
 def load_rules(path: Path = ALERTS_FILE) -> Rules:

@@ -1,15 +1,17 @@
-"""The text of alerts: incidents as Slack blocks, as plain text, and as JSON for SNS."""
+"""The text of alerts: incidents as one text for Slack and the log, and as JSON for SNS."""
 
+import html
 import json
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
 from netflix_assets.alerts.incidents import Finding, Incident
-from netflix_assets.alerts.rules import Event, Severity, severity_of
+from netflix_assets.alerts.rules import Event, Rules, Severity, severity_of
+from netflix_assets.settings import Settings
 
 _OVER_SIGNS = {"retrying": "🟡", "recovered": "🟢", "succeeded": "🟢"}
 _FAILURE_SIGNS: Mapping[Severity, str] = {"error": "🔴", "warning": "🟠", "info": "🔵"}
@@ -22,19 +24,7 @@ _VERBS: Mapping[Event, str] = {
     "objects_refused": "found refused objects",
 }
 _NOT_FIXED_BY_A_RUN: frozenset[Event] = frozenset({"tick_failure", "job_long_running"})
-_DIGEST_LINES = 20
-_STALE_NAMED = 3
 _SELECT_CHARACTERS = 1_500
-_SECTION_CHARACTERS = 2_900  # Slack rejects a section above 3,000
-
-
-@dataclass(frozen=True)
-class Message:
-    """A Slack message, its plain text, and its metadata (``about``)."""
-
-    text: str
-    blocks: Sequence[Mapping[str, Any]]
-    about: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -45,21 +35,15 @@ class Writer:
     web: str
     mentions: Mapping[str, str]
 
-    def message(self, incidents: Sequence[Incident]) -> Message:
-        """One incident in full, or several as a digest."""
-        text, blocks = self._full(incidents[0]) if len(incidents) == 1 else self._digest(incidents)
-        about = {
-            "subjects": [each.subject for each in incidents],
-            "environment": self.environment,
-            "open": any(each.is_open for each in incidents),
-        }
-        return Message(text, blocks, about)
+    @classmethod
+    def of(cls, settings: Settings, rules: Rules) -> "Writer":
+        """The writer of these settings' environment."""
+        return cls(settings.env, settings.web_url, rules.mentions)
 
-    def command(self, incidents: Iterable[Incident]) -> str:
+    def command(self, finding: Finding) -> str:
         """The command that runs the broken assets and everything downstream; all assets if that would be too long."""
         environment = "" if self.environment == "local" else f"NETFLIX_ENV={self.environment} "
-        assets = dict.fromkeys(asset for each in incidents for asset in each.finding.assets)
-        select = " or ".join(f'key:"{each}"+' for each in assets if not each.startswith("s3/"))
+        select = " or ".join(f'key:"{each}"+' for each in finding.assets if not each.startswith("s3/"))
         has_select = 0 < len(select) <= _SELECT_CHARACTERS
         return f"{environment}netflix-assets run" + (f" --select {shlex.quote(select)}" if has_select else "")
 
@@ -85,10 +69,9 @@ class Writer:
             "opened_at": _iso(incident.opened_at),
             "at": _iso(finding.at),
             "stale": finding.stale,
-            "last_good": {"at": _iso(finding.good_at), "run": finding.good_run} if finding.good_at else None,
             "run": finding.run_id or None,
             "links": dict(self._links(finding)),
-            "command": self.command([incident]),
+            "command": self.command(finding),
         }
         subject = f"[{self.environment}] {finding.title} {finding.state}"
         return {
@@ -99,48 +82,27 @@ class Writer:
             },
         }
 
-    def _full(self, incident: Incident) -> tuple[str, list[Mapping[str, Any]]]:
-        finding = incident.finding
-        facts = [("Environment", self.environment), ("Since", _minute(incident.opened_at))]
-        facts += [("Owner", " ".join(map(self._mention, finding.owners)))] if finding.owners else []
-        if finding.good_at:
-            facts.append(("Last good run", f"{_minute(finding.good_at)} ({finding.good_run[:8]})"))
-        has_command = finding.state == "failed" and finding.event not in _NOT_FIXED_BY_A_RUN
-        title, stale, command = _title(incident), _stale(finding), self.command([incident]) if has_command else ""
-        details = "\n".join(finding.details) if finding.state == "failed" else ""
-        fields = [{"type": "mrkdwn", "text": f"*{name}*\n{value}"} for name, value in facts]
-        links = list(self._links(finding))
-        blocks = [
-            *_section(f"*{_escaped(title)}*"),
-            *_section(_escaped(finding.cause), code=True),
-            {"type": "section", "fields": fields},
-            *_section(_escaped(stale)),
-            *_section(_escaped(details)),
-            *_section(_escaped(command), code=True),
-            *_context(" · ".join(f"<{link}|{name}>" for name, link in links)),
-        ]
-        lines = [title, finding.cause, *(f"{name}: {value}" for name, value in facts), stale, details]
-        lines += [f"Run again: {command}" if command else "", *(f"{name}: {link}" for name, link in links)]
-        return "\n".join(filter(None, lines)), blocks
+    def slack(self, incident: Incident) -> str:
+        """The message of an incident, in Slack's markup."""
+        return "\n".join(self._lines(incident))
 
-    def _digest(self, incidents: Sequence[Incident]) -> tuple[str, list[Mapping[str, Any]]]:
-        still_open = [each for each in incidents if each.is_open]
-        recovered = len(incidents) - len(still_open)
-        head = f"{'🔴' if still_open else '🟢'} {len(incidents)} incidents in {self.environment}"
-        head += f", {recovered} recovered" if recovered else ""
-        lines = [
-            ": ".join(filter(None, [f"• {_title(each)}", each.finding.cause])) for each in incidents[:_DIGEST_LINES]
-        ]
-        lines += [f"and {len(incidents) - _DIGEST_LINES} more"] if len(incidents) > _DIGEST_LINES else []
-        text, command = "\n".join(lines), self.command(still_open) if still_open else ""
-        owners = dict.fromkeys(self._mention(owner) for each in incidents for owner in each.finding.owners)
-        blocks = [
-            *_section(f"*{_escaped(head)}*"),
-            *_section(_escaped(text)),
-            *_section(_escaped(command), code=True),
-            *_context(" ".join(owners)),
-        ]
-        return "\n".join(filter(None, [head, text, command and f"Run again: {command}"])), blocks
+    def _lines(self, incident: Incident) -> Iterator[str]:
+        finding = incident.finding
+        yield _escaped(_title(incident))
+        if finding.cause:
+            yield _code(finding.cause)
+        yield f"Environment: {self.environment}"
+        yield f"Since: {_minute(incident.opened_at)}"
+        if finding.owners:
+            yield "Owner: " + " ".join(self.mentions.get(owner, owner) for owner in finding.owners)
+        if finding.stale and finding.state not in _OVER_SIGNS:
+            more = f" and {finding.stale_count - len(finding.stale)} more"
+            yield f"Stale: {', '.join(finding.stale)}{more if finding.stale_count > len(finding.stale) else ''}"
+        if finding.state == "failed":
+            yield from map(_escaped, finding.details)
+            if finding.event not in _NOT_FIXED_BY_A_RUN:
+                yield f"Run again: {_code(self.command(finding))}"
+        yield from (f"{name}: {link}" for name, link in self._links(finding))
 
     def _links(self, finding: Finding) -> Iterator[tuple[str, str]]:
         web = self.web.rstrip("/")
@@ -149,9 +111,6 @@ class Writer:
             yield "log", f"{web}/runs/{finding.run_id}?focusedTime={int(finding.at * 1000)}"
         for asset in finding.assets[:1]:
             yield "asset", f"{web}/assets/{quote(asset)}"
-
-    def _mention(self, owner: str) -> str:
-        return self.mentions.get(owner, owner)
 
 
 def incident_id(incident: Incident) -> str:
@@ -173,28 +132,13 @@ def _title(incident: Incident) -> str:
     return f"{sign} {finding.title} {status}"
 
 
-def _stale(finding: Finding) -> str:
-    if not finding.stale or finding.state in _OVER_SIGNS:
-        return ""
-    more = finding.stale_count - _STALE_NAMED
-    names = ", ".join(finding.stale[:_STALE_NAMED]) + (f" and {more} more" if more > 0 else "")
-    return f"Stale since {_minute(finding.good_at)}: {names}" if finding.good_at else f"Blocked: {names}"
-
-
-def _section(text: str, *, code: bool = False) -> list[Mapping[str, Any]]:
-    text = text[:_SECTION_CHARACTERS]
-    content = {"type": "mrkdwn", "text": f"```{text}```" if code else text}
-    return [{"type": "section", "text": content}] if text else []
-
-
-def _context(text: str) -> list[Mapping[str, Any]]:
-    elements = [{"type": "mrkdwn", "text": text[:_SECTION_CHARACTERS]}]
-    return [{"type": "context", "elements": elements}] if text else []
-
-
 def _escaped(text: str) -> str:
-    """A text without Slack's control characters and code fences."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("```", "'''")
+    """A text without Slack's control characters."""
+    return html.escape(text, quote=False)
+
+
+def _code(text: str) -> str:
+    return f"`{_escaped(text).replace('`', chr(39))}`"
 
 
 def _iso(moment: float) -> str:

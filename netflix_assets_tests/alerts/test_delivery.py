@@ -40,7 +40,7 @@ def test_each_failure_is_posted_once_while_30_percent_of_answers_are_errors(
     tmp_path: Path, slack: SlackServer, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`make proof SUITE=alerts` runs 100 failures."""
-    monkeypatch.setattr("netflix_assets.defs.alerts.slack_resource.TIMEOUT_S", 0.4)
+    monkeypatch.setattr("netflix_assets.alerts.slack.TIMEOUT_S", 0.4)
     monkeypatch.setattr("netflix_assets.defs.alerts.hook.HOOK_S", 0.4)
     failures = request.config.getoption("--cases") or 20
     seed = random.randrange(10**6)  # noqa: S311
@@ -48,8 +48,7 @@ def test_each_failure_is_posted_once_while_30_percent_of_answers_are_errors(
     dice = random.Random(seed)  # noqa: S311
     slack.fault = lambda _: dice.choice(FAULTS) if dice.random() < 0.3 else None
     assets = [broken(f"thing_{number:03}") for number in range(failures)]
-    rules = EVERYTHING.model_copy(update={"digest_above": failures})
-    with world(tmp_path, *assets, slack=slack, rules=rules) as shop:
+    with world(tmp_path, *assets, slack=slack) as shop:
         names = [each.key.to_user_string() for each in assets]
         for start in range(0, failures, PER_RUN):
             assert len(shop.run(*names[start : start + PER_RUN]).get_step_failure_events()) == PER_RUN
@@ -131,7 +130,7 @@ def test_retry_after_is_respected(tmp_path: Path, slack: SlackServer) -> None:
         shop.tick(60)
         assert len(slack.calls) == 1
         shop.tick(60)
-        assert slack.parents[0]["text"].startswith("🔴 6 incidents in local\n")
+        assert len(slack.parents) == 6
 
 
 def test_a_success_is_posted_once_if_a_rule_names_it(tmp_path: Path, slack: SlackServer) -> None:
@@ -160,7 +159,7 @@ def test_without_a_token_alerts_go_to_the_log(tmp_path: Path, caplog: pytest.Log
         shop.settle()
         logged = [each.user_message for each in shop.instance.all_logs(run.run_id) if not each.is_dagster_event]
     assert any(
-        "alert (NETFLIX_SLACK_TOKEN is not set):\n🔴 raw/shop/thing failed\nValueError" in each for each in logged
+        "alert (NETFLIX_SLACK_TOKEN is not set):\n🔴 raw/shop/thing failed\n`ValueError" in each for each in logged
     )
 
 

@@ -1,10 +1,8 @@
 """Rules, incidents, texts and redaction on arbitrary input."""
 
 import json
-import logging
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -17,6 +15,7 @@ from netflix_assets.alerts.text import Writer
 from netflix_assets.contracts.visibility import Showable
 from netflix_assets.settings import SettingsError, read_settings
 from netflix_assets_tests.alerts import slack_server
+from netflix_assets_tests.cli.command import run
 
 KEY = "-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----"
 SECRETS = ["xoxb-12-ab", "AKIAABCDEFGHIJKLMNOP", "s3cret/of+mine", KEY]
@@ -53,9 +52,8 @@ def test_repeated_findings_change_nothing_and_a_subject_has_one_open_incident(fo
 @given(st.lists(findings, min_size=1, max_size=30), st.text(max_size=4_000))
 def test_slack_accepts_every_message(found: list[Finding], long: str) -> None:
     incidents = [Incident(replace(each, cause=each.cause + long), opened_at=1.0, count=2) for each in found]
-    for message in (WRITER.message(incidents), WRITER.message(incidents[:1])):
-        slack_server._check_content({"text": message.text, "blocks": message.blocks})
     for each in incidents:
+        slack_server._check_content({"text": WRITER.slack(each)})
         published = WRITER.sns(each)
         assert json.loads(published["Message"])["subject"] == each.finding.title
         assert len(published["Subject"]) <= 100
@@ -96,7 +94,7 @@ def test_values_hidden_by_a_contract_are_redacted() -> None:
         ("rules: [{events: [job_failed], to: [slack]}]", "rules.0.events.0='job_failed': Input should be 'asset_mater"),
         ("rules: [{events: [job_failure], to: [pager]}]", "rules.0.to.0='pager': Input should be 'slack' or 'sns'"),
         ("rules: [{events: [job_failure], to: [slack], channel: '#x'}]", "rules.0.channel='#x'"),
-        ("digest_over: 3", "digest_over=3: Extra inputs are not permitted"),
+        ("digest_above: 3", "digest_above=3: Extra inputs are not permitted"),
         ("mentions: {ada: '@ada'}", "mentions.ada='@ada'"),
         ("rules: [", "while parsing"),
     ],
@@ -110,29 +108,26 @@ def test_an_invalid_alerts_file_is_rejected_with_its_entry(tmp_path: Path, text:
     assert problem in str(error.value)
 
 
-def test_rules_route_by_event_severity_environment_and_owner() -> None:
+def test_rules_route_by_event_environment_and_owner() -> None:
     events = ["job_failure", "step_retry"]
     rules = Rules.model_validate({
-        "minimum_severity": "warning",
         "rules": [
-            {"events": ["job_success"], "to": ["slack"]},
             {"events": ["job_failure"], "to": ["sns"], "owners": ["team:shop"]},
             {"events": events, "to": ["slack"], "environments": ["production"], "channel": "C0DEV"},
-            {"events": events, "to": ["slack", "sns"], "minimum_severity": "error"},
+            {"events": ["job_failure"], "to": ["slack", "sns"]},
         ],
     })  # fmt: skip
     way = {
         (event, env, owners): (rule.to, rule.channel) if (rule := rules.route(event, env, owners)) else None  # type: ignore[arg-type]
-        for event in ("job_success", "job_failure", "step_retry", "tick_failure")
+        for event in ("job_failure", "step_retry")
         for env in ("production", "dev")
         for owners in ((), ("team:shop",))
     }
-    assert way["job_success", "production", ()] is None
     assert way["job_failure", "dev", ("team:shop",)] == (("sns",), None)
     assert way["job_failure", "production", ()] == (("slack",), "C0DEV")
     assert way["job_failure", "dev", ()] == (("slack", "sns"), None)
+    assert way["step_retry", "production", ("team:shop",)] == (("slack",), "C0DEV")
     assert way["step_retry", "dev", ()] is None
-    assert way["tick_failure", "dev", ()] is None
 
 
 def test_every_event_but_success_has_a_default_rule() -> None:
@@ -147,23 +142,16 @@ def test_a_token_without_a_channel_is_rejected_and_not_shown() -> None:
     assert slack_server.TOKEN not in str(error.value)
 
 
-def test_the_test_alert_names_what_is_missing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    from netflix_assets.alerts.test_alert import AlertNotSentError, send_test_alert
-    from netflix_assets.defs.alerts.slack_resource import open_chat
-
-    def send(**options: Any) -> list[str]:
-        found = read_settings(home=tmp_path, **options)
-        return list(send_test_alert(found, open_chat(found, logging.getLogger(__name__))))
-
-    caplog.set_level(logging.WARNING)
+def test_the_test_alert_names_what_is_missing(tmp_path: Path) -> None:
     with slack_server.slack_server() as slack:
-        given: dict[str, Any] = {"slack_channel": slack_server.CHANNEL, "slack_base_url": slack.url}
-        lines = send(slack_token=slack_server.TOKEN, **given)
-        assert lines == ["Slack: posted in C0ALERTS", "SNS: NETFLIX_SNS_TOPIC_ARN is not set"]
+        given = {"NETFLIX_SLACK_CHANNEL": slack_server.CHANNEL, "NETFLIX_SLACK_BASE_URL": slack.url}
+        token = {"NETFLIX_SLACK_TOKEN": slack_server.TOKEN}
+        done = run(tmp_path, "alerts", "test", **given, **token)
+        assert done.stdout == "Slack: posted in C0ALERTS\nSNS: NETFLIX_SNS_TOPIC_ARN is not set\n"
         assert slack.parents[0]["text"].startswith("🟢 test alert succeeded")
-        with pytest.raises(AlertNotSentError, match="invalid_auth"):
-            send(slack_token="xoxb-wrong", **given)
+        done = run(tmp_path, "alerts", "test", **given, NETFLIX_SLACK_TOKEN="xoxb-wrong")
+        assert (done.returncode, "invalid_auth" in done.stderr) == (1, True)
         slack.unreadable = True
-        with pytest.raises(AlertNotSentError, match="channels:history"):
-            send(slack_token=slack_server.TOKEN, **given)
-    assert "NETFLIX_SLACK_TOKEN is not set" in send()[0]
+        done = run(tmp_path, "alerts", "test", **given, **token)
+        assert (done.returncode, "channels:history" in done.stderr) == (1, True)
+    assert "NETFLIX_SLACK_TOKEN is not set" in run(tmp_path, "alerts", "test").stdout

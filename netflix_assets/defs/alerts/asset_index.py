@@ -1,4 +1,4 @@
-"""An index of the asset graph: the assets of each step, their owners, and what is upstream and downstream."""
+"""The asset graph by names: the assets of each step, their owners, and what is upstream and downstream."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -10,48 +10,43 @@ _LAYERS = ("dashboards", "published", "marts", "core")  # consumers look at thes
 
 @dataclass(frozen=True)
 class AssetIndex:
-    """The asset graph by names. ``steps``: step -> assets; ``with_policy``: assets with a freshness policy."""
+    """``specs``: asset -> its spec; ``steps``: step -> its assets."""
 
-    steps: Mapping[str, tuple[str, ...]]
-    parents: Mapping[str, frozenset[str]]
-    owners: Mapping[str, tuple[str, ...]]
-    with_policy: tuple[str, ...]
+    specs: Mapping[str, dg.AssetSpec]
+    steps: Mapping[str, frozenset[str]]
 
     @classmethod
     def of(cls, assets: Iterable[dg.AssetsDefinition | dg.AssetSpec]) -> "AssetIndex":
         """The index of these assets."""
-        steps, specs = {}, []
-        for each in assets:
-            if isinstance(each, dg.AssetSpec):
-                specs.append(each)
-            else:
-                specs += each.specs
-                steps[each.op.name] = tuple(sorted(key.to_user_string() for key in each.keys))
-        by_name = {spec.key.to_user_string(): spec for spec in specs}
+        every = list(assets)
+        made = [each for each in every if isinstance(each, dg.AssetsDefinition)]
+        specs = [each for each in every if isinstance(each, dg.AssetSpec)] + [
+            spec for each in made for spec in each.specs
+        ]
         return cls(
-            steps=steps,
-            parents={
-                name: frozenset(dep.asset_key.to_user_string() for dep in spec.deps) for name, spec in by_name.items()
-            },
-            owners={name: tuple(spec.owners) for name, spec in by_name.items()},
-            with_policy=tuple(name for name, spec in by_name.items() if spec.freshness_policy is not None),
+            specs={spec.key.to_user_string(): spec for spec in specs},
+            steps={each.op.name: frozenset(key.to_user_string() for key in each.keys) for each in made},
         )
 
-    def owners_of(self, assets: Iterable[str]) -> tuple[str, ...]:
+    def owners(self, assets: Iterable[str]) -> tuple[str, ...]:
         """The owners of these assets."""
-        return tuple(dict.fromkeys(owner for each in assets for owner in self.owners.get(each, ())))
+        return tuple(dict.fromkeys(owner for each in assets if each in self.specs for owner in self.specs[each].owners))
 
-    def upstream(self, asset: str) -> frozenset[str]:
-        """All assets upstream of an asset."""
-        found: set[str] = set()
-        frontier = set(self.parents.get(asset, ()))
-        while frontier:
-            found |= frontier
-            frontier = {parent for each in frontier for parent in self.parents.get(each, ())} - found
-        return frozenset(found)
+    def roots(self, assets: Collection[str]) -> list[str]:
+        """Those of these assets that are not downstream of another one, by name."""
+        return sorted(each for each in assets if self._upstream(each).isdisjoint(assets))
 
-    def downstream(self, assets: Collection[str]) -> tuple[str, ...]:
+    def downstream(self, assets: Collection[str]) -> list[str]:
         """All assets downstream of these, dashboards first."""
-        found = {each for each in self.parents if not self.upstream(each).isdisjoint(assets)} - set(assets)
+        found = {each for each in self.specs if not self._upstream(each).isdisjoint(assets)} - {*assets}
         rank = {layer: number for number, layer in enumerate(_LAYERS)}
-        return tuple(sorted(found, key=lambda each: (rank.get(each.split("/")[0], len(rank)), each)))
+        return sorted(found, key=lambda each: (rank.get(each.split("/")[0], len(rank)), each))
+
+    def _upstream(self, asset: str) -> set[str]:
+        found: set[str] = set()
+        frontier = {asset}
+        while frontier:
+            specs = [self.specs[each] for each in frontier if each in self.specs]
+            frontier = {dep.asset_key.to_user_string() for spec in specs for dep in spec.deps} - found
+            found |= frontier
+        return found

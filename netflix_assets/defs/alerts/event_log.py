@@ -1,6 +1,6 @@
 """Read findings from Dagster's own storage: what runs did, and conditions that last."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -15,17 +15,16 @@ from netflix_assets.defs.landing.cursor import MAX_ATTEMPTS, Cursor
 from netflix_assets.defs.landing.sensor import LANDING_SENSOR
 from netflix_assets.warehouse.transient import cause_of
 
-_STEP_FAILURE, _RETRY = dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.STEP_UP_FOR_RETRY
-_STEP_SUCCESS, _RUN_SUCCESS = dg.DagsterEventType.STEP_SUCCESS, dg.DagsterEventType.RUN_SUCCESS
-_STEP_EVENTS = (_STEP_FAILURE, _RETRY, _STEP_SUCCESS)
-_RUN_ENDS = (_RUN_SUCCESS, dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_CANCELED)
+_STEP_SUCCESS, _RETRY = dg.DagsterEventType.STEP_SUCCESS, dg.DagsterEventType.STEP_UP_FOR_RETRY
+_RUN_SUCCESS, _RUN_FAILURE = dg.DagsterEventType.RUN_SUCCESS, dg.DagsterEventType.RUN_FAILURE
+_STEP_ENDS = {_STEP_SUCCESS, _RETRY, dg.DagsterEventType.STEP_FAILURE}
+_RUN_ENDS = {_RUN_SUCCESS, _RUN_FAILURE, dg.DagsterEventType.RUN_CANCELED}
 _MATERIALIZED = dg.DagsterEventType.ASSET_MATERIALIZATION
-_EVENTS = {*_STEP_EVENTS, *_RUN_ENDS, _MATERIALIZED, dg.DagsterEventType.ASSET_CHECK_EVALUATION}
+_EVENTS = {*_STEP_ENDS, *_RUN_ENDS, _MATERIALIZED, dg.DagsterEventType.ASSET_CHECK_EVALUATION}
 _RUNNING = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 _ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 _MAX_RUNS = 1_000  # per tick
 _MAX_NAMES, _MAX_STALE = 20, 5
-_MATERIALIZATIONS_READ = 20  # to find one from a run that succeeded
 EXHAUSTED = (
     f"{MAX_ATTEMPTS} runs failed for the same files. The sensor retries when files, contracts, code or settings "
     "change, or after another run succeeds"
@@ -70,14 +69,19 @@ class EventLog:
         return next(map(self._complete, failed), None)
 
     def last_good_at(self, step: str) -> float:
-        """When all assets of a step were last materialized by successful runs (Unix time); 0 if some were not."""
+        """When all assets of a step were last materialized by successful runs (Unix time); 0 if some were not.
+
+        The run counts, because a check may fail after its asset was materialized.
+        """
         keys = [dg.AssetKey.from_user_string(each) for each in self.index.steps.get(step, ())]
         latest = self.instance.get_latest_materialization_events(keys)
-        moments = [each.timestamp for each in latest.values() if each and self._has_succeeded(each.run_id)]
+        runs = {each.run_id: self.instance.get_run_by_id(each.run_id) for each in latest.values() if each}
+        good = {run_id for run_id, run in runs.items() if run is not None and run.is_success}
+        moments = [each.timestamp for each in latest.values() if each and each.run_id in good]
         return min(moments) if moments and len(moments) == len(keys) else 0.0
 
     def find_conditions(
-        self, incidents: Sequence[Incident], watched: frozenset[str], long_s: float, now: float
+        self, incidents: Sequence[Incident], watched: Collection[str], long_s: float, now: float
     ) -> list[Finding]:
         """The conditions of this moment, and a recovery for each open one that is gone.
 
@@ -96,7 +100,7 @@ class EventLog:
         events = self.instance.get_records_for_run(run.run_id, of_type=_EVENTS).records
         return _RunEvents(run, events, self).findings()
 
-    def _ticks(self, watched: frozenset[str], now: float) -> Iterator[Finding]:
+    def _ticks(self, watched: Collection[str], now: float) -> Iterator[Finding]:
         for state in self.instance.all_instigator_state():
             name, cursor = state.instigator_name, getattr(state.instigator_data, "cursor", None)
             if name not in watched or not state.is_running:
@@ -110,15 +114,14 @@ class EventLog:
                 yield Finding("parked", "files_parked", "failed", now, "new files", EXHAUSTED)
 
     def _freshness(self, now: float) -> Iterator[Finding]:
-        keys = [dg.AssetKey.from_user_string(each) for each in self.index.with_policy]
+        keys = [spec.key for spec in self.index.specs.values() if spec.freshness_policy is not None]
         records = self.instance.get_freshness_state_records(keys)
         states = {key.to_user_string(): record.freshness_state.value for key, record in records.items()}
-        stale = {asset: state for asset, state in states.items() if state in ("WARN", "FAIL")}
-        for asset in sorted(stale):
-            if self.index.upstream(asset).isdisjoint(stale):  # otherwise the incident upstream covers it
-                event: Event = "asset_freshness_fail" if stale[asset] == "FAIL" else "asset_freshness_warn"
-                cause = "no new data for longer than the contract allows"
-                yield Finding(f"freshness:{asset}", event, "failed", now, asset, cause, assets=(asset,))
+        stale = {asset for asset, state in states.items() if state in ("WARN", "FAIL")}
+        for asset in self.index.roots(stale):  # an incident covers what is downstream of it
+            event: Event = "asset_freshness_fail" if states[asset] == "FAIL" else "asset_freshness_warn"
+            cause = "no new data for longer than the contract allows"
+            yield Finding(f"freshness:{asset}", event, "failed", now, asset, cause, assets=(asset,))
 
     def _long_runs(self, long_s: float, now: float) -> Iterator[Finding]:
         for record in self.instance.get_run_records(dg.RunsFilter(statuses=_RUNNING)):
@@ -128,31 +131,16 @@ class EventLog:
                 yield Finding(f"long:{run.run_id}", "job_long_running", "failed", now, title, cause, run_id=run.run_id)
 
     def _complete(self, finding: Finding) -> Finding:
-        """A finding with owners, stale assets and the last good run, and without secrets."""
-        if finding.state == "recovered":
-            return finding
-        good = self._last_good(finding.assets[0]) if finding.assets else None
+        """A finding with owners and stale assets, and without secrets."""
         stale = self.index.downstream(finding.assets)
         return replace(
             finding,
             cause=self.redact(finding.cause),
             details=tuple(map(self.redact, finding.details)),
-            owners=self.index.owners_of(finding.assets),
-            stale=stale[:_MAX_STALE],
+            owners=self.index.owners(finding.assets),
+            stale=tuple(stale[:_MAX_STALE]),
             stale_count=len(stale),
-            good_at=good.timestamp if good else 0.0,
-            good_run=good.run_id if good else "",
         )
-
-    def _last_good(self, asset: str) -> dg.EventLogRecord | None:
-        # A check may fail after its asset was materialized, so the run has to have succeeded.
-        key = dg.AssetKey.from_user_string(asset)
-        records = self.instance.fetch_materializations(key, limit=_MATERIALIZATIONS_READ).records
-        return next((each for each in records if self._has_succeeded(each.run_id)), None)
-
-    def _has_succeeded(self, run_id: str) -> bool:
-        run = self.instance.get_run_by_id(run_id)
-        return run is not None and run.is_success
 
 
 @dataclass(frozen=True)
@@ -164,48 +152,34 @@ class _RunEvents:
     log: EventLog
 
     def findings(self) -> Iterator[Finding]:
+        end, run_id, job = _last(self.events, _RUN_ENDS), self.run.run_id, _job(self.run)
         steps: dict[str, list[dg.EventLogRecord]] = {}
         for each in self.events:
-            if each.event_log_entry.step_key:
-                steps.setdefault(each.event_log_entry.step_key, []).append(each)
-        latest = {step: last for step, events in steps.items() if (last := _last(events, *_STEP_EVENTS))}
-        for step, last in latest.items():
-            yield from self._step(step, steps[step], last)
-        end = _last(self.events, *_RUN_ENDS)
-        if end is not None:
-            yield from self._end(end, steps, latest)
-
-    def _step(self, step: str, events: Sequence[dg.EventLogRecord], last: dg.EventLogRecord) -> Iterator[Finding]:
-        if last.event_type == _STEP_SUCCESS:
-            assets = tuple(sorted(_materialized(events)))
-            yield Finding(f"step:{step}", self._event(step), "recovered", last.timestamp, assets=assets)
-            yield from self._checks(events, last.timestamp)
-            return
-        failed = self._failure(step, events, last)
-        if last.event_type == _RETRY:
-            attempt = sum(each.event_type == _RETRY for each in events)
-            failed = replace(failed, event="step_retry", state="retrying", attempt=attempt, attempts=self.log.attempts)
-        yield failed
-
-    def _end(
-        self,
-        end: dg.EventLogRecord,
-        steps: Mapping[str, Sequence[dg.EventLogRecord]],
-        latest: Mapping[str, dg.EventLogRecord],
-    ) -> Iterator[Finding]:
-        """What no step says. A run that failed because of a failed step is not an incident besides that step's."""
-        job, run_id = _job(self.run), self.run.run_id
-        if end.event_type == _RUN_SUCCESS:
+            steps.setdefault(each.event_log_entry.step_key or "", []).append(each)
+        found = [each for step, events in steps.items() if step for each in self._step(step, events, end)]
+        yield from found
+        if end is not None and end.event_type == _RUN_SUCCESS:
             yield Finding(f"run:{job}", "job_failure", "recovered", end.timestamp)
             yield Finding(f"success:{run_id}", "job_success", "succeeded", end.timestamp, job, run_id=run_id)
-            return
-        interrupted = [step for step, last in latest.items() if last.event_type == _RETRY]
-        for step in interrupted:
-            yield self._failure(step, steps[step], end)
-        has_failed_step = interrupted or any(last.event_type == _STEP_FAILURE for last in latest.values())
-        if end.event_type == dg.DagsterEventType.RUN_FAILURE and not has_failed_step:
+        # A run that failed because of a failed step is not an incident besides that step's.
+        elif end is not None and end.event_type == _RUN_FAILURE and all(each.state != "failed" for each in found):
             title, cause = f"run of {job}", _error_of(end)
             yield Finding(f"run:{job}", "job_failure", "failed", end.timestamp, title, cause, run_id=run_id)
+
+    def _step(self, step: str, events: Sequence[dg.EventLogRecord], end: dg.EventLogRecord | None) -> Iterator[Finding]:
+        last = _last(events, _STEP_ENDS)
+        if last is None:
+            return
+        if last.event_type == _STEP_SUCCESS:
+            assets = tuple(sorted(_materialized(events)))
+            yield Finding(f"step:{step}", "asset_materialization_failure", "recovered", last.timestamp, assets=assets)
+            yield from self._checks(events, last.timestamp)
+        elif last.event_type == _RETRY and end is None:
+            attempt = sum(each.event_type == _RETRY for each in events)
+            failed = self._failure(step, events, last)
+            yield replace(failed, event="step_retry", state="retrying", attempt=attempt, attempts=self.log.attempts)
+        else:  # a run that ended before the retry has its reason
+            yield self._failure(step, events, end if end is not None and last.event_type == _RETRY else last)
 
     def _checks(self, events: Sequence[dg.EventLogRecord], at: float) -> Iterator[Finding]:
         """The checks of a step that succeeded. After a failed step they are details of its failure."""
@@ -236,12 +210,15 @@ class _RunEvents:
             f"failed check: {each.check_name} of {each.asset_key.to_user_string()}: {_failure_of(each)}"
             for each in failing
         ]
-        details += [f"{count:,} rejected rows in {asset}" for asset, count in self._rejected_rows()]
-        broken = self._broken_assets(step, _materialized(events), {each.asset_key.to_user_string() for each in failing})
+        expected = set(self.log.index.steps.get(step, ()))
+        if self.run.asset_selection:
+            expected &= {key.to_user_string() for key in self.run.asset_selection}
+        failing_assets = {each.asset_key.to_user_string() for each in failing}
+        broken = self.log.index.roots((expected - _materialized(events)) | failing_assets)  # without what was skipped
         first = broken[0] if broken else step
         return Finding(
             f"step:{step}",
-            self._event(step),
+            "asset_materialization_failure" if step in self.log.index.steps else "job_failure",
             "failed",
             last.timestamp,
             title=first if len(broken) < 2 else f"{step} ({len(broken)} assets, first {first})",
@@ -251,26 +228,8 @@ class _RunEvents:
             run_id=self.run.run_id,
         )
 
-    def _event(self, step: str) -> Event:
-        return "asset_materialization_failure" if self.log.index.steps.get(step) else "job_failure"
 
-    def _broken_assets(self, step: str, materialized: set[str], failing: set[str]) -> list[str]:
-        """The assets that broke, without those skipped downstream of them."""
-        expected = set(self.log.index.steps.get(step, ()))
-        if self.run.asset_selection:
-            expected &= {key.to_user_string() for key in self.run.asset_selection}
-        broken = (expected - materialized) | failing
-        return sorted(each for each in broken if self.log.index.upstream(each).isdisjoint(broken))
-
-    def _rejected_rows(self) -> Iterator[tuple[str, int]]:
-        for each in self.events:
-            materialization = each.asset_materialization
-            count = materialization.metadata.get("rows_rejected") if materialization else None
-            if materialization and count and count.value:
-                yield materialization.asset_key.to_user_string(), int(str(count.value))
-
-
-def _last(events: Sequence[dg.EventLogRecord], *types: dg.DagsterEventType) -> dg.EventLogRecord | None:
+def _last(events: Sequence[dg.EventLogRecord], types: Collection[dg.DagsterEventType]) -> dg.EventLogRecord | None:
     return next((each for each in reversed(events) if each.event_type in types), None)
 
 

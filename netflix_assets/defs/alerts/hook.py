@@ -10,10 +10,10 @@ from threading import Thread
 
 import dagster as dg
 
-from netflix_assets.alerts.delivery import post_at_once
 from netflix_assets.alerts.incidents import Incident
 from netflix_assets.alerts.redaction import redactor
 from netflix_assets.alerts.rules import Rules, load_rules
+from netflix_assets.alerts.slack import SlackError, open_chat
 from netflix_assets.alerts.text import Writer
 from netflix_assets.contracts.model import Source
 from netflix_assets.defs.alerts.asset_index import AssetIndex
@@ -43,61 +43,44 @@ class Alerting:
         """The findings in an instance."""
         return EventLog(instance, self.index, self.settings.step_retries, self.redact)
 
-    @property
-    def writer(self) -> Writer:
-        """The writer of this environment's messages."""
-        return Writer(self.settings.env, self.settings.web_url, self.rules.mentions)
-
 
 def slack_on_failure(alerting: Alerting) -> dg.HookDefinition:
     """The hook for every step that makes assets. It runs when the last attempt of the step has failed."""
 
     @dg.failure_hook(name="slack_on_failure")
     def notify(context: dg.HookContext) -> None:
-        try:
-            problem = _notify(context, alerting)
-        except Exception as error:  # an alert must not fail a run; the sensor delivers what is missing
-            problem = repr(error)
+        problems: list[str] = []
+
+        def work() -> None:
+            try:
+                _notify(context, alerting, deadline)
+            except Exception as error:  # an alert must not fail a run; the sensor delivers what is missing
+                problems.append(repr(error))
+
+        deadline = time.monotonic() + HOOK_S
+        # A thread, because the timeouts of a client bound a single read, not a call. It is abandoned when time is up.
+        thread = Thread(target=work, name="alert", daemon=True)
+        thread.start()
+        thread.join(HOOK_S)
+        problem = "no answer in time" if thread.is_alive() else "".join(problems)
         if problem:
             context.log.warning(f"alert not posted here, the sensor `alerts` will post it: {alerting.redact(problem)}")
 
     return notify
 
 
-def _notify(context: dg.HookContext, alerting: Alerting) -> str:
-    """Post the failure. Returns what went wrong, if anything."""
-    deadline = time.monotonic() + HOOK_S
+def _notify(context: dg.HookContext, alerting: Alerting, deadline: float) -> None:
+    """Post the failure of this step, if a rule sends it to Slack."""
     settings, event_log = alerting.settings, alerting.event_log(context.instance)
     finding = event_log.find_failure(context.run_id, context.step_key)
     rule = alerting.rules.route(finding.event, settings.env, finding.owners) if finding else None
     if finding is None or rule is None or "slack" not in rule.to:
-        return ""
-    from netflix_assets.defs.alerts.slack_resource import open_chat
-
+        return
     incident = Incident.opened_by(finding)
     incident.channel = rule.channel or settings.slack_channel or ""
-    chat, good_at = open_chat(settings, context.log, HOOK_S), event_log.last_good_at(context.step_key)
-
-    def post() -> None:
-        post_at_once(chat, alerting.writer, alerting.rules, incident, good_at=good_at, deadline=deadline)
-
-    if settings.slack_token is None:
-        post()  # into this run's log
-        return ""
-    return _call_within(deadline - time.monotonic(), post)
-
-
-def _call_within(seconds: float, call: Callable[[], None]) -> str:
-    """Call in a thread that is abandoned after some seconds. Returns what went wrong, if anything."""
-    problems: list[str] = []
-
-    def work() -> None:
-        try:
-            call()
-        except Exception as error:  # exceptions in a thread reach nobody
-            problems.append(str(error))
-
-    thread = Thread(target=work, name="alert", daemon=True)
-    thread.start()
-    thread.join(max(0.0, seconds))
-    return "no answer in time" if thread.is_alive() else "".join(problems)
+    chat = open_chat(settings, context.log, HOOK_S)
+    if chat.find(incident, event_log.last_good_at(context.step_key)):  # older messages are about earlier incidents
+        return
+    if time.monotonic() > deadline:
+        raise SlackError("no time left to post")
+    chat.send(incident, Writer.of(settings, alerting.rules).slack(incident))

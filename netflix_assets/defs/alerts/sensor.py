@@ -1,6 +1,5 @@
 """The sensor `alerts`: it finds incidents in Dagster's storage, delivers them once, and keeps their state."""
 
-import logging
 import time
 import urllib.request
 from dataclasses import replace
@@ -10,8 +9,7 @@ from pydantic import ValidationError
 
 from netflix_assets.alerts.delivery import Delivery
 from netflix_assets.alerts.incidents import AlertState, fold
-from netflix_assets.alerts.slack import SlackError
-from netflix_assets.alerts.sns import open_topic
+from netflix_assets.alerts.slack import SlackError, open_chat
 from netflix_assets.defs.alerts.hook import Alerting
 
 ALERTS_SENSOR = "alerts"
@@ -30,46 +28,29 @@ def alerts_sensor(alerting: Alerting) -> dg.SensorDefinition:
     )
     def alerts(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         now, repository = time.time(), context.repository_def
-        sensors = [each.name for each in repository.sensor_defs] if repository else []
-        schedules = [each.name for each in repository.schedule_defs] if repository else []
-        watched = frozenset([*sensors, *schedules]) - {ALERTS_SENSOR}
-        state = _tick(alerting, context.instance, _load_state(context, now), watched, now, context.log)
+        settings, rules, event_log = alerting.settings, alerting.rules, alerting.event_log(context.instance)
+        findings, state = event_log.read_runs(_load_state(context, now))
+        sensors = {each.name for each in repository.sensor_defs} if repository else set()
+        schedules = {each.name for each in repository.schedule_defs} if repository else set()
+        watched = (sensors | schedules) - {ALERTS_SENSOR}
+        findings += event_log.find_conditions(state.incidents, watched, rules.long_running_minutes * 60, now)
+        delivery = Delivery(
+            alerting.settings,
+            rules,
+            open_chat(settings, context.log),
+            now,
+            lambda text: context.log.warning(alerting.redact(text)),
+        )
+        state = delivery.deliver(replace(state, incidents=tuple(fold(state.incidents, findings))))
+        is_due = now >= state.beat_at + HEARTBEAT_S and not state.away_since
+        if settings.heartbeat_url and is_due and _send_heartbeat(settings.heartbeat_url.get_secret_value(), delivery):
+            state = replace(state, beat_at=now)
         still_open = sum(bool(each.is_open and each.to) for each in state.incidents)
         pending = sum(bool(each.pending) for each in state.incidents)
         summary = f"{still_open} open incidents, {pending} pending" if still_open or pending else "no open incidents"
         return dg.SensorResult(skip_reason=summary, cursor=state.to_cursor())
 
     return alerts
-
-
-def _tick(
-    alerting: Alerting,
-    instance: dg.DagsterInstance,
-    state: AlertState,
-    watched: frozenset[str],
-    now: float,
-    log: logging.Logger,
-) -> AlertState:
-    """Find incidents, deliver them, send the heartbeat. Returns the state for the next tick."""
-    from netflix_assets.defs.alerts.slack_resource import open_chat
-
-    settings, rules, event_log = alerting.settings, alerting.rules, alerting.event_log(instance)
-    findings, state = event_log.read_runs(state)
-    findings += event_log.find_conditions(state.incidents, watched, rules.long_running_minutes * 60, now)
-    delivery = Delivery(
-        rules,
-        alerting.writer,
-        open_chat(settings, log),
-        open_topic(settings),
-        settings.slack_channel or "",
-        now,
-        lambda text: log.warning(alerting.redact(text)),
-    )
-    state = delivery.deliver(replace(state, incidents=tuple(fold(state.incidents, findings))))
-    is_due = now >= state.beat_at + HEARTBEAT_S and not state.away_since
-    if settings.heartbeat_url and is_due and _send_heartbeat(settings.heartbeat_url.get_secret_value(), delivery):
-        state = replace(state, beat_at=now)
-    return state
 
 
 def _load_state(context: dg.SensorEvaluationContext, now: float) -> AlertState:

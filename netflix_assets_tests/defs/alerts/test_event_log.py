@@ -124,7 +124,7 @@ def test_stale_assets_downstream_fold_into_the_one_upstream(shop: World, slack: 
     shop.settle()
     assert head(slack) == ["🟠 s3/shop/things is late"]
     assert "Owner: team:shop" in slack.parents[0]["text"]
-    assert "Blocked: raw/shop/things" in slack.parents[0]["text"]
+    assert "Stale: raw/shop/things" in slack.parents[0]["text"]
     become(FreshnessState.FAIL)
     shop.settle()
     assert head(slack) == ["🔴 s3/shop/things is overdue"]
