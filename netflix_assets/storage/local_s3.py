@@ -24,6 +24,8 @@ from pathlib import Path
 import psutil
 from filelock import FileLock
 
+from netflix_assets.environment import for_rclone
+
 START_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 5.0
 _POLL_S = 0.05
@@ -183,9 +185,7 @@ def _start(server: LocalS3) -> None:
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
-            # The keys go by environment: every user of the machine can read a command line. Nothing else is passed on:
-            # RCLONE_* variables and proxies of the user must not change how the server works.
-            env={"RCLONE_AUTH_KEY": f'"{server.access_key_id},{server.secret_access_key}"'},
+            env=for_rclone(server.access_key_id, server.secret_access_key),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
