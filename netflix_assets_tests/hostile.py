@@ -39,7 +39,7 @@ PYTHON = {
 }  # fmt: skip
 MACHINE = {
     "LC_ALL": "C", "LANG": "tr_TR", "TZ": "Asia/Kolkata", "FORCE_COLOR": "1", "GIT_DIR": "/nowhere",
-    "MAKEFLAGS": "n", "SNOWFLAKE_PASSWORD": "canary-snowflake", "GITHUB_TOKEN": "canary-github",
+    "MAKEFLAGS": "k", "SNOWFLAKE_PASSWORD": "canary-snowflake", "GITHUB_TOKEN": "canary-github",
 }  # fmt: skip
 PROXIES = {name: NOWHERE for each in ("http", "https", "all") for name in (f"{each}_proxy", f"{each}_proxy".upper())}
 

@@ -1,5 +1,8 @@
 """The environment of each child process: nothing of the machine that steers it, and no secret that it does not need."""
 
+import ast
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,7 +16,7 @@ from netflix_assets import environment
 from netflix_assets.defs.dbt.project import dbt_project, dbt_resource, exported
 from netflix_assets.defs.resources import landing_bucket
 from netflix_assets.environment import for_dagster, for_dbt
-from netflix_assets.settings import Settings, read_settings
+from netflix_assets.settings import PACKAGE, REPO, Settings, read_settings
 from netflix_assets.storage.local_s3 import local_s3
 from netflix_assets_tests import hostile
 from netflix_assets_tests.cli.command import run
@@ -62,6 +65,41 @@ def test_a_child_has_only_the_secrets_that_it_needs(local: Settings, staging: Se
     assert canaries(for_dagster(local)) == set(CANARIES)
     aws = {"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
     assert canaries(for_dagster(staging)) == {*CANARIES, *aws, "NETFLIX_SNOWFLAKE_PRIVATE_KEY"}
+
+
+def test_every_process_is_started_with_an_environment_of_its_own() -> None:
+    calls = [
+        (path.name, ast.unparse(call.func), {each.arg for each in call.keywords})
+        for path in PACKAGE.rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call)
+    ]
+    started = {(name, "env" in given) for name, called, given in calls if called.startswith(("subprocess.", "os.exec"))}
+    assert started == {("ui.py", True), ("local_s3.py", True)}
+
+
+def test_make_passes_on_where_packages_come_from_and_nothing_that_steers_pip_or_python() -> None:
+    kept = {"PIP_INDEX_URL": "https://example.com/simple", "PIP_CERT": "/ca.pem"}
+    done = subprocess.run(
+        ["make", "--no-print-directory", "-f", "-", "shown"],
+        input="include Makefile\nshown:\n\t@env\n",
+        cwd=REPO,
+        env={
+            **os.environ,
+            **HOSTILE,
+            **kept,
+            "PIP_TARGET": "/nowhere",
+            "PIP_CONSTRAINT": "/nowhere",
+            "PYTHONPATH": "/no",
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    passed_on = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+    assert {*kept.items(), ("PIP_USER", "0")} <= passed_on.items()
+    steering = {"PIP_TARGET", "PIP_CONSTRAINT", "PYTHONPATH", "GIT_DIR", *hostile.DBT, *hostile.PYTHON} - {"PIP_USER"}
+    assert steering & passed_on.keys() == set()
 
 
 @pytest.mark.parametrize("env", ["local", "dev"])
