@@ -6,6 +6,13 @@ INSTALLED := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 TESTS := netflix_assets_tests
 
+# Not of the machine: what steers Python, dbt and git, and all of pip's settings but those that say where packages come
+# from. With PIP_USER=1, or `user = true` in pip.conf, pip would refuse to install into .venv.
+PIP_KEPT := $(addprefix PIP_,INDEX_URL EXTRA_INDEX_URL FIND_LINKS NO_INDEX TRUSTED_HOST CERT CLIENT_CERT PROXY \
+	CACHE_DIR NO_CACHE_DIR TIMEOUT DEFAULT_TIMEOUT RETRIES CONFIG_FILE KEYRING_PROVIDER ROOT_USER_ACTION)
+unexport $(filter-out $(PIP_KEPT),$(filter PIP_% PYTHON% DBT_% GIT_%,$(.VARIABLES)))
+export PIP_USER := 0
+
 .DEFAULT_GOAL := help
 .PHONY: help install demo ui docs questions test test-long test-snowflake test-dashboards proof smoke-snowflake \
 	superset test-superset superset-lock bench lint format sources lock clean

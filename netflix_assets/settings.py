@@ -250,6 +250,17 @@ class Settings(BaseSettings):
         return f"{own}_SERVING" if own else self.names.serving_database
 
     @property
+    def dbt_names(self) -> Mapping[str, str]:
+        """Where dbt builds on Snowflake, and with which role, by the variables that profiles.yml reads."""
+        if self.names is None:
+            return {}
+        return {
+            "NETFLIX_SNOWFLAKE_DATABASE": self.snowflake.database or self.names.database,
+            "NETFLIX_SNOWFLAKE_WAREHOUSE": self.names.transform_warehouse,
+            "NETFLIX_SNOWFLAKE_ROLE": self.names.transformer_role,
+        }
+
+    @property
     def dashboards_folder(self) -> Path:
         """The dashboard pages; ``index.html`` is the first."""
         return self.home / "dashboards"
@@ -274,6 +285,19 @@ def read_settings(**overrides: Any) -> Settings:
     except ValidationError as error:
         # Without the cause, which contains the value: it may be a key.
         raise SettingsError("; ".join(_problems(error))) from None
+
+
+def variables_of(settings: BaseSettings) -> dict[str, str]:
+    """The variables from which another process reads the same settings. Secrets are in plain text."""
+    prefix = settings.model_config["env_prefix"]
+    variables: dict[str, str] = {}
+    for name, value in settings:
+        if isinstance(value, BaseSettings):
+            variables |= variables_of(value)
+        elif value is not None:
+            secret = value.get_secret_value() if isinstance(value, SecretStr) else value
+            variables[f"{prefix}{name.upper()}"] = str(secret)
+    return variables
 
 
 def _problems(error: ValidationError) -> Iterator[str]:

@@ -14,8 +14,10 @@ import pytest
 from netflix_assets.contracts.loading import load_sources
 from netflix_assets.contracts.model import Column, Dataset, Freshness
 from netflix_assets.defs.resources import LandingBucket
+from netflix_assets.environment import protect_bucket
 from netflix_assets.ingest.sync import SyncReport
 from netflix_assets.ingest.sync import sync as sync_dataset
+from netflix_assets.settings import read_settings
 from netflix_assets.storage.local_s3 import LocalS3, lease, local_s3
 from netflix_assets.storage.objects import ObjectStore
 from netflix_assets.warehouse.base import Warehouse
@@ -40,6 +42,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     # What a script starts in the background ignores Ctrl-C, and so would all that the tests start and interrupt.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    protect_bucket(read_settings())
     # A whole run commits 1,700 events one by one: 60 s on a disk, 51 s where none has to reach a disk. The tests kill
     # processes, not machines. They need 2.5 GB.
     if config.option.basetemp is None and _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > 6 * 2**30:

@@ -20,10 +20,12 @@ from netflix_assets.cli.rejects import rejects
 from netflix_assets.cli.replay import rebuild, replay
 from netflix_assets.cli.run import demo, run
 from netflix_assets.cli.status import status
+from netflix_assets.environment import protect_command
 
 
 def main() -> None:
     """Run the command line. An error that names its cause ends it with one line instead of a traceback."""
+    protect_command()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # file names and values may not fit the terminal's encoding

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 import dagster as dg
 from pydantic import SecretStr
 
+from netflix_assets.environment import aws_endpoint, protect_bucket
 from netflix_assets.settings import Settings
 from netflix_assets.storage.objects import S3ObjectStore
 from netflix_assets.storage.retries import RETRIES, BucketError
@@ -24,7 +25,6 @@ from netflix_assets.warehouse.publishing import Publisher, Served
 if TYPE_CHECKING:
     from dagster_aws.s3 import S3Resource
     from dagster_snowflake import SnowflakeResource
-    from obstore.auth.boto3 import Boto3CredentialProvider
 
     from netflix_assets.storage.events import EventQueue
     from netflix_assets.warehouse.snowflake.warehouse import SnowflakeWarehouse
@@ -60,10 +60,11 @@ class LandingBucket(dg.ConfigurableResource):  # type: ignore[type-arg]
                 prefix=self.prefix or None,
                 region=s3.region_name,
                 endpoint=s3.endpoint_url,
+                aws_endpoint_url_s3=s3.endpoint_url,  # otherwise $AWS_ENDPOINT_URL_S3 wins over `endpoint`
                 virtual_hosted_style_request=s3.endpoint_url is None,
                 client_options={"allow_http": (s3.endpoint_url or "").startswith("http://"), **RETRIES.client_config()},
                 retry_config=RETRIES.retry_config(),
-                credential_provider=self._credentials(s3),
+                **self._credentials(s3),
             )
             yield S3ObjectStore(store, self.bucket, self._place(s3), RETRIES)
 
@@ -74,12 +75,15 @@ class LandingBucket(dg.ConfigurableResource):  # type: ignore[type-arg]
         with self._s3() as s3:
             return _event_queue(self.events_queue, **_session_options(s3))
 
-    def _credentials(self, s3: "S3Resource") -> "Boto3CredentialProvider":
+    def _credentials(self, s3: "S3Resource") -> dict[str, Any]:
+        """The local S3's own keys, or else what AWS' default chain finds."""
+        if s3.aws_access_key_id:
+            return {"access_key_id": s3.aws_access_key_id, "secret_access_key": s3.aws_secret_access_key}
         from botocore.exceptions import BotoCoreError
         from obstore.auth.boto3 import Boto3CredentialProvider  # boto3 takes 0.3 s to import
 
         try:
-            return Boto3CredentialProvider(_session(s3))
+            return {"credential_provider": Boto3CredentialProvider(_session(s3))}
         except (BotoCoreError, ValueError) as error:  # ValueError: the chain found none
             cause = str(error) if isinstance(error, BotoCoreError) else "AWS' default chain found none"
             raise BucketError(
@@ -301,12 +305,13 @@ def _revealed(secret: SecretStr | None) -> str | None:
 
 
 def landing_bucket(settings: Settings) -> LandingBucket:
-    """The landing bucket of this environment."""
+    """The landing bucket of this environment. Protects this process from what steers S3 clients on this machine."""
+    protect_bucket(settings)
     return LandingBucket(
         bucket=settings.bucket,
         prefix=settings.bucket_prefix,
         region=settings.s3_region,
-        endpoint=settings.s3_endpoint,
+        endpoint=settings.s3_endpoint or (None if settings.serves_s3 else aws_endpoint()),
         profile=settings.aws_profile,
         local_home=str(settings.home) if settings.serves_s3 else None,
         events_queue=settings.events_queue_url,

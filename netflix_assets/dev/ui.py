@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import sysconfig
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -20,11 +19,11 @@ from threading import Event
 import psutil
 
 from netflix_assets.defs.runs import reap
+from netflix_assets.environment import UI_OF, for_dagster
 from netflix_assets.operations.instance import open_instance, prepare_dagster_home
 from netflix_assets.settings import REPO, Settings
 from netflix_assets.storage.local_s3 import LocalS3, LocalS3Error, lease, local_s3, revive
 
-UI_OF = "NETFLIX_UI_OF"  # environment variable of all processes of a UI: its home
 STOP_TIMEOUT_S = 30.0
 KILL_TIMEOUT_S = 5.0
 NO_DEFINITIONS_S = 30.0  # a code server that was killed has a new process for its definitions after 5 to 15 s
@@ -58,7 +57,8 @@ def serve(settings: Settings, port: int, announce: Callable[[str], None]) -> Non
             announce(f"stopping {left} processes that a killed UI left behind")
             _stop(settings.home)
         _refuse_taken_port(port)
-        environment = _environment(settings)
+        prepare_dagster_home(settings)
+        environment = {**for_dagster(settings), UI_OF: str(settings.home.resolve())}
         with open_instance(settings) as instance:
             for run_id in reap(instance):
                 announce(f"run      {run_id} did not end and its process is gone; reported as failed")
@@ -143,22 +143,15 @@ def _refuse_taken_port(port: int) -> None:
             raise PortTakenError(f"port {port} is taken; choose another: UI_PORT=3001 make ui")
 
 
-def _environment(settings: Settings) -> Mapping[str, str]:
-    return {
-        **os.environ,
-        "DAGSTER_HOME": str(prepare_dagster_home(settings)),
-        "NETFLIX_HOME": str(settings.home),
-        "PATH": f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ.get('PATH', '')}",
-        UI_OF: str(settings.home.resolve()),
-    }
-
-
 def _dagster_dev(port: int, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     # "superseded" by `dg dev`, which starts the same but reads settings from the user's home directory.
     quiet = ["-W", "ignore:Function `dev_command`"]
-    command = ["-m", "dagster", "dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)]
-    # A session of its own: Ctrl-C in the terminal is for this process, which then stops all.
-    return subprocess.Popen([sys.executable, *quiet, *command], cwd=REPO, env=environment, start_new_session=True)
+    command = ["-m", "dagster", "dev", "-w", str(REPO / "workspace.yaml"), "-h", "127.0.0.1", "-p", str(port)]
+    # Its processes read .env in their folder, and each would prefer that to the settings of this one: not in the
+    # repository. A session of its own: Ctrl-C in the terminal is for this process, which then stops all.
+    return subprocess.Popen(
+        [sys.executable, *quiet, *command], cwd=environment["DAGSTER_HOME"], env=environment, start_new_session=True
+    )
 
 
 def _keep(server: LocalS3, announce: Callable[[str], None]) -> None:

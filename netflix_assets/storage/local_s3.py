@@ -25,6 +25,7 @@ import psutil
 from filelock import FileLock
 
 from netflix_assets.storage.locks import is_held
+from netflix_assets.environment import for_rclone
 
 START_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 5.0
@@ -207,9 +208,7 @@ def _spawn(server: LocalS3) -> None:
         fcntl.flock(pid_file, fcntl.LOCK_EX)
         process = subprocess.Popen(
             command,
-            # The keys go by environment: every user of the machine can read a command line. Nothing else is passed on:
-            # RCLONE_* variables and proxies of the user must not change how the server works.
-            env={"RCLONE_AUTH_KEY": f'"{server.access_key_id},{server.secret_access_key}"'},
+            env=for_rclone(server.access_key_id, server.secret_access_key),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -9,9 +10,14 @@ import time
 import urllib.request
 from pathlib import Path
 
+import pytest
+
+from netflix_assets.dev.ui import processes_of
+from netflix_assets.settings import REPO
 from netflix_assets.storage.local_s3 import lease, local_s3
 from netflix_assets_tests.cli.command import run
 from netflix_assets_tests.demo import COMMAND
+from netflix_assets_tests.hostile import HOSTILE
 
 UI_QUERY = """{
   assetNodes { id }
@@ -46,18 +52,32 @@ def test_reset_never_removes_a_source_folder(tmp_path: Path) -> None:
     assert (tmp_path / "dbt" / "dbt_project.yml").exists()
 
 
-def test_the_ui_serves_the_graph_and_stops_cleanly(loaded: Path) -> None:
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of the project with a .env, which Dagster's processes would read in that folder."""
+    copy = tmp_path / "project"
+    for name in ("netflix_assets", "dbt"):
+        shutil.copytree(REPO / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "target", "logs"))
+    shutil.copy(REPO / "workspace.yaml", copy)
+    (copy / ".env").write_text(f"NETFLIX_HOME={tmp_path / 'another'}\nNETFLIX_ENV=production\nDBT_EMPTY=true\n")
+    return copy
+
+
+def test_the_ui_serves_the_graph_in_one_home_and_stops_cleanly(loaded: Path, project: Path) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
+    own = {"NETFLIX_HOME": str(loaded), "UI_PORT": str(port), "COLUMNS": "200", "PYTHONPATH": str(project)}
     process = subprocess.Popen(
         [COMMAND, "ui"],
-        env={**os.environ, "NETFLIX_HOME": str(loaded), "UI_PORT": str(port), "COLUMNS": "200"},
+        cwd=project,
+        env={**os.environ, **HOSTILE, **own},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
     answer: dict[str, object] = {}
+    environments: dict[str, dict[str, str]] = {}
     try:
         deadline = time.monotonic() + 120
         while not answer and time.monotonic() < deadline:
@@ -71,6 +91,7 @@ def test_the_ui_serves_the_graph_and_stops_cleanly(loaded: Path) -> None:
                 answer = json.load(urllib.request.urlopen(request, timeout=5))["data"]
             except OSError:
                 continue
+        environments = {" ".join(each.cmdline()): each.environ() for each in processes_of(loaded)}
     finally:
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=60)
@@ -78,6 +99,10 @@ def test_the_ui_serves_the_graph_and_stops_cleanly(loaded: Path) -> None:
     assert answer["sensorsOrError"] == {
         "results": [{"name": name, "sensorState": {"status": "RUNNING"}} for name in ("alerts", "landing")]
     }
+    for part in ("dagster dev", "dagster_webserver", "dagster._daemon", "code-server start", "api grpc"):
+        (environment,) = (each for command, each in environments.items() if part in command)
+        assert (environment["NETFLIX_HOME"], environment["NETFLIX_ENV"]) == (str(loaded), "local")
+        assert not {"DBT_EMPTY", "AWS_PROFILE", "DAGSTER_GRPC_PORT", "PYTHONWARNINGS"} & environment.keys()
     assert process.returncode == 0, output
     assert f"http://127.0.0.1:{port}" in output
     left = subprocess.run(["ps", "-ewwo", "args"], capture_output=True, text=True, check=True).stdout

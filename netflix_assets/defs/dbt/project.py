@@ -5,16 +5,16 @@ import json
 import os
 import sysconfig
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from dagster_dbt import DagsterDbtCliRuntimeError, DbtCliResource, DbtProject
 from dagster_dbt.errors import DagsterDbtError
-from pydantic import SecretStr
 
 from netflix_assets.defs.dagster_internals import FastDbtCliResource
+from netflix_assets.environment import for_dbt, in_place_of_mine
 from netflix_assets.settings import Settings
 
 
@@ -97,58 +97,18 @@ def _stamp(settings: Settings) -> Path:
     return _target_path(settings) / "sources.sha256"
 
 
-@contextmanager
-def exported(settings: Settings, run_id: str = "") -> Iterator[None]:
-    """Set the variables that profiles.yml and dbt read, for the length of the block.
+def exported(settings: Settings, run_id: str = "") -> AbstractContextManager[None]:
+    """Give this process dbt's environment for the length of the block.
 
     dagster-dbt passes its own environment on to dbt and copies dbt's parse cache from $DBT_TARGET_PATH.
     """
-    wanted = {
-        "NETFLIX_HOME": str(settings.home),
-        "NETFLIX_RUN_ID": run_id,
-        "DBT_TARGET_PATH": str(_target_path(settings)),
-        **_snowflake_names(settings),
-        **_snowflake_access(settings),
-    }
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
-def _snowflake_names(settings: Settings) -> Mapping[str, str]:
-    """Where dbt builds on Snowflake, and with which role."""
-    if settings.names is None:
-        return {}
-    return {
-        "NETFLIX_SNOWFLAKE_DATABASE": settings.snowflake.database or settings.names.database,
-        "NETFLIX_SNOWFLAKE_WAREHOUSE": settings.names.transform_warehouse,
-        "NETFLIX_SNOWFLAKE_ROLE": settings.names.transformer_role,
-        "NETFLIX_SCHEMA_PREFIX": settings.schema_prefix,
-    }
-
-
-def _snowflake_access(settings: Settings) -> Mapping[str, str]:
-    """How dbt reaches Snowflake, from these settings and not from whatever the process was started with."""
-    if settings.names is None:
-        return {}
-    access = settings.snowflake.model_dump(exclude={"database", "statement_timeout_seconds"}, exclude_none=True)
-    return {
-        f"NETFLIX_SNOWFLAKE_{name.upper()}": value.get_secret_value() if isinstance(value, SecretStr) else str(value)
-        for name, value in access.items()
-    }
+    return in_place_of_mine({**for_dbt(settings, run_id), "DBT_TARGET_PATH": str(_target_path(settings))})
 
 
 def project_state(settings: Settings) -> str:
     """A digest of everything the manifest depends on: dbt's files and version, and where it builds."""
     project = settings.dbt_project
-    digest = hashlib.sha256(f"{version('dbt-core')} {_snowflake_names(settings)}".encode())
+    digest = hashlib.sha256(f"{version('dbt-core')} {settings.schema_prefix} {settings.dbt_names}".encode())
     for folder, folders, names in os.walk(project):
         folders[:] = sorted(set(folders) - {"target", "logs", "dbt_packages"})
         for name in sorted(names):
