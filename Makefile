@@ -49,7 +49,8 @@ test-long: install  ## Slow tests: runs that fail, dbt by itself, a few cases of
 # The ingestion suite is the contract of both warehouses, so it runs again with the other one.
 test-snowflake: install  ## The Snowflake half against an emulator, with the ingestion suite
 	$(PYTEST) -m emulated
-	$(PYTEST) --warehouse snowflake $(TESTS)/ingest $(TESTS)/proof/test_corpus.py $(TESTS)/warehouse/test_builds.py
+	$(PYTEST) --warehouse snowflake $(TESTS)/ingest $(TESTS)/warehouse/test_builds.py \
+		$(addprefix $(TESTS)/proof/,test_corpus.py test_foreign.py)
 
 test-dashboards: install  ## Every page in Chromium: wide and narrow, light and dark, samples, real files, no files
 	$(PYTEST) --numprocesses 0 --timeout 0 -m browser -rs
@@ -62,7 +63,7 @@ proof-fuzz := $(TESTS)/proof/test_fuzz.py --cases 5000
 proof-corpus := $(TESTS)/proof/test_corpus.py
 # Your own files: make proof SUITE=foreign FILES=/path/to/folder REPORT=outcomes.json
 proof-foreign := $(TESTS)/proof/test_foreign.py -s --cases 180 \
-	$(if $(FILES),--files "$(FILES)") $(if $(REPORT),--report "$(REPORT)")
+	$(if $(FILES),--files '$(FILES)') $(if $(REPORT),--report '$(REPORT)')
 proof-shuffles := $(TESTS)/proof/test_shuffles.py --cases 100
 proof-mutations := $(TESTS)/proof/test_mutations.py
 proof-s3-faults := $(TESTS)/proof/test_s3_faults.py --cases 100

@@ -26,6 +26,7 @@ from netflix_assets_tests.proof.csv_oracle import LONGEST_RECORD, is_well_quoted
 
 DELIMITERS = ",;\t|"
 _SNIFFED_LINES, _SNIFFED_CHARACTERS = 50, 100_000  # lines that decide the delimiter, characters of each
+LONGEST_REJECT = 16_000_000  # characters
 _BLOCK_BYTES = 2**16
 _AFTER_THE_END = "\0end"
 _BUCKETS = 4096
@@ -112,14 +113,16 @@ def reasons_to_refuse(file: ForeignFile) -> list[str]:
     with closing(file.lines()) as lines:
         if any("\0" in line for line in lines):
             found.append("NUL")
-    count, record = 0, None
+    count = 0
     with closing(file.lines()) as lines:
-        for count, record in enumerate(_Records(lines, file.delimiter), start=1):  # noqa: B007
-            pass
+        for record in _Records(lines, file.delimiter):
+            count += 1
+            if record.is_open:
+                found.append(f"line {record.line}: a quote that is never closed")
+            if sum(map(len, record.lines)) > LONGEST_REJECT:
+                found.append(f"line {record.line}: a record too long to be kept as a reject")
     if count < 2:
         found.append("no records")
-    if record and record.is_open:
-        found.append("a quote that is never closed")
     return found
 
 
@@ -241,8 +244,8 @@ def problem_of(record: _Record, file: ForeignFile, dataset: Dataset) -> str:
         return "badly quoted"
     if len(body.encode()) + max(1, len(text) - len(body)) > LONGEST_RECORD:
         return "a record too long"
-    lengths = [getattr(column, "max_length", None) for column in dataset.columns]
-    if any(most and len(record.fields[at]) > most for at, most in zip(file.columns, lengths, strict=False)):
+    limits = [getattr(column, "length_limit", None) for column in dataset.columns]
+    if any(most and len(record.fields[at]) > most for at, most in zip(file.columns, limits, strict=False)):
         return "a text too long"
     return ""
 
