@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import time
 import urllib.request
@@ -12,6 +11,7 @@ from pathlib import Path
 from netflix_assets.storage.local_s3 import lease, local_s3
 from netflix_assets_tests.cli.command import run
 from netflix_assets_tests.demo import COMMAND
+from netflix_assets_tests.waiting import free_port
 
 UI_QUERY = """{
   assetNodes { id }
@@ -47,9 +47,7 @@ def test_reset_never_removes_a_source_folder(tmp_path: Path) -> None:
 
 
 def test_the_ui_serves_the_graph_and_stops_cleanly(loaded: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(
         [COMMAND, "ui"],
         env={**os.environ, "NETFLIX_HOME": str(loaded), "UI_PORT": str(port), "COLUMNS": "200"},
