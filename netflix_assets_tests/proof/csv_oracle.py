@@ -124,7 +124,7 @@ def _records(text: str, delimiter: str) -> list[_Record] | None:
 def _check(record: _Record, header: list[str], dataset: Dataset) -> tuple[tuple, list[str] | None]:
     """The values of a record and None, or the faulty columns: an empty list when the whole record is malformed."""
     if (
-        not is_well_quoted(record.text.rstrip("\r\n"), record.fields, dataset.delimiter)
+        not _is_well_quoted(record.text.rstrip("\r\n"), record.fields, dataset.delimiter)
         or len(record.fields) != len(header)
         or len(record.text.rstrip("\r\n").encode()) + max(1, record.ends) > LONGEST_RECORD
     ):
@@ -139,7 +139,7 @@ def _check(record: _Record, header: list[str], dataset: Dataset) -> tuple[tuple,
     return tuple(values), faulty or None
 
 
-def is_well_quoted(text: str, fields: list[str], delimiter: str) -> bool:
+def _is_well_quoted(text: str, fields: list[str], delimiter: str) -> bool:
     """Whether a record is its fields joined, each either free of quotes or fully quoted."""
     for at, field in enumerate(fields):
         if at:

@@ -22,7 +22,7 @@ from typing import BinaryIO
 
 from netflix_assets.contracts.model import Dataset, Tolerance
 from netflix_assets_tests.conftest import make_column, make_dataset
-from netflix_assets_tests.proof.csv_oracle import LONGEST_RECORD, is_well_quoted
+from netflix_assets_tests.proof.csv_oracle import LONGEST_RECORD, _is_well_quoted
 
 DELIMITERS = ",;\t|"
 _SNIFFED_LINES, _SNIFFED_CHARACTERS = 50, 100_000  # lines that decide the delimiter, characters of each
@@ -240,7 +240,7 @@ def problem_of(record: _Record, file: ForeignFile, dataset: Dataset) -> str:
         return "a quote that is never closed"
     if len(record.fields) != len(file.header):
         return f"{len(record.fields)} fields instead of {len(file.header)}"
-    if not is_well_quoted(body, record.fields, file.delimiter):
+    if not _is_well_quoted(body, record.fields, file.delimiter):
         return "badly quoted"
     if len(body.encode()) + max(1, len(text) - len(body)) > LONGEST_RECORD:
         return "a record too long"
