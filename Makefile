@@ -56,8 +56,8 @@ test-long: install  ## Slow tests: runs that fail, dbt by itself, a few cases of
 # The ingestion suite is the contract of both warehouses, so it runs again with the other one.
 test-snowflake: install  ## The Snowflake half against an emulator, with the ingestion suite
 	$(PYTEST) -m emulated
-	$(PYTEST) --warehouse snowflake $(TESTS)/ingest $(TESTS)/proof/test_corpus.py $(TESTS)/warehouse/test_builds.py \
-		$(TESTS)/warehouse/test_served_counts.py
+	$(PYTEST) --warehouse snowflake $(TESTS)/ingest $(addprefix $(TESTS)/warehouse/,test_builds.py test_served_counts.py) \
+		$(addprefix $(TESTS)/proof/,test_corpus.py test_foreign.py)
 
 test-dashboards: install  ## Every page in Chromium: wide and narrow, light and dark, samples, real files, no files
 	$(PYTEST) --numprocesses 0 --timeout 0 -m browser -rs
@@ -68,13 +68,16 @@ proof-sequences := $(TESTS)/proof/test_sequences.py --cases 500
 proof-crashes := $(TESTS)/proof/test_crashes.py $(TESTS)/proof/test_snapshot_crashes.py --cases 200
 proof-fuzz := $(TESTS)/proof/test_fuzz.py --cases 5000
 proof-corpus := $(TESTS)/proof/test_corpus.py
+# Your own files: make proof SUITE=foreign FILES=/path/to/folder REPORT=outcomes.json
+proof-foreign := $(TESTS)/proof/test_foreign.py -s --cases 180 \
+	$(if $(FILES),--files '$(FILES)') $(if $(REPORT),--report '$(REPORT)')
 proof-shuffles := $(TESTS)/proof/test_shuffles.py --cases 100
 proof-mutations := $(TESTS)/proof/test_mutations.py
 proof-s3-faults := $(TESTS)/proof/test_s3_faults.py --cases 100
 proof-healing := $(TESTS)/proof/test_healing.py --durations 0
 proof-postgres := $(TESTS)/proof/test_postgres.py
 proof-alerts := $(TESTS)/alerts/test_delivery.py -s -k 30_percent --cases 100
-SUITES := sequences crashes fuzz corpus shuffles mutations s3-faults healing postgres alerts
+SUITES := sequences crashes fuzz corpus foreign shuffles mutations s3-faults healing postgres alerts
 
 proof: install  ## One proof of docs/reliability.md at full length: make proof SUITE=sequences|crashes|fuzz|…
 	@[ -n "$(proof-$(SUITE))" ] || { echo "Usage: make proof SUITE=<$(SUITES)>" | sed 's/ /|/4g'; exit 2; }

@@ -36,6 +36,8 @@ _IN_MEMORY = pytest.StashKey[Path]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--warehouse", choices=["duckdb", "snowflake"], default="duckdb", help="what `warehouse` is")
     parser.addoption("--cases", type=int, help="how many cases each suite in proof/ runs; without it, a few")
+    parser.addoption("--files", help="a folder of CSV files for proof/test_foreign.py; without it, it makes its own")
+    parser.addoption("--report", help="where proof/test_foreign.py writes the outcome of each file, as JSON")
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest makes its folder
@@ -44,8 +46,13 @@ def pytest_configure(config: pytest.Config) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     protect_bucket(read_settings())
     # A whole run commits 1,700 events one by one: 60 s on a disk, 51 s where none has to reach a disk. The tests kill
-    # processes, not machines. They need 2.5 GB.
-    if config.option.basetemp is None and _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > 6 * 2**30:
+    # processes, not machines. They need 2.5 GB; somebody's own files may need more.
+    if (
+        config.option.basetemp is None
+        and not config.option.files
+        and _MEMORY.is_dir()
+        and shutil.disk_usage(_MEMORY).free > 6 * 2**30
+    ):
         config.option.basetemp = mkdtemp(prefix="netflix-assets-tests-", dir=_MEMORY)
         config.stash[_IN_MEMORY] = Path(config.option.basetemp)
 

@@ -8,7 +8,6 @@ import base64
 import http.server
 import json
 import os
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -39,6 +38,7 @@ from netflix_assets.settings import REPO, Settings, SettingsError, current_setti
 from netflix_assets.storage.local_s3 import LocalS3, lease
 from netflix_assets.warehouse.errors import WarehouseError
 from netflix_assets_tests.demo import COMMAND
+from netflix_assets_tests.waiting import free_port
 
 DBT = Path(sys.executable).with_name("dbt")
 
@@ -186,10 +186,7 @@ def trap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trap]:
     """A home with a bucket server that requires the canaries, and all of them in the environment."""
     secrets = credentials()
     home, elsewhere = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("server")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = LocalS3(elsewhere, port, secrets["AWS_ACCESS_KEY_ID"], secrets["AWS_SECRET_ACCESS_KEY"])
+    server = LocalS3(elsewhere, free_port(), secrets["AWS_ACCESS_KEY_ID"], secrets["AWS_SECRET_ACCESS_KEY"])
     variables = {
         **secrets,
         "NETFLIX_HOME": str(home),

@@ -10,9 +10,9 @@ from typing import Self, TypeVar
 
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.warehouse.errors import WarehouseError
-from netflix_assets.warehouse.ledger import OPS_TABLES, Ledger
+from netflix_assets.warehouse.ledger import OPS_TABLES, Ledger, in_chunks
 from netflix_assets.warehouse.loads import Load, StagedObject
-from netflix_assets.warehouse.profile import SAMPLE_ROWS, profile_insert
+from netflix_assets.warehouse.profile import PROFILED_COLUMNS, SAMPLE_ROWS, profile_insert
 from netflix_assets.warehouse.relations import Relation, current_view, ddl, ops_ddl, raw_columns
 from netflix_assets.warehouse.typing import Dialect
 
@@ -144,14 +144,13 @@ class Warehouse(Ledger):
         self.execute(f"drop table if exists raw.{dataset.table}")
 
     def profile_loads(self, dataset: Dataset, loads: Sequence[Load]) -> None:
-        """Profile loads of the open transaction: those that need no sample in one statement, the others one by one."""
+        """Profile loads of the open transaction: those that need no sample together, the others one by one."""
         steps = {load.load_id: math.ceil(load.rows_loaded / SAMPLE_ROWS) for load in loads if load.rows_loaded}
         unsampled = [load_id for load_id, step in steps.items() if step == 1]
-        if unsampled:
-            self.execute(profile_insert(dataset, unsampled, 1, self.dialect))
-        for load_id, step in steps.items():
-            if step > 1:
-                self.execute(profile_insert(dataset, [load_id], step, self.dialect))
+        sampled = [([load_id], step) for load_id, step in steps.items() if step > 1]
+        for load_ids, step in [*([(unsampled, 1)] if unsampled else []), *sampled]:
+            for columns in in_chunks(dataset.columns, PROFILED_COLUMNS):
+                self.execute(profile_insert(dataset, columns, load_ids, step, self.dialect))
 
     def discard_load(self, dataset: Dataset, load_id: int) -> None:
         """Delete the rows and rejects of a load that the open transaction gave up."""

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 import urllib.request
@@ -18,6 +17,7 @@ from netflix_assets.storage.local_s3 import lease, local_s3
 from netflix_assets_tests.cli.command import run
 from netflix_assets_tests.demo import COMMAND
 from netflix_assets_tests.hostile import HOSTILE
+from netflix_assets_tests.waiting import free_port
 
 UI_QUERY = """{
   assetNodes { id }
@@ -64,9 +64,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def test_the_ui_serves_the_graph_in_one_home_and_stops_cleanly(loaded: Path, project: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     own = {"NETFLIX_HOME": str(loaded), "UI_PORT": str(port), "COLUMNS": "200", "PYTHONPATH": str(project)}
     process = subprocess.Popen(
         [COMMAND, "ui"],

@@ -2,14 +2,14 @@
 
 import os
 import signal
-import socket
 import subprocess
-import time
 import urllib.error
 import urllib.request
+from email.message import Message
 from pathlib import Path
 
 from netflix_assets_tests.demo import COMMAND
+from netflix_assets_tests.waiting import free_port, until
 
 
 def start(home: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -22,10 +22,14 @@ def start(home: Path, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def fetch(process: subprocess.Popen[str], url: str) -> tuple[bytes, Message] | None:
+    """A page and its headers, once it is served."""
+    try:
+        with urllib.request.urlopen(url) as response:
+            return response.read(), response.headers
+    except urllib.error.URLError:
+        assert process.poll() is None
+        return None
 
 
 def test_without_pages_the_command_names_what_to_run(tmp_path: Path) -> None:
@@ -42,17 +46,8 @@ def test_the_command_serves_the_folder_until_interrupted(tmp_path: Path) -> None
     port = free_port()
     process = start(tmp_path, "--port", str(port))
     try:
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as response:
-                    assert response.read() == b"<h1>Overview</h1>"
-                    assert response.headers["Cache-Control"] == "no-cache"
-                break
-            except urllib.error.URLError:
-                assert process.poll() is None
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
+        page, headers = until(lambda: fetch(process, f"http://127.0.0.1:{port}/"), seconds=30)
+        assert (page, headers["Cache-Control"]) == (b"<h1>Overview</h1>", "no-cache")
         second = start(tmp_path, "--port", str(port))
         assert "choose another" in second.communicate(timeout=30)[1]
         assert second.returncode == 1

@@ -4,8 +4,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Event
@@ -16,6 +15,7 @@ from netflix_assets.dev import ui
 from netflix_assets.dev.ui import UI_OF, PortTakenError, UIEndedError, UIRunsError, processes_of, serve
 from netflix_assets.settings import Settings, read_settings
 from netflix_assets_tests.storage.test_local_s3 import runs
+from netflix_assets_tests.waiting import free_port, until
 
 SLEEP = ["sleep", "600"]
 # Starts another process, which ignores interrupts, and ends.
@@ -44,12 +44,6 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     return read_settings(home=tmp_path)
 
 
-def free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def serve_with(
     command: list[str], settings: Settings, monkeypatch: pytest.MonkeyPatch, ended: str = "dagster dev"
 ) -> list[str]:
@@ -71,13 +65,6 @@ def held_by_another_process(home: Path) -> Iterator[subprocess.Popen[str]]:
             yield other
         finally:
             other.kill()
-
-
-def wait(found: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 10
-    while not found():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_the_end_of_a_process_ends_the_ui_and_all_that_it_started(
@@ -107,7 +94,7 @@ def test_what_a_killed_ui_left_is_stopped_and_another_homes_processes_are_not(
         subprocess.Popen(SLEEP, env={UI_OF: str(settings.home)}) as left,
         subprocess.Popen(SLEEP, env={UI_OF: str(other)}) as others,
     ):
-        wait(lambda: len(processes_of(settings.home)) == len(processes_of(other)) == 1)
+        until(lambda: len(processes_of(settings.home)) == len(processes_of(other)) == 1)
         announced = serve_with(["false"], settings, monkeypatch)
         assert announced[0] == "stopping 1 processes that a killed UI left behind"
         assert left.wait(1) == -signal.SIGINT

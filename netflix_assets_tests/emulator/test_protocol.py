@@ -18,6 +18,7 @@ from snowflake.connector.errors import ProgrammingError
 
 from netflix_assets_tests.emulator import fixtures
 from netflix_assets_tests.emulator.failure import failure
+from netflix_assets_tests.waiting import until
 
 pytestmark = pytest.mark.emulated
 
@@ -161,10 +162,7 @@ def test_the_server_ends_with_its_parent_and_keeps_its_log(tmp_path):
         fixtures.SnowflakeEmulator("127.0.0.1", port).execute("select 'kept'")
         parent.send_signal(signal.SIGKILL)
     assert "select 'kept'" in log.read_text()
-    deadline = time.monotonic() + 10
-    while is_answered(port):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    until(lambda: not is_answered(port), "the end of the server")
 
 
 def is_answered(port):

@@ -23,6 +23,7 @@ from netflix_assets.storage.objects import ObjectChangedError, ObjectStore, Obje
 from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from netflix_assets.warehouse.ledger import OPS_TABLES
 from netflix_assets.warehouse.loads import Counts
+from netflix_assets_tests.waiting import until
 
 SOURCES = load_sources()
 RATINGS = dataset_by_id(SOURCES, "movielens/ratings")
@@ -226,10 +227,8 @@ def put_at(bucket, key: str, content: str, minute: int) -> None:
     path.write_text(content)
     moment = datetime(2024, 5, 1, 12, minute, tzinfo=UTC).timestamp()
     os.utime(path, (moment, moment))
-    deadline = time.monotonic() + 10
-    while [(each.size, each.last_modified.minute) for each in bucket.store.list(key)] != [(len(content), minute)]:
-        assert time.monotonic() < deadline, f"{key} does not appear in the listing"
-        time.sleep(0.05)
+    expected = [(len(content), minute)]
+    until(lambda: [(each.size, each.last_modified.minute) for each in bucket.store.list(key)] == expected, key)
 
 
 def test_overwrite_replaces_the_table_with_the_newest_object(sync, bucket, warehouse):

@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 import urllib.request
@@ -31,6 +30,7 @@ from netflix_assets.settings import read_settings
 from netflix_assets.storage.local_s3 import local_s3
 from netflix_assets_tests.demo import COMMAND
 from netflix_assets_tests.test_secrets import Trap, credentials
+from netflix_assets_tests.waiting import free_port, until
 
 pytestmark = pytest.mark.healing
 
@@ -65,9 +65,7 @@ class Ui:
         self.home, self.instance = home, instance
         self.bucket = home / "s3" / "landing" / "movielens"
         self.bucket.mkdir(parents=True)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.log = home / "ui.log"
         self.credentials = credentials()
         self.process: subprocess.Popen[bytes] | None = None
@@ -110,11 +108,7 @@ class Ui:
 
     def wait(self, look: Callable[[], Found]) -> Found:
         """The first thing found that is not false; the test fails when it takes too long."""
-        deadline = time.monotonic() + TIMEOUT_S
-        while not (found := look()):
-            assert time.monotonic() < deadline, self.printed()
-            time.sleep(0.05)
-        return found
+        return until(look, self.printed, seconds=TIMEOUT_S)
 
     def ask(self, query: str) -> bytes:
         """What the page's server answers."""

@@ -6,15 +6,14 @@ The tests run in order and build on each other; `make test-postgres` runs them.
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,27 +28,13 @@ from netflix_assets.dev.samples import generate
 from netflix_assets.settings import REPO
 from netflix_assets.storage.local_s3 import lease, local_s3
 from netflix_assets_tests.conftest import landing_key
+from netflix_assets_tests.waiting import free_port, until
 
 pytestmark = pytest.mark.postgres
 
 DEPLOY = REPO / "deploy" / "dagster"
 SCRIPTS = Path(sys.executable).parent
-PATIENCE_S = 900  # a run takes under a minute where nothing else goes on
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def until(what: str, found: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline:
-        if result := found():
-            return result
-        time.sleep(1)
-    raise AssertionError(f"not within {PATIENCE_S} s: {what}")
+patiently = partial(until, seconds=900, pause=1)  # a run takes under a minute where nothing else goes on
 
 
 @dataclass
@@ -183,13 +168,13 @@ def test_files_in_the_bucket_change_what_is_published_with_no_other_action(
         if landing_key(path).startswith("movielens/"):
             deployment.land(path.name, path.read_text())
     deployment.land("ratings-900001.csv", RATING.format(900_001))
-    until("the first publication", lambda: deployment.ratings() == {900_001: 1})
-    until("its end", lambda: runs(instance)[0].is_success)
+    patiently(lambda: deployment.ratings() == {900_001: 1}, "the first publication")
+    patiently(lambda: runs(instance)[0].is_success, "its end")
     (run,) = runs(instance)
     assert (run.job_name, run.tags["netflix/attempt"]) == ("everything", "1")
     assert HOST in run.tags
-    (repository,) = until("the UI", lambda: deployment.graphql("{repositoriesOrError{... on RepositoryConnection{nodes{"
-        "location{name} sensors{name sensorState{status}}}}}}"))["repositoriesOrError"]["nodes"]  # fmt: skip
+    (repository,) = patiently(lambda: deployment.graphql("{repositoriesOrError{... on RepositoryConnection{nodes{"
+        "location{name} sensors{name sensorState{status}}}}}}"), "the UI")["repositoriesOrError"]["nodes"]  # fmt: skip
     assert repository["location"] == {"name": "netflix_assets"}
     assert {"name": "landing", "sensorState": {"status": "RUNNING"}} in repository["sensors"]
 
@@ -202,8 +187,8 @@ def test_what_comes_while_the_daemon_is_dead_is_asked_for_once_when_it_is_back(
     deployment.land("ratings-900002.csv", RATING.format(900_002))
     time.sleep(3)
     deployment.start("daemon")
-    until("the second publication", lambda: deployment.ratings() == {900_001: 1, 900_002: 1})
-    until("its end", lambda: runs(instance)[-1].is_success)
+    patiently(lambda: deployment.ratings() == {900_001: 1, 900_002: 1}, "the second publication")
+    patiently(lambda: runs(instance)[-1].is_success, "its end")
     assert len(runs(instance)) == 2
     after = asked(instance)
     assert (after.count, after.attempt) == (before.count + 1, 1)
@@ -213,12 +198,12 @@ def test_a_code_server_that_is_killed_with_its_run_costs_an_attempt(
     deployment: Deployment, instance: dg.DagsterInstance
 ) -> None:
     deployment.land("ratings-900003.csv", RATING.format(900_003))
-    until("a step of the third run", lambda: len(runs(instance)) == 3 and instance.get_run_stats(
-        runs(instance)[2].run_id).steps_succeeded)  # fmt: skip
+    patiently(lambda: len(runs(instance)) == 3 and instance.get_run_stats(
+        runs(instance)[2].run_id).steps_succeeded, "a step of the third run")  # fmt: skip
     deployment.kill("code")
     deployment.start("code")
-    until("the third publication", lambda: deployment.ratings() == {900_001: 1, 900_002: 1, 900_003: 1})
-    until("its end", lambda: runs(instance)[-1].is_success)
+    patiently(lambda: deployment.ratings() == {900_001: 1, 900_002: 1, 900_003: 1}, "the third publication")
+    patiently(lambda: runs(instance)[-1].is_success, "its end")
     *_, killed, mended = runs(instance)
     assert killed.status == dg.DagsterRunStatus.FAILURE
     (told,) = instance.all_logs(killed.run_id, of_type=dg.DagsterEventType.RUN_FAILURE)

@@ -47,6 +47,7 @@ from netflix_assets_tests.proof.fault_proxy import (
     reset,
     trickle,
 )
+from netflix_assets_tests.waiting import until
 
 # The product's policy with short delays. A busy machine may be silent for a while, so only tests in which the server
 # falls silent use a read timeout that is short enough to wait for.
@@ -474,11 +475,9 @@ def test_a_listing_is_complete_or_an_error(sync, bucket, proxy, s3_server, wareh
     folder.mkdir()
     for number in range(count):
         (folder / f"things-{number:04}.csv").write_text(things(number))
-    deadline = time.monotonic() + 20
     with opened(bucket, proxy, replace(QUICK, read_timeout_s=30)) as store:
-        while len(objects_of(THINGS, store)) < count:  # the server looks at its folder once a second
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        # The server looks at its folder once a second.
+        until(lambda: len(objects_of(THINGS, store)) == count, seconds=20)
         for fault in (SLOW_DOWN, cut()):
             proxy.script(Rule(fault, "list", times=2, is_first_page=False))
             assert len(objects_of(THINGS, store)) == count
@@ -516,10 +515,7 @@ def copied_slowly(path: Path, content: str, seconds: float, pieces: int = 10) ->
 def test_sync_waits_for_a_file_that_is_still_being_copied(sync, bucket, store, s3_server, warehouse):
     content = things(*range(2_000))
     with copied_slowly(s3_server.folder / bucket.name / KEY, content, seconds=2.5) as copying:
-        deadline = time.monotonic() + 10
-        while not objects_of(THINGS, store):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        until(lambda: objects_of(THINGS, store))
         assert copying.is_alive()  # or there was nothing to wait for
         report = sync(THINGS, store=store, settle_seconds=1.5)
         assert not copying.is_alive()
@@ -534,10 +530,7 @@ def test_runs_that_do_not_wait_also_load_the_whole_file(sync, bucket, store, s3_
             with suppress(ObjectChangedError):
                 sync(THINGS, store=store)
             time.sleep(0.2)
-    deadline = time.monotonic() + 10
-    while [listed.size for listed in objects_of(THINGS, store)] != [len(content)]:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    until(lambda: [listed.size for listed in objects_of(THINGS, store)] == [len(content)])
     sync(THINGS, store=store)
     assert current_rows(warehouse) == [(number, "a") for number in range(2_000)]
     assert sync(THINGS, store=store).loads == []

@@ -17,6 +17,7 @@ import pytest
 from netflix_assets.storage import local_s3 as local_s3_module
 from netflix_assets.storage.local_s3 import LocalS3, LocalS3Error, lease, local_s3, revive
 from netflix_assets_tests.conftest import s3_client
+from netflix_assets_tests.waiting import until
 
 HOLD = """
 import sys
@@ -51,10 +52,7 @@ def runs(pid: int) -> bool:
 
 
 def wait_until_gone(pid: int) -> None:
-    deadline = time.monotonic() + 10
-    while runs(pid):
-        assert time.monotonic() < deadline, f"process {pid} still runs"
-        time.sleep(0.05)
+    until(lambda: not runs(pid), f"the end of process {pid}")
 
 
 def answer_to_unsigned(server: LocalS3, path: str, method: str) -> int:
