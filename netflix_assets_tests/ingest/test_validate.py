@@ -24,13 +24,17 @@ from netflix_assets.contracts.model import ENCODINGS, Dataset
 from netflix_assets.ingest.decode import RefusedError
 from netflix_assets.ingest.load import commit_loads
 from netflix_assets.ingest.rejects import find_rejects
-from netflix_assets.ingest.validate import MAX_RECORD_BYTES, validate
+from netflix_assets.ingest import records as records_module
+from netflix_assets.ingest.records import MAX_RECORD_BYTES
+from netflix_assets.ingest.validate import validate
 from netflix_assets.storage.objects import ObjectVersion
 from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from netflix_assets.warehouse.loads import Load, RejectedRecord, StagedObject, ValidatedFile
 from netflix_assets_tests.conftest import make_column, make_dataset
 
-PAIR = make_dataset(make_column("id", "integer", source_name="Id"), make_column("label", nullable=True))
+PAIR = make_dataset(
+    make_column("id", "integer", source_name="Id"), make_column("label", nullable=True, max_length=MAX_RECORD_BYTES)
+)
 _etags = itertools.count()
 BLOCK_SIZES = pytest.mark.parametrize("size", [1, 3, 7, 4096])
 

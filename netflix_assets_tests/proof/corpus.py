@@ -33,7 +33,7 @@ UPLOAD = "upload it uncompressed or as gzip"
 def things(**changes: object) -> Dataset:
     """The dataset of most files, or a variant of it."""
     name = "_".join(["things", *("".join(filter(str.isalnum, str(value))) or "odd" for value in changes.values())])
-    columns = make_column("id", "integer"), make_column("label", nullable=True)
+    columns = make_column("id", "integer"), make_column("label", nullable=True, max_length=2_000_000)
     return make_dataset(*columns, name=name.lower(), **changes)
 
 
