@@ -318,7 +318,7 @@ def test_refused_objects_do_not_stop_others_and_load_once_fixed(sync, bucket, wa
         "c-latin1": HEADER.encode() + b"1,2,3.0,\xe9\n",
         "e-header": b"userId,rating,timestamp\n1,2.0,3\n",
         "f-cut.gz": gzip.compress(ratings(1).encode())[:-5],
-        "h-quote": HEADER.encode() + b'1,"2,3.0,4\n',
+        "h-quote": b'userId,movieId,"rating,timestamp\n1,2,3.0,4\n',
     }
     for name, content in broken.items():
         stem, _, packed = name.partition(".")
