@@ -10,6 +10,7 @@ from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 
 from netflix_assets.alerts.text import Message
+from netflix_assets.contracts.visibility import printable_lines
 
 if TYPE_CHECKING:
     from slack_sdk import WebClient
@@ -107,7 +108,7 @@ class SlackLog:
 
     def send(self, channel: str, message: Message, ts: str = "") -> str:
         """Log a message. Returns a made-up ts."""
-        self.log.warning(f"alert (NETFLIX_SLACK_TOKEN is not set):\n{message.text}")
+        self.log.warning(f"alert (NETFLIX_SLACK_TOKEN is not set):\n{printable_lines(message.text)}")
         return ts or f"printed-{time.monotonic_ns()}"
 
     def messages(self, channel: str, environment: str, since: float) -> list[PostedMessage]:

@@ -13,10 +13,11 @@ from typing import Any
 
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.contracts.visibility import printable
+from netflix_assets.ingest.decode import RefusedError
 from netflix_assets.ingest.records import Layout, find_faults, malformed_reason, split_lines
-from netflix_assets.ingest.validate import LineEndsAsLf
+from netflix_assets.ingest.validate import LineEndsAsLf, compare_header
 
-_PASSES_NOW = "satisfies the contract now; load it with: netflix-assets rejects replay"
+_PASSES_NOW = "satisfies the contract now; load it with: netflix-assets rejects replay {}"
 
 
 def write_rejects(dataset: Dataset, rejects: Sequence[Mapping[str, Any]], file: Path) -> int:
@@ -40,10 +41,11 @@ def _rows(dataset: Dataset, reject: Mapping[str, Any]) -> Iterator[list[str]]:
     names = [column.file_name for column in dataset.columns]
     found_in = _parse(reject["header"], dataset.delimiter) or [names]  # ledgers of early versions have no headers
     fields = _in_contract_order(dataset, found_in[0], reject["raw_text"])
-    if fields is not None and any(find_faults(_own_layout(dataset), _as_text(fields, dataset), fields)[1]):
+    layout = Layout(dataset, len(names), range(len(names)))
+    if fields is not None and find_faults(layout, _as_text(fields, dataset), fields)[1]:
         yield fields
         return
-    reason = reject["reason"] if fields is None else _PASSES_NOW
+    reason = reject["reason"] if fields is None else _PASSES_NOW.format(dataset.id)
     for number, line in enumerate(split_lines(reject["raw_text"]), start=reject["line_number"]):
         note = printable(f"not a record: {reject['object_key']} line {number}: {reason}")
         yield [line.rstrip("\r\n"), *([""] * (len(names) - 1)), note]
@@ -54,19 +56,16 @@ def _in_contract_order(dataset: Dataset, header: Sequence[str], raw_text: str) -
 
     In a text of several lines, a line of its own may be a record under the contract's header.
     """
+    try:
+        positions, _ = compare_header(header, dataset)
+    except RefusedError:
+        return None
     records = _parse(raw_text, dataset.delimiter)
-    names = [column.file_name for column in dataset.columns]
-    layout = Layout(dataset, len(header), ())
-    if len(records) != 1 or len(split_lines(raw_text)) != 1 or not set(names) <= set(header):
+    if len(records) != 1 or len(split_lines(raw_text)) != 1:
         return None
-    if malformed_reason(layout, raw_text, records[0]):
+    if malformed_reason(Layout(dataset, len(header), positions), raw_text, records[0]):
         return None
-    values = dict(zip(header, records[0], strict=True))
-    return [values[name] for name in names]
-
-
-def _own_layout(dataset: Dataset) -> Layout:
-    return Layout(dataset, len(dataset.columns), range(len(dataset.columns)))
+    return [records[0][position] for position in positions]
 
 
 def _as_text(fields: Sequence[str], dataset: Dataset) -> str:
