@@ -12,6 +12,7 @@ from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 
 from netflix_assets.alerts.incidents import Incident
+from netflix_assets.contracts.visibility import printable_lines
 from netflix_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class SlackLog:
 
     def send(self, incident: Incident, text: str) -> str:
         """Log an incident. Returns a made-up ts."""
-        self.log.warning(f"alert (NETFLIX_SLACK_TOKEN is not set):\n{html.unescape(text)}")
+        self.log.warning(f"alert (NETFLIX_SLACK_TOKEN is not set):\n{printable_lines(html.unescape(text))}")
         return incident.ts or f"printed-{time.monotonic_ns()}"
 
     def find(self, incident: Incident, since: float, others: Collection[str] = ()) -> str:

@@ -3,7 +3,7 @@
 Commands import what is slow to load (Dagster, dbt) themselves, so that ``--help`` stays fast.
 
 Exit codes: 0 done (rejects within tolerance are fine), 1 failed, 2 wrong use, 3 done but objects were refused,
-130 stopped.
+4 done but a file loaded none of its records, 130 stopped.
 """
 
 import io

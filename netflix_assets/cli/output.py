@@ -9,22 +9,27 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from netflix_assets.contracts.visibility import printable, printable_lines
+
 if TYPE_CHECKING:
     from rich.status import Status
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_REFUSED = 3
+EXIT_NOTHING_LOADED = 4
 EXIT_STOPPED = 130
 
+_PROGRESS_WIDTH = 110  # characters of a message beside the spinner
 _PIPE_WIDTH = 200  # characters per line of a table that is not printed to a terminal
 _NUMERIC = frozenset({
     "objects", "versions", "rows", "rejected", "refused", "load", "record", "line", "ratings", "average", "titles",
 })  # fmt: skip
 
-# No markup and no highlighting: file names and values may look like markup.
-out = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
-err = Console(stderr=True, highlight=False, markup=False, width=None if sys.stderr.isatty() else _PIPE_WIDTH)
+# No markup, no :emoji: and no highlighting: file names and values may look like these.
+_PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
+out = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, **_PLAIN)
+err = Console(stderr=True, width=None if sys.stderr.isatty() else _PIPE_WIDTH, **_PLAIN)
 
 
 class Failure(click.ClickException):
@@ -38,28 +43,33 @@ class Failure(click.ClickException):
 
 
 def say(text: str = "") -> None:
-    """Print a result."""
-    out.print(text, soft_wrap=True)
+    """Print a result in one line."""
+    out.print(printable(text), soft_wrap=True)
 
 
 def note(text: str) -> None:
-    """Print a remark to standard error."""
-    err.print(text, soft_wrap=True)
+    """Print a remark to standard error, in one line."""
+    err.print(printable(text), soft_wrap=True)
 
 
 def warn(text: str) -> None:
-    """Print a warning to standard error."""
-    err.print(text, style="yellow", soft_wrap=True)
+    """Print a warning to standard error, in one line."""
+    err.print(printable(text), style="yellow", soft_wrap=True)
 
 
 def fail(text: str) -> None:
     """Print an error to standard error."""
-    err.print(text, style="red", soft_wrap=True)
+    err.print(printable_lines(text), style="red", soft_wrap=True)
 
 
 def spinner(text: str) -> "Status":
     """Show what is going on until the block ends; only on a terminal."""
-    return err.status(Text(text))
+    return err.status(progress_text(text))
+
+
+def progress_text(message: str) -> Text:
+    """What a spinner shows of a message: the start of its first line."""
+    return Text(printable(message.strip().partition("\n")[0][:_PROGRESS_WIDTH]))
 
 
 def print_table(columns: Iterable[str], rows: Iterable[Iterable[str]], title: str | None = None) -> None:
@@ -71,7 +81,7 @@ def print_table(columns: Iterable[str], rows: Iterable[Iterable[str]], title: st
         justify: Literal["left", "right"] = "right" if name in _NUMERIC else "left"
         table.add_column(name, justify=justify, overflow="fold", no_wrap=name == "dataset")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(printable, row))
     out.print(table)
 
 

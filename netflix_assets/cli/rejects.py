@@ -55,7 +55,8 @@ def show_reject(dataset_id: str, load_id: int, record: int) -> None:
     for each in find_rejects(settings, find_dataset(settings, dataset_id)):
         if (each["load_id"], each["record_number"]) == (load_id, record):
             say(f"{each['object_key']} line {each['line_number']}: {each['reason']}")
-            say(each["raw_text"])
+            for line in each["raw_text"].split("\n"):  # in lines, unlike a name or a reason
+                say(line)
             return
     raise Failure(f"load {load_id} of {dataset_id} has no rejected record {record}; see netflix-assets rejects list")
 
@@ -66,7 +67,8 @@ def show_reject(dataset_id: str, load_id: int, record: int) -> None:
 def export_rejects(dataset_id: str, file: Path) -> None:
     """Write rejected records to a CSV file.
 
-    Fix them there, then land the file.
+    Fix them there, then land the file. Lines that are not records are in the first field, with a note in an extra last
+    field: make records of them and delete the note. What you do not fix is rejected again.
     """
     from netflix_assets.operations.rejects import export_rejects
 

@@ -6,18 +6,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.text import Text
 
 from netflix_assets.cli.files import generate_samples, print_landing
 from netflix_assets.cli.home import first_page
-from netflix_assets.cli.output import EXIT_FAILED, EXIT_REFUSED, fail, print_table, say, spinner, warn
+from netflix_assets.cli.output import (
+    EXIT_FAILED,
+    EXIT_NOTHING_LOADED,
+    EXIT_REFUSED,
+    fail,
+    print_table,
+    progress_text,
+    say,
+    spinner,
+    warn,
+)
 from netflix_assets.cli.status import print_published, stray_lines, warn_if_unlisted
 from netflix_assets.settings import Settings, current_settings
 
 if TYPE_CHECKING:
     from netflix_assets.operations.outcome import RunOutcome
-
-_PROGRESS_WIDTH = 110  # characters of a message beside the spinner
 
 
 @click.command()
@@ -78,7 +85,7 @@ def _run(settings: Settings, select: str | None, full_refresh: bool) -> int:
             defs,
             select=select,
             full_refresh=full_refresh,
-            progress=lambda message: status.update(Text(message.strip().partition("\n")[0][:_PROGRESS_WIDTH])),
+            progress=lambda message: status.update(progress_text(message)),
         )
     _print_outcome(outcome, time.monotonic() - started)
     if select is None or PUBLISHED_KEY.to_user_string() in outcome.materialized:
@@ -87,13 +94,15 @@ def _run(settings: Settings, select: str | None, full_refresh: bool) -> int:
         say(f"dashboards: {first_page(settings).as_uri()}, or: netflix-assets dashboards")
     if not outcome.success:
         return EXIT_FAILED
-    for asset, reason in outcome.refused:
+    for asset, reason in (*outcome.refused, *outcome.without_rows):
         warn(f"{asset}: {reason}")
     strays = find_strays(settings)
     warn_if_unlisted(strays)
     for line in stray_lines(strays):
         warn(line)
-    return EXIT_REFUSED if outcome.refused else 0
+    if outcome.refused:
+        return EXIT_REFUSED
+    return EXIT_NOTHING_LOADED if outcome.without_rows else 0
 
 
 def _print_outcome(outcome: "RunOutcome", seconds: float) -> None:
@@ -125,7 +134,8 @@ def _print_highlights(settings: Settings) -> None:
 
 
 def _print_places(settings: Settings) -> None:
-    say(f"\nFiles        {settings.s3_folder / settings.bucket}")
+    say()
+    say(f"Files        {settings.s3_folder / settings.bucket}")
     say(f"Warehouse    {settings.warehouse_file}")
     say(f"For BI tools {settings.published_folder / 'current' / 'netflix.duckdb'}")
     say(f"Dashboards   {first_page(settings).as_uri()}    (or: netflix-assets dashboards)")

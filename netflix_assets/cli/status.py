@@ -38,6 +38,8 @@ def _print(found: "Status") -> None:
     for dataset in found.datasets:
         for each in dataset["refused"]:
             say(f"{each['object']} {each['outcome']}: {each['reason']}")
+        for each in dataset["without_rows"]:
+            say(f"{each['object']}: {each['reason']}")
     for line in stray_lines(found.strays):
         say(line)
     for line in publication_lines(found.published):

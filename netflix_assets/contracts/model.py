@@ -12,6 +12,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 _SNAKE_CASE = re.compile(r"[a-z][a-z0-9_]*")
 _MAX_DIGITS = 38  # of a decimal in both warehouses
+# Characters of a text whose column sets no `max_length`: more than any title, name or plot, less than a file of records
+# that an unclosed quote has swallowed.
+DEFAULT_MAX_LENGTH = 65_536
 _TYPE = re.compile(r"integer|bigint|double|boolean|date|timestamp|text|decimal\(([0-9]+),([0-9]+)\)")
 
 
@@ -81,8 +84,8 @@ class Column(_Strict):
     """One column: its name in the tables, its name in the file, and the rules for its values.
 
     ``min`` and ``max`` are inclusive and in the column's own unit. ``pattern`` is a regular expression that the whole
-    text must match, in RE2 syntax, which DuckDB, Snowflake and Python share. ``showable``: whether values may appear in
-    check metadata and alerts.
+    text must match, in RE2 syntax, which DuckDB, Snowflake and Python share. ``max_length`` of a text is in characters;
+    None allows ``DEFAULT_MAX_LENGTH``. ``showable``: whether values may appear in check metadata and alerts.
     """
 
     name: ColumnName
@@ -95,6 +98,7 @@ class Column(_Strict):
     multiple_of: Decimal | None = None
     values: tuple[str, ...] = ()
     pattern: str | None = None
+    max_length: int | None = Field(default=None, gt=0)
     showable: bool = True
 
     @model_validator(mode="after")
@@ -102,6 +106,8 @@ class Column(_Strict):
         numeric = self.type in ("integer", "bigint", "double") or self.type.startswith("decimal")
         if not numeric and any(rule is not None for rule in (self.min, self.max, self.multiple_of)):
             raise ValueError(f"column '{self.name}': min, max and multiple_of require a numeric type, not {self.type}")
+        if self.max_length is not None and self.type != "text":
+            raise ValueError(f"column '{self.name}': max_length requires type text, not {self.type}")
         if self.pattern is not None:
             try:
                 re.compile(self.pattern)
@@ -115,6 +121,11 @@ class Column(_Strict):
     def file_name(self) -> str:
         """The column's name in the file's header."""
         return self.source_name or self.name
+
+    @property
+    def length_limit(self) -> int | None:
+        """The longest valid text in characters, None for other types."""
+        return (self.max_length or DEFAULT_MAX_LENGTH) if self.type == "text" else None
 
     @property
     def scale(self) -> int | None:

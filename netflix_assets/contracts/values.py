@@ -28,6 +28,15 @@ _FORMS = {
     "date": _DATE,
     "timestamp": f"{_DATE}[ T]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{{1,6}})?",
 }
+# How a value of a type can start, for a record that ends too early.
+_STARTS = {
+    "integer": "[+-]?[0-9]*",
+    "bigint": "[+-]?[0-9]*",
+    "double": "[+-]?[0-9]*[.]?[0-9]*([eE][+-]?[0-9]*)?",
+    "boolean": "[A-Za-z]*",
+    "date": "[0-9-]*",
+    "timestamp": "[0-9T :.-]*",
+}
 INTEGER_BOUNDS = {"integer": 2**31, "bigint": 2**63}
 _EXACT = Context(prec=100)  # enough for the quotient of any two 38-digit numbers
 _MAX_QUOTED = 60  # characters of a value that a reason quotes
@@ -64,11 +73,27 @@ def find_fault(column: Column, text: str) -> str | None:
     """Why ``text`` is not a valid value of this column, for the person who sent the file; None when it is valid."""
     if text == "":
         return None if column.nullable else f"{column.name} is empty"
+    if is_too_long(column, text):
+        return f"{column.name} has {len(text):,} characters, more than its max_length of {column.length_limit:,}"
     problem = _type_problem(column, text) or _rule_problem(column, text)
     if problem is None:
         return None
     shown = text if len(text) <= _MAX_QUOTED else text[:_MAX_QUOTED] + "…"
     return f"{column.name} {shown!r} {problem}"
+
+
+def is_too_long(column: Column, text: str) -> bool:
+    """Whether a text has more characters than its column allows; always false for other types than text."""
+    return column.length_limit is not None and len(text) > column.length_limit
+
+
+def could_start(column: Column, text: str) -> bool:
+    """Whether a valid value of this column could start with ``text``, as far as its type and values tell."""
+    if column.values:
+        return any(value.startswith(text) for value in column.values)
+    if column.type == "text":
+        return True
+    return _matches(_STARTS.get(column.type, "[+-]?[0-9]*[.]?[0-9]*"), text)
 
 
 @lru_cache(maxsize=512)

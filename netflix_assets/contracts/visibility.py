@@ -1,4 +1,4 @@
-"""Decide which values from the warehouse may appear in metadata, messages and alerts."""
+"""Decide which values from the warehouse may appear in metadata, messages and alerts, and how a terminal shows them."""
 
 import re
 from collections.abc import Iterable
@@ -23,6 +23,20 @@ class Showable:
     def message(self, text: str) -> str:
         """A warehouse message without the values that it quotes."""
         return text if self.names is None else _QUOTED.sub("'(not shown)'", text)
+
+
+# Control characters, which a terminal obeys, and characters that change the order or the lines of what follows them.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def printable(text: str) -> str:
+    """The text in one line, safe to print: control characters other than TAB are escaped, as in ``\\x1b``."""
+    return _UNPRINTABLE.sub(lambda found: repr(found[0])[1:-1], text)
+
+
+def printable_lines(text: str) -> str:
+    """The text, safe to print, with its line breaks."""
+    return "\n".join(map(printable, text.split("\n")))
 
 
 _QUOTED = re.compile(r"'[^']*'")

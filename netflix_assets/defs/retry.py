@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import dagster as dg
 
+from netflix_assets.contracts.visibility import printable
 from netflix_assets.settings import Settings
 from netflix_assets.warehouse.transient import Failure, kind_of
 
@@ -39,7 +40,7 @@ def retry_transient(
         if context.retry_number >= retries:
             raise
         delay = _delays(settings).calculate_delay(context.retry_number + 1)
-        context.log.warning(f"{error}. Retry {context.retry_number + 1} of {retries} in {delay:.0f} s")
+        context.log.warning(f"{printable(str(error))}. Retry {context.retry_number + 1} of {retries} in {delay:.0f} s")
         raise dg.RetryRequested(max_retries=retries, seconds_to_wait=delay) from error
 
 

@@ -14,8 +14,12 @@ from netflix_assets.contracts.model import Dataset
 
 _SAVE_AS_CSV = "open it and save it as 'CSV UTF-8'"
 _UPLOAD = "upload it uncompressed or as gzip"
+_EXPORT = "export it as CSV"
+_DECRYPT = "decrypt it before the upload"
 
 _BY_PREFIX: tuple[tuple[bytes, str], ...] = (
+    (b"PK\x05\x06", "an empty ZIP archive"),
+    (b"PK\x07\x08", "a part of a ZIP archive; upload the CSV files in it, uncompressed or as gzip"),
     (b"\xd0\xcf\x11\xe0", f"an old Excel workbook (.xls), not CSV; {_SAVE_AS_CSV}"),
     (b"%PDF-", "a PDF document, not CSV; ask the sender for the data as CSV"),
     (b"\x1f\x8b", "compressed with gzip twice; decompress it once"),
@@ -24,9 +28,24 @@ _BY_PREFIX: tuple[tuple[bytes, str], ...] = (
     (b"\x04\x22\x4d\x18", f"compressed with lz4; {_UPLOAD}"),
     (b"7z\xbc\xaf\x27\x1c", f"compressed with 7-Zip; {_UPLOAD}"),
     (b"Rar!\x1a\x07", f"compressed with RAR; {_UPLOAD}"),
+    (b"\x1f\x9d", f"compressed with compress (.Z); {_UPLOAD}"),
+    (b"\x1f\xa0", f"compressed with compress (.Z); {_UPLOAD}"),
+    (b"LZIP\x01", f"compressed with lzip; {_UPLOAD}"),
+    (b"\x78\x9c", f"compressed with zlib; {_UPLOAD}"),
+    (b"\x78\xda", f"compressed with zlib; {_UPLOAD}"),
+    (b"\xff\x06\x00\x00sNaPpY", f"compressed with Snappy; {_UPLOAD}"),
+    (b"-----BEGIN PGP ", f"encrypted or signed with PGP; {_DECRYPT}"),
+    (b"Salted__", f"encrypted with OpenSSL; {_DECRYPT}"),
+    (b"age-encryption.org/", f"encrypted with age; {_DECRYPT}"),
+    (b"Obj\x01", f"Avro, not CSV; {_EXPORT}"),
+    (b"ORC\x0a", f"ORC, not CSV; {_EXPORT}"),
+    (b"ARROW1\0", f"Arrow, not CSV; {_EXPORT}"),
+    (b"SQLite format 3\0", f"an SQLite database, not CSV; {_EXPORT}"),
     (codecs.BOM_UTF32_LE, "encoded in UTF-32; save it as 'CSV UTF-8'"),
 )
 _PARQUET = re.compile(rb"PAR1[^ -~]")
+# PGP's first packet: a session key (version 3), for a public key or a passphrase, or compressed data.
+_PGP = re.compile(rb"[\x84\x85\xc1](..?|....)\x03|[\x8c\xc3].\x04|\xa3[\x01-\x03]", re.DOTALL)
 _BZIP2 = re.compile(rb"BZh[1-9]1AY&SY")
 _TAR = (257, b"ustar")
 _HTML = re.compile(r"\s*(<!--.*?-->\s*)?<(!doctype html|html)\b", re.IGNORECASE | re.DOTALL)
@@ -38,6 +57,9 @@ _SEPARATORS = ",;\t|"
 _SEP_DIRECTIVE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 _VALUE = re.compile(r"[+-]?[0-9]*[.,]?[0-9]+|[0-9]{1,4}[-./][0-9]{1,2}[-./][0-9]{1,4}.*")
 _MIN_HEAD = 8  # bytes; shorter heads say nothing about NUL bytes
+# Control characters that no text has. Of random bytes they are 8%.
+_CONTROLS = bytes([*range(0x01, 0x09), *range(0x0E, 0x1A), 0x7F])
+_MIN_CONTROLS, _MANY_CONTROLS = 3, 0.03
 _FEW_NULS, _MANY_NULS = 0.1, 0.7  # shares of NUL among the odd or the even bytes
 
 
@@ -49,7 +71,7 @@ def diagnose_format(head: bytes, dataset: Dataset) -> str | None:
     found = _recognise_binary(head) or _recognise_markup(head.removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace"))
     if found:
         return f"the file is {found}"
-    return _diagnose_utf16(head, dataset.encoding)
+    return _diagnose_utf16(head, dataset.encoding) or _diagnose_binary(head)
 
 
 def _recognise_binary(head: bytes) -> str | None:
@@ -59,9 +81,11 @@ def _recognise_binary(head: bytes) -> str | None:
     if head.startswith(b"PK\x03\x04"):
         return _recognise_zip(head)
     if _PARQUET.match(head):
-        return "Parquet, not CSV; export it as CSV"
+        return f"Parquet, not CSV; {_EXPORT}"
     if _BZIP2.match(head):
         return f"compressed with bzip2; {_UPLOAD}"
+    if _PGP.match(head):
+        return f"encrypted with PGP; {_DECRYPT}"
     if head[_TAR[0] :].startswith(_TAR[1]):
         return "a tar archive; upload the CSV files in it one by one, uncompressed or as gzip"
     return None
@@ -87,6 +111,16 @@ def _recognise_markup(text: str) -> str | None:
     if _JSON.match(text):
         return "JSON, not CSV; export it as CSV"
     return None
+
+
+def _diagnose_binary(head: bytes) -> str | None:
+    count = len(head) - len(head.translate(None, _CONTROLS))
+    if count < _MIN_CONTROLS or count < _MANY_CONTROLS * len(head):
+        return None
+    return (
+        f"the file is not text: {count:,} of its first {len(head):,} bytes are control characters. It may be "
+        "compressed, encrypted or damaged; upload the CSV file itself"
+    )
 
 
 def _diagnose_utf16(head: bytes, encoding: str) -> str | None:

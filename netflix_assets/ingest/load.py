@@ -8,7 +8,7 @@ from itertools import islice
 
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.ingest.decode import RefusedError
-from netflix_assets.ingest.rejects import count_within_tolerance, find_rejects
+from netflix_assets.ingest.rejects import find_rejects, within_tolerance
 from netflix_assets.ingest.validate import format_header
 from netflix_assets.storage.objects import ObjectVersion
 from netflix_assets.warehouse.base import Warehouse
@@ -153,8 +153,9 @@ def _keep_rejects(
         rejects = _refuse_truncated(rejects)
     if rows_loaded == 0 and _would_supersede(dataset, staged.listed, current):
         _refuse_if_none_passes(rejects, rows_in)
+    rejects = within_tolerance(rejects, dataset, rows_in)
     if missing > dataset.tolerance.rejects_allowed(rows_in):
-        kept = count_within_tolerance(rejects, dataset, rows_in)
+        kept = sum(1 for _ in rejects)  # stops at the first one too many
     else:
         kept = warehouse.keep_rejects(dataset, staged.listed, load_id, islice(rejects, max(missing, 0) + 1))
     if kept != missing:

@@ -4,32 +4,51 @@ Runs only for files of which the loader took fewer records than validation count
 about ten times slower than loading it.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterable, Iterator
 
 from netflix_assets.contracts.model import Dataset
-from netflix_assets.contracts.values import find_fault
 from netflix_assets.ingest.decode import RefusedError
-from netflix_assets.ingest.validate import is_cut_off, malformed_reason, read_records
+from netflix_assets.ingest.records import (
+    Layout,
+    find_faults,
+    has_too_long_text,
+    is_cut_off,
+    open_quote_reason,
+    read_records,
+)
 from netflix_assets.warehouse.loads import RejectedRecord, ValidatedFile
 
 
 def find_rejects(file: ValidatedFile, dataset: Dataset) -> Iterator[RejectedRecord]:
     """The records that violate the contract, in file order."""
-    for number, (line, text, fields) in enumerate(islice(read_records(file.original, dataset), 1, None), start=1):
-        columns, reasons = find_faults(dataset, len(file.header), file.positions, text, fields)
-        if reasons:
-            is_cut = is_cut_off(text, fields, len(file.header))
-            yield RejectedRecord(number, line, columns, "; ".join(reasons), text.rstrip("\r\n"), is_cut)
+    layout = Layout(dataset, len(file.header), file.positions)
+    for number, record in enumerate(read_records(file.original, layout), start=1):
+        columns, reasons = find_faults(layout, record.text, record.fields)
+        if not reasons:
+            continue
+        reason = open_quote_reason(record) if record.is_open else "; ".join(reasons)
+        # Nobody can tell how many records the lines are of one that is not well formed or absurdly long.
+        is_certain = columns and not has_too_long_text(layout, record.fields)
+        lines = 1 if is_certain else record.line_count
+        if lines > 1:
+            reason = f"{reason} (lines {record.line} to {record.line + lines - 1})"
+        is_cut = is_cut_off(layout, record)
+        yield RejectedRecord(number, record.line, columns, reason, record.text.rstrip("\r\n"), is_cut, lines)
 
 
-def count_within_tolerance(rejects: Iterable[RejectedRecord], dataset: Dataset, record_count: int) -> int:
-    """The number of rejects. Raises: RefusedError at the first one that exceeds the contract's tolerance."""
+def within_tolerance(
+    rejects: Iterable[RejectedRecord], dataset: Dataset, record_count: int
+) -> Iterator[RejectedRecord]:
+    """The rejects, each counted by the lines that it covers.
+
+    Raises: RefusedError at the first one that exceeds the contract's tolerance.
+    """
     allowed = dataset.tolerance.rejects_allowed(record_count)
     first: RejectedRecord | None = None
     count = 0
-    for count, reject in enumerate(rejects, start=1):
+    for reject in rejects:
         first = first or reject
+        count += reject.line_count
         if count > allowed:
             share = dataset.tolerance.rejected_share
             raise RefusedError(
@@ -37,23 +56,4 @@ def count_within_tolerance(rejects: Iterable[RejectedRecord], dataset: Dataset, 
                 f"{dataset.tolerance.rejected_rows:,} or {share:.1%}, whichever is more. First: line "
                 f"{first.line_number}: {first.reason}"
             )
-    return count
-
-
-def find_faults(
-    dataset: Dataset, width: int, positions: Sequence[int], text: str, fields: Sequence[str]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The faulty columns of a record, and the reasons; both empty when it satisfies the contract.
-
-    A malformed record has a reason but no columns. ``width``: number of columns in its object. ``positions``: position
-    of each contract column in it.
-    """
-    malformed = malformed_reason(text, fields, dataset, width)
-    if malformed:
-        return (), (malformed,)
-    found = {
-        column.name: problem
-        for column, position in zip(dataset.columns, positions, strict=True)
-        if (problem := find_fault(column, fields[position]))
-    }
-    return tuple(found), tuple(found.values())
+        yield reject

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.ingest.decode import RefusedError
-from netflix_assets.ingest.rejects import find_faults
+from netflix_assets.ingest.records import Layout, find_faults
 from netflix_assets.ingest.validate import compare_header, format_header, validate
 from netflix_assets.storage.objects import ObjectVersion
 from netflix_assets.warehouse.base import Warehouse
@@ -53,9 +53,10 @@ def _find_passing(dataset: Dataset, header: str, rejects: Sequence[StoredReject]
         positions, _ = compare_header(names, dataset)
     except RefusedError:
         return
+    layout = Layout(dataset, len(names), positions)
     for reject in rejects:
         found = _parse_records(reject.text, dataset)
-        if len(found) == 1 and not find_faults(dataset, len(names), positions, reject.text, found[0])[1]:
+        if len(found) == 1 and not find_faults(layout, reject.text, found[0])[1]:
             yield reject
 
 

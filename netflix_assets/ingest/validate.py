@@ -9,31 +9,34 @@ is refused, with a reason that a non-programmer can act on.
 import codecs
 import csv
 import io
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import TextIO
 
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.ingest.decode import Decoder, RefusedError
 from netflix_assets.ingest.diagnose import diagnose_format, diagnose_header
+from netflix_assets.ingest.records import (
+    MAX_RECORD_BYTES,
+    Layout,
+    Record,
+    holds_records,
+    malformed_reason,
+    read_header,
+    read_records,
+)
 from netflix_assets.warehouse.loads import ValidatedFile
-
-# The longest record, line ending included. DuckDB's reader skips longer records, except that right after the header it
-# takes one more byte.
-MAX_RECORD_BYTES = 2_000_000
-# The default of Python's csv module is 131,072 characters per field.
-csv.field_size_limit(16 * MAX_RECORD_BYTES)
 
 _NUMERIC_BYTES = b"0123456789.,\r\n"
 _SAVE_AS_UTF8 = "save it as 'CSV UTF-8', or declare `encoding: windows-1252` in the contract"
 _MAX_NAMES, _MAX_NAME_LENGTH = 10, 60  # columns that a reason lists, characters of each
 _HEAD_LINES, _MAX_LINE_LENGTH = 20, 1_000_000  # lines, and characters of each, read to diagnose a wrong header
 _LINE_ENDINGS = (b"\n", b"\r")
-_END_MARK = "\x00end"  # cannot occur in a file: NUL bytes are refused
+_CTRL_Z, _END_BYTES = b"\x1a", b"\x1a\r\n"
+_CTRL_Z_WARNING = "the file ends with Ctrl-Z (0x1A), the end-of-file mark of DOS; ignored"
+_MIN_DOUBTFUL_LINES = 2  # in shorter records no line lies between the one that opens a quote and the one that closes it
 
 
 def validate(blocks: Iterable[bytes], dataset: Dataset, path: Path) -> ValidatedFile:
@@ -52,7 +55,7 @@ def validate(blocks: Iterable[bytes], dataset: Dataset, path: Path) -> Validated
 
 
 def _validate_text(decoder: Decoder, dataset: Dataset, path: Path) -> ValidatedFile:
-    text = decoder.utf8()
+    text = _EndMarkFilter(decoder.utf8())
     scan = _Scan(dataset.delimiter.encode(), start=decoder.mark_size)
     with path.open("wb") as file:
         for block in text:
@@ -61,81 +64,46 @@ def _validate_text(decoder: Decoder, dataset: Dataset, path: Path) -> ValidatedF
     if scan.size == 0:
         raise RefusedError("the file is empty (0 bytes)")
     scan.finish()
-    header = _read_header(path, dataset)
+    header = read_header(path, dataset)
     positions, warnings = _check_header(path, header, dataset)
-    if scan.is_plain and not (scan.has_empty_last_field and _has_too_wide_record(path, dataset, len(header))):
+    is_plain = scan.is_plain and not text.found  # without its end mark the file is not the object any more
+    if is_plain and not (scan.has_empty_last_field and _has_too_wide_record(path, dataset, len(header))):
         loadable, count = path, scan.line_count - 1
     else:
         loadable = path.with_suffix(".normalised")
-        count = _normalise(path, loadable, dataset, len(header))
+        count, doubts = _normalise(path, loadable, header, Layout(dataset, len(header), positions))
+        warnings += doubts
     if count == 0:
         raise RefusedError("the file has a header but no records; keeping the rows loaded earlier", ignored=True)
     numeric = scan.numeric and dataset.delimiter == ","
-    return ValidatedFile(loadable, path, header, positions, count, numeric, (*warnings, *decoder.warnings))
+    return ValidatedFile(
+        loadable, path, header, positions, count, numeric, (*warnings, *text.warnings, *decoder.warnings)
+    )
 
 
-def read_records(path: Path, dataset: Dataset) -> Iterator[tuple[int, str, list[str]]]:
-    """Every record of a file, header included, as (number of its first line from 1, text, fields).
+class _EndMarkFilter:
+    """Blocks of UTF-8 text without DOS's end-of-file mark: Ctrl-Z (0x1A) after the last record, once or repeated."""
 
-    Blank lines are skipped. Raises: RefusedError when a quote is opened and never closed.
-    """
-    lines: list[str] = []
+    def __init__(self, blocks: Iterable[bytes]) -> None:
+        self.found = False
+        self._blocks = blocks
 
-    def keep_lines(source: Iterable[str]) -> Iterator[str]:
-        for line in source:
-            lines.append(line)
-            yield line
-        yield _END_MARK
+    def __iter__(self) -> Iterator[bytes]:
+        end = b""  # what may belong to the end of the file
+        for block in self._blocks:
+            text = (end + block).rstrip(_END_BYTES)
+            end = (end + block)[len(text) :]
+            if text:
+                yield text
+        line_ends, mark, _ = end.partition(_CTRL_Z)
+        self.found = bool(mark)
+        if line_ends:
+            yield line_ends
 
-    with path.open(encoding="utf-8", newline="") as file:
-        first = 1
-        unclosed = (
-            'the record that starts at line {} opens a quote (") that is never closed; the file is damaged or truncated'
-        )
-        try:
-            for fields in csv.reader(keep_lines(file), delimiter=dataset.delimiter):
-                if fields == [_END_MARK]:
-                    return
-                if fields and fields[-1].endswith(_END_MARK):
-                    raise RefusedError(unclosed.format(first))
-                if fields:
-                    yield first, "".join(lines), fields
-                first += len(lines)
-                lines.clear()
-        except csv.Error as error:  # a field longer than the limit
-            raise RefusedError(unclosed.format(first)) from error
-
-
-def malformed_reason(text: str, fields: Sequence[str], dataset: Dataset, width: int) -> str | None:
-    """Why a record cannot be split into as many fields as the header has (``width``); None when it can."""
-    if '"' in text and not _well_quoted(dataset.delimiter).fullmatch(text):
-        return 'unescaped quote (") inside a field; quote the field and double the inner quotes'
-    if len(fields) != width:
-        count = "1 field" if len(fields) == 1 else f"{len(fields)} fields"
-        is_cut = is_cut_off(text, fields, width)
-        cut = "; this last record has no line ending, so the file may be truncated" if is_cut else ""
-        return f"{count}, but the header has {width}{cut}"
-    if len(text) >= MAX_RECORD_BYTES // 4 and _size(text) > MAX_RECORD_BYTES:
-        return f"the record is longer than {MAX_RECORD_BYTES:,} bytes"
-    return None
-
-
-def is_cut_off(text: str, fields: Sequence[str], width: int) -> bool:
-    """Whether a record looks like the end of a truncated file: only the last record can lack a line ending."""
-    return len(fields) < width and not text.endswith(("\n", "\r"))
-
-
-def _size(text: str) -> int:
-    """Bytes of a record as it is loaded: with a line ending."""
-    return len(text.encode()) + (not text.endswith(("\n", "\r")))
-
-
-@lru_cache
-def _well_quoted(delimiter: str) -> re.Pattern[str]:
-    # A field by RFC 4180: quoted as a whole with inner quotes doubled, or free of quotes.
-    separator = re.escape(delimiter)
-    field = rf'(?:"[^"]*+(?:""[^"]*+)*+"|[^"\r\n{separator}]*+)'
-    return re.compile(rf"{field}(?:{separator}{field})*+[\r\n]*+")
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the person who sent the file should know."""
+        return (_CTRL_Z_WARNING,) if self.found else ()
 
 
 def compare_header(header: Sequence[str], dataset: Dataset) -> tuple[tuple[int, ...], tuple[str, ...]]:
@@ -294,12 +262,6 @@ class _Scan:
             ) from error
 
 
-def _read_header(path: Path, dataset: Dataset) -> tuple[str, ...]:
-    for _, _, fields in read_records(path, dataset):
-        return tuple(fields)
-    raise RefusedError("the file contains only blank lines")
-
-
 def _has_too_wide_record(path: Path, dataset: Dataset, width: int) -> bool:
     """Whether a record of a plain file has an extra empty field at its end, which DuckDB's reader accepts."""
     separator = dataset.delimiter.encode()
@@ -307,26 +269,42 @@ def _has_too_wide_record(path: Path, dataset: Dataset, width: int) -> bool:
         return any(line.count(separator) >= width for line in file if line.rstrip(b"\r\n").endswith(separator))
 
 
-def _normalise(path: Path, target: Path, dataset: Dataset, width: int) -> int:
+def _normalise(path: Path, target: Path, header: Sequence[str], layout: Layout) -> tuple[int, tuple[str, ...]]:
     """Rewrite the well-formed records with LF line endings and quotes only where needed.
 
-    Returns the number of records in the object, malformed ones included, without the header.
+    Returns the number of records in the object, malformed ones included, without the header; and a warning about
+    well-formed texts that look as if they had swallowed records.
     """
-    count = -1
+    count = 0
+    doubtful: list[Record] = []
     with target.open("w", encoding="utf-8", newline="") as file:
-        write = csv.writer(_LineEndsAsLf(file), delimiter=dataset.delimiter, lineterminator="\r\n").writerow
-        for _, text, fields in read_records(path, dataset):
+        write = csv.writer(LineEndsAsLf(file), delimiter=layout.dataset.delimiter, lineterminator="\r\n").writerow
+        write(header)
+        for record in read_records(path, layout):
             count += 1
-            if count == 0 or malformed_reason(text, fields, dataset, width) is None:
-                write(fields)
-    return count
+            if malformed_reason(layout, record.text, record.fields) is None:
+                write(record.fields)
+            if record.line_count > _MIN_DOUBTFUL_LINES and holds_records(record, layout, share=1):
+                doubtful.append(record)
+    return count, _warn_of_doubtful(doubtful)
+
+
+def _warn_of_doubtful(records: Sequence[Record]) -> tuple[str, ...]:
+    if not records:
+        return ()
+    first, more = records[0], f" (and {len(records) - 1:,} more such records)" if len(records) > 1 else ""
+    return (
+        f"the record in lines {first.line} to {first.line + first.line_count - 1} holds lines that look like records"
+        f"{more}; if a quote in it is closed too late, close it in its own line",
+    )
 
 
 @dataclass
-class _LineEndsAsLf:
+class LineEndsAsLf:
     """The target of csv.writer, which quotes a CR inside a field only when its own line ending is CRLF."""
 
     file: TextIO
 
     def write(self, line: str) -> int:
+        """Write a record that ends with CRLF."""
         return self.file.write(line.removesuffix("\r\n") + "\n")

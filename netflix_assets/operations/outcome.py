@@ -19,6 +19,7 @@ class RunOutcome:
     ``check_messages``: the first line of what each failed or warning check says, by check; empty if it says nothing.
     ``errors``: one line per failed step.
     ``refused``: (raw asset, object, outcome and reason) of each dataset with refused objects in the bucket.
+    ``without_rows``: (raw asset, object and reason) of each current object of which no record was loaded.
     ``warnings``: (raw asset, message) about objects that were loaded.
     """
 
@@ -31,6 +32,7 @@ class RunOutcome:
     check_messages: Mapping[str, str]
     errors: tuple[str, ...]
     refused: tuple[tuple[str, str], ...]
+    without_rows: tuple[tuple[str, str], ...]
     warnings: tuple[tuple[str, str], ...]
 
 
@@ -62,6 +64,7 @@ def outcome_of(
         check_messages={_name(check): (check.description or "").partition("\n")[0] for check in failed},
         errors=tuple(_step_error(event) for event in events if event.is_step_failure),
         refused=tuple(_refused(events)),
+        without_rows=tuple(_without_rows(events)),
         warnings=tuple(_warnings(events)),
     )
 
@@ -80,6 +83,13 @@ def _refused(events: Sequence[dg.DagsterEvent]) -> Iterator[tuple[str, str]]:
         if "objects_refused" in metadata and metadata["objects_refused"].value:
             for each in metadata["refused"].value:
                 yield asset, f"{each['object']} {each['outcome']}: {each['reason']}"
+
+
+def _without_rows(events: Sequence[dg.DagsterEvent]) -> Iterator[tuple[str, str]]:
+    for asset, metadata in _materializations(events):
+        if "without_rows" in metadata:
+            for each in metadata["without_rows"].value:
+                yield asset, f"{each['object']}: {each['reason']}"
 
 
 def _warnings(events: Sequence[dg.DagsterEvent]) -> Iterator[tuple[str, str]]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from netflix_assets.contracts.model import Dataset, all_datasets
 from netflix_assets.defs.resources import landing_bucket, warehouse
+from netflix_assets.ingest.unloaded import find_unloaded
 from netflix_assets.operations.ledger import open_ledger
 from netflix_assets.settings import Settings
 from netflix_assets.storage.objects import strays_of
@@ -65,28 +66,35 @@ def find_strays(settings: Settings) -> Strays:
 def dataset_status(dataset: Dataset, ledger: Warehouse | None) -> dict[str, Any]:
     """The state of one dataset. ``ledger`` is None if nothing was ever loaded.
 
-    ``state``: awaited (no file has arrived), loaded, or refused (files arrived, none was loaded).
+    ``state``: awaited (no file has arrived), loaded, rejected (files are loaded, but none of their records satisfies
+    the contract), or refused (files arrived, none was loaded).
     ``objects``: objects with current rows. ``versions``: all object versions that were ever loaded.
-    ``rejected``: records of current objects that are not loaded.
+    ``rejected``: records of current objects that are not loaded. ``without_rows``: objects without any loaded record.
     """
     loads = ledger.loads(dataset) if ledger else []
     refused = ledger.refused_objects(dataset) if ledger else []
     current = [load for load in loads if load.is_current]
     objects = [load for load in current if not load.is_replay]
+    unloaded = find_unloaded(dataset, ledger, current) if ledger else []
+    rows = sum(load.rows_loaded for load in current)
+    loaded = "rejected" if unloaded and rows == 0 else "loaded"
     replayed = sum(load.rows_in for load in current if load.is_replay)
     return {
         "dataset": dataset.id,
-        "state": "loaded" if current else "refused" if refused else "awaited",
+        "state": loaded if current else "refused" if refused else "awaited",
         "optional": dataset.optional,
         "objects": len(objects),
         "versions": sum(not load.is_replay for load in loads),
-        "rows": sum(load.rows_loaded for load in current),
+        "rows": rows,
         "rejected": sum(load.rows_rejected for load in current) - replayed,
         "bytes": sum(load.listed.size for load in objects),
         "last_loaded_at": loads[-1].loaded_at.isoformat() if loads else None,
         "refused": [
             {"object": each.listed.key, "etag": each.listed.etag, "outcome": each.outcome, "reason": each.reason}
             for each in refused
+        ],
+        "without_rows": [
+            {"object": each.load.listed.key, "etag": each.load.listed.etag, "reason": each.reason} for each in unloaded
         ],
     }
 

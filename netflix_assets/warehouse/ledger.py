@@ -77,18 +77,7 @@ class Ledger(ABC):
             (dataset.id,),
         )
         return [
-            Load(
-                row[0],
-                row[1],
-                _object_version(row[2:7]),
-                row[7],
-                row[8],
-                row[9],
-                row[10],
-                _utc(row[11]),
-                row[12],
-                row[13],
-            )
+            Load(row[0], row[1], _object_version(row[2:7]), row[7], row[8], row[9], row[10], _utc(row[11]), *row[12:14])
             for row in rows
         ]
 
@@ -202,6 +191,17 @@ class Ledger(ABC):
             (dataset.id, load.load_id),
         )
         return [(int(number), text) for number, text in rows]
+
+    def first_reasons(self, dataset: Dataset, load: Load, limit: int) -> list[str]:
+        """Line and reason of a load's first rejected records, at most ``limit``."""
+        rows = self.execute(
+            f"""
+            select line_number, reason from ops.rejected_rows
+            where dataset = ? and load_id = ? order by record_number limit {limit:d}
+            """,
+            (dataset.id, load.load_id),
+        )
+        return [f"line {line}: {reason}" for line, reason in rows]
 
     def header_of(self, dataset: Dataset, load: Load) -> str:
         """The header record of a load's object."""

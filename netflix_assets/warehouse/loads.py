@@ -48,7 +48,8 @@ class RejectedRecord:
     ``record_number`` starts at 1 after the header. ``line_number`` is its first line in the file, starting at 1 with
     the header. ``columns`` are the contract's names of the faulty columns; empty when the whole record is at fault.
     ``text`` is the record as written, without its line end. ``is_cut_off`` is true when the file seems to end inside
-    the record.
+    the record. ``line_count``: what it counts for in the tolerance, which is the lines it covers unless it certainly is
+    one record.
     """
 
     record_number: int
@@ -57,6 +58,7 @@ class RejectedRecord:
     reason: str
     text: str
     is_cut_off: bool = False
+    line_count: int = 1
 
 
 @dataclass(frozen=True)

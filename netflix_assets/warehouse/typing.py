@@ -68,6 +68,8 @@ def _is_valid(column: Column, text: str, dialect: Dialect, *, numeric: bool) -> 
     if column.type in dialect.bounds:
         bound = dialect.bounds[column.type]
         tests.append(f"{column.name} between {-bound:d} and {bound - 1:d}")
+    if column.length_limit is not None:
+        tests.append(f"length({text}) <= {column.length_limit:d}")
     if column.values:
         tests.append(f"{text} in ({', '.join(map(dialect.literal, column.values))})")
     if column.pattern is not None:

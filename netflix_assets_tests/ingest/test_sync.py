@@ -15,7 +15,7 @@ import pytest
 from netflix_assets.contracts.loading import dataset_by_id, load_sources
 from netflix_assets.contracts.model import Tolerance
 from netflix_assets.contracts.values import find_fault
-from netflix_assets.ingest import rejects as rejects_module
+from netflix_assets.ingest import records as records_module
 from netflix_assets.ingest import sync as sync_module
 from netflix_assets.ingest.replay import forget_refusals
 from netflix_assets.ingest.sync import ROUNDS, settled_listing
@@ -317,7 +317,7 @@ def test_refused_objects_do_not_stop_others_and_load_once_fixed(sync, bucket, wa
         "c-latin1": HEADER.encode() + b"1,2,3.0,\xe9\n",
         "e-header": b"userId,rating,timestamp\n1,2.0,3\n",
         "f-cut.gz": gzip.compress(ratings(1).encode())[:-5],
-        "h-quote": HEADER.encode() + b'1,"2,3.0,4\n',
+        "h-quote": b'userId,movieId,"rating,timestamp\n1,2,3.0,4\n',
     }
     for name, content in broken.items():
         stem, _, packed = name.partition(".")
@@ -390,7 +390,7 @@ def test_reading_stops_at_the_first_reject_beyond_the_tolerance(sync, bucket, wa
         checked.append(text)
         return find_fault(column, text)
 
-    monkeypatch.setattr(rejects_module, "find_fault", counted)
+    monkeypatch.setattr(records_module, "find_fault", counted)
     bucket.put(KEY, with_faults(1, 20_000))
     [refused] = sync(RATINGS).refused
     assert refused.reason.startswith("more than 1,000 of 20,001 records violate the contract, ")

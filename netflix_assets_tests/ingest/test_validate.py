@@ -7,10 +7,12 @@ import gzip
 import io
 import itertools
 import lzma
+import random
 import re
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,16 +23,20 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from netflix_assets.contracts.model import ENCODINGS, Dataset
+from netflix_assets.ingest import records as records_module
 from netflix_assets.ingest.decode import RefusedError
 from netflix_assets.ingest.load import commit_loads
+from netflix_assets.ingest.records import MAX_RECORD_BYTES
 from netflix_assets.ingest.rejects import find_rejects
-from netflix_assets.ingest.validate import MAX_RECORD_BYTES, validate
+from netflix_assets.ingest.validate import validate
 from netflix_assets.storage.objects import ObjectVersion
 from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from netflix_assets.warehouse.loads import Load, RejectedRecord, StagedObject, ValidatedFile
 from netflix_assets_tests.conftest import make_column, make_dataset
 
-PAIR = make_dataset(make_column("id", "integer", source_name="Id"), make_column("label", nullable=True))
+PAIR = make_dataset(
+    make_column("id", "integer", source_name="Id"), make_column("label", nullable=True, max_length=MAX_RECORD_BYTES)
+)
 _etags = itertools.count()
 BLOCK_SIZES = pytest.mark.parametrize("size", [1, 3, 7, 4096])
 
@@ -280,20 +286,39 @@ def test_an_incomplete_last_character_is_truncated_or_latin_1(tmp_path, content,
 
 
 @BLOCK_SIZES
-def test_an_unclosed_quote_is_refused_with_its_line(tmp_path, size):
-    content = b'Id,label\n1,"a\nb"\n2,y\n3,"z\n4,w\n'
-    assert refusal(tmp_path, content, size=size).reason == (
-        'the record that starts at line 5 opens a quote (") that is never closed; the file is damaged or truncated'
+def test_a_header_with_an_unclosed_quote_is_refused(tmp_path, size):
+    reason = refusal(tmp_path, b'\nId,"label\n1,x\n', size=size).reason
+    assert reason == 'the header (line 2) opens a quote (") that is never closed'
+
+
+@BLOCK_SIZES
+@pytest.mark.parametrize("end", [b"\x1a", b"\x1a\x1a\x1a", b"\x1a\r\n", b"\r\n\x1a"])
+def test_ctrl_z_at_the_end_is_ignored_with_a_warning(tmp_path, warehouse, end, size):
+    for number, content in enumerate((b"Id,label\r\n1,x\r\n2,y", b"Id,label\n1,x\n2,y\n", b'Id,label\n1,"x"\n2,"y"')):
+        path = tmp_path / f"{number}.csv"
+        file = validate(cut(content + end, size), PAIR, path)
+        assert file.warnings == ("the file ends with Ctrl-Z (0x1A), the end-of-file mark of DOS; ignored",)
+        assert file.record_count == 2
+        if size == 7:
+            assert rows(warehouse, PAIR, committed(warehouse, PAIR, file)) == TWO
+
+
+def test_ctrl_z_elsewhere_is_text(tmp_path, warehouse):
+    assert through(tmp_path, warehouse, b"Id,label\n1,a\x1ab\n2,\x1ay\n") == [(1, "a\x1ab"), (2, "\x1ay")]
+
+
+@pytest.mark.parametrize("content", [b"\x1a", b"\r\n\x1a", b"Id,label\r\n\x1a"])
+def test_a_file_with_nothing_before_ctrl_z_has_no_records(tmp_path, content):
+    assert refusal(tmp_path, content).reason.startswith("the file ")
+
+
+def test_a_very_long_line_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(records_module, "MAX_REJECT_LENGTH", 3_000_000)
+    reason = refusal(tmp_path, b"Id,label\n1,x\n2," + b"y" * 3_000_000).reason
+    assert reason == (
+        "line 3 is longer than 3,000,000 characters; its line endings are probably missing. Export the file with one "
+        "record per line"
     )
-
-
-def test_an_unclosed_quote_longer_than_the_field_limit_is_refused(tmp_path):
-    limit = csv.field_size_limit(1000)
-    try:
-        reason = refusal(tmp_path, b'Id,label\n1,x\n2,"y\n' + b"3,z\n" * 1000 + b'4,"\n').reason
-    finally:
-        csv.field_size_limit(limit)
-    assert reason.startswith('the record that starts at line 3 opens a quote (") that is never closed')
 
 
 # ---------------------------------------------------------------- gzip
@@ -498,6 +523,19 @@ OTHER_FORMATS = {
         "a tar archive; upload the CSV files in it one by one, uncompressed or as gzip",
     ),
     "gzip twice": (gzip.compress(gzip.compress(CSV)), "compressed with gzip twice; decompress it once"),
+    "compress": (b"\x1f\x9d\x90I\xc8\xb0\xb1\x83", f"compressed with compress (.Z); {UPLOAD}"),
+    "zlib": (zlib.compress(CSV), f"compressed with zlib; {UPLOAD}"),
+    "PGP, public key": (b"\x85\x01\x0c\x03\x90d\x01\x02", "encrypted with PGP; decrypt it before the upload"),
+    "PGP, passphrase": (b"\x8c\x0d\x04\x09\x03\x02", "encrypted with PGP; decrypt it before the upload"),
+    "PGP, as text": (
+        b"-----BEGIN PGP MESSAGE-----\n\nhQEMA5Bk",
+        "encrypted or signed with PGP; decrypt it before the upload",
+    ),
+    "OpenSSL": (b"Salted__\x8f\x01\x02\x90", "encrypted with OpenSSL; decrypt it before the upload"),
+    "Avro": (b"Obj\x01\x04\x14avro.codec", "Avro, not CSV; export it as CSV"),
+    "ORC": (b"ORC\x0a\x0b\x08", "ORC, not CSV; export it as CSV"),
+    "SQLite": (b"SQLite format 3\0\x10\0", "an SQLite database, not CSV; export it as CSV"),
+    "empty zip": (b"PK\x05\x06" + bytes(18), "an empty ZIP archive"),
     "utf-32": (codecs.BOM_UTF32_LE + "Id,label\n".encode("utf-32-le"), "encoded in UTF-32; save it as 'CSV UTF-8'"),
     "html": (
         b"<!DOCTYPE html>\n<html><body>404</body></html>",
@@ -523,6 +561,18 @@ def test_other_formats_are_named(tmp_path, name, encoding):
     content, what = OTHER_FORMATS[name]
     if not (name == "utf-32" and encoding == "latin-1"):
         assert refusal(tmp_path, content, in_encoding(encoding)).reason == f"the file is {what}"
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "windows-1252"])
+def test_random_bytes_are_not_text(tmp_path, seed, encoding):
+    content = random.Random(seed).randbytes(5_000).replace(b"\0", b"")  # noqa: S311
+    reason = refusal(tmp_path, content, in_encoding(encoding)).reason
+    assert re.fullmatch(
+        r"the file is not text: [0-9]+ of its first 4,096 bytes are control characters. It may be compressed, "
+        r"encrypted or damaged; upload the CSV file itself",
+        reason,
+    )
 
 
 @pytest.mark.parametrize("header", ["PAR1,PAR2", "[Id],[label]", "{Id},label", "Rar!,label", "BZh9,label", "7z,label"])
@@ -619,6 +669,27 @@ CUT = "; this last record has no line ending, so the file may be truncated"
 def test_a_truncated_last_record_is_rejected_as_truncated(tmp_path, warehouse, last, reason):
     found = rejects(tmp_path, warehouse, f"Id,label\n1,x\n2,y\n{last}".encode())
     assert [(each.record_number, each.reason) for each in found] == [(3, reason)]
+
+
+FOOTER = "; this looks like a footer or a comment, not a record: delete the line"
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+@pytest.mark.parametrize(
+    "last", ["Total: 3 rows", "# end", ";;;", "-----", "(3 rows)", "3 rows", "TOTAL ROWS: 2", "***"]
+)
+@pytest.mark.parametrize("columns", [PAIR.columns, PAIR.columns[::-1]])
+def test_a_footer_is_named_and_is_no_sign_of_truncation(tmp_path, warehouse, columns, last, end):
+    films = PAIR.model_copy(update={"mode": "overwrite", "columns": columns})
+    content = "Id,label\n1,x\n2,y\n" if columns == PAIR.columns else "label,Id\nx,1\ny,2\n"
+    found = rejects(tmp_path, warehouse, f"{content}{last}{end}".encode(), films)
+    assert [(each.record_number, each.reason) for each in found] == [(3, f"1 field, but the header has 2{FOOTER}")]
+
+
+@pytest.mark.parametrize("last", ["x", "end", "2.5", "Total"])
+def test_a_last_line_that_cannot_start_a_record_is_a_footer(tmp_path, warehouse, last):
+    [found] = rejects(tmp_path, warehouse, f"Id,label\n1,x\n{last}".encode())
+    assert (found.reason, found.is_cut_off) == (f"1 field, but the header has 2{FOOTER}", False)
 
 
 def test_a_truncated_file_does_not_replace_the_whole_table(sync, bucket, warehouse):

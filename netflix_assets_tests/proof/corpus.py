@@ -33,7 +33,7 @@ UPLOAD = "upload it uncompressed or as gzip"
 def things(**changes: object) -> Dataset:
     """The dataset of most files, or a variant of it."""
     name = "_".join(["things", *("".join(filter(str.isalnum, str(value))) or "odd" for value in changes.values())])
-    columns = make_column("id", "integer"), make_column("label", nullable=True)
+    columns = make_column("id", "integer"), make_column("label", nullable=True, max_length=2_000_000)
     return make_dataset(*columns, name=name.lower(), **changes)
 
 
@@ -43,6 +43,7 @@ def typed(kind: str, name: str, **rules: object) -> Dataset:
 
 
 THINGS = things()
+SHORT = make_dataset(make_column("id", "integer"), make_column("label"), name="short")
 SEMICOLONS = things(delimiter=";")
 UTF16, LATIN1, WINDOWS = things(encoding="utf-16"), things(encoding="latin-1"), things(encoding="windows-1252")
 INTEGERS, AMOUNTS = typed("integer", "integers"), typed("decimal(4,2)", "amounts")
@@ -121,9 +122,9 @@ LONG = "é" * 500_000
 MANY = [f"more_{number}" for number in range(3_000)]
 A_LINE = b"1,x\n"
 NO_RECORDS = "the file has a header but no records; keeping the rows loaded earlier"
-NEVER_CLOSED = (
-    'the record that starts at line {} opens a quote (") that is never closed; the file is damaged or truncated'
-)
+NEVER_CLOSED = 'opens a quote (") that is never closed; the file may be truncated'
+OPENED = 'opens a quote (") that is not closed; the lines after it are records and are read as such'
+FOOTER = "1 field, but the header has 2; this looks like a footer or a comment, not a record: delete the line"
 OTHER = "another format"
 TEXT = "any other text"
 QUOTED = "quoted commas"
@@ -266,6 +267,13 @@ CORPUS = (
     Nasty("bzip2", OTHER, bz2.compress(HEADER + A_LINE), Refused(f"the file is compressed with bzip2; {UPLOAD}")),
     Nasty("xz", OTHER, lzma.compress(HEADER + A_LINE), Refused(f"the file is compressed with xz; {UPLOAD}")),
     Nasty("zstd", OTHER, b"\x28\xb5\x2f\xfd\x24\x0d\x69\0\0", Refused(f"the file is compressed with zstd; {UPLOAD}")),
+    Nasty("compress", OTHER, b"\x1f\x9d\x90I\xc8\xb0\xb1\x83",
+          Refused(f"the file is compressed with compress (.Z); {UPLOAD}")),
+    Nasty("PGP", OTHER, bytes([0x85, 1, 12, 3, 0x90, 0x64, *range(1, 256)]),
+          Refused("the file is encrypted with PGP; decrypt it before the upload")),
+    Nasty("bytes of an unknown format", OTHER, bytes(range(1, 256)) * 2, Refused(
+        "the file is not text: 42 of its first 510 bytes are control characters. It may be compressed, encrypted or "
+        "damaged; upload the CSV file itself")),
     Nasty("a web page", OTHER, b"<!DOCTYPE html>\n<html><head><title>404 Not Found</title></head></html>\n", Refused(
         "the file is a web page (HTML), probably an error page saved instead of the download; download it again")),
     Nasty("an error of S3", OTHER, b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>NoSuchKey</Code></Error>',
@@ -281,19 +289,47 @@ CORPUS = (
           Loads([(3, "z")], ((1, QUOTE), (2, QUOTE)))),
     Nasty("quotes escaped by backslashes", "a quote inside", HEADER + b'1,"a \\"b\\" c"\n2,y\n',
           Loads([(2, "y")], ((1, QUOTE),))),
-    Nasty("an unclosed quote at the end", "a quote that is opened", HEADER + b'1,x\n2,"y\n',
-          Refused(NEVER_CLOSED.format(3))),
-    Nasty("an unclosed quote as the last byte", "a quote that is opened", HEADER + b'1,x\n2,"',
-          Refused(NEVER_CLOSED.format(3))),
+    Nasty("a quote after a backslash", "a quote that is opened and", HEADER + b'1,"ends \\""\n2,"x"\n3,y\n',
+          Loads([(2, "x"), (3, "y")], ((1, OPENED),))),
+    Nasty("an unclosed quote among records", "a quote that is opened and", HEADER + b'1,x\n2,"y\n3,z\n4,5" w\n5,v\n',
+          Loads([(1, "x"), (3, "z"), (5, "v")], ((2, OPENED), (4, QUOTE)))),
+    Nasty("an unclosed quote before records", "a quote that is opened and", HEADER + b'1,"x\n2,y\n3,z\n',
+          Loads([(2, "y"), (3, "z")], ((1, OPENED),))),
+    Nasty("an unclosed quote in the header", "a quote that is opened in the header", b'id,"label\n1,x\n',
+          Refused('the header (line 1) opens a quote (") that is never closed')),
+    Nasty("an unclosed quote at the end", "a quote that is never closed", HEADER + b'1,x\n2,"y\n',
+          Loads([(1, "x")], ((2, NEVER_CLOSED),))),
+    Nasty("an unclosed quote as the last byte", "a quote that is never closed", HEADER + b'1,x\n2,"',
+          Loads([(1, "x")], ((2, NEVER_CLOSED),))),
+    Nasty("text of two lines with a quote in it", "text of several lines with", HEADER + b'1,x\n2,"so\nfar" so\n3,y\n',
+          Loads([(1, "x"), (3, "y")], ((2, f"{QUOTE} (lines 3 to 4)"),))),
+    Nasty("text that holds records", "quoted text whose lines", HEADER + b'1,"a\n2,b\n3,c"\n4,d\n',
+          Loads([(1, "a\n2,b\n3,c"), (4, "d")], warning="the record in lines 2 to 4 holds lines that look like "
+                "records; if a quote in it is closed too late, close it in its own line")),
+    Nasty("Ctrl-Z at the end", "Ctrl-Z (0x1A) after", HEADER + A_LINE + b"\x1a", Loads(
+        [(1, "x")], warning="the file ends with Ctrl-Z (0x1A), the end-of-file mark of DOS; ignored")),
+    Nasty("Ctrl-Z up to a full block", "Ctrl-Z (0x1A) after", HEADER + A_LINE + b"\x1a" * 115, Loads(
+        [(1, "x")], warning="the file ends with Ctrl-Z (0x1A), the end-of-file mark of DOS; ignored")),
+    Nasty("a text of 65,537 characters", "a text longer than", HEADER + b"1," + b"x" * 65_537 + b"\n2,y\n", Loads(
+        [(2, "y")], ((1, "label has 65,537 characters, more than its max_length of 65,536"),)), SHORT),
+    Nasty("a line of 40 MB", "a line longer than", HEADER + b"1,x\n2," + b"x" * 40_000_000, Refused(
+        "line 3 is longer than 16,000,000 characters; its line endings are probably missing. Export the file with one "
+        "record per line")),
+    Nasty("a quote over 20 MB of text", "text of several lines longer than",
+          HEADER + b'1,x\n2,"' + b"a line of words\n" * 1_300_000, Refused(
+              'the record that starts at line 3 is longer than 16,000,000 characters: a quote (") in it is probably '
+              "not closed")),
     Nasty("# at the start of lines", "`#` at the start", b"#note,label,id\n#1,x,1\n# 2,y,2\n",
           Loads([(1, "x"), (2, "y")], warning="column '#note' is not in the contract; ignored")),
-    Nasty("a comment", FIELDS, HEADER + b"# written in May\n1,x\n",
-          Loads([(1, "x")], ((1, "1 field, but the header has 2"),))),
+    Nasty("a comment", "a footer or a comment", HEADER + b"# written in May\n1,x\n",
+          Loads([(1, "x")], ((1, FOOTER),))),
     Nasty("ragged records", FIELDS, HEADER + b"1,x\n2\n3,y,z\n4,,\n5,w\n",
           Loads([(1, "x"), (5, "w")], ((2, "1 field, but the header has 2"), (3, "3 fields, but the header has 2"),
                                        (4, "3 fields, but the header has 2")))),
-    Nasty("a footer", FIELDS, HEADER + b"1,x\nTotal: 1 rows\n",
-          Loads([(1, "x")], ((2, "1 field, but the header has 2"),))),
+    Nasty("a footer", "a footer or a comment", HEADER + b"1,x\nTotal: 1 rows\n",
+          Loads([(1, "x")], ((2, FOOTER),))),
+    Nasty("a footer without a line ending", "a footer or a comment", HEADER + b"1,x\nend of data",
+          Loads([(1, "x")], ((2, FOOTER),))),
     Nasty("a footer with as many fields", TYPE, HEADER + b"1,x\nTotal:,1 rows\n",
           Loads([(1, "x")], ((2, "id 'Total:' is not an integer like 42"),))),
     Nasty("truncated within the last record", "too few fields in a last record", HEADER + b"1,x\n23",

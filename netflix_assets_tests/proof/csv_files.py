@@ -19,7 +19,8 @@ FEATURES = (
     "LF", "CRLF", "CR", "mixed line endings", "no final line ending", "blank lines", "byte order mark", "gzip",
     "gzip of several members", "gzip with zeros after it", "all quoted", "some quoted", "line break in a field",
     "doubled quotes", "delimiter in a field", "beyond Latin-1", "combining character", "NBSP", "spaces around a value",
-    "long field", "record too long", "ragged", "wrong value", "empty value", "quote inside a field", "header reordered",
+    "long field", "text too long", "record too long", "ragged", "wrong value", "empty value", "quote inside a field",
+    "quote opened", "Ctrl-Z", "header reordered",
     "added columns", "unnamed columns", "odd line separators", "many records",
     "header only", "zero bytes", "only blank lines", "column missing", "column renamed", "duplicate column", "NUL",
     "not in its encoding", "truncated in a character", "mark of another encoding", "quote never closed",
@@ -28,7 +29,7 @@ FEATURES = (
 
 _NOT_PLAIN = (
     "CR", "mixed line endings", "all quoted", "some quoted", "line break in a field", "doubled quotes",
-    "delimiter in a field", "quote inside a field",
+    "delimiter in a field", "quote inside a field", "quote opened",
 )  # fmt: skip
 _LATIN = ["a", "Zoë", "naïf", "£ 5", "¿qué?", "Ünïcödé", "NULL", "null", "#x", "\\", "'x'", "''", "=1+1", "-", "2.7"]
 _BEYOND = ["日本語", "🎬", "🏳️‍🌈", "Ω≈ç", "שלום", "e\u0301", "a\u0308\u0323", "\U00020000", "ﬁ", "\ufffd"]
@@ -61,7 +62,11 @@ def random_dataset(chance: random.Random, name: str) -> Dataset:
         kind = chance.choice(KINDS)
         names = [f'the "{number}"', f"x;y,{number}", f"|{number}\t"] if odd_names else ["", f"Größe {number}"]
         source_name = chance.choice(names)
-        columns.append(make_column(f"c{number}", kind, nullable=chance.random() < 0.5, source_name=source_name))
+        rules = {"max_length": chance.choice([20, 200_000, LONGEST_RECORD])} if kind == "text" else {}
+        rules = rules if chance.random() < 0.5 else {}
+        columns.append(
+            make_column(f"c{number}", kind, nullable=chance.random() < 0.5, source_name=source_name, **rules)
+        )
     changes = {} if chance.random() < 0.7 else {"tolerance": Tolerance(rejected_rows=2, rejected_share=0.25)}
     delimiter = chance.choice([",", ",", ",", ";", "\t", "|"])
     return make_dataset(*columns, name=name, delimiter=delimiter, encoding=chance.choice(ENCODINGS), **changes)
@@ -163,6 +168,8 @@ class _Writer:
         if self.has("quote inside a field", 0.02):
             bad = ['a"b', '5"', '"a"b', '"a" ', '"a""b"c', ' "a"']
             fields[self.chance.randrange(len(fields))] = self.chance.choice(bad)
+        if self.has("quote opened", 0.02):
+            fields[self.chance.randrange(len(fields))] = self.chance.choice(['"a', '"', '5" a', '"a""b'])
         return fields
 
     def _filled(self, record: str, end: str) -> str:
@@ -215,6 +222,8 @@ class _Writer:
                 chance.choice(["x", "é"] if self.is_plain else ["x", "é", "\n", '"'])
                 * chance.choice([5_000, 70_000, 140_000, 400_000])
             )
+        if self.has("text too long", 0.005):
+            pieces.append("é" * chance.choice([20, 65_536]))
         text = "".join(pieces)
         return text if self._can_encode(text) else chance.choice(_LATIN)
 
@@ -236,6 +245,8 @@ class _Writer:
     def _broken_text(self, text: str) -> str:
         if self.has("quote never closed", 0):
             text += '\n7,"never closed\n8,x\n'.replace(",", self.dataset.delimiter)
+        if self.has("Ctrl-Z", 0.02):
+            text += self.chance.choice(["\x1a", "\x1a\x1a", "\r\n\x1a", "\x1a\n"])
         if self.has("NUL", 0):
             at = self.chance.randint(0, len(text))
             text = text[:at] + "\0" + text[at:]

@@ -13,10 +13,12 @@ import math
 import re
 import zlib
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
+from itertools import chain, islice
 
 from netflix_assets.contracts.model import Column, Dataset
 
@@ -24,6 +26,7 @@ LONGEST_RECORD = 2_000_000  # bytes in UTF-8, including a line ending of at leas
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _AFTER_THE_END = "\x01end"
+_TEXT_LENGTH = 65_536  # characters of a text whose column sets no max_length
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class _Record:
     line: int
     text: str
     fields: list[str]
+    is_open: bool = False  # a quote is open at the end of the file
 
     @property
     def ends(self) -> int:
@@ -57,28 +61,32 @@ def judge(content: bytes, dataset: Dataset) -> Verdict:
     text, problem = _text(content, dataset.encoding)
     if problem:
         return Verdict(refused=problem)
-    records = _records(text, dataset.delimiter)
-    if records is None:
-        return Verdict(refused="never closed")
-    if not records:
+    lines = _LINE.findall(text)
+    first = next(_records(lines, 0, dataset.delimiter), None)
+    if first is None:
         return Verdict(refused="only blank lines")
-    header = records.pop(0).fields
+    if first.is_open:
+        return Verdict(refused="never closed")
+    header = first.fields
     wanted = [column.file_name for column in dataset.columns]
     if any(name and header.count(name) > 1 for name in header):
         return Verdict(refused="duplicate column")
     if not set(wanted) <= set(header):
         return Verdict(refused="header")
+    records = _recovered(lines, first.line - 1 + len(_LINE.findall(first.text)), header, dataset)
     if not records:
         return Verdict(ignored=True)
-    rows, rejects = Counter(), []
+    rows, rejects, weight = Counter(), [], 0
     for number, record in enumerate(records, start=1):
         row, faulty = _check(record, header, dataset)
         if faulty is None:
             rows[row] += 1
         else:
             rejects.append((number, record.line, ", ".join(faulty), record.text.rstrip("\r\n")))
+            is_one = faulty and not any(_is_too_long(column, record, header) for column in dataset.columns)
+            weight += 1 if is_one else len(_LINE.findall(record.text))
     tolerance = dataset.tolerance
-    if len(rejects) > max(tolerance.rejected_rows, math.floor(tolerance.rejected_share * len(records))):
+    if weight > max(tolerance.rejected_rows, math.floor(tolerance.rejected_share * len(records))):
         return Verdict(refused="records violate the contract")
     return Verdict(record_count=len(records), rows=rows, rejects=tuple(rejects))
 
@@ -100,6 +108,7 @@ def _text(content: bytes, encoding: str) -> tuple[str, str]:
         text = content.decode(encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         return "", "middle of a character" if "truncated" in error.reason else "byte 0x"
+    text = re.sub(r"\x1a[\x1a\r\n]*\Z", "", text)  # the end-of-file mark of DOS
     if text == "":
         return "", "empty"
     if "\0" in text:
@@ -107,24 +116,55 @@ def _text(content: bytes, encoding: str) -> tuple[str, str]:
     return text, ""
 
 
-def _records(text: str, delimiter: str) -> list[_Record] | None:
-    """All records, the header first; None when a quote is still open at the end."""
-    lines = _LINE.findall(text)
-    reader = csv.reader([*lines, _AFTER_THE_END], delimiter=delimiter)
-    found, before = [], 0
+def _records(lines: list[str], start: int, delimiter: str) -> Iterator[_Record]:
+    """The records from a line on (counted from 0), as csv.reader finds them."""
+    reader = csv.reader(chain(islice(lines, start, None), [_AFTER_THE_END]), delimiter=delimiter)
+    before = start
     for fields in reader:
-        if fields and fields[-1].endswith(_AFTER_THE_END):
-            return found if fields == [_AFTER_THE_END] else None
+        if fields == [_AFTER_THE_END]:
+            return
+        end = start + reader.line_num
+        is_open = bool(fields) and fields[-1].endswith(_AFTER_THE_END)
         if fields:
-            found.append(_Record(before + 1, "".join(lines[before : reader.line_num]), fields))
-        before = reader.line_num
-    raise AssertionError("the end mark has disappeared")
+            yield _Record(before + 1, "".join(lines[before:end]), fields, is_open)
+        before = end
+
+
+def _recovered(lines: list[str], start: int, header: list[str], dataset: Dataset) -> list[_Record]:
+    """The records after the header. A faulty one whose lines are records counts as its first line only."""
+    found: list[_Record] = []
+    again: int | None = start
+    while again is not None:
+        records, again = _records(lines, again, dataset.delimiter), None
+        for record in records:
+            if not _has_swallowed_records(record, header, dataset):
+                found.append(record)
+                continue
+            first = _LINE.findall(record.text)[0]
+            fields = next(csv.reader([first], delimiter=dataset.delimiter))
+            found.append(_Record(record.line, first, fields, is_open=True))
+            again = record.line  # the line after the first, counted from 0
+            break
+    return found
+
+
+def _has_swallowed_records(record: _Record, header: list[str], dataset: Dataset) -> bool:
+    lines = [line for line in _LINE.findall(record.text)[1:1001] if line.strip("\r\n")]
+    if not lines or len(header) == 1:
+        return False
+    if not record.is_open and _check(record, header, dataset)[1] is None:
+        return False
+    parsed = [_Record(0, line, next(csv.reader([line], delimiter=dataset.delimiter))) for line in lines]
+    good = [_check(each, header, dataset)[1] is None for each in parsed]
+    is_typed = any(column.type != "text" for column in dataset.columns)
+    return sum(good) >= (1 if is_typed else 5) and 3 * sum(good[:-1]) >= 2 * len(good[:-1])
 
 
 def _check(record: _Record, header: list[str], dataset: Dataset) -> tuple[tuple, list[str] | None]:
     """The values of a record and None, or the faulty columns: an empty list when the whole record is malformed."""
     if (
-        not _is_well_quoted(record.text.rstrip("\r\n"), record.fields, dataset.delimiter)
+        record.is_open
+        or not _is_well_quoted(record.text.rstrip("\r\n"), record.fields, dataset.delimiter)
         or len(record.fields) != len(header)
         or len(record.text.rstrip("\r\n").encode()) + max(1, record.ends) > LONGEST_RECORD
     ):
@@ -158,6 +198,11 @@ def _is_well_quoted(text: str, fields: list[str], delimiter: str) -> bool:
     return text == ""
 
 
+def _is_too_long(column: Column, record: _Record, header: list[str]) -> bool:
+    text = record.fields[header.index(column.file_name)]
+    return column.type == "text" and len(text) > (column.max_length or _TEXT_LENGTH)
+
+
 def _value(column: Column, text: str) -> object:
     """The value of a text. Raises: ValueError when it is not valid for the column's type."""
     if text == "":
@@ -165,6 +210,8 @@ def _value(column: Column, text: str) -> object:
             return None
         raise ValueError
     if column.type == "text":
+        if len(text) > (column.max_length or _TEXT_LENGTH):
+            raise ValueError
         return text
     if not text.isascii():
         raise ValueError

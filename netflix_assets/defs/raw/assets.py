@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 
 from netflix_assets.contracts.model import Dataset, Source, all_datasets
+from netflix_assets.contracts.visibility import printable
 from netflix_assets.defs.freshness import freshness_policy
 from netflix_assets.defs.landing.assets import MAX_EVENTS, arrivals, landing_key, objects_table
 from netflix_assets.defs.resources import LandingBucket, WarehouseResource
@@ -14,6 +15,7 @@ from netflix_assets.defs.retry import retry_transient
 from netflix_assets.ingest.anomalies import MIN_HISTORY
 from netflix_assets.ingest.history import Comparison, compare_with_history
 from netflix_assets.ingest.sync import SyncReport, sync
+from netflix_assets.ingest.unloaded import Unloaded, find_unloaded
 from netflix_assets.settings import Settings
 from netflix_assets.storage.objects import fingerprint
 from netflix_assets.storage.retries import BucketError
@@ -79,18 +81,22 @@ def _raw_asset(dataset: Dataset, settings: Settings) -> dg.AssetsDefinition:
                 log=context.log.info,
             )
             current, counts = connection.current_loads(dataset), connection.counts(dataset)
+            unloaded = find_unloaded(dataset, connection, current)
             profiles = connection.profiles(dataset, [load.load_id for load in report.loads])
             comparison = compare_with_history(dataset, report.loads, connection)
         for event in arrivals(report):
             context.log_event(event)
         for refused in report.refused:
-            context.log.warning(f"raw/{dataset.id}: {refused.listed.key} {refused.outcome}: {refused.reason}")
+            message = f"raw/{dataset.id}: {refused.listed.key} {refused.outcome}: {refused.reason}"
+            context.log.warning(printable(message))
         for warning in report.warnings:
-            context.log.warning(f"raw/{dataset.id}: {warning}")
+            context.log.warning(printable(f"raw/{dataset.id}: {warning}"))
+        for each in unloaded:
+            context.log.warning(printable(f"raw/{dataset.id}: {each.load.listed.key}: {each.reason}"))
         raise_if_unread(report)
         return dg.MaterializeResult(
-            metadata=_metadata(report, current, counts, profiles),
-            check_results=[*_checks(counts), _anomaly_check(report, comparison)],
+            metadata=_metadata(report, current, counts, profiles, unloaded),
+            check_results=[*_checks(counts, unloaded), _anomaly_check(report, comparison)],
         )
 
     return load
@@ -103,7 +109,7 @@ def raise_if_unread(report: SyncReport) -> None:
         more = f". Also unread: {', '.join(listed.key for listed, _ in others[:MAX_EVENTS])}" if others else ""
         uncounted = f" and {len(others) - MAX_EVENTS} more" if len(others) > MAX_EVENTS else ""
         is_transient = any(each.is_transient for _, each in report.failed_reads)
-        raise BucketError(f"{error}{more}{uncounted}", is_transient=is_transient)
+        raise BucketError(printable(f"{error}{more}{uncounted}"), is_transient=is_transient)
 
 
 def _check_specs(dataset: Dataset) -> list[dg.AssetCheckSpec]:
@@ -130,7 +136,7 @@ def _check_specs(dataset: Dataset) -> list[dg.AssetCheckSpec]:
     ]
 
 
-def _checks(counts: Counts) -> Iterator[dg.AssetCheckResult]:
+def _checks(counts: Counts, unloaded: Sequence[Unloaded]) -> Iterator[dg.AssetCheckResult]:
     yield dg.AssetCheckResult(
         check_name=ACCOUNTED,
         passed=counts.unaccounted_loads == 0
@@ -153,14 +159,17 @@ def _checks(counts: Counts) -> Iterator[dg.AssetCheckResult]:
         check_name=NO_REJECTS,
         passed=counts.open_rejects == 0,
         severity=dg.AssetCheckSeverity.WARN,
-        description=(
-            f"{counts.open_rejects:,} rejected {'row' if counts.open_rejects == 1 else 'rows'}; "
-            "see netflix-assets rejects list"
-            if counts.open_rejects
-            else None
-        ),
+        description=_describe_rejects(counts, unloaded) if counts.open_rejects else None,
         metadata={"rejected_rows": counts.open_rejects},
     )
+
+
+def _describe_rejects(counts: Counts, unloaded: Sequence[Unloaded]) -> str:
+    rows = f"{counts.open_rejects:,} rejected {'row' if counts.open_rejects == 1 else 'rows'}"
+    keys = [each.load.listed.key for each in unloaded]
+    more = f" and {len(keys) - MAX_EVENTS} more objects" if len(keys) > MAX_EVENTS else ""
+    nothing = f"; nothing loaded of {', '.join(keys[:MAX_EVENTS])}{more}" if keys else ""
+    return f"{rows}{nothing}; see netflix-assets rejects list"
 
 
 def _anomaly_check(report: SyncReport, comparison: Comparison) -> dg.AssetCheckResult:
@@ -181,7 +190,11 @@ def _anomaly_check(report: SyncReport, comparison: Comparison) -> dg.AssetCheckR
 
 
 def _metadata(
-    report: SyncReport, current: Sequence[Load], counts: Counts, profiles: Sequence[ColumnProfile]
+    report: SyncReport,
+    current: Sequence[Load],
+    counts: Counts,
+    profiles: Sequence[ColumnProfile],
+    unloaded: Sequence[Unloaded],
 ) -> Mapping[str, Any]:
     seconds = max(report.seconds, 1e-3)
     metadata: dict[str, Any] = {
@@ -207,6 +220,10 @@ def _metadata(
     if report.refused:
         metadata["refused"] = dg.MetadataValue.json(
             [{"object": each.listed.key, "outcome": each.outcome, "reason": each.reason} for each in report.refused]
+        )
+    if unloaded:
+        metadata["without_rows"] = dg.MetadataValue.json(
+            [{"object": each.load.listed.key, "reason": each.reason} for each in unloaded]
         )
     if report.warnings:
         metadata["warnings"] = dg.MetadataValue.json(report.warnings)
