@@ -11,7 +11,7 @@ from rich.text import Text
 from netflix_assets.cli.files import generate_samples, print_landing
 from netflix_assets.cli.home import first_page
 from netflix_assets.cli.output import EXIT_FAILED, EXIT_REFUSED, fail, print_table, say, spinner, warn
-from netflix_assets.cli.status import print_published, stray_lines, warn_if_unlisted
+from netflix_assets.cli.status import bucket_lines, print_published, warn_if_unlisted
 from netflix_assets.settings import Settings, current_settings
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ def _run(settings: Settings, select: str | None, full_refresh: bool) -> int:
     started = time.monotonic()
     with spinner("loading definitions") as status:
         from netflix_assets.defs.published import PUBLISHED_KEY
+        from netflix_assets.operations.bucket import read_bucket
         from netflix_assets.operations.run import load_definitions, run_graph
-        from netflix_assets.operations.status import find_strays
 
         defs = load_definitions(settings)
         status.update("starting")
@@ -89,9 +89,9 @@ def _run(settings: Settings, select: str | None, full_refresh: bool) -> int:
         return EXIT_FAILED
     for asset, reason in outcome.refused:
         warn(f"{asset}: {reason}")
-    strays = find_strays(settings)
-    warn_if_unlisted(strays)
-    for line in stray_lines(strays):
+    bucket = read_bucket(settings)
+    warn_if_unlisted(bucket)
+    for line in bucket_lines(bucket):
         warn(line)
     return EXIT_REFUSED if outcome.refused else 0
 

@@ -54,7 +54,10 @@ class LandingBucket(dg.ConfigurableResource):  # type: ignore[type-arg]
         """The bucket, ready to list, read and write. Raises: BucketError when there are no credentials."""
         from obstore.store import S3Store
 
+        from netflix_assets.storage.listing import BucketLister
+
         with self._s3() as s3:
+            provider = self._credentials(s3)
             store = S3Store(
                 self.bucket,
                 prefix=self.prefix or None,
@@ -63,9 +66,27 @@ class LandingBucket(dg.ConfigurableResource):  # type: ignore[type-arg]
                 virtual_hosted_style_request=s3.endpoint_url is None,
                 client_options={"allow_http": (s3.endpoint_url or "").startswith("http://"), **RETRIES.client_config()},
                 retry_config=RETRIES.retry_config(),
-                credential_provider=self._credentials(s3),
+                credential_provider=provider,
             )
-            yield S3ObjectStore(store, self.bucket, self._place(s3), RETRIES)
+            yield S3ObjectStore(
+                store,
+                BucketLister(self._address(s3), self.region, provider.credentials, RETRIES),
+                self.bucket,
+                self.prefix,
+                location=self._place(s3),
+                retries=RETRIES,
+                folder=self._folder(),
+            )
+
+    def _address(self, s3: "S3Resource") -> str:
+        """The bucket's URL, as obstore makes it."""
+        if s3.endpoint_url is None:
+            return f"https://{self.bucket}.s3.{self.region}.amazonaws.com"
+        return f"{s3.endpoint_url.rstrip('/')}/{self.bucket}"
+
+    def _folder(self) -> Path | None:
+        """The folder that the local S3 serves as this bucket."""
+        return Path(self.local_home) / "s3" / self.bucket if self.local_home else None
 
     def events(self) -> "EventQueue | None":
         """The queue of the bucket's events, if one is set. S3 requires it in the bucket's region."""

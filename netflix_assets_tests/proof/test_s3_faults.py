@@ -26,6 +26,7 @@ from netflix_assets.cli.app import main as cli
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.defs import resources
 from netflix_assets.defs.resources import LandingBucket
+from netflix_assets.ingest import sync as sync_module
 from netflix_assets.ingest.sync import ROUNDS, SyncReport, sync
 from netflix_assets.settings import current_settings
 from netflix_assets.storage.objects import MAX_READ_FAILURES_IN_A_ROW, ObjectChangedError, ObjectStore, objects_of
@@ -309,7 +310,7 @@ def test_the_real_server_reports_wrong_keys(monkeypatch, bucket, proxy):
     ("endpoint", "cause"),
     [
         ("http://someone:CANARY-9f3b@127.0.0.1:9", "Connection refused"),
-        ("http://no-such-host.invalid", "lookup"),
+        ("http://no-such-host.invalid", "not known"),
         ("https://127.0.0.1:{port}", ""),  # TLS to a server without
     ],
 )
@@ -353,10 +354,58 @@ def test_an_unreadable_object_does_not_stop_the_others(sync, bucket, store, prox
     proxy.script(Rule(INTERNAL_ERROR, "get", "things-1"), Rule(error(403, "AccessDenied"), "get", "things-2"))
     report = sync(THINGS, store=store)
     assert [load.listed.key for load in report.loads] == ["shop/things-0.csv", "shop/things-3.csv"]
-    assert [listed.key for listed, _ in report.failed_reads] == ["shop/things-1.csv", "shop/things-2.csv"]
+    assert [listed.key for listed, _ in report.failed_reads] == ["shop/things-1.csv"]
+    assert [each.listed.key for each in report.refused] == ["shop/things-2.csv"]
     proxy.script()
     assert [load.listed.key for load in sync(THINGS, store=store).loads] == ["shop/things-1.csv", "shop/things-2.csv"]
     assert current_rows(warehouse) == [(number, "a") for number in range(4)]
+
+
+OBJECTS_FAULTS = {
+    "403 InvalidObjectState: Not valid for the object's storage class": "It is archived: restore it",
+    "403 AccessDenied: Access Denied": "s3:GetObject",
+    "400 KMS.DisabledException: The key is disabled": "Enable its KMS key",
+    "400 InvalidRequest: Stored using a form of Server Side Encryption": "encrypted with a key of the sender (SSE-C)",
+}
+
+
+@pytest.mark.parametrize("mode", ["append", "overwrite"])
+@pytest.mark.parametrize("answer", OBJECTS_FAULTS)
+def test_an_object_that_is_itself_at_fault_is_refused_until_it_can_be_read(
+    sync, bucket, store, proxy, warehouse, answer, mode
+):
+    dataset = make_dataset(*THINGS.columns, mode=mode)
+    bucket.put("shop/things-1.csv", things(1))
+    sync(dataset, store=store)
+    bucket.put("shop/things-2.csv", things(2))
+    status, code, message = answer.replace(":", "").split(maxsplit=2)
+    proxy.script(Rule(error(int(status), code, message), "get", "things-2"))
+    for _ in range(2):  # the second sync tries once more
+        report = sync(dataset, store=store)
+        assert (report.loads, report.failed_reads) == ([], [])
+        [refused] = report.refused
+        assert refused.reason.startswith(f"cannot be read: {answer}. ")
+        assert OBJECTS_FAULTS[answer] in refused.reason
+        assert "http" not in refused.reason
+    assert len(proxy.seen("get", "things-2")) == 2
+    assert current_rows(warehouse) == [(1, "a")]
+    proxy.script()
+    assert [load.listed.key for load in sync(dataset, store=store).loads] == ["shop/things-2.csv"]
+    assert warehouse.refused_objects(dataset) == []
+    assert current_rows(warehouse) == ([(2, "a")] if mode == "overwrite" else [(1, "a"), (2, "a")])
+
+
+def test_few_of_many_unreadable_objects_are_tried_again(monkeypatch, sync, bucket, store, proxy, warehouse):
+    monkeypatch.setattr(sync_module, "MAX_STILL_UNREADABLE", 2)
+    for number in range(5):
+        bucket.put(f"shop/things-{number}.csv", things(number))
+    proxy.script(Rule(error(403, "InvalidObjectState"), "get"))
+    assert len(sync(THINGS, store=store).refused) == 5
+    proxy.script(Rule(error(403, "InvalidObjectState"), "get"))
+    assert len(sync(THINGS, store=store).refused) == 5
+    assert len(proxy.seen("get")) == 2
+    proxy.script()
+    assert len(sync(THINGS, store=store).loads) == 5
 
 
 def test_reading_stops_after_a_few_failures_in_a_row(sync, bucket, store, proxy, warehouse):
@@ -461,10 +510,10 @@ def test_an_object_deleted_before_its_load_adds_no_row(sync, bucket, store, prox
     stale = _stale(proxy, store)
     bucket.delete(KEY)
     proxy.script(Rule(stale, "list"))
-    with pytest.raises(ObjectChangedError, match="was deleted after it was listed"):
-        sync(THINGS, store=store)
+    [refused] = sync(THINGS, store=store).refused
+    assert (refused.listed.key, "does not find it" in refused.reason) == (KEY, True)
     proxy.script()
-    assert sync(THINGS, store=store).loads == []
+    assert sync(THINGS, store=store).refused == []
     assert current_rows(warehouse) == [(2, "a")]
 
 
