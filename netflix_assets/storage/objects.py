@@ -182,6 +182,8 @@ class S3ObjectStore:
             )
         if fault := key_fault(listed.key):
             raise self._unreadable(listed, f"the key has {fault}. Copy the object to another key and delete this one")
+        if not listed.etag:  # the local server cannot hash a file that it may not open, and answers 500 to a GET
+            raise self._unreadable(listed, "it has no ETag. Make the file readable (chmod u+r)")
         started = time.monotonic()
         received = 0
         try:

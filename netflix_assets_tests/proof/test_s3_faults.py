@@ -8,6 +8,7 @@ secrets.
 
 import os
 import random
+import re
 import sys
 import threading
 import time
@@ -395,6 +396,22 @@ def test_an_object_that_is_itself_at_fault_is_refused_until_it_can_be_read(
     assert current_rows(warehouse) == ([(2, "a")] if mode == "overwrite" else [(1, "a"), (2, "a")])
 
 
+def test_a_file_that_the_local_server_may_not_open_is_refused_until_it_may(sync, bucket, store, proxy):
+    """It lists such a file without an ETag. Root may open every file, so the proxy takes the ETag away."""
+    for number in range(2):
+        bucket.put(f"shop/things-{number}.csv", things(number))
+    closed = changed(lambda found: replace(found, body=re.sub(rb"<ETag>[^<]*<", b"<ETag><", found.body, count=1)))
+    proxy.script(Rule(closed, "list"))
+    report = sync(THINGS, store=store)
+    assert [load.listed.key for load in report.loads] == ["shop/things-1.csv"]
+    assert [(each.listed.key, each.reason) for each in report.refused] == [
+        ("shop/things-0.csv", "cannot be read: it has no ETag. Make the file readable (chmod u+r)")
+    ]
+    proxy.script()
+    report = sync(THINGS, store=store)
+    assert ([load.listed.key for load in report.loads], report.refused) == (["shop/things-0.csv"], [])
+
+
 def test_few_of_many_unreadable_objects_are_tried_again(monkeypatch, sync, bucket, store, proxy, warehouse):
     monkeypatch.setattr(sync_module, "MAX_STILL_UNREADABLE", 2)
     for number in range(5):
@@ -464,7 +481,7 @@ def test_a_response_other_than_the_listed_version_is_never_loaded(sync, bucket, 
 # ---------------------------------------------------------------- listings
 
 
-def _stale(proxy: FaultProxy, store: ObjectStore, folder: str = "shop/") -> Fault:
+def _stale(proxy: FaultProxy, store: ObjectStore, prefix: str = "shop/things") -> Fault:
     """The current listing, to be served again later."""
     kept: list[bytes] = []
 
@@ -473,7 +490,7 @@ def _stale(proxy: FaultProxy, store: ObjectStore, folder: str = "shop/") -> Faul
         return response
 
     proxy.script(Rule(changed(keep), "list", times=1))
-    store.list(folder)
+    store.list(prefix)
     proxy.script()
     [body] = kept
     return changed(lambda response: replace(response, body=body))
@@ -658,7 +675,7 @@ class World:
         """Make some calls fail, temporarily or permanently; too few per dataset for the store to give up."""
         planned = Planned()
         for dataset in DATASETS:
-            self._plan(planned, "list", dataset.key_prefix.rpartition("/")[0] + "/", LIST_FAULTS, 0.3)
+            self._plan(planned, "list", dataset.key_prefix, LIST_FAULTS, 0.3)
             endless = 0
             for key in self.live[dataset.id]:
                 self._plan(planned, "get", key, GET_FAULTS, 0.6, may_last=endless < MAX_READ_FAILURES_IN_A_ROW - 1)
@@ -711,10 +728,10 @@ class World:
 def _check_outcomes(world: World, planned: Planned, outcomes: dict[str, SyncReport | Exception]) -> None:
     """Temporary failures are retried exactly as often as needed; permanent ones, and only they, are reported."""
     for dataset in DATASETS:
-        folder = dataset.key_prefix.rpartition("/")[0] + "/"
+        prefix = dataset.key_prefix
         outcome = outcomes[dataset.id]
-        lists, gets = world.proxy.seen("list", f"^{folder}$"), world.proxy.seen("get", f"^{folder}")
-        if folder in planned.unlisted:
+        lists, gets = world.proxy.seen("list", f"^{prefix}$"), world.proxy.seen("get", f"^{prefix}")
+        if prefix in planned.unlisted:
             assert isinstance(outcome, BucketError), outcome
             assert (len(lists), len(gets)) == (TRIES, 0)
             continue
@@ -727,7 +744,7 @@ def _check_outcomes(world: World, planned: Planned, outcomes: dict[str, SyncRepo
             failures = QUICK.max_retries if key in planned.unreadable else planned.bounded.get(("get", key), 0)
             assert len([each for each in gets if each.key == key]) == failures + 1, key
         # One listing, and one more for each object whose body ended early for good.
-        failures = planned.bounded.get(("list", folder), 0)
+        failures = planned.bounded.get(("list", prefix), 0)
         assert failures + 1 <= len(lists) <= failures + 1 + len(planned.unreadable & live)
 
 
@@ -759,7 +776,7 @@ def _scenario(world: World, warehouse: DuckDBWarehouse) -> None:
     loaded = world.check(warehouse, is_in_sync=True)
     # Then the bucket changes while it still serves some old listings, and fails.
     world.change(loaded)
-    stale = [Rule(fault, "list", f"^{folder}$", world.rng.choice((1, 2, FOREVER))) for folder, fault in listings]
+    stale = [Rule(fault, "list", f"^{prefix}$", world.rng.choice((1, 2, FOREVER))) for prefix, fault in listings]
     chosen = [rule for rule in stale if world.rng.random() < 0.5]
     world.proxy.script(*chosen, *world.script().rules)
     world.run(warehouse)
@@ -778,8 +795,8 @@ def _listings(world: World) -> Sequence[tuple[str, Fault]]:
     found = []
     with opened(world.bucket, world.proxy) as store:
         for dataset in DATASETS:
-            folder = dataset.key_prefix.rpartition("/")[0] + "/"
-            found.append((folder, _stale(world.proxy, store, folder)))
+            prefix = dataset.key_prefix
+            found.append((prefix, _stale(world.proxy, store, prefix)))
     return found
 
 
