@@ -15,7 +15,7 @@ from typing import Any
 
 from netflix_assets.contracts.loading import load_sources
 from netflix_assets.defs.resources import LandingBucket
-from netflix_assets.storage.objects import LIST_PAGE, S3ObjectStore
+from netflix_assets.storage.objects import LIST_PAGE_SIZE, S3ObjectStore
 
 KINDS = ("genome-scores/part", "ratings/day", "ratings-x", "tags/day")
 
@@ -50,7 +50,7 @@ def main() -> None:
     (source,) = (each for each in load_sources() if each.source == "movielens")
     for count in arguments.objects:
         store = S3ObjectStore(Generated(count), "landing")  # type: ignore[arg-type]
-        print(f"generated {count:>9,} objects in pages of {LIST_PAGE:,}: {_seconds(store, source, count):6.2f} s")
+        print(f"generated {count:>9,} objects in pages of {LIST_PAGE_SIZE:,}: {_seconds(store, source, count):6.2f} s")
     if arguments.s3:
         with tempfile.TemporaryDirectory() as folder:
             files = Path(folder) / "s3" / "landing" / "movielens" / "ratings"

@@ -20,7 +20,7 @@ from netflix_assets.cli.output import (
     spinner,
     warn,
 )
-from netflix_assets.cli.status import print_published, stray_lines, warn_if_unlisted
+from netflix_assets.cli.status import bucket_lines, print_published, warn_if_unlisted
 from netflix_assets.settings import Settings, current_settings
 
 if TYPE_CHECKING:
@@ -75,8 +75,8 @@ def _run(settings: Settings, select: str | None, full_refresh: bool) -> int:
     started = time.monotonic()
     with spinner("loading definitions") as status:
         from netflix_assets.defs.published import PUBLISHED_KEY
+        from netflix_assets.operations.bucket import read_bucket
         from netflix_assets.operations.run import load_definitions, run_graph
-        from netflix_assets.operations.status import find_strays
 
         defs = load_definitions(settings)
         status.update("starting")
@@ -96,9 +96,9 @@ def _run(settings: Settings, select: str | None, full_refresh: bool) -> int:
         return EXIT_FAILED
     for asset, reason in (*outcome.refused, *outcome.without_rows):
         warn(f"{asset}: {reason}")
-    strays = find_strays(settings)
-    warn_if_unlisted(strays)
-    for line in stray_lines(strays):
+    bucket = read_bucket(settings)
+    warn_if_unlisted(bucket)
+    for line in bucket_lines(bucket):
         warn(line)
     if outcome.refused:
         return EXIT_REFUSED

@@ -10,7 +10,10 @@ from netflix_assets.cli.output import print_table, say, warn
 from netflix_assets.settings import Settings, current_settings
 
 if TYPE_CHECKING:
-    from netflix_assets.operations.status import Status, Strays
+    from netflix_assets.operations.bucket import BucketContents
+    from netflix_assets.operations.status import Status
+
+_MAX_STRAYS = 50
 
 
 @click.command()
@@ -23,7 +26,7 @@ def status(as_json: bool) -> None:
     from netflix_assets.operations.status import read_status
 
     found = read_status(current_settings())
-    warn_if_unlisted(found.strays)
+    warn_if_unlisted(found.bucket)
     if as_json:
         click.echo(json.dumps(found.as_json(), indent=2))
     else:
@@ -40,7 +43,9 @@ def _print(found: "Status") -> None:
             say(f"{each['object']} {each['outcome']}: {each['reason']}")
         for each in dataset["without_rows"]:
             say(f"{each['object']}: {each['reason']}")
-    for line in stray_lines(found.strays):
+        for warning in dataset["warnings"]:
+            say(f"{dataset['dataset']}: {warning}")
+    for line in bucket_lines(found.bucket):
         say(line)
     for line in publication_lines(found.published):
         say(line)
@@ -72,16 +77,23 @@ def publication_lines(published: Mapping[str, Any]) -> Iterator[str]:
         yield f"not published{since}: {published['problem']}"
 
 
-def stray_lines(strays: "Strays") -> Iterator[str]:
-    """The objects that match no dataset, in words."""
-    for key in strays.keys:
-        yield f"{key} does not match any dataset and is not loaded; README.md lists the names that match"
+def bucket_lines(bucket: "BucketContents") -> Iterator[str]:
+    """What is in the bucket and is never loaded, in words."""
+    for stray in bucket.strays[:_MAX_STRAYS]:
+        yield f"{printable(stray.key)} {stray.problem}"
+    if len(bucket.strays) > _MAX_STRAYS:
+        yield f"and {len(bucket.strays) - _MAX_STRAYS:,} more that are not loaded; see netflix-assets status --json"
 
 
-def warn_if_unlisted(strays: "Strays") -> None:
+def warn_if_unlisted(bucket: "BucketContents") -> None:
     """Warn where the bucket could not be listed."""
-    if strays.problem:
-        warn(f"cannot list the bucket: {strays.problem}")
+    if bucket.problem:
+        warn(f"cannot list the bucket: {bucket.problem}")
+
+
+def printable(key: str) -> str:
+    """An object key without the characters that a terminal would obey."""
+    return key if key.isprintable() else ascii(key)
 
 
 def _minute(timestamp: str) -> str:

@@ -23,6 +23,7 @@ from netflix_assets.warehouse.errors import WarehouseError
 from netflix_assets.warehouse.publishing import Publisher, Served
 
 if TYPE_CHECKING:
+    from botocore.credentials import Credentials
     from dagster_aws.s3 import S3Resource
     from dagster_snowflake import SnowflakeResource
 
@@ -54,7 +55,10 @@ class LandingBucket(dg.ConfigurableResource):  # type: ignore[type-arg]
         """The bucket, ready to list, read and write. Raises: BucketError when there are no credentials."""
         from obstore.store import S3Store
 
+        from netflix_assets.storage.listing import BucketLister
+
         with self._s3() as s3:
+            access, credentials = self._credentials(s3)
             store = S3Store(
                 self.bucket,
                 prefix=self.prefix or None,
@@ -64,9 +68,27 @@ class LandingBucket(dg.ConfigurableResource):  # type: ignore[type-arg]
                 virtual_hosted_style_request=s3.endpoint_url is None,
                 client_options={"allow_http": (s3.endpoint_url or "").startswith("http://"), **RETRIES.client_config()},
                 retry_config=RETRIES.retry_config(),
-                **self._credentials(s3),
+                **access,
             )
-            yield S3ObjectStore(store, self.bucket, self._place(s3), RETRIES)
+            yield S3ObjectStore(
+                store,
+                BucketLister(self._address(s3), self.region, credentials, RETRIES),
+                self.bucket,
+                self.prefix,
+                location=self._place(s3),
+                retries=RETRIES,
+                folder=self._folder(),
+            )
+
+    def _address(self, s3: "S3Resource") -> str:
+        """The bucket's URL, as obstore makes it."""
+        if s3.endpoint_url is None:
+            return f"https://{self.bucket}.s3.{self.region}.amazonaws.com"
+        return f"{s3.endpoint_url.rstrip('/')}/{self.bucket}"
+
+    def _folder(self) -> Path | None:
+        """The folder that the local S3 serves as this bucket."""
+        return Path(self.local_home) / "s3" / self.bucket if self.local_home else None
 
     def events(self) -> "EventQueue | None":
         """The queue of the bucket's events, if one is set. S3 requires it in the bucket's region."""
@@ -75,15 +97,19 @@ class LandingBucket(dg.ConfigurableResource):  # type: ignore[type-arg]
         with self._s3() as s3:
             return _event_queue(self.events_queue, **_session_options(s3))
 
-    def _credentials(self, s3: "S3Resource") -> dict[str, Any]:
-        """The local S3's own keys, or else what AWS' default chain finds."""
-        if s3.aws_access_key_id:
-            return {"access_key_id": s3.aws_access_key_id, "secret_access_key": s3.aws_secret_access_key}
+    def _credentials(self, s3: "S3Resource") -> tuple[dict[str, Any], "Credentials"]:
+        """The local S3's own keys, or else what AWS' default chain finds; for obstore and for the lister."""
+        from botocore.credentials import Credentials
         from botocore.exceptions import BotoCoreError
+
+        if s3.aws_access_key_id:
+            id_and_key = (s3.aws_access_key_id, s3.aws_secret_access_key)
+            return dict(zip(("access_key_id", "secret_access_key"), id_and_key, strict=True)), Credentials(*id_and_key)
         from obstore.auth.boto3 import Boto3CredentialProvider  # boto3 takes 0.3 s to import
 
         try:
-            return {"credential_provider": Boto3CredentialProvider(_session(s3))}
+            provider = Boto3CredentialProvider(_session(s3))
+            return {"credential_provider": provider}, provider.credentials
         except (BotoCoreError, ValueError) as error:  # ValueError: the chain found none
             cause = str(error) if isinstance(error, BotoCoreError) else "AWS' default chain found none"
             raise BucketError(

@@ -7,6 +7,8 @@ from netflix_assets.contracts.model import Dataset
 from netflix_assets.storage.objects import ObjectVersion
 from netflix_assets.warehouse.loads import Load, RefusedObject, live_loads
 
+MAX_UNUSED_SHOWN = 5  # objects that a message names
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -49,6 +51,31 @@ def plan_loads(
     loaded = {load.listed.version for load in current}
     load = tuple(listed for listed in candidates if listed.version not in loaded)
     return Plan(load, quarantined, deleted, live)
+
+
+def warn_of_unused(
+    dataset: Dataset, listing: Sequence[ObjectVersion], loads: Sequence[Load], refused: Collection[RefusedObject]
+) -> list[str]:
+    """Name the objects of an overwrite dataset that were never loaded, because another one is the whole table.
+
+    ``loads``: all loads, superseded ones included: an object that was the table once is history, not a mistake.
+    Returns one message, or none.
+    """
+    used = next((load.listed for load in loads if load.is_current and not load.is_replay), None)
+    known = {load.listed.version for load in loads} | {each.listed.version for each in refused}
+    unused = [listed for listed in listing if listed.version not in known]
+    if dataset.mode != "overwrite" or used is None or not unused:
+        return []
+    names = ", ".join(f"{each.key} ({_moment(each)})" for each in unused[:MAX_UNUSED_SHOWN])
+    more = f" and {len(unused) - MAX_UNUSED_SHOWN} more" if len(unused) > MAX_UNUSED_SHOWN else ""
+    return [
+        f"not used: {names}{more}. The newest file is the whole table: {used.key} ({_moment(used)}). If they are parts "
+        "of one table, join them in one file; if one of them is newer, upload it again; otherwise delete them"
+    ]
+
+
+def _moment(listed: ObjectVersion) -> str:
+    return f"{listed.last_modified:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _find_reuploaded(listing: Sequence[ObjectVersion], current: Sequence[Load]) -> ObjectVersion | None:

@@ -16,17 +16,22 @@ from netflix_assets.contracts.model import Dataset
 from netflix_assets.ingest.decode import RefusedError
 from netflix_assets.ingest.load import commit_loads, refuse, remove_deleted, update_last_modified
 from netflix_assets.ingest.plan import Plan, plan_loads
+from netflix_assets.ingest.replay import forget_refusals
 from netflix_assets.ingest.scratch import scratch_folder
 from netflix_assets.ingest.validate import validate
 from netflix_assets.storage.objects import ObjectChangedError, ObjectStore, ObjectVersion, objects_of
-from netflix_assets.storage.retries import BucketError
+from netflix_assets.storage.retries import BucketError, UnreadableObjectError
 from netflix_assets.warehouse.base import Warehouse
-from netflix_assets.warehouse.loads import Load, RefusedObject, StagedObject, slot_of
+from netflix_assets.warehouse.loads import UNREADABLE, Load, RefusedObject, StagedObject, slot_of
 
 # Commit in batches, capped by object count and by size. One transaction per object is 2-4x slower (100 objects: 22.5 s
 # vs. 6 s), and the local copies of a larger batch would fill small disks. Snowflake's COPY takes at most 1,000 names.
 BATCH_OBJECTS = 1_000
 BATCH_BYTES = 256 * 2**20
+
+# Each run tries objects again that could not be read, until this many of them still cannot. Each try is one request of
+# some 20 ms.
+MAX_STILL_UNREADABLE = 100
 
 # Give up when objects change between listing and reading in this many rounds.
 ROUNDS = 3
@@ -89,7 +94,8 @@ def sync(
     ``settle_seconds``: wait until objects are at least this old, because a younger one may still be being copied (into
     a local folder; on S3 a PUT is atomic, so 0).
 
-    An object that cannot be read does not stop the others; it is listed in the report's ``failed_reads``.
+    An object that cannot be read does not stop the others. If the fault is its own (archived, denied, an impossible
+    key), it is refused; otherwise it is listed in the report's ``failed_reads``.
 
     Raises: ObjectChangedError when an object keeps changing while it is read; BucketError when the bucket cannot be
     listed; WarehouseError.
@@ -154,11 +160,16 @@ class _Sync:
     refused: list[RefusedObject] = field(default_factory=list)
     changed: list[ObjectChangedError] = field(default_factory=list)
     failed_reads: list[tuple[ObjectVersion, BucketError]] = field(default_factory=list)
+    is_retried: bool = False
 
     def load_missing(self, listing: Sequence[ObjectVersion]) -> Plan:
         """Plan one round and load its objects. Returns the plan."""
         dataset, warehouse = self.dataset, self.warehouse
-        plan = plan_loads(dataset, listing, warehouse.current_loads(dataset), warehouse.refused_objects(dataset))
+        refused: Sequence[RefusedObject] = warehouse.refused_objects(dataset)
+        if not self.is_retried:  # once in a sync: an object that fails later on would start rounds without end
+            self.is_retried = True
+            refused = self._without_readable(refused, listing)
+        plan = plan_loads(dataset, listing, warehouse.current_loads(dataset), refused)
         if plan.reuploaded:
             update_last_modified(dataset, warehouse, plan.reuploaded)
         self.refused, self.changed, self.failed_reads = [], [], []
@@ -171,6 +182,22 @@ class _Sync:
                 )
         return plan
 
+    def _without_readable(
+        self, refused: Sequence[RefusedObject], listing: Sequence[ObjectVersion]
+    ) -> Sequence[RefusedObject]:
+        """The refusals without those of objects that could not be read and now can; these are forgotten."""
+        unreadable = {each.listed.version for each in refused if each.is_unreadable}
+        readable, failures = [], 0
+        for listed in listing:
+            if listed.version in unreadable and failures < MAX_STILL_UNREADABLE:
+                try:
+                    next(self.store.read(listed), None)
+                    readable.append(listed)
+                except (ObjectChangedError, BucketError):
+                    failures += 1
+        forgotten = forget_refusals(self.dataset, self.warehouse, readable) if readable else ()
+        return [each for each in refused if each not in forgotten]
+
     def _load_batch(self, batch: Sequence["_Validated"], live: Mapping[str, int]) -> None:
         staged: list[StagedObject] = []
         for listed, result in batch:
@@ -179,6 +206,9 @@ class _Sync:
                     staged.append(replace(result, replaces=live.get(slot_of(self.dataset, listed))))
                 case RefusedError():
                     self.refused.append(refuse(self.dataset, self.warehouse, listed, result, self.run_id))
+                case UnreadableObjectError():
+                    reason = RefusedError(f"{UNREADABLE}{result.cause}")
+                    self.refused.append(refuse(self.dataset, self.warehouse, listed, reason, self.run_id))
                 case ObjectChangedError():
                     self.changed.append(result)
                 case BucketError():

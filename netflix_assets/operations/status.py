@@ -1,26 +1,20 @@
 """The state of every dataset and of what is published."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from netflix_assets.contracts.model import Dataset, all_datasets
-from netflix_assets.defs.resources import landing_bucket, warehouse
+from netflix_assets.defs.resources import warehouse
+from netflix_assets.ingest.plan import warn_of_unused
 from netflix_assets.ingest.unloaded import find_unloaded
+from netflix_assets.operations.bucket import BucketContents, read_bucket
 from netflix_assets.operations.ledger import open_ledger
 from netflix_assets.settings import Settings
-from netflix_assets.storage.objects import strays_of
-from netflix_assets.storage.retries import BucketError
+from netflix_assets.storage.objects import ObjectVersion
 from netflix_assets.warehouse.base import Warehouse
 from netflix_assets.warehouse.publishing import Publication, branch_reason, problem_of
-
-
-@dataclass(frozen=True)
-class Strays:
-    """The keys of objects that match no dataset; ``problem``: why the bucket could not be listed, if so."""
-
-    keys: tuple[str, ...] = ()
-    problem: str | None = None
 
 
 @dataclass(frozen=True)
@@ -30,7 +24,7 @@ class Status:
     home: Path
     env: str
     datasets: list[dict[str, Any]]
-    strays: Strays
+    bucket: BucketContents
     published: dict[str, Any]
 
     def as_json(self) -> dict[str, Any]:
@@ -39,40 +33,40 @@ class Status:
             "home": str(self.home),
             "env": self.env,
             "datasets": self.datasets,
-            "of_no_dataset": list(self.strays.keys),
+            "of_no_dataset": [each.key for each in self.bucket.strays],
             "published": self.published,
         }
 
 
 def read_status(settings: Settings) -> Status:
     """Read the state of a home. Raises: WarehouseError."""
+    bucket = read_bucket(settings)
+    listings = bucket.objects or {}
     with open_ledger(settings) as ledger:
-        datasets = [dataset_status(dataset, ledger) for dataset in all_datasets(settings.sources())]
+        datasets = [
+            dataset_status(dataset, ledger, listings.get(dataset.id)) for dataset in all_datasets(settings.sources())
+        ]
         published = _read_publication(settings, ledger)
-    return Status(settings.home, settings.env, datasets, find_strays(settings), published)
+    return Status(settings.home, settings.env, datasets, bucket, published)
 
 
-def find_strays(settings: Settings) -> Strays:
-    """The objects in the bucket that match no dataset. A bucket that cannot be listed is not an error here."""
-    if settings.serves_s3 and not (settings.s3_folder / settings.bucket).exists():  # nothing has landed yet
-        return Strays()
-    try:
-        with landing_bucket(settings).open() as store:
-            return Strays(tuple(key for source in settings.sources() for key in strays_of(source, store)))
-    except BucketError as error:
-        return Strays(problem=str(error))
-
-
-def dataset_status(dataset: Dataset, ledger: Warehouse | None) -> dict[str, Any]:
-    """The state of one dataset. ``ledger`` is None if nothing was ever loaded.
+def dataset_status(
+    dataset: Dataset, ledger: Warehouse | None, listing: Sequence[ObjectVersion] | None = None
+) -> dict[str, Any]:
+    """The state of one dataset. ``ledger`` is None if nothing was ever loaded, ``listing`` if the bucket is unknown.
 
     ``state``: awaited (no file has arrived), loaded, rejected (files are loaded, but none of their records satisfies
     the contract), or refused (files arrived, none was loaded).
+    ``refused``: object versions that are in the bucket, or all ever refused if the bucket is unknown.
+    ``warnings``: objects that are not used, see ``warn_of_unused``.
     ``objects``: objects with current rows. ``versions``: all object versions that were ever loaded.
     ``rejected``: records of current objects that are not loaded. ``without_rows``: objects without any loaded record.
     """
     loads = ledger.loads(dataset) if ledger else []
     refused = ledger.refused_objects(dataset) if ledger else []
+    if listing is not None:
+        versions = {listed.version for listed in listing}
+        refused = [each for each in refused if each.listed.version in versions]
     current = [load for load in loads if load.is_current]
     objects = [load for load in current if not load.is_replay]
     unloaded = find_unloaded(dataset, ledger, current) if ledger else []
@@ -96,6 +90,7 @@ def dataset_status(dataset: Dataset, ledger: Warehouse | None) -> dict[str, Any]
         "without_rows": [
             {"object": each.load.listed.key, "etag": each.load.listed.etag, "reason": each.reason} for each in unloaded
         ],
+        "warnings": warn_of_unused(dataset, listing or (), loads, refused),
     }
 
 

@@ -125,6 +125,21 @@ def revive(server: LocalS3) -> bool:
     return True
 
 
+def unserved_files(folder: Path) -> Iterator[tuple[str, str]]:
+    """Files in a bucket's folder that the server does not serve, as (key, why and what to do).
+
+    It follows no symbolic links: a link to a folder could make it hash a whole disk.
+    """
+    for path, folders, files in os.walk(folder):
+        for name in sorted([*folders, *files]):
+            file = Path(path, name)
+            key = file.relative_to(folder).as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+            if file.is_symlink():
+                yield key, "is a symbolic link and is not loaded; copy the files themselves here"
+            elif not file.is_dir() and not file.is_file():
+                yield key, "is not a regular file and is not loaded; copy its content to a file"
+
+
 def _is_last(held: object) -> bool:
     # The kernel releases a lease when its process ends, so a killed holder never keeps the server running.
     try:
@@ -195,12 +210,13 @@ def _start(server: LocalS3) -> None:
 
 
 def _spawn(server: LocalS3) -> None:
-    # The hasher keeps MD5 ETags (plain, every ranged read would hash the whole object); without --dir-cache-time a file
-    # copied into the folder stays unseen for minutes.
+    # The hasher keeps MD5 ETags (plain, every ranged read would hash the whole object) by size and time. The time is
+    # that of any change to the file: `cp -p` and `mv` can put other content of the same size and modification time in
+    # its place. Without --dir-cache-time a file copied into the folder stays unseen for minutes.
     quoted = str(server.folder).replace("'", "''")
     command = [
         str(Path(sysconfig.get_path("scripts")) / "rclone"),
-        "serve", "s3", f":hasher,remote='{quoted}',hashes=md5,max_age=720h:",
+        "serve", "s3", f":hasher,remote=':local,time_type=ctime:{quoted}',hashes=md5,max_age=720h:",
         "--addr", server.address, "--dir-cache-time", "1s", "--config", os.devnull,
         "--cache-dir", str(server.home / "s3-cache"),
     ]  # fmt: skip

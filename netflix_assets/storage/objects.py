@@ -1,13 +1,15 @@
-"""List, read and write the objects of a bucket over S3, with obstore and a boto3 session's credentials."""
+"""List, read and write the objects of a bucket over S3, with a boto3 session's credentials."""
 
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import obstore
 from obstore.exceptions import BaseError
@@ -18,12 +20,19 @@ from netflix_assets.storage.retries import (
     RETRIES,
     BucketError,
     RetryPolicy,
+    S3ResponseError,
+    UnreadableObjectError,
     advice_for,
+    advice_for_object,
     count_tries,
     describe_cause,
     is_transient,
+    is_transient_error,
     is_truncated_response,
 )
+
+if TYPE_CHECKING:
+    from netflix_assets.storage.listing import BucketLister, ListedObject, Page  # botocore takes 0.2 s to import
 
 # Read 4 MB at a time: large enough to scan a block at memory speed, small enough to keep memory flat.
 BLOCK_BYTES = 4 * 2**20
@@ -35,9 +44,6 @@ UPLOAD_CONCURRENCY = 2
 # After this many objects in a row cannot be read, the server is at fault and not the objects. The others are left for
 # the next run: exhausting the retries of ten thousand objects would take days.
 MAX_READ_FAILURES_IN_A_ROW = 3
-
-# Objects in one page of a listing; S3 returns at most this many.
-LIST_PAGE_SIZE = 1_000
 
 _T = TypeVar("_T")
 
@@ -89,7 +95,7 @@ class ObjectStore(Protocol):
         """The bytes of exactly this version, block by block.
 
         Raises: ObjectChangedError when the bucket holds another version now or returns fewer bytes than listed;
-        BucketError when it cannot be read.
+        UnreadableObjectError when only this object cannot be read; BucketError when the bucket is at fault.
         """
 
     def put(self, key: str, path: Path) -> None:
@@ -97,44 +103,74 @@ class ObjectStore(Protocol):
 
 
 class S3ObjectStore:
-    """A bucket accessed over S3. ``location`` names it in errors; ``retries`` is the policy that ``store`` has."""
+    """A bucket accessed over S3: ``lister`` lists it, ``store`` reads and writes the objects under ``prefix``.
 
-    def __init__(self, store: ObstoreStore, bucket: str, location: str = "", retries: RetryPolicy = RETRIES) -> None:
+    ``location`` names the bucket in errors. ``retries`` is the policy that ``store`` has. ``folder`` is the folder that
+    a local server serves as this bucket, if one does.
+    """
+
+    def __init__(
+        self,
+        store: ObstoreStore,
+        lister: "BucketLister",
+        bucket: str,
+        prefix: str = "",
+        *,
+        location: str = "",
+        retries: RetryPolicy = RETRIES,
+        folder: Path | None = None,
+    ) -> None:
         self.bucket = bucket
         self._store = store
+        self._lister = lister
+        self._prefix = prefix
         self._location = location or f"s3://{bucket}"
         self._retries = retries
+        self._folder = folder
         self._read_failures_in_a_row = 0
 
     def list(self, key_prefix: str) -> list[ObjectVersion]:
         """All objects whose key starts with this text, in key order."""
-        found = self._retry(f"listing {key_prefix}*", lambda: self._list_once(key_prefix))
+        found = [self._version(listed) for page in self._pages(key_prefix) for listed in page.objects]
         # Sort by key alone: keys are unique, and comparing whole versions takes ten times as long.
         return sorted(found, key=attrgetter("key"))
 
-    def _list_once(self, key_prefix: str) -> Sequence[ObjectVersion]:
-        # obstore lists whole path segments only, so list the folder and compare the rest of the prefix here.
-        folder = key_prefix.rpartition("/")[0]
-        return [
-            ObjectVersion(self.bucket, meta["path"], _unquoted(meta["e_tag"]), meta["size"], meta["last_modified"])
-            for page in self._store.list(folder or None)
-            for meta in page
-            if meta["path"].startswith(key_prefix)
-        ]
+    def peek(
+        self, key_prefix: str, limit: int, *, delimiter: str = ""
+    ) -> tuple[Sequence[ObjectVersion], Sequence[str]]:
+        """The first objects below a prefix, and with a delimiter the first folders, ``limit`` together: one request."""
+        request = partial(self._lister.page, self._prefix + key_prefix, delimiter=delimiter, size=limit)
+        page = self._retry(f"listing {key_prefix}*", request, is_transient_error)
+        return [*map(self._version, page.objects)], [*map(self._relative, page.folders)]
 
     def listings(self, source: Source) -> Mapping[str, Listing]:
         """The listing of each dataset of a source, by dataset id, from one pass that keeps no object in memory."""
-        return self._retry(f"listing {source.source}/*", lambda: self._summarise_once(source))
+        pages = self._pages(f"{source.source}/")
+        return listings_of(source, ((self._relative(each.key), each.etag) for page in pages for each in page.objects))
 
-    def _summarise_once(self, source: Source) -> Mapping[str, Listing]:
-        return listings_of(
-            source,
-            (
-                (meta["path"], _unquoted(meta["e_tag"]))
-                for page in self._store.list(source.source, chunk_size=LIST_PAGE_SIZE)
-                for meta in page
-            ),
-        )
+    def _pages(self, key_prefix: str) -> Iterator["Page"]:
+        token: str | None = None
+        while True:
+            request = partial(self._lister.page, self._prefix + key_prefix, token)
+            page = self._retry(f"listing {key_prefix}*", request, is_transient_error)
+            yield page
+            if (token := page.next_token) is None:
+                return
+
+    def _relative(self, key: str) -> str:
+        return key.removeprefix(self._prefix)
+
+    def _version(self, listed: "ListedObject") -> ObjectVersion:
+        key = self._relative(listed.key)
+        return ObjectVersion(self.bucket, key, listed.etag, listed.size, self._modified_at(key, listed))
+
+    def _modified_at(self, key: str, listed: "ListedObject") -> datetime:
+        """When an object was modified. The local server gives the time of any change to the file, chmod included."""
+        if self._folder is not None:
+            with suppress(OSError, ValueError):  # a name that the server spells differently
+                moment = datetime.fromtimestamp((self._folder / key).stat().st_mtime, UTC)
+                return moment.replace(microsecond=moment.microsecond // 1000 * 1000)  # milliseconds, as S3
+        return listed.modified_at
 
     def read(self, listed: ObjectVersion) -> Iterator[bytes]:
         """The bytes of exactly this version, block by block."""
@@ -144,6 +180,10 @@ class S3ObjectStore:
                 "could not be read",
                 is_transient=True,
             )
+        if fault := key_fault(listed.key):
+            raise self._unreadable(listed, f"the key has {fault}. Copy the object to another key and delete this one")
+        if not listed.etag:  # the local server cannot hash a file that it may not open, and answers 500 to a GET
+            raise self._unreadable(listed, "it has no ETag. Make the file readable (chmod u+r)")
         started = time.monotonic()
         received = 0
         try:
@@ -153,7 +193,7 @@ class S3ObjectStore:
         except FileNotFoundError as error:
             if "NoSuchBucket" in str(error):
                 raise self._bucket_error(f"reading {listed.key}", error, 1, started) from None
-            raise ObjectChangedError(f"{listed.key} was deleted after it was listed") from None
+            raise self._not_found(listed) from None
         except BaseError as error:
             raise self._read_error(listed, received, error, started) from None
         if received != listed.size:
@@ -169,6 +209,17 @@ class S3ObjectStore:
         for block in response.stream(min_chunk_size=BLOCK_BYTES):
             yield bytes(block)
 
+    def _unreadable(self, listed: ObjectVersion, cause: str) -> UnreadableObjectError:
+        return UnreadableObjectError(f"{self._location}: reading {listed.key} failed: {cause}", cause)
+
+    def _not_found(self, listed: ObjectVersion) -> ObjectChangedError | UnreadableObjectError:
+        """The error for an object that S3 does not find: deleted meanwhile, or listed under a name it does not know."""
+        # The local server lists a name that is not UTF-8 with U+FFFD in it, and finds it under the part before only.
+        if listed not in self.list(listed.key.partition("\ufffd")[0]):
+            return ObjectChangedError(f"{listed.key} was deleted after it was listed")
+        reason = "its name is not valid UTF-8" if "\ufffd" in listed.key else "the server lists it but does not find it"
+        return self._unreadable(listed, f"{reason}. Rename the file")
+
     def _read_error(
         self, listed: ObjectVersion, received: int, error: BaseError, started: float
     ) -> BucketError | ObjectChangedError:
@@ -178,20 +229,24 @@ class S3ObjectStore:
         self._read_failures_in_a_row += tries > 1  # a denied read is instant and says nothing about other objects
         if is_truncated and listed not in self.list(listed.key):
             return ObjectChangedError(f"{listed.key} changed while it was read")
+        if advice := advice_for_object(cause := describe_cause(error)):
+            return self._unreadable(listed, f"{cause}. {advice}")
         progress = f" (received {received:,} of {listed.size:,} bytes)" if received else ""
         return self._bucket_error(f"reading {listed.key}{progress}", error, tries, started)
 
     def put(self, key: str, path: Path) -> None:
         """Upload a file under a key, in parts when it is large."""
-        self._retry(f"uploading {key}", lambda: obstore.put(self._store, key, path, max_concurrency=UPLOAD_CONCURRENCY))
+        # obstore retries everything but a truncated response.
+        put = partial(obstore.put, self._store, key, path, max_concurrency=UPLOAD_CONCURRENCY)
+        self._retry(f"uploading {key}", put, is_truncated_response)
 
-    def _retry(self, action: str, call: Callable[[], _T]) -> _T:
-        """The call's result. A truncated response, which obstore does not retry, is retried here."""
+    def _retry(self, action: str, call: Callable[[], _T], should_retry: Callable[[BaseException], bool]) -> _T:
+        """The call's result, after as many tries as the policy allows."""
         started = time.monotonic()
-        retrying = self._retries.retrying()
+        retrying = self._retries.retrying(should_retry)
         try:
             return retrying(call)
-        except (BaseError, FileNotFoundError) as error:
+        except (BaseError, FileNotFoundError, S3ResponseError) as error:
             tries = max(retrying.statistics["attempt_number"], count_tries(error))
             raise self._bucket_error(action, error, tries, started) from None
 
@@ -207,9 +262,13 @@ def objects_of(dataset: Dataset, store: ObjectStore) -> list[ObjectVersion]:
     return [listed for listed in store.list(dataset.key_prefix) if dataset.owns_key(listed.key)]
 
 
-def strays_of(source: Source, store: ObjectStore) -> list[str]:
-    """The keys under the source's name that match none of its datasets and are therefore never loaded."""
-    return [listed.key for listed in store.list(f"{source.source}/") if source.dataset_of(listed.key) is None]
+def key_fault(key: str) -> str | None:
+    """What makes a key unusable for readers, which treat it as a path; None for most keys."""
+    if any(segment in ("", ".", "..") for segment in key.split("/")):
+        return "an empty, '.' or '..' segment"
+    if any(character < " " or character == "\x7f" for character in key):
+        return "a control character"
+    return None
 
 
 def _unquoted(etag: str | None) -> str:

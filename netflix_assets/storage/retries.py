@@ -5,6 +5,7 @@ obstore reports errors as text only. This is the one module that parses that tex
 
 import random
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -28,6 +29,26 @@ class BucketError(RuntimeError):
     def __init__(self, message: str, *, is_transient: bool = False) -> None:
         super().__init__(message)
         self.is_transient = is_transient
+
+
+class UnreadableObjectError(BucketError):
+    """One object cannot be read, and the others can: the fault is the object's, not the bucket's.
+
+    ``cause`` names it without the bucket, followed by what to do.
+    """
+
+    def __init__(self, message: str, cause: str) -> None:
+        super().__init__(message)
+        self.cause = cause
+
+
+class S3ResponseError(Exception):
+    """One try of a request failed. The text is the cause, without secrets."""
+
+    @classmethod
+    def of(cls, status: int, body: str) -> "S3ResponseError":
+        """The error that a response with this status and body stands for."""
+        return cls(_describe_response(status, body))
 
 
 @dataclass(frozen=True)
@@ -69,10 +90,10 @@ class RetryPolicy:
             "timeout": timedelta(days=1),
         }
 
-    def retrying(self) -> Retrying:
-        """Retries of the one failure that obstore does not retry: a truncated response to a listing or an upload."""
+    def retrying(self, should_retry: Callable[[BaseException], bool]) -> Retrying:
+        """Retries of the failures that ``should_retry`` accepts."""
         return Retrying(
-            retry=retry_if_exception(is_truncated_response),
+            retry=retry_if_exception(should_retry),
             stop=stop_after_attempt(self.max_retries + 1),
             wait=self._next_delay,
             reraise=True,
@@ -99,12 +120,13 @@ def count_tries(error: Exception) -> int:
     return int(found[1]) + 1 if found else 1
 
 
-def describe_cause(error: Exception) -> str:
-    """The cause in the text of obstore's error: S3's error code and message, or the operating system's."""
+def describe_cause(error: BaseException) -> str:
+    """The cause in the text of an error: S3's error code and message, or the operating system's."""
     text = str(error)
+    if isinstance(error, S3ResponseError):
+        return text
     if status := re.search(r"status code: (\d{3})", text):
-        details = [found[1] for name in ("Code", "Message") if (found := re.search(f"<{name}>([^<]*)</", text))]
-        return " ".join([status[1], ": ".join(details)]).strip().rstrip(".")
+        return _describe_response(int(status[1]), text)
     if system_error := re.search(r'(?:message|error): "([^"\\]+)"', text):
         return system_error[1]
     if "kind: Timeout" in text or "TimedOut" in text:
@@ -113,6 +135,12 @@ def describe_cause(error: Exception) -> str:
         return "connection closed early"
     # A URL can hold a password.
     return re.sub(r"https?://\S+", "it", text.partition("\n")[0]).rpartition("error: ")[2][:300].rstrip(". ")
+
+
+def _describe_response(status: int, body: str) -> str:
+    """Status, error code and message. Other parts of the body can hold access keys."""
+    details = [found[1] for name in ("Code", "Message") if (found := re.search(f"<{name}>([^<]*)</", body))]
+    return " ".join([str(status), ": ".join(details)]).strip().rstrip(".")
 
 
 _LATER = "try again later; nothing is lost"
@@ -139,3 +167,24 @@ def advice_for(cause: str) -> str:
 def is_transient(cause: str) -> bool:
     """Whether the same call may succeed later. It cannot where credentials, names or the clock are wrong."""
     return advice_for(cause).endswith(_LATER)
+
+
+def is_transient_error(error: BaseException) -> bool:
+    """Whether a try that failed with this error is worth another."""
+    return isinstance(error, S3ResponseError) and is_transient(describe_cause(error))
+
+
+# Cause of a failed read -> advice, where the cause is the object's own and not the bucket's. First match wins.
+_OBJECT_ADVICE = {
+    "InvalidObjectState": "It is archived: restore it, or copy it to the storage class STANDARD",
+    r"KMS\.(Disabled|NotFound|KMSInvalidState|InvalidKeyUsage)": "Enable its KMS key, or upload the file again",
+    "^403 AccessDenied": (
+        "Allow the credentials (NETFLIX_AWS_PROFILE) to read it: s3:GetObject, and kms:Decrypt if it is encrypted"
+    ),
+    "^400 InvalidRequest": "It may be encrypted with a key of the sender (SSE-C): upload the file again without one",
+}
+
+
+def advice_for_object(cause: str) -> str | None:
+    """What to do about a cause that concerns only the object that was read; None when it concerns the bucket."""
+    return next((advice for pattern, advice in _OBJECT_ADVICE.items() if re.search(pattern, cause)), None)

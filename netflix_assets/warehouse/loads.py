@@ -86,6 +86,11 @@ class Load:
         return self.parent_load_id is not None
 
 
+# Start of the reason of an object that was refused because it cannot be read. Reading may work again without a new
+# version: the object is restored, or a permission is granted.
+UNREADABLE = "cannot be read: "
+
+
 @dataclass(frozen=True)
 class RefusedObject:
     """An object version that was not loaded: ``refused`` for a fault, ``ignored`` when it held no records."""
@@ -94,6 +99,11 @@ class RefusedObject:
     listed: ObjectVersion
     outcome: str
     reason: str
+
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether the object could not be read, so that its content is unknown."""
+        return self.reason.startswith(UNREADABLE)
 
 
 @dataclass(frozen=True)

@@ -131,6 +131,8 @@ def test_a_refused_file_exits_3_and_says_what_to_do(home: Path, tmp_path: Path) 
     warning = "warning: raw/movielens/tags: movielens/tags-wider.csv: column 'device' is not in the contract; ignored"
     assert warning in done.stderr
     assert message in run(home, "status").stdout
+    (home / "s3" / "landing" / "movielens" / file.name).unlink()
+    assert message not in run(home, "status").stdout
 
 
 def test_a_file_that_matches_no_dataset_is_reported(fresh: Path) -> None:
@@ -138,11 +140,19 @@ def test_a_file_that_matches_no_dataset_is_reported(fresh: Path) -> None:
     folder.mkdir(parents=True)
     for name in ("ratings_10.csv", "tags-10.csv"):
         (folder / name).write_text("userId,movieId,tag,timestamp\n1,2,slow,3\n")
-    message = "movielens/ratings_10.csv does not match any dataset and is not loaded"
+    (folder.parent / "titles.csv").write_text("")
+    (folder / "tags-link.csv").symlink_to("tags-10.csv")
+    messages = (
+        "movielens/tags-link.csv is a symbolic link and is not loaded",
+        "movielens/ratings_10.csv does not match any dataset and is not loaded; rename it to movielens/ratings-10.csv",
+        "titles.csv is outside the sources' folders and is not loaded; move it to netflix/titles.csv",
+    )
     done = run(fresh, "run", "--select", "raw/movielens/tags")
-    assert (done.returncode, done.stderr.count(message)) == (0, 1), done.stderr
-    assert message in run(fresh, "status").stdout
-    assert json.loads(run(fresh, "status", "--json").stdout)["of_no_dataset"] == ["movielens/ratings_10.csv"]
+    assert (done.returncode, [done.stderr.count(each) for each in messages]) == (0, [1, 1, 1]), done.stderr
+    shown = run(fresh, "status").stdout
+    assert [shown.count(each) for each in messages] == [1, 1, 1], shown
+    of_no_dataset = json.loads(run(fresh, "status", "--json").stdout)["of_no_dataset"]
+    assert of_no_dataset == [each.partition(" ")[0] for each in messages]
 
 
 def test_errors_in_the_dbt_project_are_shown_as_dbt_words_them(fresh: Path) -> None:

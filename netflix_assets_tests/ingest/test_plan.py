@@ -1,10 +1,11 @@
 """Which objects a run loads, given a listing and a ledger."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from netflix_assets.ingest.plan import Plan, plan_loads
+from netflix_assets.ingest.plan import MAX_UNUSED_SHOWN, Plan, plan_loads, warn_of_unused
 from netflix_assets.storage.objects import ObjectVersion
 from netflix_assets.warehouse.loads import Load, RefusedObject
 from netflix_assets_tests.conftest import make_column, make_dataset
@@ -135,3 +136,29 @@ def test_overwrite_notices_that_the_loaded_bytes_were_uploaded_again():
     plan = planned("overwrite", [A, again], [load(C)], [])
     assert (plan.load, plan.reuploaded) == ((), again)
     assert planned("overwrite", [A, C], [load(C)], []).reuploaded is None
+
+
+def unused(listing, loads, refused_before=(), mode="overwrite") -> list[str]:
+    return warn_of_unused(make_dataset(make_column("id"), mode=mode), listing, loads, refused_before)
+
+
+def test_objects_that_never_were_the_whole_table_are_named():
+    [warning] = unused([A, B, C], [load(C)])
+    assert warning.startswith("not used: a (2024-05-01 12:00:00 UTC), b (2024-05-01 12:01:00 UTC). The newest file is")
+    assert "the whole table: c (2024-05-01 12:02:00 UTC)" in warning
+
+
+def test_objects_that_were_the_table_or_were_refused_are_not_named_as_unused():
+    was_the_table = replace(load(A), is_current=False)
+    assert unused([A, B, C], [was_the_table, load(C, 2)], [refused(B)]) == []
+    assert unused([A], [load(A)]) == []
+    assert unused([A, B], []) == []  # none is the table yet
+    assert unused([A, B], [load(B)], mode="append") == []
+
+
+def test_many_unused_objects_are_counted():
+    many = [version(f"old-{number}") for number in range(MAX_UNUSED_SHOWN + 3)]
+    [warning] = unused([*many, C], [load(C)])
+    assert "old-4" in warning
+    assert "old-5" not in warning
+    assert " and 3 more. " in warning

@@ -715,7 +715,7 @@ def test_the_store_notices_missing_bytes(bucket):
             return Response()
 
     with pytest.raises(ObjectChangedError) as raised:
-        list(type(bucket.store)(Half(), bucket.name).read(listed))
+        list(type(bucket.store)(Half(), None, bucket.name).read(listed))
     assert str(raised.value) == f"{KEY}: received {listed.size - 7} of {listed.size} bytes"
 
 

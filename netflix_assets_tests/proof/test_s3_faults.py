@@ -8,6 +8,7 @@ secrets.
 
 import os
 import random
+import re
 import sys
 import threading
 import time
@@ -26,6 +27,7 @@ from netflix_assets.cli.app import main as cli
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.defs import resources
 from netflix_assets.defs.resources import LandingBucket
+from netflix_assets.ingest import sync as sync_module
 from netflix_assets.ingest.sync import ROUNDS, SyncReport, sync
 from netflix_assets.settings import current_settings
 from netflix_assets.storage.objects import MAX_READ_FAILURES_IN_A_ROW, ObjectChangedError, ObjectStore, objects_of
@@ -310,7 +312,7 @@ def test_the_real_server_reports_wrong_keys(monkeypatch, bucket, proxy):
     ("endpoint", "cause"),
     [
         ("http://someone:CANARY-9f3b@127.0.0.1:9", "Connection refused"),
-        ("http://no-such-host.invalid", "lookup"),
+        ("http://no-such-host.invalid", "not known"),
         ("https://127.0.0.1:{port}", ""),  # TLS to a server without
     ],
 )
@@ -354,10 +356,74 @@ def test_an_unreadable_object_does_not_stop_the_others(sync, bucket, store, prox
     proxy.script(Rule(INTERNAL_ERROR, "get", "things-1"), Rule(error(403, "AccessDenied"), "get", "things-2"))
     report = sync(THINGS, store=store)
     assert [load.listed.key for load in report.loads] == ["shop/things-0.csv", "shop/things-3.csv"]
-    assert [listed.key for listed, _ in report.failed_reads] == ["shop/things-1.csv", "shop/things-2.csv"]
+    assert [listed.key for listed, _ in report.failed_reads] == ["shop/things-1.csv"]
+    assert [each.listed.key for each in report.refused] == ["shop/things-2.csv"]
     proxy.script()
     assert [load.listed.key for load in sync(THINGS, store=store).loads] == ["shop/things-1.csv", "shop/things-2.csv"]
     assert current_rows(warehouse) == [(number, "a") for number in range(4)]
+
+
+OBJECTS_FAULTS = {
+    "403 InvalidObjectState: Not valid for the object's storage class": "It is archived: restore it",
+    "403 AccessDenied: Access Denied": "s3:GetObject",
+    "400 KMS.DisabledException: The key is disabled": "Enable its KMS key",
+    "400 InvalidRequest: Stored using a form of Server Side Encryption": "encrypted with a key of the sender (SSE-C)",
+}
+
+
+@pytest.mark.parametrize("mode", ["append", "overwrite"])
+@pytest.mark.parametrize("answer", OBJECTS_FAULTS)
+def test_an_object_that_is_itself_at_fault_is_refused_until_it_can_be_read(
+    sync, bucket, store, proxy, warehouse, answer, mode
+):
+    dataset = make_dataset(*THINGS.columns, mode=mode)
+    bucket.put("shop/things-1.csv", things(1))
+    sync(dataset, store=store)
+    bucket.put("shop/things-2.csv", things(2))
+    status, code, message = answer.replace(":", "").split(maxsplit=2)
+    proxy.script(Rule(error(int(status), code, message), "get", "things-2"))
+    for _ in range(2):  # the second sync tries once more
+        report = sync(dataset, store=store)
+        assert (report.loads, report.failed_reads) == ([], [])
+        [refused] = report.refused
+        assert refused.reason.startswith(f"cannot be read: {answer}. ")
+        assert OBJECTS_FAULTS[answer] in refused.reason
+        assert "http" not in refused.reason
+    assert len(proxy.seen("get", "things-2")) == 2
+    assert current_rows(warehouse) == [(1, "a")]
+    proxy.script()
+    assert [load.listed.key for load in sync(dataset, store=store).loads] == ["shop/things-2.csv"]
+    assert warehouse.refused_objects(dataset) == []
+    assert current_rows(warehouse) == ([(2, "a")] if mode == "overwrite" else [(1, "a"), (2, "a")])
+
+
+def test_a_file_that_the_local_server_may_not_open_is_refused_until_it_may(sync, bucket, store, proxy):
+    """It lists such a file without an ETag. Root may open every file, so the proxy takes the ETag away."""
+    for number in range(2):
+        bucket.put(f"shop/things-{number}.csv", things(number))
+    closed = changed(lambda found: replace(found, body=re.sub(rb"<ETag>[^<]*<", b"<ETag><", found.body, count=1)))
+    proxy.script(Rule(closed, "list"))
+    report = sync(THINGS, store=store)
+    assert [load.listed.key for load in report.loads] == ["shop/things-1.csv"]
+    assert [(each.listed.key, each.reason) for each in report.refused] == [
+        ("shop/things-0.csv", "cannot be read: it has no ETag. Make the file readable (chmod u+r)")
+    ]
+    proxy.script()
+    report = sync(THINGS, store=store)
+    assert ([load.listed.key for load in report.loads], report.refused) == (["shop/things-0.csv"], [])
+
+
+def test_few_of_many_unreadable_objects_are_tried_again(monkeypatch, sync, bucket, store, proxy, warehouse):
+    monkeypatch.setattr(sync_module, "MAX_STILL_UNREADABLE", 2)
+    for number in range(5):
+        bucket.put(f"shop/things-{number}.csv", things(number))
+    proxy.script(Rule(error(403, "InvalidObjectState"), "get"))
+    assert len(sync(THINGS, store=store).refused) == 5
+    proxy.script(Rule(error(403, "InvalidObjectState"), "get"))
+    assert len(sync(THINGS, store=store).refused) == 5
+    assert len(proxy.seen("get")) == 2
+    proxy.script()
+    assert len(sync(THINGS, store=store).loads) == 5
 
 
 def test_reading_stops_after_a_few_failures_in_a_row(sync, bucket, store, proxy, warehouse):
@@ -416,7 +482,7 @@ def test_a_response_other_than_the_listed_version_is_never_loaded(sync, bucket, 
 # ---------------------------------------------------------------- listings
 
 
-def _stale(proxy: FaultProxy, store: ObjectStore, folder: str = "shop/") -> Fault:
+def _stale(proxy: FaultProxy, store: ObjectStore, prefix: str = "shop/things") -> Fault:
     """The current listing, to be served again later."""
     kept: list[bytes] = []
 
@@ -425,7 +491,7 @@ def _stale(proxy: FaultProxy, store: ObjectStore, folder: str = "shop/") -> Faul
         return response
 
     proxy.script(Rule(changed(keep), "list", times=1))
-    store.list(folder)
+    store.list(prefix)
     proxy.script()
     [body] = kept
     return changed(lambda response: replace(response, body=body))
@@ -462,10 +528,10 @@ def test_an_object_deleted_before_its_load_adds_no_row(sync, bucket, store, prox
     stale = _stale(proxy, store)
     bucket.delete(KEY)
     proxy.script(Rule(stale, "list"))
-    with pytest.raises(ObjectChangedError, match="was deleted after it was listed"):
-        sync(THINGS, store=store)
+    [refused] = sync(THINGS, store=store).refused
+    assert (refused.listed.key, "does not find it" in refused.reason) == (KEY, True)
     proxy.script()
-    assert sync(THINGS, store=store).loads == []
+    assert sync(THINGS, store=store).refused == []
     assert current_rows(warehouse) == [(2, "a")]
 
 
@@ -602,7 +668,7 @@ class World:
         """Make some calls fail, temporarily or permanently; too few per dataset for the store to give up."""
         planned = Planned()
         for dataset in DATASETS:
-            self._plan(planned, "list", dataset.key_prefix.rpartition("/")[0] + "/", LIST_FAULTS, 0.3)
+            self._plan(planned, "list", dataset.key_prefix, LIST_FAULTS, 0.3)
             endless = 0
             for key in self.live[dataset.id]:
                 self._plan(planned, "get", key, GET_FAULTS, 0.6, may_last=endless < MAX_READ_FAILURES_IN_A_ROW - 1)
@@ -655,10 +721,10 @@ class World:
 def _check_outcomes(world: World, planned: Planned, outcomes: dict[str, SyncReport | Exception]) -> None:
     """Temporary failures are retried exactly as often as needed; permanent ones, and only they, are reported."""
     for dataset in DATASETS:
-        folder = dataset.key_prefix.rpartition("/")[0] + "/"
+        prefix = dataset.key_prefix
         outcome = outcomes[dataset.id]
-        lists, gets = world.proxy.seen("list", f"^{folder}$"), world.proxy.seen("get", f"^{folder}")
-        if folder in planned.unlisted:
+        lists, gets = world.proxy.seen("list", f"^{prefix}$"), world.proxy.seen("get", f"^{prefix}")
+        if prefix in planned.unlisted:
             assert isinstance(outcome, BucketError), outcome
             assert (len(lists), len(gets)) == (TRIES, 0)
             continue
@@ -671,7 +737,7 @@ def _check_outcomes(world: World, planned: Planned, outcomes: dict[str, SyncRepo
             failures = QUICK.max_retries if key in planned.unreadable else planned.bounded.get(("get", key), 0)
             assert len([each for each in gets if each.key == key]) == failures + 1, key
         # One listing, and one more for each object whose body ended early for good.
-        failures = planned.bounded.get(("list", folder), 0)
+        failures = planned.bounded.get(("list", prefix), 0)
         assert failures + 1 <= len(lists) <= failures + 1 + len(planned.unreadable & live)
 
 
@@ -703,7 +769,7 @@ def _scenario(world: World, warehouse: DuckDBWarehouse) -> None:
     loaded = world.check(warehouse, is_in_sync=True)
     # Then the bucket changes while it still serves some old listings, and fails.
     world.change(loaded)
-    stale = [Rule(fault, "list", f"^{folder}$", world.rng.choice((1, 2, FOREVER))) for folder, fault in listings]
+    stale = [Rule(fault, "list", f"^{prefix}$", world.rng.choice((1, 2, FOREVER))) for prefix, fault in listings]
     chosen = [rule for rule in stale if world.rng.random() < 0.5]
     world.proxy.script(*chosen, *world.script().rules)
     world.run(warehouse)
@@ -722,8 +788,8 @@ def _listings(world: World) -> Sequence[tuple[str, Fault]]:
     found = []
     with opened(world.bucket, world.proxy) as store:
         for dataset in DATASETS:
-            folder = dataset.key_prefix.rpartition("/")[0] + "/"
-            found.append((folder, _stale(world.proxy, store, folder)))
+            prefix = dataset.key_prefix
+            found.append((prefix, _stale(world.proxy, store, prefix)))
     return found
 
 

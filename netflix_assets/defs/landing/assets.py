@@ -12,7 +12,7 @@ from netflix_assets.contracts.model import Dataset, Source, all_datasets
 from netflix_assets.defs.freshness import freshness_policy
 from netflix_assets.defs.resources import LandingBucket, WarehouseResource
 from netflix_assets.defs.retry import retry_transient
-from netflix_assets.ingest.plan import Plan, plan_loads
+from netflix_assets.ingest.plan import Plan, plan_loads, warn_of_unused
 from netflix_assets.ingest.sync import SyncReport
 from netflix_assets.settings import Settings
 from netflix_assets.storage.objects import objects_of
@@ -138,15 +138,17 @@ def bucket_checks(
                 if landing_key(dataset) in wanted:
                     connection.prepare(dataset)
                     listing = objects_of(dataset, store)
-                    current, refused = connection.current_loads(dataset), connection.refused_objects(dataset)
-                    yield _check_result(dataset, len(listing), plan_loads(dataset, listing, current, refused))
+                    loads, refused = connection.loads(dataset), connection.refused_objects(dataset)
+                    plan = plan_loads(dataset, listing, [load for load in loads if load.is_current], refused)
+                    yield _check_result(dataset, len(listing), plan, warn_of_unused(dataset, listing, loads, refused))
 
     return compare
 
 
-def _check_result(dataset: Dataset, objects: int, plan: Plan) -> dg.AssetCheckResult:
+def _check_result(dataset: Dataset, objects: int, plan: Plan, warnings: Sequence[str]) -> dg.AssetCheckResult:
     """The objects that are not loaded, or loaded and gone, as a check result."""
     problems = (
+        *warnings,
         *(f"{each.listed.key}: {each.outcome}: {each.reason}" for each in plan.refused),
         *(f"{each.key}: not loaded yet" for each in plan.load),
         *(f"{each.listed.key}: deleted from the bucket; its rows are kept" for each in plan.deleted),
