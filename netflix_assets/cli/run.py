@@ -10,7 +10,7 @@ from rich.text import Text
 
 from netflix_assets.cli.files import generate_samples, print_landing
 from netflix_assets.cli.home import first_page
-from netflix_assets.cli.output import EXIT_FAILED, EXIT_REFUSED, fail, print_table, say, spinner, warn
+from netflix_assets.cli.output import EXIT_FAILED, EXIT_REFUSED, counted, fail, print_table, say, spinner, warn
 from netflix_assets.cli.status import print_published, stray_lines, warn_if_unlisted
 from netflix_assets.settings import Settings, current_settings
 
@@ -110,7 +110,7 @@ def _print_outcome(outcome: "RunOutcome", seconds: float) -> None:
         fail(error)
     say(
         f"run {outcome.run_id} {'succeeded' if outcome.success else 'FAILED'} in {seconds:.0f} s: "
-        f"{len(set(outcome.materialized))} assets built, {outcome.passed_checks} checks passed, "
+        f"{counted(len(set(outcome.materialized)), 'asset')} built, {counted(outcome.passed_checks, 'check')} passed, "
         f"{len(outcome.warned_checks)} warned, {len(outcome.failed_checks)} failed"
     )
 
