@@ -9,7 +9,7 @@ import dagster as dg
 from netflix_assets.contracts.model import all_datasets
 from netflix_assets.defs.alerts.hook import Alerting, slack_on_failure
 from netflix_assets.defs.alerts.sensor import alerts_sensor
-from netflix_assets.defs.dagster_internals import in_this_process
+from netflix_assets.defs.dagster_internals import locking_in_process_executor
 from netflix_assets.defs.dashboards import dashboard_assets
 from netflix_assets.defs.dbt.assets import dbt_builds
 from netflix_assets.defs.dbt.project import dbt_project, dbt_resource, manifest_of
@@ -63,7 +63,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
             "warehouse": warehouse(settings),
             "dbt": dbt_resource(settings, project),
         },
-        executor=in_this_process,
+        executor=locking_in_process_executor,
     )
 
 

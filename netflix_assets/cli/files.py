@@ -62,8 +62,19 @@ def generate_samples(folder: Path, scale: float, seed: int) -> list[Path]:
 
 @click.command()
 @click.argument("what", type=click.Choice(["movielens"]))
-@click.option("--release", type=click.Choice(["ml-latest-small", "ml-25m", "ml-32m"]), default="ml-latest-small")
-@click.option("--to", "folder", type=click.Path(file_okay=False, path_type=Path), help="Folder for the files.")
+@click.option(
+    "--release",
+    type=click.Choice(["ml-latest-small", "ml-25m", "ml-32m"]),
+    default="ml-latest-small",
+    show_default=True,
+)
+@click.option(
+    "--to",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    show_default="$NETFLIX_HOME/downloads/RELEASE",
+    help="Folder for the files.",
+)
 @click.option("--base-url", default=None, help="A mirror of GroupLens' download folder.")
 def fetch(what: str, release: Any, folder: Path | None, base_url: str | None) -> None:
     """Download a MovieLens release.

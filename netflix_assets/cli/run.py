@@ -13,6 +13,7 @@ from netflix_assets.cli.output import (
     EXIT_FAILED,
     EXIT_NOTHING_LOADED,
     EXIT_REFUSED,
+    counted,
     fail,
     print_table,
     progress_text,
@@ -119,7 +120,7 @@ def _print_outcome(outcome: "RunOutcome", seconds: float) -> None:
         fail(error)
     say(
         f"run {outcome.run_id} {'succeeded' if outcome.success else 'FAILED'} in {seconds:.0f} s: "
-        f"{len(set(outcome.materialized))} assets built, {outcome.passed_checks} checks passed, "
+        f"{counted(len(set(outcome.materialized)), 'asset')} built, {counted(outcome.passed_checks, 'check')} passed, "
         f"{len(outcome.warned_checks)} warned, {len(outcome.failed_checks)} failed"
     )
 

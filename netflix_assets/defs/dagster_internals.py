@@ -39,17 +39,17 @@ class _LockingExecutor(dg.Executor):
             yield from self._executor.execute(plan_context, execution_plan)
 
 
-_dagsters: Any = dg.in_process_executor
+_in_process_executor: Any = dg.in_process_executor
 
 
-@dg.executor(name="in_process", config_schema=_dagsters.config_schema)
-def in_this_process(context: dg.InitExecutorContext) -> dg.Executor:
-    """All steps of a run in the process of the run: a fresh process for each costs seconds of imports."""
-    return _LockingExecutor(_dagsters.executor_creation_fn(context))
+@dg.executor(name="in_process", config_schema=_in_process_executor.config_schema)
+def locking_in_process_executor(context: dg.InitExecutorContext) -> dg.Executor:
+    """Run all steps in the run's process: a fresh process for each step costs seconds of imports."""
+    return _LockingExecutor(_in_process_executor.executor_creation_fn(context))
 
 
 class RunLauncher(dg.DefaultRunLauncher):
-    """Dagster's launcher that also knows whether the process of a run is still there.
+    """Dagster's launcher, which can also tell whether a run's process is still alive.
 
     With it, Dagster's run monitoring reports a killed run as failed within its polling interval (dagster.yaml).
     """
@@ -65,15 +65,15 @@ class RunLauncher(dg.DefaultRunLauncher):
         return True
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
-        """Whether the run's process is there, as far as this machine can see."""
+        """Whether the run's process is alive, as far as this machine can see."""
         reason = why_dead(run, self._instance)
         return CheckRunHealthResult(WorkerStatus.RUNNING if reason is None else WorkerStatus.NOT_FOUND, reason)
 
 
 class FastDbtCliResource(DbtCliResource):
-    """dagster-dbt's resource without two steps before each call that nothing here needs.
+    """dagster-dbt's resource without two slow steps before each call, which this project does not need.
 
-    It asks ``dbt --version``, which imports every adapter (4 s with Snowflake's), and it sets up an adapter in this
+    It calls ``dbt --version``, which imports every adapter (4 s with Snowflake's), and sets up an adapter in this
     process (2 s) for its own row counts and column lineage.
     """
 

@@ -66,7 +66,7 @@ def _asset(exposure: Mapping[str, Any], settings: Settings) -> dg.AssetsDefiniti
             publication = served.publication
         built = build(wanted, PAGES, frames, publication)
         file = settings.dashboards_folder / wanted.file_name
-        write_whole(file, built.html)
+        write_atomically(file, built.html)
         rows = {query.full_name: len(frames[each]) for each, query in wanted.queries.items()}
         context.log.info(f"{file}: {sum(rows.values()):,} rows of version {publication.version}")
         return dg.MaterializeResult(
@@ -87,7 +87,7 @@ def _asset(exposure: Mapping[str, Any], settings: Settings) -> dg.AssetsDefiniti
     return page
 
 
-def write_whole(file: Path, text: str) -> None:
+def write_atomically(file: Path, text: str) -> None:
     """Write a file under a temporary name and rename it, so that readers never see part of it."""
     file.parent.mkdir(parents=True, exist_ok=True)
     draft = file.with_name(f".{file.name}.{os.getpid()}")

@@ -6,6 +6,7 @@ Run ``python -m netflix_assets.dev.questions WAREHOUSE``.
 import argparse
 import re
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -111,13 +112,19 @@ def _section(question: Question, answer: Answer) -> Iterator[str]:
     yield ""
     yield f"{question.reading} (`{question.name}`, mart `{question.mart}`)"
     yield ""
-    yield f"```sql\n{question.sql}\n```"
+    yield f"```sql\n{_compact(question.sql)}\n```"
     yield ""
     yield f"| {' | '.join(names)} |"
     yield f"|{'---|' * len(names)}"
     for row in rows:
         yield f"| {' | '.join(_cell(value) for value in row)} |"
     yield ""
+
+
+def _compact(sql: str) -> str:
+    """A query with each clause on as few lines as fit: the answer below lists the columns once more."""
+    clauses = (" ".join(clause.split()) for clause in re.split(r"\n(?! )", sql))
+    return "\n".join(line for clause in clauses for line in textwrap.wrap(clause, 120, subsequent_indent="    "))
 
 
 def _cell(value: Any) -> str:

@@ -54,7 +54,7 @@ def serve(settings: Settings, port: int, announce: Callable[[str], None]) -> Non
     with ExitStack() as stack:
         stack.enter_context(_only_one(settings.home, url))
         if left := len(processes_of(settings.home)):
-            announce(f"stopping {left} processes that a killed UI left behind")
+            announce(f"stopping {left} {'process' if left == 1 else 'processes'} that a killed UI left behind")
             _stop(settings.home)
         _refuse_taken_port(port)
         prepare_dagster_home(settings)

@@ -1,7 +1,7 @@
-"""The warehouses behind one protocol. Knows no Dagster."""
+"""The warehouses behind one protocol."""
 
 import warnings
 
-# Snowflake's connector brings its own copy of requests, which knows no chardet of today and says so whenever it is
-# imported, in the middle of what a command prints. It works: the connector asks it for no encoding.
+# Snowflake's connector includes its own copy of requests. On import it warns about today's version of chardet, in the
+# middle of a command's output. The connector never asks it to detect an encoding.
 warnings.filterwarnings("ignore", ".* doesn't match a supported version!", module="snowflake.connector.vendored")

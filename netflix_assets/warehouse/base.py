@@ -1,4 +1,4 @@
-"""The Warehouse protocol: what ingestion needs of a warehouse beside the ledger.
+"""The Warehouse protocol: what ingestion needs from a warehouse in addition to the ledger.
 
 Subclasses connect, create tables and read validated files. The transaction that makes a load is ``ingest/load.py``.
 """

@@ -13,7 +13,12 @@ from dagster._daemon.monitoring.run_monitoring import monitor_started_run
 from dagster_dbt import DbtCliResource
 from packaging.version import Version
 
-from netflix_assets.defs.dagster_internals import FastDbtCliResource, RunLauncher, in_this_process, selected_nodes
+from netflix_assets.defs.dagster_internals import (
+    FastDbtCliResource,
+    RunLauncher,
+    locking_in_process_executor,
+    selected_nodes,
+)
 from netflix_assets.defs.runs import HOST, this_host, why_dead
 from netflix_assets.operations.instance import open_instance
 from netflix_assets.settings import read_settings
@@ -29,7 +34,7 @@ def look_at_lock(context: dg.OpExecutionContext) -> None:
     context.log.info(f"process {os.getpid()}")
 
 
-@dg.job(executor_def=in_this_process)
+@dg.job(executor_def=locking_in_process_executor)
 def locked() -> None:
     look_at_lock()
 
@@ -41,7 +46,7 @@ def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.Dag
         yield opened
 
 
-def test_the_executor_holds_the_lock_and_retries_in_this_process(instance: dg.DagsterInstance) -> None:
+def test_the_executor_holds_the_lock_and_retries_locking_in_process_executor(instance: dg.DagsterInstance) -> None:
     """If it breaks: see how ``dg.in_process_executor`` creates its executor and what ``Executor.execute`` receives."""
     with dg.execute_job(dg.reconstructable(locked_job), instance=instance) as result:
         assert result.success

@@ -96,7 +96,7 @@ def test_what_a_killed_ui_left_is_stopped_and_another_homes_processes_are_not(
     ):
         until(lambda: len(processes_of(settings.home)) == len(processes_of(other)) == 1)
         announced = serve_with(["false"], settings, monkeypatch)
-        assert announced[0] == "stopping 1 processes that a killed UI left behind"
+        assert announced[0] == "stopping 1 process that a killed UI left behind"
         assert left.wait(1) == -signal.SIGINT
         assert runs(others.pid)
         others.kill()

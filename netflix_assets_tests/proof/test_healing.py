@@ -311,7 +311,7 @@ def test_a_second_ui_is_refused_and_what_a_killed_one_left_is_stopped(ui: Ui) ->
     assert psutil.pid_exists(ui.pid(DAGSTER_DEV))
     ui.put("ratings-d.csv", ratings(900_005, 19))
     ui.start()
-    ui.wait(lambda: "processes that a killed UI left behind" in ui.printed())
+    ui.wait(lambda: "that a killed UI left behind" in ui.printed())
     assert ui.ended(run) in ("FAILURE", "CANCELED")
     ui.wait(ui.has_definitions)
     assert [command for pid, command in ui.processes().items() if pid in left and command != "rclone"] == []
@@ -322,7 +322,7 @@ def test_a_run_killed_while_it_publishes_is_repeated_and_a_run_goes_on_without_i
     ui.kill(ui.worker(run))
     assert ui.ended(run) == "FAILURE"
     repeated = ui.next_run("raw__movielens__ratings", ui.known + 1)
-    assert (repeated.tags["netflix/behind"], repeated.tags["netflix/attempt"]) == (run.tags["netflix/behind"], "2")
+    assert (repeated.tags["netflix/stale"], repeated.tags["netflix/attempt"]) == (run.tags["netflix/stale"], "2")
     code_server = ui.pid(CODE_SERVER)
     ui.kill(code_server)
     assert ui.ended(repeated) == "SUCCESS"
@@ -349,7 +349,7 @@ def test_no_credential_is_shown_or_written(ui: Ui) -> None:
         trap.printed.append(ui.ask(query))
         assert b'"errors"' not in trap.printed[-1], trap.printed[-1]
     assert b'"warehouse"' in trap.printed[0]
-    assert b"netflix/behind" in trap.printed[3]
+    assert b"netflix/stale" in trap.printed[3]
     assert trap.leaks() == ["local S3 in local-s3.json"]
 
 

@@ -20,5 +20,5 @@ for chart_id, name in charts:
     answer = client.get(f"/api/v1/chart/{chart_id}/data/", headers={"Authorization": f"Bearer {token}"})
     body = answer.get_json()
     results = body.get("result") or [{}]
-    answers[name] = {"status": answer.status_code, "rows": results[0].get("rowcount"), "said": body.get("message")}
+    answers[name] = {"status": answer.status_code, "rows": results[0].get("rowcount"), "message": body.get("message")}
 print(json.dumps(answers))

@@ -43,7 +43,7 @@ select
     cast(sum(case when is_last_attempt then failed_count else 0 end) as bigint) as n_failed,
     coalesce(
         min(case when is_last_attempt then problem end),
-        min(case when finished_at is null then 'has not ended: it was killed, or goes on' end)
+        min(case when finished_at is null then 'has not ended: it is running or was killed' end)
     ) as problem,
     cast(sum(datediff('second', started_at, finished_at)) as double) as build_s
 from attempts

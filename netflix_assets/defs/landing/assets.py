@@ -158,7 +158,8 @@ def _check_result(dataset: Dataset, objects: int, plan: Plan, warnings: Sequence
         check_name=BUCKET_CHECK,
         passed=not problems,
         severity=dg.AssetCheckSeverity.WARN,
-        description="; ".join(problems[:MAX_EVENTS]) or f"{objects} objects, all accounted for",
+        description="; ".join(problems[:MAX_EVENTS])
+        or f"{objects} {'object' if objects == 1 else 'objects'}, all accounted for",
         metadata={
             "objects": objects,
             "refused": len(plan.refused),

@@ -12,14 +12,14 @@ from typing import Any
 import dagster as dg
 
 from netflix_assets.contracts.model import Dataset, Source
-from netflix_assets.defs import published as published_module
 from netflix_assets.defs.dbt.project import project_state
 from netflix_assets.defs.jobs import EVERYTHING, synced_by
 from netflix_assets.defs.landing.assets import landing_key
 from netflix_assets.defs.landing.cursor import Cursor, Decision, decide
+from netflix_assets.defs.published import LOADS as PUBLISHED_LOADS
 from netflix_assets.defs.published import PUBLISHED_KEY
-from netflix_assets.defs.raw import assets as raw
-from netflix_assets.defs.raw.assets import raw_key
+from netflix_assets.defs.raw.assets import FINGERPRINT, raw_key
+from netflix_assets.defs.raw.assets import LOADS as RAW_LOADS
 from netflix_assets.defs.resources import LandingBucket
 from netflix_assets.defs.retention import RETENTION
 from netflix_assets.defs.runs import reap, runs_in_progress
@@ -31,9 +31,7 @@ from netflix_assets.warehouse.loads import fingerprint_of_loads
 LANDING_SENSOR = "landing"
 INTERVAL_S = 30
 EVENTS_INTERVAL_S = 10  # with a queue, where a tick is one short request
-FULL_CHECK_S = (
-    900  # between two checks of everything when events report new files: the longest that a lost event delays
-)
+FULL_CHECK_S = 900  # with a queue, between two checks of everything: the longest that a lost event delays a file
 _RECENT_RUNS = 50  # successful runs to look through
 _MESSAGES_SHOWN = 5
 
@@ -70,8 +68,8 @@ class SourceStatus:
 def landing_sensor(settings: Settings, sources: Sequence[Source]) -> dg.SensorDefinition:
     """One sensor for all sources: everything stale at one moment becomes ONE run.
 
-    With an event queue the same sensor checks only the sources that events name, and everything now and then. One
-    cursor, and no tick beside another, means that an event and a listing cannot request the same run twice.
+    With an event queue the same sensor checks only the sources that events name, and everything every 15 minutes.
+    Because there is one cursor and one tick at a time, an event and a listing cannot request the same run twice.
     """
     has_events = settings.events_queue_url is not None
 
@@ -151,7 +149,7 @@ def _decide(
         if status.awaited
     ]
     if not stale:
-        # A source without any file yet is not worth a mention beside one that is loaded.
+        # Do not mention a source without any file if another is loaded.
         return Decision(cursor, "; ".join([UP_TO_DATE, *waiting] if len(waiting) < len(statuses) else waiting))
     if any(runs_in_progress(instance, {each.needs for each in stale}, synced_by(sources))):
         return Decision(cursor, "; ".join(["a run that syncs these datasets is in progress", *waiting]))
@@ -172,7 +170,7 @@ def _run_request(cursor: Cursor, stale: Sequence[StaleDataset]) -> dg.RunRequest
         run_key=cursor.run_key,
         tags={
             "netflix/source": ", ".join(dict.fromkeys(each.dataset.source for each in stale)),
-            "netflix/behind": ", ".join(each.dataset.id for each in stale),
+            "netflix/stale": ", ".join(each.dataset.id for each in stale),
             "netflix/attempt": str(cursor.attempt),
         },
     )
@@ -182,11 +180,11 @@ def source_status(source: Source, store: ListedStore, instance: dg.DagsterInstan
     """Compare a source's published tables with the bucket, by one listing."""
     listings = store.listings(source)
     events = instance.get_latest_materialization_events([*map(raw_key, source.datasets), PUBLISHED_KEY])
-    published = _metadata(events.get(PUBLISHED_KEY)).get(published_module.LOADS)
+    published = _metadata(events.get(PUBLISHED_KEY)).get(PUBLISHED_LOADS)
     stale = []
     for dataset in source.datasets:
         loaded = _metadata(events.get(raw_key(dataset)))
-        is_loaded = loaded.get(raw.FINGERPRINT) == listings[dataset.id].fingerprint
+        is_loaded = loaded.get(FINGERPRINT) == listings[dataset.id].fingerprint
         if not (is_loaded and _is_published(dataset, loaded, published)):
             stale.append(StaleDataset(dataset, listings[dataset.id].fingerprint, is_loaded))
     awaited = [
@@ -202,7 +200,7 @@ def _is_published(dataset: Dataset, loaded: Mapping[str, Any], published: Mappin
 
     The status of runs does not matter: a run that only loads, or whose build fails, leaves this false.
     """
-    return published is not None and loaded.get(raw.LOADS) == published.get(dataset.id, _NO_LOADS)
+    return published is not None and loaded.get(RAW_LOADS) == published.get(dataset.id, _NO_LOADS)
 
 
 def _metadata(event: dg.EventLogEntry | None) -> Mapping[str, Any]:
@@ -219,7 +217,7 @@ def _has_arrived(instance: dg.DagsterInstance, dataset: Dataset) -> bool:
 def _has_succeeded_since(moment: float, instance: dg.DagsterInstance) -> bool:
     """Whether a run of the graph that this sensor did not request has succeeded since a moment.
 
-    A run of its own that succeeds and leaves tables stale (files that keep changing) counts as an attempt.
+    A run that it did request, and that leaves tables stale although it succeeded (files keep changing), is an attempt.
     """
     succeeded = instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS]), limit=_RECENT_RUNS)
     return any(

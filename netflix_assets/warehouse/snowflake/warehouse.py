@@ -299,11 +299,9 @@ def _is_verbatim(staged: StagedObject) -> bool:
     file = staged.file
     if file.path != file.original:
         return False
-    is_packed = staged.listed.key.endswith(".gz")
-    has_its_size = (
-        file.path.stat().st_size == staged.listed.size
-    )  # not unpacked, no byte order mark removed, not decoded
-    return has_its_size != is_packed
+    # A size that differs means decompressed, decoded or without its byte order mark.
+    is_as_stored = file.path.stat().st_size == staged.listed.size
+    return is_as_stored != staged.listed.key.endswith(".gz")
 
 
 def _message(error: Exception) -> str:

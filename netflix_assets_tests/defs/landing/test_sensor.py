@@ -130,14 +130,14 @@ def test_new_files_are_requested_in_one_run(watched: Watched) -> None:
     before = watched.settings.warehouse_file.stat().st_mtime_ns
     request = requested(watched.tick())
     assert request.tags["netflix/source"] == "movielens"
-    assert "movielens/ratings" in request.tags["netflix/behind"]
+    assert "movielens/ratings" in request.tags["netflix/stale"]
     assert attempt(request) == "1"
     cursor = json.loads(watched.cursor or "")
     names = ("movies", "ratings", "tags", "links", "genome_tags", "genome_scores")
     assert (
         set(cursor["requested"])
         == {f"movielens/{name}" for name in names}
-        >= set(request.tags["netflix/behind"].split(", "))
+        >= set(request.tags["netflix/stale"].split(", "))
     )
     assert str(request.run_key).endswith(f"-{cursor['count']}-1")
     assert watched.settings.warehouse_file.stat().st_mtime_ns == before
@@ -191,14 +191,14 @@ def test_stale_datasets_of_two_sources_are_requested_in_one_run(watched: Watched
     watched.put("movielens/ratings-x.csv", RATINGS.format(5.0))
     request = requested(watched.tick())
     assert request.tags["netflix/source"] == "movielens, netflix"
-    assert request.tags["netflix/behind"] == "movielens/ratings, netflix/titles, netflix/credits"
+    assert request.tags["netflix/stale"] == "movielens/ratings, netflix/titles, netflix/credits"
     watched.sync()
     assert watched.tick() == UP_TO_DATE
 
 
 def test_a_dataset_that_has_arrived_once_is_not_awaited_again(watched: Watched) -> None:
     watched.delete("netflix/titles.csv")
-    assert requested(watched.tick()).tags["netflix/behind"] == "netflix/titles"
+    assert requested(watched.tick()).tags["netflix/stale"] == "netflix/titles"
     watched.sync()
     assert watched.tick() == UP_TO_DATE
 
@@ -219,7 +219,7 @@ def test_content_that_returns_to_an_earlier_state_is_requested_again(watched: Wa
 def test_a_run_that_loads_without_publishing_counts_as_an_attempt(watched: Watched) -> None:
     watched.put("movielens/ratings-x.csv", RATINGS.format(3.5))
     first = requested(watched.tick())
-    assert (attempt(first), first.tags["netflix/behind"]) == ("1", "movielens/ratings")
+    assert (attempt(first), first.tags["netflix/stale"]) == ("1", "movielens/ratings")
     run_graph(watched.settings, watched.defs, select="group:raw")
     # As if this had been the requested run and its build had failed.
     run = watched.instance.get_runs(limit=1)[0]
@@ -231,7 +231,7 @@ def test_a_run_that_loads_without_publishing_counts_as_an_attempt(watched: Watch
     other = watched.begin("ingestion")
     second = requested(watched.tick(31))
     watched.instance.report_run_failed(other)
-    assert (attempt(second), second.tags["netflix/behind"]) == ("2", "movielens/ratings")
+    assert (attempt(second), second.tags["netflix/stale"]) == ("2", "movielens/ratings")
     watched.later = 0
     watched.sync()
     assert watched.tick() == UP_TO_DATE

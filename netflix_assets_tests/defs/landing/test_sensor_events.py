@@ -177,7 +177,7 @@ def watched(bucket: Watched) -> Watched:
 
 def stale_datasets(result: dg.RunRequest | str) -> Any:
     assert isinstance(result, dg.RunRequest), result
-    return result.tags["netflix/behind"]
+    return result.tags["netflix/stale"]
 
 
 def test_an_event_requests_a_run_after_listing_only_its_source(watched: Watched) -> None:
