@@ -74,7 +74,7 @@ class Publication:
     """A published set. Times are UTC. ``tables``: ``schema.name`` -> rows. ``objects``: dataset -> number of objects.
 
     ``run_id`` and ``invocation_id`` identify the build of all models, ``last_invocation_id`` the last build of any
-    part. ``is_cut_off``: the switch to or from this set was interrupted between the two schemas.
+    part. ``is_interrupted``: the switch to or from this set was interrupted between the two schemas.
     """
 
     version: str
@@ -85,12 +85,12 @@ class Publication:
     published_at: datetime
     tables: Mapping[str, int]
     objects: Mapping[str, int] = field(default_factory=dict)
-    is_cut_off: bool = False
+    is_interrupted: bool = False
 
     def is_of(self, candidate: "Candidate") -> bool:
         """Whether it shows the tables as they are now."""
         found = (self.invocation_id, self.last_invocation_id)
-        return not self.is_cut_off and found == (candidate.build.invocation_id, candidate.last_invocation_id)
+        return not self.is_interrupted and found == (candidate.build.invocation_id, candidate.last_invocation_id)
 
     def as_json(self) -> dict[str, Any]:
         """The record as JSON."""
@@ -206,7 +206,7 @@ def problem_of(warehouse: Warehouse | None, shown: Publication | None) -> str | 
     if shown is not None and shown.is_of(candidate):
         return None
     advice = "netflix-assets run --select published/marts"
-    if shown is not None and shown.is_cut_off:
+    if shown is not None and shown.is_interrupted:
         return f"the last switch was interrupted between core and marts. To finish it: {advice}"
     return f"the build of run {candidate.build.run_id[:8]} passed but was not published. To publish it: {advice}"
 

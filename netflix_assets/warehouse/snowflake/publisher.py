@@ -49,12 +49,12 @@ class SnowflakePublisher(Publisher):
         self.place = f"{serving_database}.CORE and {serving_database}.MARTS"
 
     def published(self) -> Publication | None:
-        """The record in the marts schema; ``is_cut_off`` if the core schema's record differs."""
+        """The record in the marts schema; ``is_interrupted`` if the core schema's record differs."""
         found = self._records(SCHEMAS)
         if not found:
             return None
         shown = found.get("marts") or found["core"]
-        return replace(shown, is_cut_off=len({found[schema].version for schema in found}) > 1 or len(found) == 1)
+        return replace(shown, is_interrupted=len({found[schema].version for schema in found}) > 1 or len(found) == 1)
 
     def publish(self, marts: Sequence[Mart]) -> Published:
         """Clone the tables into the shadow and swap it in."""

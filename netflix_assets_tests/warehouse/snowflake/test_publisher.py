@@ -202,7 +202,7 @@ def test_a_failure_between_the_renames_is_reported_and_completed_later(account: 
     with account.database.server.failing("alter schema .*marts swap", 1), pytest.raises(DatabaseError):
         account.publish()
     shown: Publication = account.publisher.published()
-    assert shown.is_cut_off
+    assert shown.is_interrupted
     assert "interrupted between core and marts" in str(problem_of(account.warehouse, shown))
 
     finished = account.publish()
@@ -220,7 +220,7 @@ def test_a_first_set_interrupted_between_the_renames_is_completed_even_after_a_f
     with pytest.raises(NotServableError):
         account.publish()
     assert account.visible_builds() == {1}
-    assert not account.publisher.published().is_cut_off
+    assert not account.publisher.published().is_interrupted
 
 
 @pytest.mark.parametrize(
