@@ -17,6 +17,7 @@ DG = Path(sys.executable).with_name("dg")
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project, to which the tests add files."""
     copy = tmp_path_factory.mktemp("dg") / "project"
     for name in ("netflix_assets", "dbt"):
         shutil.copytree(REPO / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "target", "logs"))
@@ -67,3 +68,14 @@ def test_what_is_scaffolded_is_loaded_each_time(project: Path, home: Path) -> No
     )
     environment = {**os.environ, "NETFLIX_HOME": str(home), "PYTHONPATH": str(project)}
     subprocess.run([sys.executable, "-c", check], cwd=project, env=environment, check=True)
+
+
+def test_definitions_import_all_files_of_defs_at_once() -> None:
+    """A file that another one imports later would count as scaffolded, and cost every start Dagster's slow loader."""
+    show = "import sys, netflix_assets.definitions; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", show], capture_output=True, text=True, check=True)
+    defs = REPO / "netflix_assets" / "defs"
+    files = {".".join(path.relative_to(REPO).with_suffix("").parts) for path in defs.rglob("*.py")}
+    package = "\n".join(path.read_text(encoding="utf-8") for path in (REPO / "netflix_assets").rglob("*.py"))
+    unused = {name for name in files - set(done.stdout.split()) if not name.endswith(".__init__")}
+    assert {name for name in unused if f"from {name} import" in package} == set()
