@@ -10,7 +10,7 @@ import pytest
 from netflix_assets.settings import REPO, SettingsError, read_settings
 from netflix_assets_tests.cli.command import run
 
-ODD_BUT_FINE = "a b'c\"d`e&f;g$HOME h:i{{ j }}k(l)n=o,p+q@r~s^t|u<v>w!x]y–é.日本"
+ODD_BUT_FINE = "a b'c\"d`e&f;g$HOME h:i{{ j }}k(l)n=o,p+q@r~s^t|u<v>w!x]yé.日本"
 
 BUILT = ("raw/movielens/tags", "staging/stg_movielens__tags", "staging/stg_ops__loads")
 
