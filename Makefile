@@ -22,11 +22,20 @@ help:  ## List the targets
 
 install: $(INSTALLED)  ## Install into .venv, with the versions of the lock
 
+# A virtual environment cannot be in a path with `:`, and the scripts in it do not run in one with the other characters.
+define CHECK_PATH
+import pathlib, sys
+bad = [c for c in str(pathlib.Path.cwd()) if c in ':"$$\`' or not c.isprintable()]
+if bad: sys.exit(f"the path of this clone contains {bad[0]!r}, which Python's scripts cannot run in; move the clone")
+endef
+export CHECK_PATH
+
 # The lock has versions and hashes for everything the ranges in pyproject.toml resolve to, so pip resolves nothing
 # (--no-deps). Then the project itself is added.
 $(INSTALLED): pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "$(PYTHON) is older than 3.11; name another: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c "$$CHECK_PATH"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .

@@ -1,0 +1,91 @@
+"""Settings: which paths a home can have."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from netflix_assets.settings import REPO, SettingsError, read_settings
+from netflix_assets_tests.cli.command import run
+
+ODD_BUT_FINE = "a b'c\"d`e&f;g$HOME h:i{{ j }}k(l)n=o,p+q@r~s^t|u<v>w!x]yé.日本"
+
+BUILT = ("raw/movielens/tags", "staging/stg_movielens__tags", "staging/stg_ops__loads")
+
+
+@pytest.mark.parametrize("character", ["#", "?", "*", "[", "%", "\\", "\n", "\t", "\x7f", "\udcff"])
+def test_a_home_with_an_unusable_character_is_refused(tmp_path: Path, character: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        read_settings(home=tmp_path / f"a{character}b" / "home")
+    said = str(raised.value)
+    assert said.startswith("NETFLIX_HOME='")
+    assert f"contains {character!r}. Set NETFLIX_HOME to a folder whose path has no" in said
+
+
+def test_a_link_does_not_hide_an_unusable_character(tmp_path: Path) -> None:
+    (tmp_path / "a#b").mkdir()
+    (tmp_path / "link").symlink_to("a#b")
+    with pytest.raises(SettingsError, match="contains '#'"):
+        read_settings(home=tmp_path / "link")
+
+
+def test_other_odd_characters_are_accepted(tmp_path: Path) -> None:
+    assert read_settings(home=tmp_path / ODD_BUT_FINE).home == (tmp_path / ODD_BUT_FINE).resolve()
+
+
+@pytest.mark.parametrize("home", ["~nobody-of-this-name/x", "a\0b"])
+def test_a_home_that_is_no_path_is_refused(home: str) -> None:
+    with pytest.raises(SettingsError, match="not a valid path"):
+        read_settings(home=home)
+
+
+def test_a_command_refuses_the_home_before_it_writes_anything(tmp_path: Path) -> None:
+    done = run(tmp_path / "what?" / "home", "run")
+    assert (done.returncode, list(tmp_path.iterdir())) == (2, [])
+    assert "contains '?'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.long
+def test_a_home_with_odd_characters_behind_a_link_loads_builds_and_keeps_its_files(tmp_path: Path) -> None:
+    target = tmp_path / ODD_BUT_FINE
+    target.mkdir()
+    (tmp_path / "link").symlink_to(target.name)
+    file = tmp_path / "tags.csv"
+    file.write_text("userId,movieId,tag,timestamp\n1,2,good,1\n")
+    home = tmp_path / "link" / "it's"
+    assert run(home, "land", str(file)).returncode == 0
+    done = run(home, "run", "--select", " or ".join(f'key:"{key}"' for key in BUILT))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "3 assets built" in done.stdout
+    assert (home / "dagster" / "history" / "runs.db").exists()
+    assert {path.name for path in tmp_path.iterdir()} == {target.name, "link", "tags.csv"}
+    assert [path.name for path in target.iterdir()] == ["it's"]
+
+
+@pytest.mark.parametrize("character", ['"', "$", "`", "\\", ":", "\t"])
+def test_make_refuses_a_clone_in_which_installed_scripts_do_not_run(tmp_path: Path, character: str) -> None:
+    done = make_install(tmp_path / f"clone {character}")
+    assert done.returncode == 2
+    assert f"the path of this clone contains {character!r}" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["clone with spaces", "it's", "größe & [x]#;?*"])
+def test_make_installs_in_other_odd_clones(tmp_path: Path, name: str) -> None:
+    assert "installing" in make_install(tmp_path / name).stdout
+
+
+def make_install(clone: Path) -> subprocess.CompletedProcess[str]:
+    """``make install`` with a Python that only announces what it would install."""
+    clone.mkdir()
+    shutil.copy(REPO / "Makefile", clone)
+    for name in ("pyproject.toml", "requirements.lock"):
+        (clone / name).touch()
+    python = clone / "python"
+    python.write_text(f'#!/bin/sh\n[ "$1" = -c ] && exec {sys.executable} "$@"\necho installing; exit 1\n')
+    python.chmod(0o755)
+    return subprocess.run(
+        ["make", "install", "PYTHON=./python"], cwd=clone, capture_output=True, text=True, check=False
+    )
