@@ -197,13 +197,15 @@ def test_without_read_access_only_the_sensor_posts(shop: World, slack: SlackServ
 
 
 def test_a_cursor_of_an_earlier_version_goes_on(shop: World, slack: SlackServer) -> None:
-    slack.messages.append({"ts": "1700000001.000001", "text": FAILED, "channel": CHANNEL})
+    old = {"ts": "1700000001.000001", "text": FAILED, "channel": CHANNEL, "blocks": [{"type": "divider"}]}
+    slack.messages.append(old)
     shop.cursor = OLD_CURSOR
     assert shop.tick() == "2 open incidents, 0 pending"
     assert [each["text"].split("\n")[0] for each in slack.parents] == [FAILED, "🔴 raw/shop/prices failed"]
     run_things(shop)
     assert shop.tick() == "1 open incidents, 0 pending"
     assert slack.parents[0]["text"].startswith("🟢 raw/shop/things recovered")
+    assert slack.parents[0]["blocks"] == []
     assert len(slack.messages) == 2
 
 
