@@ -1,6 +1,7 @@
 """Records that a quote or a long text spoils: what is recovered, what is rejected, and how it is counted."""
 
 import csv
+import gzip
 import io
 import random
 
@@ -277,3 +278,21 @@ def test_lines_are_those_that_the_csv_reader_sees(text):
     assert split_lines(text) == list(io.StringIO(text, newline=""))
     assert "".join(split_lines(text)) == text
     assert len(list(csv.reader(io.StringIO(text, newline="")))) == len(split_lines(text))
+
+
+@pytest.mark.parametrize("key", ["shop/things.csv", "shop/things.csv.gz"])
+def test_ctrl_z_does_not_reach_the_warehouse(sync, bucket, warehouse, key):
+    things = make_dataset(make_column("id", "integer"), make_column("label"))
+    content = b"id,label\n1,x\n2,y\n\x1a"
+    bucket.put(key, gzip.compress(content) if key.endswith(".gz") else content)
+    report = sync(things)
+    assert [(load.rows_in, load.rows_loaded) for load in report.loads] == [(2, 2)]
+    assert report.warnings == [f"{key}: the file ends with Ctrl-Z (0x1A), the end-of-file mark of DOS; ignored"]
+    assert warehouse.execute("select id, label from raw.shop_things order by id") == [(1, "x"), (2, "y")]
+
+
+def test_gzip_in_a_declared_encoding_is_loaded_as_decoded(sync, bucket, warehouse):
+    things = make_dataset(make_column("id", "integer"), make_column("label"), encoding="latin-1")
+    bucket.put("shop/things.csv.gz", gzip.compress("id,label\n1,café\n".encode("latin-1")))
+    assert [(load.rows_in, load.rows_loaded) for load in sync(things).loads] == [(1, 1)]
+    assert warehouse.execute("select id, label from raw.shop_things") == [(1, "café")]

@@ -9,6 +9,7 @@ import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import filterfalse
 from typing import Any
 
@@ -188,9 +189,10 @@ class SnowflakeWarehouse(Warehouse):
         self._landed.clear()
         for positions, width in sorted({(each.file.positions, len(each.file.header)) for each in batch}):
             alike = [each for each in batch if (each.file.positions, len(each.file.header)) == (positions, width)]
-            for chunk in in_chunks(filter(_is_verbatim, alike), COPY_FILES):
+            is_verbatim = partial(_is_verbatim, dataset)
+            for chunk in in_chunks(filter(is_verbatim, alike), COPY_FILES):
                 self._copy(dataset, f"@{_EXTERNAL_STAGE}", {each: each.listed.key for each in chunk})
-            for chunk in in_chunks(filterfalse(_is_verbatim, alike), COPY_FILES):
+            for chunk in in_chunks(filterfalse(is_verbatim, alike), COPY_FILES):
                 self._copy_by_internal_stage(dataset, chunk)
         self._check_landed(dataset)
 
@@ -241,7 +243,7 @@ class SnowflakeWarehouse(Warehouse):
         for staged, name in self._landed.items():
             name_there = min((each for each in landed if f"/{each}".endswith(f"/{name}")), key=len, default=name)
             self._landed[staged] = name_there
-            if _is_verbatim(staged) and landed.get(name_there, staged.listed.etag) != staged.listed.etag:
+            if _is_verbatim(dataset, staged) and landed.get(name_there, staged.listed.etag) != staged.listed.etag:
                 raise ObjectChangedError(f"{staged.listed.key} changed between validation and Snowflake's COPY")
 
     def insert_records(self, dataset: Dataset, staged: Mapping[int, StagedObject]) -> dict[int, int]:
@@ -294,10 +296,10 @@ def _landing_columns(dataset: Dataset) -> dict[str, str]:
     return {**texts, **own, "content_key": "varchar"}
 
 
-def _is_verbatim(staged: StagedObject) -> bool:
+def _is_verbatim(dataset: Dataset, staged: StagedObject) -> bool:
     """Whether Snowflake can read the object itself and see the validated bytes: plain, or gzip by its key."""
     file = staged.file
-    if file.path != file.original:
+    if file.path != file.original or dataset.encoding != "utf-8":  # in a gzip file, the sizes do not tell
         return False
     # A size that differs means decompressed, decoded or without its byte order mark.
     is_as_stored = file.path.stat().st_size == staged.listed.size
