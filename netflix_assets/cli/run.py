@@ -11,7 +11,7 @@ from rich.text import Text
 from netflix_assets.cli.files import generate_samples, print_landing
 from netflix_assets.cli.home import first_page
 from netflix_assets.cli.output import EXIT_FAILED, EXIT_REFUSED, fail, print_table, say, spinner, warn
-from netflix_assets.cli.status import bucket_lines, print_published, warn_if_unlisted
+from netflix_assets.cli.status import bucket_lines, print_published, printable, warn_if_unlisted
 from netflix_assets.settings import Settings, current_settings
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def _run(settings: Settings, select: str | None, full_refresh: bool) -> int:
     if not outcome.success:
         return EXIT_FAILED
     for asset, reason in outcome.refused:
-        warn(f"{asset}: {reason}")
+        warn(f"{asset}: {printable(reason)}")
     bucket = read_bucket(settings)
     warn_if_unlisted(bucket)
     for line in bucket_lines(bucket):

@@ -89,9 +89,9 @@ def warn_if_unlisted(bucket: "BucketContents") -> None:
         warn(f"cannot list the bucket: {bucket.problem}")
 
 
-def printable(key: str) -> str:
-    """An object key without the characters that a terminal would obey."""
-    return key if key.isprintable() else ascii(key)
+def printable(text: str) -> str:
+    """An object key, or a text with one, without the characters that a terminal would obey."""
+    return text if text.isprintable() else ascii(text)
 
 
 def _minute(timestamp: str) -> str:
