@@ -80,7 +80,7 @@ def publication_lines(published: Mapping[str, Any]) -> Iterator[str]:
 def bucket_lines(bucket: "BucketContents") -> Iterator[str]:
     """What is in the bucket and is never loaded, in words."""
     for stray in bucket.strays[:_MAX_STRAYS]:
-        yield f"{printable(stray.key)} {stray.problem}"
+        yield f"{stray.key} {stray.problem}"
     if len(bucket.strays) > _MAX_STRAYS:
         yield f"and {len(bucket.strays) - _MAX_STRAYS:,} more that are not loaded; see netflix-assets status --json"
 
@@ -91,9 +91,9 @@ def warn_if_unlisted(bucket: "BucketContents") -> None:
         warn(f"cannot list the bucket: {bucket.problem}")
 
 
-def printable(key: str) -> str:
-    """An object key without the characters that a terminal would obey."""
-    return key if key.isprintable() else ascii(key)
+def printable(text: str) -> str:
+    """An object key, or a text with one, without the characters that a terminal would obey."""
+    return text if text.isprintable() else ascii(text)
 
 
 def _minute(timestamp: str) -> str:

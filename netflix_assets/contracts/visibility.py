@@ -25,8 +25,9 @@ class Showable:
         return text if self.names is None else _QUOTED.sub("'(not shown)'", text)
 
 
-# Control characters, which a terminal obeys, and characters that change the order or the lines of what follows them.
-_UNPRINTABLE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+# Control characters, which a terminal obeys, characters that change the order or the lines of what follows them, and
+# bytes of file names that are not UTF-8.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def printable(text: str) -> str:

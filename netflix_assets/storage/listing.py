@@ -34,7 +34,7 @@ from netflix_assets.storage.retries import RetryPolicy, S3ResponseError
 # Objects in one page; S3 returns at most this many.
 PAGE_SIZE = 1_000
 
-# S3's XML has one form. An XML parser takes 9 µs of CPU per object, these patterns take 3.
+# S3's XML has one form. With an XML parser a page takes 10 µs of CPU per object, with these patterns 5.
 _CONTENTS = re.compile("<Contents>(.*?)</Contents>", re.DOTALL)
 _FIELD = re.compile("<(Key|ETag|Size|LastModified)>([^<]*)</")
 _FOLDER = re.compile(r"<CommonPrefixes>\s*<Prefix>([^<]*)</Prefix>")

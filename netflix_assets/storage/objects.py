@@ -167,7 +167,7 @@ class S3ObjectStore:
     def _modified_at(self, key: str, listed: "ListedObject") -> datetime:
         """When an object was modified. The local server gives the time of any change to the file, chmod included."""
         if self._folder is not None:
-            with suppress(OSError, ValueError):  # a name that the server spells differently
+            with suppress(OSError, ValueError, OverflowError):  # a name that the server spells differently
                 moment = datetime.fromtimestamp((self._folder / key).stat().st_mtime, UTC)
                 return moment.replace(microsecond=moment.microsecond // 1000 * 1000)  # milliseconds, as S3
         return listed.modified_at

@@ -133,7 +133,7 @@ def impatient_store(bucket: Bucket, proxy: FaultProxy) -> Iterator[ObjectStore]:
 
 
 def current_rows(warehouse: DuckDBWarehouse, dataset: Dataset = THINGS) -> list[tuple]:
-    return warehouse.execute(f"select thing_id, label from raw.{dataset.table}_current order by all")
+    return warehouse.execute(f"select thing_id, label from raw.{dataset.table}_current order by 1, 2")
 
 
 # ---------------------------------------------------------------- how often, and how fast
