@@ -80,13 +80,14 @@ proof-corpus := $(TESTS)/proof/test_corpus.py
 # Your own files: make proof SUITE=foreign FILES=/path/to/folder REPORT=outcomes.json
 proof-foreign := $(TESTS)/proof/test_foreign.py -s --cases 180 \
 	$(if $(FILES),--files '$(FILES)') $(if $(REPORT),--report '$(REPORT)')
+proof-edges := $(TESTS)/proof/test_edges.py --cases 50
 proof-shuffles := $(TESTS)/proof/test_shuffles.py --cases 100
 proof-mutations := $(TESTS)/proof/test_mutations.py
 proof-s3-faults := $(TESTS)/proof/test_s3_faults.py --cases 100
 proof-healing := $(TESTS)/proof/test_healing.py --durations 0
 proof-postgres := $(TESTS)/proof/test_postgres.py
 proof-alerts := $(TESTS)/alerts/test_delivery.py -s -k 30_percent --cases 100
-SUITES := sequences crashes fuzz corpus foreign shuffles mutations s3-faults healing postgres alerts
+SUITES := sequences crashes fuzz corpus foreign edges shuffles mutations s3-faults healing postgres alerts
 
 proof: install  ## One proof of docs/reliability.md at full length: make proof SUITE=sequences|crashes|fuzz|…
 	@[ -n "$(proof-$(SUITE))" ] || { echo "Usage: make proof SUITE=<$(SUITES)>" | sed 's/ /|/4g'; exit 2; }

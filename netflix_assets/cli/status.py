@@ -91,10 +91,5 @@ def warn_if_unlisted(bucket: "BucketContents") -> None:
         warn(f"cannot list the bucket: {bucket.problem}")
 
 
-def printable(text: str) -> str:
-    """An object key, or a text with one, without the characters that a terminal would obey."""
-    return text if text.isprintable() else ascii(text)
-
-
 def _minute(timestamp: str) -> str:
     return timestamp[:16].replace("T", " ")

@@ -176,21 +176,8 @@ def preview(chart: Mapping[str, Any], rows: pd.DataFrame) -> bytes:
     """Return the chart as a JPEG in light colours, a third of the size of a PNG: each run keeps its previews."""
     config = {**theme.CONFIG, "background": theme.LIGHT["card"]}
     sized = theme.resolve_colours({**_with_width(chart, PREVIEW_WIDTH), "config": config})
-    drawn = _printable({**sized, "datasets": {theme.ROWS: values(rows)}})
+    drawn = {**sized, "datasets": {theme.ROWS: values(rows)}}
     return vl_convert.vegalite_to_jpeg(drawn, scale=1, quality=85)
-
-
-# vl-convert draws by way of SVG, and ends the process if a text has a character that XML does not allow.
-_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-
-
-def _printable(part: Any) -> Any:
-    """The part of a specification with characters that cannot be drawn shown as U+FFFD."""
-    if isinstance(part, Mapping):
-        return {_printable(key): _printable(value) for key, value in part.items()}
-    if isinstance(part, list):
-        return [_printable(each) for each in part]
-    return _NOT_XML.sub("\ufffd", part) if isinstance(part, str) else part
 
 
 def _draw(panel: Panel, frame: pd.DataFrame, has_data: bool) -> Drawing:

@@ -1,11 +1,16 @@
 """The queries of a page: columns of one mart each, read into pandas frames."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 import pandas as pd
+
+# vl-convert ends the process at a character that XML does not allow, and a line break in a name that a chart sorts by
+# empties the chart.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]")
 
 Execute = Callable[[str], tuple[list[str], list[tuple[Any, ...]]]]  # SQL -> column names, rows
 
@@ -56,7 +61,10 @@ def min_row(frame: pd.DataFrame, column: str) -> dict[str, Any]:
 
 
 def frame(names: list[str], rows: list[tuple[Any, ...]]) -> pd.DataFrame:
-    """Return rows as a frame: numbers as numbers, everything else as Python objects, nulls as None."""
+    """Return rows as a frame: numbers as numbers, everything else as Python objects, nulls as None.
+
+    Control characters and line breaks in texts become spaces.
+    """
     columns = zip(*rows, strict=True) if rows else [() for _ in names]
     return pd.DataFrame({name: _series(list(column)) for name, column in zip(names, columns, strict=True)})
 
@@ -65,4 +73,4 @@ def _series(values: list[Any]) -> pd.Series:
     known = [value for value in values if value is not None]
     if known and all(isinstance(value, int | float | Decimal) and not isinstance(value, bool) for value in known):
         return pd.Series([float(value) if isinstance(value, Decimal) else value for value in values])
-    return pd.Series(values, dtype=object)
+    return pd.Series([_CONTROL.sub(" ", value) if isinstance(value, str) else value for value in values], dtype=object)

@@ -270,7 +270,7 @@ def test_hostile_titles_stay_text(chromium: Browser, home_of: Callable[[str], Pa
             assert page.locator("img").count() == 0
 
 
-@pytest.mark.parametrize("formula", ["=1+1", "+1+1", "-1+1", "@SUM(1)", "\t=1+1", "\r=1+1", "\n=1+1"])
+@pytest.mark.parametrize("formula", ["=1+1", "+1+1", "-1+1", "@SUM(1)", "\t=1+1"])
 def test_a_spreadsheet_gets_no_formula(
     chromium: Browser, home_of: Callable[[str], Path], tmp_path: Path, formula: str
 ) -> None:

@@ -164,7 +164,8 @@ def test_every_palette_has_the_colours_of_the_charts() -> None:
 
 def test_every_text_can_be_drawn() -> None:
     """A control character ended the process, and a title that looks like a colour's name was looked up as one."""
-    for title in ("\x1b[31m", "a\x01b", "\ufffe", "var(--film)", "🎬"):
+    for title in ("\x1b[31m", "a\x01b", "two\nlines", "\ufffe", "var(--film)", "🎬"):
+        assert pairs(title)["title"][0].isprintable()
         drawing = recommendations.also_liked(pairs(title))
         assert preview(spec(drawing), drawing.rows).startswith(b"\xff\xd8\xff")
 

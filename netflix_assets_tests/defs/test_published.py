@@ -209,6 +209,24 @@ def test_a_partial_build_is_not_published(first: RunOutcome, project: Project) -
     assert project.contents() == before
 
 
+def test_one_mart_materialized_in_the_ui_is_not_published(first: RunOutcome, project: Project) -> None:
+    """The page launches Dagster's own job of all assets, with a selection."""
+    before = project.contents()
+    job = build_defs(project.settings).resolve_implicit_global_asset_job_def()
+    mart = dg.AssetKey(["marts", "mart_genre_popularity"])
+    with open_instance(project.settings) as instance:
+        done = job.execute_in_process(instance=instance, asset_selection=[mart])
+        also = job.execute_in_process(instance=instance, asset_selection=[mart, PUBLISHED_KEY], raise_on_error=False)
+    assert done.success
+    assert {event.asset_key for event in done.get_asset_materialization_events()} == {mart}
+    assert [each.passed for each in done.get_asset_check_evaluations()].count(False) == 0
+    assert not also.success
+    assert project.contents() == before
+    status = project.status()
+    assert (status["run_id"], status["is_latest"]) == (first.run_id, False)
+    assert "not all" in status["problem"]
+
+
 def test_data_that_is_only_loaded_is_reported_as_unpublished(first: RunOutcome, project: Project) -> None:
     for rating in ("7,7,3.5,1700000000", "7,7,4.5,1700000000"):
         project.land_late(rating)

@@ -6,7 +6,7 @@ The product runs dbt as a program (``netflix_assets/dbt.py``); the suites that n
 import contextlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from unittest import mock
 
@@ -33,11 +33,11 @@ class QuickDbt:
         ]
         self.manifest = self._invoke(dbtRunner(), "parse", folder).result
 
-    def build(self, home: Path, *arguments: str) -> None:
-        """Build seeds, models and snapshots into the warehouse of ``home``, without tests."""
+    def build(self, home: Path, *arguments: str, without: Sequence[str] = ("test", "unit_test")) -> None:
+        """Build seeds, models and snapshots into the warehouse of ``home``, by default without tests."""
         # dbt marks compiled nodes in the manifest and would not recompile them for the next build.
         runner = dbtRunner(manifest=self.manifest.deepcopy())
-        self._invoke(runner, "build", home, "--exclude-resource-type", "test", "unit_test", *arguments)
+        self._invoke(runner, "build", home, "--exclude-resource-type", *without, *arguments)
 
     def stateful(self) -> list[str]:
         """Selectors of the stateful nodes (incremental models, snapshots) and everything upstream of them."""
@@ -63,7 +63,8 @@ class QuickDbt:
                 _close_connections()
         if done.exception is not None:
             raise done.exception
-        failed = [f"{each.node.name}: {each.message}" for each in getattr(done.result, "results", ()) if each.failures]
+        results = getattr(done.result, "results", ())
+        failed = [f"{each.node.name}: {each.message}" for each in results if each.status in ("error", "fail")]
         assert done.success, f"dbt {command}: {failed or done.result}"
         return done
 

@@ -16,7 +16,7 @@ _ROWS_NAMED = 5  # rows in a message
 _CHARACTERS_KEPT = 200  # of a value
 _CHARACTERS_NAMED = 40  # of a value in a message
 _HIDDEN = "(not shown)"
-_MESSAGE_CHARACTERS = 300  # for the rows of one message
+_MESSAGE_CHARACTERS = 400  # for the rows of one message
 
 Rows = Sequence[Mapping[str, str | int | float | None]]
 
@@ -31,9 +31,13 @@ class FoundRows:
     @property
     def message(self) -> str:
         """The first rows in one line: ``values_in_ranges found (movie_id=4, release_year=2999)``."""
-        named = [", ".join(f"{name}={_named(value)}" for name, value in row.items()) for row in self.rows[:_ROWS_NAMED]]
-        text = ", ".join(f"({row})" for row in named)
-        return f"{self.finding.test_name} found {text}"[:_MESSAGE_CHARACTERS]
+        text = f"{self.finding.test_name} found "
+        for number, row in enumerate(self.rows[:_ROWS_NAMED]):
+            named = f"({', '.join(f'{name}={_named(value)}' for name, value in row.items())})"
+            if number and len(text) + len(named) > _MESSAGE_CHARACTERS:
+                break  # whole rows only
+            text += f", {named}" if number else named[:_MESSAGE_CHARACTERS]
+        return text
 
     def command(self, settings: Settings) -> str:
         """The command that lists the rows."""

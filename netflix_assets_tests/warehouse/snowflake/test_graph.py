@@ -141,30 +141,38 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 # ---------------------------------------------------------------- emulated
 
 
-@pytest.fixture(scope="module")
-def emulated(
-    snowflake_server: SnowflakeEmulator, s3_server: LocalS3, sample: list[str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Twins]:
-    folder = tmp_path_factory.mktemp("twins")
-    database, bucket = "NETFLIX_PRODUCTION", "production-drops"
-    s3_client(s3_server).create_bucket(Bucket=bucket)
-    address = snowflake_server.address()
+@contextmanager
+def emulated_twins(server: SnowflakeEmulator, s3: LocalS3, files: list[str], folder: Path) -> Iterator[Twins]:
+    """Run the graph on these files, on the emulator and on DuckDB."""
+    database, bucket = "NETFLIX_PRODUCTION", f"production-{uuid.uuid4().hex[:8]}"
+    s3_client(s3).create_bucket(Bucket=bucket)
+    address = server.address()
     environment = {
         "NETFLIX_ENV": "production", "NETFLIX_HOME": str(folder / "production"), "NETFLIX_BUCKET": bucket,
-        "NETFLIX_S3_ENDPOINT": s3_server.endpoint, "AWS_ACCESS_KEY_ID": s3_server.access_key_id,
-        "AWS_SECRET_ACCESS_KEY": s3_server.secret_access_key, "NETFLIX_SNOWFLAKE_ACCOUNT": "org-account",
+        "NETFLIX_S3_ENDPOINT": s3.endpoint, "AWS_ACCESS_KEY_ID": s3.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": s3.secret_access_key, "NETFLIX_SNOWFLAKE_ACCOUNT": "org-account",
         "NETFLIX_SNOWFLAKE_USER": "NETFLIX_PRODUCTION_RUNNER",
         # A relative path, as a person would give it; dbt runs in another folder.
         "NETFLIX_SNOWFLAKE_PRIVATE_KEY_PATH": os.path.relpath(make_key(folder)),
         "NETFLIX_SNOWFLAKE_HOST": address["host"],
         "NETFLIX_SNOWFLAKE_PORT": str(address["port"]), "NETFLIX_SNOWFLAKE_PROTOCOL": "http",
     }  # fmt: skip
-    with snowflake_server.new_database(database):
-        prepare_database(snowflake_server.execute, database, f"s3://{bucket}/production/", integration="")
-        twins = Twins(environment, folder / "local", sample)
-        twins.land_and_run()
+    with server.new_database(database):
+        prepare_database(server.execute, database, f"s3://{bucket}/production/", integration="")
+        try:
+            twins = Twins(environment, folder / "local", files)
+            twins.land_and_run()
+            yield twins
+        finally:
+            server.execute(f"drop database {database}_SERVING")
+
+
+@pytest.fixture(scope="module")
+def emulated(
+    snowflake_server: SnowflakeEmulator, s3_server: LocalS3, sample: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Twins]:
+    with emulated_twins(snowflake_server, s3_server, sample, tmp_path_factory.mktemp("twins")) as twins:
         yield twins
-        snowflake_server.execute(f"drop database {database}_SERVING")
 
 
 @pytest.mark.emulated

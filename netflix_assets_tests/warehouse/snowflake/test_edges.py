@@ -1,0 +1,27 @@
+"""Values at the edges of the contracts, on both warehouses: the graph runs, and the tables are the same."""
+
+from pathlib import Path
+
+import pytest
+
+from netflix_assets.contracts.loading import load_sources
+from netflix_assets.contracts.model import all_datasets
+from netflix_assets.storage.local_s3 import LocalS3
+from netflix_assets_tests.emulator.fixtures import SnowflakeEmulator
+from netflix_assets_tests.proof.arrivals import random
+from netflix_assets_tests.proof.edges import csv_file, edge_rows
+from netflix_assets_tests.warehouse.snowflake.test_graph import emulated_twins
+
+
+@pytest.mark.emulated
+def test_emulated_edges_of_the_contracts_build_the_same_tables_as_duckdb(
+    snowflake_server: SnowflakeEmulator, s3_server: LocalS3, tmp_path: Path
+) -> None:
+    chance, files = random("edges"), []
+    for dataset in all_datasets(load_sources()):
+        file = tmp_path / f"{dataset.file_stem}.csv"
+        file.write_bytes(csv_file(dataset, edge_rows(dataset, chance)))
+        files.append(str(file))
+    with emulated_twins(snowflake_server, s3_server, files, tmp_path) as twins:
+        execute = lambda statement: snowflake_server.execute(statement, database="NETFLIX_PRODUCTION")  # noqa: E731
+        assert twins.differences(execute) == []
