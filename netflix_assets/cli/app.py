@@ -6,6 +6,7 @@ Exit codes: 0 done (rejects within tolerance are fine), 1 failed, 2 wrong use, 3
 4 done but a file loaded none of its records, 130 stopped.
 """
 
+import errno
 import io
 import sys
 from pathlib import Path
@@ -63,13 +64,15 @@ def _exit_code(error: Exception) -> int | None:
 
 
 def _message(error: Exception) -> str:
-    """The error's message; of a file under $NETFLIX_HOME with where that is."""
+    """The error's message; of a file under $NETFLIX_HOME with where that is, and what to do if it cannot be written."""
     from netflix_assets.settings import current_settings
 
     if isinstance(error, OSError) and error.filename is not None:
         home = current_settings().home
         if Path(str(error.filename)).is_relative_to(home):
-            return f"{error} (NETFLIX_HOME={home})"
+            read_only = isinstance(error, PermissionError) or error.errno == errno.EROFS
+            advice = "; set NETFLIX_HOME to a folder that you can write to" if read_only else ""
+            return f"{error} (NETFLIX_HOME={home}){advice}"
     return str(error)
 
 

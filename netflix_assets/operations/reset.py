@@ -35,8 +35,14 @@ def find_state(settings: Settings) -> list[Path]:
 
 
 def remove_state(settings: Settings, found: Sequence[Path]) -> None:
-    """Remove files and folders. Raises: OperationError, before any is removed, while the UI or a run uses the home."""
+    """Remove files and folders.
+
+    Raises: OperationError, before any is removed, while the UI or a run uses the home; or when one cannot be removed.
+    """
     if is_leased(settings.home):
         raise OperationError(f"the UI or a run is using {settings.home}. Stop it first; nothing was removed")
     for path in found:
-        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        try:
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        except OSError as error:  # rmtree's error names a file without its folder
+            raise OperationError(f"{path} cannot be removed: {error}") from error

@@ -2,15 +2,21 @@
 
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from netflix_assets_tests.demo import COMMAND
 
 
-def run(home: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run ``netflix-assets`` with these arguments and variables in a home; its output is captured."""
+def run(
+    home: Path, *arguments: str, through: Sequence[str] = (), **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run ``netflix-assets`` with these arguments and variables in a home; its output is captured.
+
+    ``through``: a command that starts it.
+    """
     return subprocess.run(
-        [COMMAND, *arguments],
+        [*through, COMMAND, *arguments],
         env={
             **os.environ,
             "NETFLIX_HOME": str(home),

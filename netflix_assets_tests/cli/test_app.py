@@ -1,10 +1,14 @@
 """Wrong use, wrong settings and values that are hard to print."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from netflix_assets_tests.cli.command import run
+
+# Root may write everywhere, unless it gives that up.
+WITHOUT_PRIVILEGES = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"] if os.geteuid() == 0 else []
 
 
 @pytest.mark.parametrize(
@@ -55,3 +59,13 @@ def test_values_that_look_like_markup_are_printed_as_they_are(fresh: Path) -> No
     assert "tags-[red]x.csv" in run(home, "land", str(file)).stdout
     assert run(home, "run", "--select", "raw/movielens/tags").returncode == 0
     assert "user_id '[/b]' is not an integer" in run(home, "rejects", "list").stdout
+
+
+def test_a_home_that_cannot_be_written_is_named_with_the_fix(tmp_path: Path) -> None:
+    file = tmp_path / "tags.csv"
+    file.write_text("userId,movieId,tag,timestamp\n1,2,good,1\n")
+    (tmp_path / "home").mkdir(mode=0o555)
+    done = run(tmp_path / "home", "land", str(file), through=WITHOUT_PRIVILEGES)
+    assert done.returncode == 1
+    assert f"(NETFLIX_HOME={tmp_path / 'home'}); set NETFLIX_HOME to a folder that you can write to" in done.stderr
+    assert list((tmp_path / "home").iterdir()) == []

@@ -56,8 +56,9 @@ def _parse(project: DbtProject, settings: Settings, state: str) -> None:
             try:
                 dbt_resource(settings, project).cli(["parse", "--quiet"], target_path=_target_path(settings)).wait()
             except DagsterDbtCliRuntimeError as error:
-                errors = str(error).rpartition("Errors parsed from dbt logs:")[2].strip()
-                raise DbtProjectError(f"dbt cannot read {settings.dbt_project}: {errors}") from error
+                errors = str(error).rpartition("Errors parsed from dbt logs:")[2].partition("Traceback (most")[0]
+                place = f"{settings.dbt_project}, or write {_target_path(settings)}"
+                raise DbtProjectError(f"dbt cannot read {place}: {errors.strip()}") from error
             _stamp(settings).write_text(state)
 
 
