@@ -94,7 +94,7 @@ def read_records(path: Path, dataset: Dataset) -> Iterator[tuple[int, str, list[
         )
         try:
             for fields in csv.reader(keep_lines(file), delimiter=dataset.delimiter):
-                if fields == [_END_MARK]:
+                if fields == [_END_MARK] and not lines:
                     return
                 if fields and fields[-1].endswith(_END_MARK):
                     raise RefusedError(unclosed.format(first))
