@@ -15,7 +15,7 @@ import zlib
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
@@ -135,7 +135,7 @@ def reasons_to_refuse(file: ForeignFile) -> list[str]:
         if any("\0" in line for line in lines):
             found.append("NUL")
     count = 0
-    with closing(file.lines()) as lines:
+    with closing(replace(file, without_ctrl_z=True).lines()) as lines:
         for record in _Records(lines, file.delimiter):
             count += 1
             if record.is_open:
