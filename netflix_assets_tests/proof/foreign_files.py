@@ -28,12 +28,16 @@ PLAIN = ",".join(HEADER) + "\n1,Heat,1995,x\n2,Up,2009,y\n3,Alien,1979,z\n"
 
 @dataclass(frozen=True)
 class Made:
-    """A generated file. ``rejects``: how many records it must have rejected; None where it must be refused."""
+    """A generated file.
+
+    ``rejects``: how many records it must have rejected; None where it must be refused. ``is_open``: whatever the oracle
+    finds right may happen instead.
+    """
 
     name: str
     content: bytes
     rejects: int | None = 0
-    is_polluted: bool = False  # then anything may happen that the oracle finds right
+    is_open: bool = False
 
 
 def make_files(folder: Path, number_of_files: int) -> list[Made]:
@@ -103,7 +107,8 @@ def _encodings() -> Iterator[tuple]:
     yield "unusual line separators", "n,what\n1,a\u2028b\n2,a\u2029b\n3,a\x85b\n4,a\x1cb\x1e\n"
     yield "NUL byte", "a,b\n1,x\0y\n", None
     yield "NULs at the end", PLAIN + "\0" * 512, None
-    yield "Ctrl-Z at the end", PLAIN + "\x1a", 1
+    yield "Ctrl-Z at the end", PLAIN + "\x1a", 0, True
+    yield "Ctrl-Z after the last value", PLAIN.rstrip() + "\x1a\r\n\x1a", 0, True
 
 
 def _shapes() -> Iterator[tuple]:
@@ -143,6 +148,9 @@ def _quotes() -> Iterator[tuple]:
     yield "single quotes", "a,b\n1,'x'\n2,'it''s'\n'3','y'\n"
     yield "single quotes around delimiters", "a,b\n1,'x,y'\n2,z\n", 1
     yield "typographic quotes", "a,b\n1,“x”\n2,«y»\n"
+    yield "a quote alone at the end", PLAIN + '"', 0, True
+    yield "a quote that is never closed", PLAIN + '4,"Ran,1985,\n5,Jaws,1975,\n', 0, True
+    yield "a quote that is closed too late", 'a,b\n1,"x\n' + "2,y\n" * 20 + '3,"z"\n4,w\n', 0, True
     yield "a header over two lines", '"a\nb",c\n1,2\n3,4\n'
 
 
@@ -263,4 +271,4 @@ def _polluted() -> Iterator[Made]:
         for name in names:
             content = POLLUTIONS[name](chance, content) if content else content
         stem, _, suffix = style.name.partition(".")
-        yield Made(f"{stem}, {', '.join(names)}.{suffix}", content, is_polluted=True)
+        yield Made(f"{stem}, {', '.join(names)}.{suffix}", content, is_open=True)

@@ -15,7 +15,7 @@ import zlib
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
@@ -37,13 +37,18 @@ Values = tuple[str | None, ...]
 
 @dataclass(frozen=True)
 class ForeignFile:
-    """A file and how to read it. ``unreadable``: why no text can be had of it; such a file must be refused."""
+    """A file and how to read it.
+
+    ``unreadable``: why no text can be had of it; such a file must be refused. ``without_ctrl_z``: whether DOS's mark of
+    the end of a file is no part of it.
+    """
 
     path: Path
     encoding: str
     delimiter: str
     header: tuple[str, ...]
     unreadable: str = ""
+    without_ctrl_z: bool = False
 
     @property
     def columns(self) -> list[int]:
@@ -68,7 +73,23 @@ class ForeignFile:
         """The physical lines with their line endings, without a byte order mark."""
         codec = {"utf-8": "utf-8-sig"}.get(self.encoding, self.encoding)
         with _open(self.path) as binary, io.TextIOWrapper(binary, codec, newline="") as text:
-            yield from text
+            yield from _without_ctrl_z(text) if self.without_ctrl_z else text
+
+
+def _without_ctrl_z(lines: Iterable[str]) -> Iterator[str]:
+    held: list[str] = []  # a line, and those after it that have nothing but the mark
+    for line in lines:
+        if line.strip("\x1a\r\n"):
+            yield from held
+            held.clear()
+        held.append(line)
+    text = "".join(held)
+    end = len(text.rstrip("\x1a\r\n"))
+    left = end + len(text[end:].partition("\x1a")[0])
+    for line in held:
+        if left > 0:
+            yield line[:left]
+        left -= len(line)
 
 
 @dataclass(frozen=True)
@@ -114,7 +135,7 @@ def reasons_to_refuse(file: ForeignFile) -> list[str]:
         if any("\0" in line for line in lines):
             found.append("NUL")
     count = 0
-    with closing(file.lines()) as lines:
+    with closing(replace(file, without_ctrl_z=True).lines()) as lines:
         for record in _Records(lines, file.delimiter):
             count += 1
             if record.is_open:
@@ -208,7 +229,7 @@ class _Records:
                 fields, is_open = next(self._reader), False
             except csv.Error:  # a field longer than csv.field_size_limit
                 fields, is_open = [], True
-            if fields == [_AFTER_THE_END]:
+            if fields == [_AFTER_THE_END] and not self._taken:
                 raise StopIteration
             is_open = is_open or (self._has_ended and fields[-1:] != [] and fields[-1].endswith(_AFTER_THE_END))
             if fields or is_open:
