@@ -153,9 +153,11 @@ def diagnose_header(lines: Sequence[str], dataset: Dataset) -> str | None:
         fix = "" if directive[1] == dataset.delimiter else f", and {_separator_fix(directive[1], dataset)}"
         return f"line {number}, {header!r}, is an Excel directive, not the header; delete it{fix}"
     names = {column.file_name for column in dataset.columns}
-    for number, line in filled[1:]:
-        if names <= set(_split(line, dataset.delimiter)):
-            return f"the header is on line {number}; delete the lines above it"
+    at = next((each for each, line in filled if names <= set(_split(line, dataset.delimiter))), None)
+    if at == number:  # it has another fault, such as a duplicate column
+        return None
+    if at is not None:
+        return f"the header is on line {at}; delete the lines above it"
     separator = _find_separator(header, names, dataset.delimiter)
     if separator:
         return (

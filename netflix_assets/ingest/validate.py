@@ -89,16 +89,15 @@ class _EndMarkFilter:
         self._blocks = blocks
 
     def __iter__(self) -> Iterator[bytes]:
-        end = b""  # what may belong to the end of the file
+        mark = b""  # what may be the mark
         for block in self._blocks:
-            text = (end + block).rstrip(_END_BYTES)
-            end = (end + block)[len(text) :]
-            if text:
-                yield text
-        line_ends, mark, _ = end.partition(_CTRL_Z)
+            text = mark + block
+            at = text.find(_CTRL_Z, len(text.rstrip(_END_BYTES)))
+            end = at if at >= 0 else len(text)
+            mark = text[end:]
+            if end:
+                yield text[:end]
         self.found = bool(mark)
-        if line_ends:
-            yield line_ends
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -602,6 +602,7 @@ def test_a_header_that_resembles_another_format_is_still_a_header(tmp_path, head
          'the file with \',\' as the separator, or declare `delimiter: ";"` in the contract'),
         ("sep=,\r\nId,label\r\n1,x\r\n", ",", "line 1, 'sep=,', is an Excel directive, not the header; delete it"),
         ("Things of 2026\n\nId,label\n1,x\n", ",", "the header is on line 3; delete the lines above it"),
+        ("Id,Id,label\nId,Id,label\n", ",", "duplicate column 'Id' in the header"),
         ("1,x\n2,y\n", ",", "the first line looks like data, not a header; add the header: Id,label"),
         ("2026-11-07,x\n", ",", "the first line looks like data, not a header; add the header: Id,label"),
         ("Id,2026\n1,x\n", ",", "the header is missing column 'label' and has unknown column '2026'; expected: "

@@ -265,7 +265,7 @@ def problem_of(record: _Record, file: ForeignFile, dataset: Dataset) -> str:
         return "badly quoted"
     if len(body.encode()) + max(1, len(text) - len(body)) > LONGEST_RECORD:
         return "a record too long"
-    limits = [getattr(column, "length_limit", None) for column in dataset.columns]
+    limits = [column.length_limit for column in dataset.columns]
     if any(most and len(record.fields[at]) > most for at, most in zip(file.columns, limits, strict=False)):
         return "a text too long"
     return ""
