@@ -210,7 +210,7 @@ def test_dbt_ignores_the_machine(loaded: Path, machine: None) -> None:
     settings = read_settings(home=loaded)
     with exported(settings):
         dbt = dbt_resource(settings, dbt_project(settings)).cli(
-            ["build", "--select", "stg_movielens__movies"], target_path=loaded / "target"
+            ["run", "--select", "stg_movielens__movies"], target_path=loaded / "target"
         )
     its_environment = psutil.Process(dbt.process.pid).environ()
     assert canaries(its_environment) == set()
