@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
+import duckdb
 import pytest
 from filelock import FileLock
 
@@ -72,3 +73,25 @@ def outcome_of(demo: Demo, settings: Settings, defs: dg.Definitions) -> RunOutco
         events = [entry.dagster_event for entry in instance.all_logs(demo.run_id) if entry.dagster_event]
     built = defs.resolve_asset_graph().executable_asset_keys
     return outcome.outcome_of(demo.run_id, run is not None and run.is_success, events, built)
+
+
+def published_tables(home: Path) -> dict[str, tuple[int, int]]:
+    """Rows, and a sum of their hashes whatever their order, of every published table that does not describe runs.
+
+    Without the number of the load that brought a row: a run that was killed has used one up.
+    """
+    (manifest,) = home.glob("dbt/target-local/manifest.json")
+    nodes = json.loads(manifest.read_text())["nodes"].values()
+    run_dependent = {node["name"] for node in nodes if "run_dependent" in node["tags"]}
+    with duckdb.connect(str((home / "published/current/netflix.duckdb").resolve()), read_only=True) as connection:
+        tables = connection.execute("select schema_name, table_name from duckdb_tables()").fetchall()
+        return {
+            f"{schema}.{table}": connection.execute(
+                f"""
+                select count(*), coalesce(sum(hash(t)::hugeint), 0)
+                from (select columns(lambda name: name <> '_load_id') from {schema}.{table}) as t
+                """
+            ).fetchone()
+            for schema, table in tables
+            if table not in run_dependent
+        }

@@ -1,10 +1,12 @@
 """The environment of each child process: nothing of the machine that steers it, and no secret that it does not need."""
 
 import ast
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.request import getproxies, proxy_bypass
 
@@ -21,7 +23,7 @@ from netflix_assets.storage.local_s3 import local_s3
 from netflix_assets_tests import hostile
 from netflix_assets_tests.cli.command import run
 from netflix_assets_tests.conftest import Bucket
-from netflix_assets_tests.demo import Demo
+from netflix_assets_tests.demo import SCALE, Demo, published_tables
 from netflix_assets_tests.hostile import HOSTILE, NOWHERE, PROXIES
 
 KEY = "-----BEGIN PRIVATE KEY-----\ncanary-key\n-----END PRIVATE KEY-----"
@@ -224,21 +226,34 @@ def test_dbt_ignores_the_machine(loaded: Path, machine: None) -> None:
 
 
 @pytest.mark.long
-def test_a_run_on_a_hostile_machine_publishes_what_it_publishes_elsewhere(loaded: Path, tmp_path: Path) -> None:
-    file = tmp_path / "tags-1.csv"
-    file.write_text("userId,movieId,tag,timestamp\n1,1,never seen,1700000000\n")
-    published = loaded / "published" / "current" / "marts.duckdb"
-    before = counted(published)
-    done = run(loaded, "land", str(file), **HOSTILE)
-    assert done.returncode == 0, done.stderr
-    done = run(loaded, "run", **HOSTILE)
+def test_a_run_on_a_hostile_machine_publishes_what_it_publishes_elsewhere(demo: Demo, tmp_path: Path) -> None:
+    """In another time zone, too: every table is the same, and the times in those that describe runs are UTC."""
+    home = demo.parsed_in(tmp_path / "home")
+    before = datetime.now(UTC)
+    done = run(home, "demo", "--scale", str(SCALE), **HOSTILE)
     assert done.returncode == 0, done.stdout + done.stderr
-    after = counted(published)
-    assert sum(after.values()) > sum(before.values())
-    assert {table for table, rows in before.items() if after[table] < rows} == set()
+    expected = published_tables(demo.home)
+    assert len(expected) > 30
+    assert {name: rows for name, rows in published_tables(home).items() if rows != expected[name]} == {}
+    assert set(published_tables(home)) == set(expected)
+    times = run_times(home, set(expected))
+    assert {name for name, at in times.items() if not before <= at <= datetime.now(UTC)} == set()
+    assert len(times) == 8
+    shown = json.loads(run(home, "status", "--json", **HOSTILE).stdout)
+    last_loaded = max(datetime.fromisoformat(each["last_loaded_at"]) for each in shown["datasets"])
+    assert last_loaded == times["marts.mart_dataset_freshness.last_loaded_at"]
 
 
-def counted(file: Path) -> dict[str, int]:
-    with duckdb.connect(str(file), read_only=True) as connection:
-        tables = connection.execute("select schema_name || '.' || table_name from duckdb_tables()").fetchall()
-        return {name: connection.execute(f"select count(*) from {name}").fetchone()[0] for (name,) in tables}
+def run_times(home: Path, without: set[str]) -> dict[str, datetime]:
+    """The newest of each timestamp in the other published tables, those that describe runs, read as UTC."""
+    with duckdb.connect(str((home / "published" / "current" / "netflix.duckdb").resolve()), read_only=True) as served:
+        columns = served.execute(
+            "select schema_name || '.' || table_name, column_name from duckdb_columns() "
+            "where not internal and data_type like 'TIMESTAMP%'"
+        ).fetchall()
+        newest = {
+            f"{table}.{column}": served.execute(f"select max({column}) from {table}").fetchone()[0]
+            for table, column in columns
+            if table not in without
+        }
+    return {name: at.replace(tzinfo=UTC) for name, at in newest.items()}

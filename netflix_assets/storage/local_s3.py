@@ -42,7 +42,7 @@ _started: list[subprocess.Popen[bytes]] = []
 
 @dataclass(frozen=True)
 class LocalS3:
-    """Address and keys of a home's server. They never change."""
+    """Address and keys of a home's server. They stay the same as long as the home is not copied."""
 
     home: Path
     port: int
@@ -66,7 +66,10 @@ class LocalS3:
 
 
 def local_s3(home: Path) -> LocalS3:
-    """The server of this home, running or not. The first call picks a free port and random keys.
+    """The server of this home, running or not. The first call in a home picks a free port and random keys.
+
+    A copy of a home has copied them as well, and would read and write the bucket of the other home while that one's
+    server runs. It gets its own.
 
     Raises: LocalS3Error when the stored port and keys cannot be read.
     """
@@ -74,16 +77,25 @@ def local_s3(home: Path) -> LocalS3:
     state = home / "local-s3.json"
     with FileLock(home / "local-s3.lock"):
         if not state.exists():
-            server = LocalS3(home, _free_port(), secrets.token_hex(10), secrets.token_hex(20))
-            content = {name: value for name, value in asdict(server).items() if name != "home"}
-            draft = state.with_suffix(".tmp")
-            draft.touch(mode=0o600)
-            draft.write_text(json.dumps(content), encoding="utf-8")
-            draft.replace(state)
+            return _choose(home, state)
         try:
-            return LocalS3(home, **json.loads(state.read_text(encoding="utf-8")))
-        except (ValueError, TypeError) as error:
+            stored = json.loads(state.read_text(encoding="utf-8"))
+            is_copied = stored.pop("inode", None) != state.stat().st_ino
+            server = LocalS3(home, **stored)
+        except (ValueError, TypeError, AttributeError) as error:
             raise LocalS3Error(f"{state} is damaged: remove it, and a new one is made") from error
+        return _choose(home, state) if is_copied and not is_leased(home) else server
+
+
+def _choose(home: Path, state: Path) -> LocalS3:
+    """Choose a free port and random keys, and store them with the inode of their file, which a copy does not have."""
+    server = LocalS3(home, _free_port(), secrets.token_hex(10), secrets.token_hex(20))
+    draft = state.with_suffix(".tmp")
+    draft.touch(mode=0o600)
+    content = {name: value for name, value in asdict(server).items() if name != "home"}
+    draft.write_text(json.dumps({**content, "inode": draft.stat().st_ino}), encoding="utf-8")
+    draft.replace(state)
+    return server
 
 
 @contextmanager

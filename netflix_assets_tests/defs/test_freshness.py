@@ -1,12 +1,14 @@
 """Freshness by the time of the data: objects, loads, builds and published tables."""
 
 import shutil
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import duckdb
 import pytest
 
 from netflix_assets.contracts.model import Freshness, all_datasets
@@ -155,6 +157,30 @@ def test_the_samples_become_late(full_home: Settings, defs: dg.Definitions, days
         assert abs(results[key].metadata["age_days"].value - days) < 0.1
     assert ("raw/movielens/movies" in names) == (days > 35)
     assert {each.severity for each in results.values()} == {dg.AssetCheckSeverity.WARN}
+
+
+@pytest.fixture
+def in_new_york(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "America/New_York")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+# New York's clocks go forward at 07:00 UTC (there is no 02:30) and back at 06:00 UTC (01:30 comes twice).
+@pytest.mark.parametrize("now", [datetime(2026, 3, 8, 7, 30, tzinfo=UTC), datetime(2026, 11, 1, 6, 30, tzinfo=UTC)])
+def test_ages_are_right_while_the_machines_clock_changes(
+    full_home: Settings, defs: dg.Definitions, in_new_york: None, now: datetime
+) -> None:
+    an_hour_ago = [(now - timedelta(hours=1)).replace(tzinfo=None)]
+    with duckdb.connect(str(full_home.warehouse_file)) as connection:
+        connection.execute("update ops.loads set loaded_at = ?", an_hour_ago)
+        connection.execute("update ops.node_runs set started_at = ?", an_hour_ago)
+    results = evaluate(full_home, defs, now)
+    ages = {key: each.metadata["age_days"].value for key, each in results.items() if key.startswith(("raw", "marts"))}
+    assert len(ages) > 40
+    assert set(ages.values()) == {round(1 / 24, 3)}
 
 
 def test_the_age_of_an_object_counts_from_its_upload(full_home: Settings, defs: dg.Definitions) -> None:

@@ -28,7 +28,7 @@ from netflix_assets.dev.ui import processes_of
 from netflix_assets.operations.instance import open_instance
 from netflix_assets.settings import read_settings
 from netflix_assets.storage.local_s3 import local_s3
-from netflix_assets_tests.demo import COMMAND
+from netflix_assets_tests.demo import COMMAND, published_tables
 from netflix_assets_tests.test_secrets import Trap, credentials
 from netflix_assets_tests.waiting import free_port, until
 
@@ -64,7 +64,7 @@ class Ui:
     def __init__(self, home: Path, instance: dg.DagsterInstance) -> None:
         self.home, self.instance = home, instance
         self.bucket = home / "s3" / "landing" / "movielens"
-        self.bucket.mkdir(parents=True)
+        self.bucket.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self.log = home / "ui.log"
         self.credentials = credentials()
@@ -84,6 +84,13 @@ class Ui:
         assert self.process is not None
         self.process.send_signal(by)
         assert self.process.wait(90) == 0, self.printed()
+        assert self.processes() == {}
+
+    def end(self) -> None:
+        """Stop it if it still runs."""
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(90)
         assert self.processes() == {}
 
     def ends_by_killing(self, *pids: int) -> None:
@@ -192,34 +199,12 @@ class Ui:
     # ------------------------------------------------------------ what consumers see
 
     def published(self) -> dict[str, tuple[int, int]]:
-        return published(self.home)
+        return published_tables(self.home)
 
     def ratings(self) -> int:
         """How many ratings of the users that the tests make up are published."""
         with duckdb.connect(str((self.home / "published/current/netflix.duckdb").resolve()), read_only=True) as served:
             return served.execute("select count(*) from core.fct_ratings where user_id > 900000").fetchone()[0]
-
-
-def published(home: Path) -> dict[str, tuple[int, int]]:
-    """Rows, and a sum of their hashes whatever their order, of every published table that does not describe runs.
-
-    Without the number of the load that brought a row: a run that was killed has used one up.
-    """
-    (manifest,) = home.glob("dbt/target-local/manifest.json")
-    nodes = json.loads(manifest.read_text())["nodes"].values()
-    run_dependent = {node["name"] for node in nodes if "run_dependent" in node["tags"]}
-    with duckdb.connect(str((home / "published/current/netflix.duckdb").resolve()), read_only=True) as connection:
-        tables = connection.execute("select schema_name, table_name from duckdb_tables()").fetchall()
-        return {
-            f"{schema}.{table}": connection.execute(
-                f"""
-                select count(*), coalesce(sum(hash(t)::hugeint), 0)
-                from (select columns(lambda name: name <> '_load_id') from {schema}.{table}) as t
-                """
-            ).fetchone()
-            for schema, table in tables
-            if table not in run_dependent
-        }
 
 
 @pytest.fixture(scope="module")
@@ -239,10 +224,7 @@ def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
             try:
                 yield served
             finally:
-                if served.process and served.process.poll() is None:
-                    served.process.terminate()
-                    served.process.wait(90)
-            assert served.processes() == {}
+                served.end()
 
 
 def ratings(user: int, count: int, stars: float = 4.0) -> str:
@@ -365,6 +347,34 @@ def test_what_consumers_see_is_what_a_home_without_accidents_publishes(ui: Ui, t
         check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    assert ui.published() == published(tmp_path)
+    assert ui.published() == published_tables(tmp_path)
     assert ui.instance.get_runs(dg.RunsFilter(statuses=list(HAS_PROCESS))) == []
     assert list((ui.home / "dagster" / "run-locks").iterdir()) == []
+
+
+def test_a_copy_of_the_home_works_beside_it_and_each_loads_its_own_files(
+    ui: Ui, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    copy = shutil.copytree(ui.home, tmp_path_factory.mktemp("copy"), symlinks=True, dirs_exist_ok=True)
+    with open_instance(read_settings(home=copy)) as instance:
+        other = Ui(copy, instance)
+        before = ui.ratings()
+        try:
+            ui.put("ratings-x.csv", ratings(900_008, 31))
+            other.put("ratings-y.csv", ratings(900_009, 37))
+            ui.start()
+            other.start()
+            for each in (ui, other):
+                assert each.ended(each.next_run("raw__movielens__ratings")) == "SUCCESS"
+            assert (ui.ratings(), other.ratings()) == (before + 31, before + 37)
+            left = other.processes()
+            assert ui.processes().keys() & left.keys() == set()
+            ui.stop()
+            known = len(other.runs())
+            other.put("ratings-z.csv", ratings(900_010, 41))
+            assert other.ended(other.next_run("raw__movielens__ratings", known)) == "SUCCESS"
+            assert other.ratings() == before + 37 + 41
+            assert other.processes().keys() >= left.keys()
+            other.stop()
+        finally:
+            other.end()

@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -242,6 +243,35 @@ def test_keys_are_random_for_each_home_stay_the_same_and_are_private(tmp_path):
     assert (len(one.access_key_id), len(one.secret_access_key)) == (20, 40)
     assert local_s3(tmp_path / "one") == one
     assert (tmp_path / "one" / "local-s3.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_copy_of_a_home_has_a_server_with_its_own_files(tmp_path):
+    home, copy = tmp_path / "home", tmp_path / "copy"
+    with lease(local_s3(home), "landing") as first:
+        upload(first, "tags.csv", b"x")
+        shutil.copytree(home, copy, symlinks=True)  # while it is used, as with `cp -r`
+        with lease(local_s3(copy), "landing") as second:
+            upload(second, "tags-copy.csv", b"x")
+            assert first.port != second.port
+            assert local_s3(copy) == second
+        assert [file.name for file in (first.folder / "landing").iterdir()] == ["tags.csv"]
+        assert runs(server_pid(home))
+    assert local_s3(home) == first
+
+
+def test_a_home_that_was_moved_keeps_its_address(tmp_path):
+    before = local_s3(tmp_path / "here")
+    (tmp_path / "here").rename(tmp_path / "there")
+    assert local_s3(tmp_path / "there").endpoint == before.endpoint
+
+
+def test_a_server_that_is_used_keeps_its_address_when_the_file_has_another_inode(tmp_path):
+    """Some network file systems number a file anew each time."""
+    with lease(local_s3(tmp_path), "landing") as server:
+        state = tmp_path / "local-s3.json"
+        shutil.copy(state, tmp_path / "draft")
+        (tmp_path / "draft").replace(state)
+        assert local_s3(tmp_path) == server
 
 
 def test_keys_do_not_stand_in_the_command_line_or_the_log(tmp_path):
