@@ -270,7 +270,6 @@ def test_a_failed_test_names_rows_and_the_command_that_lists_them(first: RunOutc
     file.write_text(right.replace("n_movies: [1, null]", "n_movies: [1, 1]"))
 
     outcome = project.run()
-    file.write_text(right)
 
     (check,) = outcome.failed_checks
     message = outcome.check_messages[check]
@@ -291,6 +290,7 @@ def test_a_failed_test_names_rows_and_the_command_that_lists_them(first: RunOutc
         ["bash", "-c", found[2]], env={**os.environ, "PATH": path}, capture_output=True, text=True, check=True
     )
     assert named[0][0][:15] in shown.stdout
+    file.write_text(right)
 
 
 @pytest.mark.long
