@@ -1,7 +1,9 @@
 """What the commands print, and the codes that they exit with."""
 
+import os
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
@@ -28,6 +30,24 @@ _NUMERIC = frozenset({
 
 # No markup, no :emoji: and no highlighting: file names and values may look like these.
 _PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
+
+
+def _open_closed_streams() -> None:
+    """Connect the standard streams that the caller closed (``>&-``, some daemons) to the null device.
+
+    Otherwise the next files that are opened, such as the warehouse, get their numbers, and what a library or a child
+    process prints goes into them.
+    """
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest free number, which is this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115: open until the end
+
+
+_open_closed_streams()
 out = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, **_PLAIN)
 err = Console(stderr=True, width=None if sys.stderr.isatty() else _PIPE_WIDTH, **_PLAIN)
 
