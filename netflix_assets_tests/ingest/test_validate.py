@@ -275,8 +275,8 @@ def test_utf_8_with_a_damaged_text_is_not_called_latin_1(tmp_path, start, bad, s
     offset = next(at for at, byte in enumerate(content) if at >= len(start.encode()) and byte > 0x7F)
     assert refusal(tmp_path, content, size=size).reason == (
         f"byte 0x{content[offset]:02x} at offset {offset} is not valid UTF-8, but the file has valid UTF-8 before it: "
-        "a text was cut inside a character, or texts in two encodings were joined. Correct that text, or export the file "
-        "again as 'CSV UTF-8'"
+        "a text was cut inside a character, or texts in two encodings were joined. Correct that text, or export "
+        "the file again as 'CSV UTF-8'"
     )
 
 
