@@ -47,9 +47,20 @@ def _open_closed_streams() -> None:
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
 
 
+class _Console(Console):
+    """A console whose reader may stop (``| head -1``): the command goes on unheard. Rich's exits with 1, half done."""
+
+    def on_broken_pipe(self) -> None:
+        """Drop what is printed from now on."""
+        self.quiet = True
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, self.file.fileno())
+        os.close(null)
+
+
 _open_closed_streams()
-out = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, **_PLAIN)
-err = Console(stderr=True, width=None if sys.stderr.isatty() else _PIPE_WIDTH, **_PLAIN)
+out = _Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, **_PLAIN)
+err = _Console(stderr=True, width=None if sys.stderr.isatty() else _PIPE_WIDTH, **_PLAIN)
 
 
 class Failure(click.ClickException):
