@@ -67,6 +67,8 @@ class SettingsError(ValueError):
 def _absolute(path: Path) -> Path:
     try:
         return path.expanduser().resolve()
+    except FileNotFoundError as error:
+        raise ValueError("a relative path, but the current folder no longer exists. Use an absolute path") from error
     except (RuntimeError, ValueError) as error:  # ~ of an unknown user, a null character, a loop of links
         raise ValueError(f"not a valid path: {error}") from error
 

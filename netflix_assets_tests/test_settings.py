@@ -41,6 +41,15 @@ def test_a_home_that_is_no_path_is_refused(home: str) -> None:
         read_settings(home=home)
 
 
+def test_a_relative_home_in_a_folder_that_was_removed_is_refused(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert read_settings(home=tmp_path).home == tmp_path
+    with pytest.raises(SettingsError, match=r"NETFLIX_HOME='home': .*Use an absolute path"):
+        read_settings(home="home")
+
+
 def test_a_command_refuses_the_home_before_it_writes_anything(tmp_path: Path) -> None:
     done = run(tmp_path / "what?" / "home", "run")
     assert (done.returncode, list(tmp_path.iterdir())) == (2, [])

@@ -1,7 +1,9 @@
 """What the commands print, and the codes that they exit with."""
 
+import os
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
@@ -28,8 +30,37 @@ _NUMERIC = frozenset({
 
 # No markup, no :emoji: and no highlighting: file names and values may look like these.
 _PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
-out = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, **_PLAIN)
-err = Console(stderr=True, width=None if sys.stderr.isatty() else _PIPE_WIDTH, **_PLAIN)
+
+
+def _open_closed_streams() -> None:
+    """Connect the standard streams that the caller closed (``>&-``, some daemons) to the null device.
+
+    Otherwise the next files that are opened, such as the warehouse, get their numbers, and what a library or a child
+    process prints goes into them.
+    """
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest free number, which is this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
+
+
+class _Console(Console):
+    """A console whose reader may stop (``| head -1``): the command goes on unheard. Rich's exits with 1, half done."""
+
+    def on_broken_pipe(self) -> None:
+        """Drop what is printed from now on."""
+        self.quiet = True
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, self.file.fileno())
+        os.close(null)
+
+
+_open_closed_streams()
+out = _Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, **_PLAIN)
+err = _Console(stderr=True, width=None if sys.stderr.isatty() else _PIPE_WIDTH, **_PLAIN)
 
 
 class Failure(click.ClickException):

@@ -80,7 +80,8 @@ def publication_lines(published: Mapping[str, Any]) -> Iterator[str]:
 def bucket_lines(bucket: "BucketContents") -> Iterator[str]:
     """What is in the bucket and is never loaded, in words."""
     for stray in bucket.strays[:_MAX_STRAYS]:
-        yield f"{stray.key} {stray.problem}"
+        name = stray.key if stray.key == stray.key.strip() else repr(stray.key)  # shows a space at the end
+        yield f"{name} {stray.problem}"
     if len(bucket.strays) > _MAX_STRAYS:
         yield f"and {len(bucket.strays) - _MAX_STRAYS:,} more that are not loaded; see netflix-assets status --json"
 

@@ -9,6 +9,7 @@ from netflix_assets.storage.objects import BLOCK_BYTES
 
 HEAD_BYTES = 4096  # enough to recognise the file's format
 _GZIP_MAGIC = b"\x1f\x8b"
+_AFTER_GZIP = "unexpected data after the end of the gzip data; upload the file again"
 # Byte order mark -> the encodings it can stand for. No mark is a prefix of another.
 _MARKS = {
     codecs.BOM_UTF8: ("utf-8",),
@@ -154,13 +155,15 @@ def _gunzip(blocks: Iterable[bytes]) -> Iterator[bytes]:
                     pending = pending.lstrip(b"\0")
                     if not pending:
                         break
+                    if pending[0] != _GZIP_MAGIC[0]:  # zlib needs two bytes to notice
+                        raise RefusedError(_AFTER_GZIP)
                     stream = zlib.decompressobj(wbits=31)
                     members += 1
                 yield stream.decompress(pending, BLOCK_BYTES)
                 pending = stream.unconsumed_tail or stream.unused_data
     except zlib.error as error:
         if members > 1 and "incorrect header" in str(error):
-            raise RefusedError("unexpected data after the end of the gzip data; upload the file again") from error
+            raise RefusedError(_AFTER_GZIP) from error
         raise RefusedError(f"the gzip data is damaged ({error}); upload the file again") from error
     if not stream.eof:
         raise RefusedError("the gzip data ends early; upload the file again")

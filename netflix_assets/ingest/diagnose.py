@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 
 from netflix_assets.contracts.model import Dataset
+from netflix_assets.contracts.values import find_fault
 
 _SAVE_AS_CSV = "open it and save it as 'CSV UTF-8'"
 _UPLOAD = "upload it uncompressed or as gzip"
@@ -157,6 +158,9 @@ def diagnose_header(lines: Sequence[str], dataset: Dataset) -> str | None:
     if at == number:  # it has another fault, such as a duplicate column
         return None
     if at is not None:
+        above = [line for each, line in filled if each < at]
+        if any(_is_record(line, lines[at - 1], dataset) for line in above):
+            return f"the header is on line {at}, below records; move it to the first line"
         return f"the header is on line {at}; delete the lines above it"
     separator = _find_separator(header, names, dataset.delimiter)
     if separator:
@@ -169,6 +173,14 @@ def diagnose_header(lines: Sequence[str], dataset: Dataset) -> str | None:
         expected = dataset.delimiter.join(column.file_name for column in dataset.columns)
         return f"the first line looks like data, not a header; add the header: {expected}"
     return None
+
+
+def _is_record(line: str, header: str, dataset: Dataset) -> bool:
+    """Whether a line satisfies the contract under this header and has a number or a date, which titles rarely have."""
+    names, fields = _split(header, dataset.delimiter), _split(line, dataset.delimiter)
+    if len(fields) != len(names) or not any(_VALUE.fullmatch(field) for field in fields):
+        return False
+    return all(find_fault(column, fields[names.index(column.file_name)]) is None for column in dataset.columns)
 
 
 def _find_separator(header: str, names: set[str], declared: str) -> str | None:

@@ -31,6 +31,10 @@ from netflix_assets.warehouse.loads import ValidatedFile
 
 _NUMERIC_BYTES = b"0123456789.,\r\n"
 _SAVE_AS_UTF8 = "save it as 'CSV UTF-8', or declare `encoding: windows-1252` in the contract"
+_MIXED = (
+    ", but the file has valid UTF-8 before it: a text was cut inside a character, or texts in two encodings were "
+    "joined. Correct that text, or export the file again as 'CSV UTF-8'"
+)
 _MAX_NAMES, _MAX_NAME_LENGTH = 10, 60  # columns that a reason lists, characters of each
 _HEAD_LINES, _MAX_LINE_LENGTH = 20, 1_000_000  # lines, and characters of each, read to diagnose a wrong header
 _LINE_ENDINGS = (b"\n", b"\r")
@@ -172,7 +176,11 @@ class _Scan:
     _last: bytes = b""
     _open: int = 0  # bytes since the last LF
     _utf8: codecs.IncrementalDecoder = field(default_factory=codecs.getincrementaldecoder("utf-8"))
+    _has_utf8: bool = False  # a byte order mark or a character of several bytes: the file is not Latin-1
     _in_header: bool = True
+
+    def __post_init__(self) -> None:
+        self._has_utf8 = self.start > 0
 
     def feed(self, block: bytes) -> None:
         self._check_encoding(block)
@@ -251,14 +259,14 @@ class _Scan:
         if block.isascii() and not pending:
             return
         try:
-            self._utf8.decode(block)
+            text = self._utf8.decode(block)
         except UnicodeDecodeError as error:
             offset = self.start + self.size + error.start - len(error.object) + len(block)
-            byte = error.object[error.start]
-            raise RefusedError(
-                f"byte 0x{byte:02x} at offset {offset} is not valid UTF-8; the file is probably Latin-1 or "
-                f"Windows-1252: {_SAVE_AS_UTF8}"
-            ) from error
+            has_utf8 = self._has_utf8 or not error.object[: error.start].isascii()
+            likely = _MIXED if has_utf8 else f"; the file is probably Latin-1 or Windows-1252: {_SAVE_AS_UTF8}"
+            reason = f"byte 0x{error.object[error.start]:02x} at offset {offset} is not valid UTF-8{likely}"
+            raise RefusedError(reason) from error
+        self._has_utf8 = self._has_utf8 or not text.isascii()
 
 
 def _has_too_wide_record(path: Path, dataset: Dataset, width: int) -> bool:

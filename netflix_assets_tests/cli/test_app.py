@@ -52,6 +52,25 @@ def test_a_damaged_local_s3_file_is_named(tmp_path: Path) -> None:
     assert "local-s3.json is damaged: remove it" in done.stderr
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_change_nothing(tmp_path: Path, closed: str) -> None:
+    file = tmp_path / "tags.csv"
+    file.write_text("userId,movieId,tag,timestamp\n1,2,good,1\n")
+    done = run(tmp_path / "home", "land", str(file), through=["sh", "-c", f'exec "$0" "$@" {closed}'])
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "home" / "s3" / "landing" / "movielens" / "tags.csv").read_bytes() == file.read_bytes()
+
+
+def test_a_reader_that_stops_does_not_stop_the_command(tmp_path: Path) -> None:
+    files = [tmp_path / f"tags-{number}.csv" for number in range(4)]
+    for file in files:
+        file.write_text("userId,movieId,tag,timestamp\n1,2,good,1\n")
+    through = ["bash", "-c", '"$0" "$@" 2>&1 | true; exit ${PIPESTATUS[0]}']
+    done = run(tmp_path / "home", "land", *map(str, files), through=through, PYTHONUNBUFFERED="1")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(list((tmp_path / "home" / "s3" / "landing" / "movielens").iterdir())) == len(files)
+
+
 def test_values_that_look_like_markup_are_printed_as_they_are(fresh: Path) -> None:
     file = fresh / "tags-[red]x.csv"
     file.write_text("userId,movieId,tag,timestamp\n1,2,good,1\n[/b],2,bad,1\n")

@@ -29,3 +29,11 @@ def test_every_dataset_of_a_new_home_is_awaited(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert done.stdout.count("awaited") == 8
     assert done.stdout.count("awaited (optional)") == 2
+
+
+def test_a_space_at_the_end_of_a_stray_name_is_visible(fresh: Path) -> None:
+    folder = fresh / "s3" / "landing" / "movielens"
+    folder.mkdir(parents=True)
+    (folder / "ratings-x.csv ").write_text("")
+    said = run(fresh, "status").stdout
+    assert "'movielens/ratings-x.csv ' does not match any dataset and is not loaded; rename it to movielens/rat" in said

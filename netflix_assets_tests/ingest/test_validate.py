@@ -255,15 +255,28 @@ def test_nul_bytes_are_refused_with_their_offset(tmp_path, start, size):
     assert reason == f"NUL byte at offset {content.index(0)}; the file is damaged or is not text"
 
 
-@pytest.mark.parametrize("start", [b"", codecs.BOM_UTF8])
-@pytest.mark.parametrize("before", ["", "é", "日本語🎬", "ascii only"])
+@pytest.mark.parametrize("before", ["", "ascii only"])
 @BLOCK_SIZES
-def test_latin_1_is_refused_with_the_offset_of_the_byte(tmp_path, start, before, size):
-    content = start + f"Id,label\n1,{before}\n2,caf".encode()
+def test_latin_1_is_refused_with_the_offset_of_the_byte(tmp_path, before, size):
+    content = f"Id,label\n1,{before}\n2,caf".encode()
     reason = refusal(tmp_path, content + b"\xe9 au lait\n", size=size).reason
     assert reason == (
         f"byte 0xe9 at offset {len(content)} is not valid UTF-8; the file is probably Latin-1 or Windows-1252: "
         f"{SAVE_LATIN}"
+    )
+
+
+@pytest.mark.parametrize("start", ["\ufeffId,label\n1,", "Id,label\n1,é\n2,", "Id,label\n1,日本語🎬"])
+@pytest.mark.parametrize("bad", [b"\xe9 au lait\n", b"caf\xc3,x\n", b"\xed\xa0\xbd\xed\xb8\x80\n"])
+@BLOCK_SIZES
+def test_utf_8_with_a_damaged_text_is_not_called_latin_1(tmp_path, start, bad, size):
+    # Declared as Windows-1252, as the advice for Latin-1 says, the valid texts would load as other letters.
+    content = start.encode() + bad
+    offset = next(at for at, byte in enumerate(content) if at >= len(start.encode()) and byte > 0x7F)
+    assert refusal(tmp_path, content, size=size).reason == (
+        f"byte 0x{content[offset]:02x} at offset {offset} is not valid UTF-8, but the file has valid UTF-8 before it: "
+        "a text was cut inside a character, or texts in two encodings were joined. Correct that text, or export "
+        "the file again as 'CSV UTF-8'"
     )
 
 
@@ -357,9 +370,10 @@ def test_zeros_after_gzip_are_padding(tmp_path, size):
 
 
 @pytest.mark.parametrize("padding", [0, 9])
+@pytest.mark.parametrize("data", [b"what is this", b"\n", b"\x1f\n"])
 @BLOCK_SIZES
-def test_other_data_after_gzip_is_refused(tmp_path, padding, size):
-    reason = refusal(tmp_path, PACKED + bytes(padding) + b"what is this", size=size).reason
+def test_other_data_after_gzip_is_refused(tmp_path, padding, data, size):
+    reason = refusal(tmp_path, PACKED + bytes(padding) + data, size=size).reason
     assert reason == "unexpected data after the end of the gzip data; upload the file again"
 
 
@@ -602,6 +616,9 @@ def test_a_header_that_resembles_another_format_is_still_a_header(tmp_path, head
          'the file with \',\' as the separator, or declare `delimiter: ";"` in the contract'),
         ("sep=,\r\nId,label\r\n1,x\r\n", ",", "line 1, 'sep=,', is an Excel directive, not the header; delete it"),
         ("Things of 2026\n\nId,label\n1,x\n", ",", "the header is on line 3; delete the lines above it"),
+        ("Report,2026\nId,label\n1,x\n", ",", "the header is on line 2; delete the lines above it"),
+        ("1,x\nId,label\n2,y\n", ",", "the header is on line 2, below records; move it to the first line"),
+        ("a,\nx,1\n\nlabel,Id\n", ",", "the header is on line 4, below records; move it to the first line"),
         ("Id,Id,label\nId,Id,label\n", ",", "duplicate column 'Id' in the header"),
         ("1,x\n2,y\n", ",", "the first line looks like data, not a header; add the header: Id,label"),
         ("2026-11-07,x\n", ",", "the first line looks like data, not a header; add the header: Id,label"),
