@@ -96,7 +96,7 @@ def comparable(value: Any) -> Any:
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, int | float | Decimal):
-        return f"{float(value):.9g}"
+        return f"{float(value) + 0.0:.9g}"  # -0.0 equals 0.0: which of the two wins is not defined
     if isinstance(value, datetime):
         return value.replace(tzinfo=None).isoformat()
     if isinstance(value, date):
