@@ -208,7 +208,8 @@ def problem_of(warehouse: Warehouse | None, shown: Publication | None) -> str | 
     advice = "netflix-assets run --select published/marts"
     if shown is not None and shown.is_interrupted:
         return f"the last switch was interrupted between core and marts. To finish it: {advice}"
-    return f"the build of run {candidate.build.run_id[:8]} passed but was not published. To publish it, or to see why not: {advice}"
+    run = candidate.build.run_id[:8]
+    return f"the build of run {run} passed but was not published. To publish it, or to see why not: {advice}"
 
 
 def objects_query(build: Build) -> tuple[str, list[object]]:
