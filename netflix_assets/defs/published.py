@@ -98,13 +98,14 @@ def _is_stored(spec: dg.AssetSpec) -> bool:
 
 
 def _one_row_per(spec: dg.AssetSpec, datasets: Iterable[Dataset]) -> OneRowPer | None:
-    """What the model's ``meta`` says a table has one row per: a dataset's key, or these columns of it."""
-    declared = spec.metadata.get(ONE_ROW_PER)
-    if declared is None:
-        return None
-    dataset = next((each for each in datasets if each.id == declared["dataset"]), None)
+    """What the model's ``meta`` says a table has one row per: a dataset's key, or these columns of it.
+
+    None if it says nothing, or if the contracts in use lack the dataset.
+    """
+    declared = spec.metadata.get(ONE_ROW_PER, {})
+    dataset = next((each for each in datasets if each.id == declared.get("dataset")), None)
     if dataset is None:
-        raise ValueError(f"{spec.key.to_user_string()}: {ONE_ROW_PER}: no contract has a dataset {declared['dataset']}")
+        return None
     columns = tuple(declared.get("columns", dataset.key))
     unknown = sorted(set(columns) - {column.name for column in dataset.columns})
     if unknown:

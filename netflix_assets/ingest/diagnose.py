@@ -72,7 +72,7 @@ def diagnose_format(head: bytes, dataset: Dataset) -> str | None:
     found = _recognise_binary(head) or _recognise_markup(head.removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace"))
     if found:
         return f"the file is {found}"
-    return _diagnose_utf16(head, dataset.encoding) or _diagnose_binary(head)
+    return _diagnose_utf16(head, dataset.encoding) or _diagnose_binary(head, dataset.encoding)
 
 
 def _recognise_binary(head: bytes) -> str | None:
@@ -114,7 +114,9 @@ def _recognise_markup(text: str) -> str | None:
     return None
 
 
-def _diagnose_binary(head: bytes) -> str | None:
+def _diagnose_binary(head: bytes, encoding: str) -> str | None:
+    if encoding.startswith("utf-16") or head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return None  # half of each character, which may be any byte
     count = len(head) - len(head.translate(None, _CONTROLS))
     if count < _MIN_CONTROLS or count < _MANY_CONTROLS * len(head):
         return None

@@ -217,7 +217,7 @@ def test_a_failing_data_test_is_not_retried(project: Project) -> None:
     (alert,) = [text for text in logged if text.startswith("alert (NETFLIX_SLACK_TOKEN is not set):")]
     lines = alert.splitlines()
     assert lines[1] == "🔴 core/dim_genres failed"
-    assert "test broken of core/dim_genres: Got " in lines[2]
+    assert "test broken of core/dim_genres: broken found (" in lines[2]
     assert re.search(r"^Stale: dashboards/", alert, re.M)
     assert "Owner: team:" in alert
 

@@ -631,6 +631,12 @@ def test_known_header_problems_are_diagnosed(tmp_path, content, declared, reason
     assert refusal(tmp_path, content.encode(), dataset).reason == reason
 
 
+def test_utf16_is_not_taken_for_a_binary_file(tmp_path):
+    content = f"Name,label\n{chr(0x0301) * 40},x\n".encode("utf-16")  # bytes 01 03, which no UTF-8 text has
+    reason = refusal(tmp_path, content, PAIR.model_copy(update={"encoding": "utf-16"})).reason
+    assert reason.startswith("the header is missing column 'Id'")
+
+
 def test_a_reason_lists_a_few_columns_only(tmp_path):
     header = ",".join([f"c{number}" for number in range(1000)] + ["n" * 100_000])
     reason = refusal(tmp_path, f"{header}\n".encode()).reason

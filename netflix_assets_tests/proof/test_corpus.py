@@ -1,6 +1,6 @@
 """docs/files.md is right about what happens to each file: nasty files (``corpus.py``) through S3 into the warehouse.
 
-Every row of its table has a proof: a file of the corpus, or, where a single file is not enough, a test in this module.
+Every row of its table has a proof: a file of the corpus, or, where a single file is not enough, a test.
 A row without a proof or with another outcome fails.
 """
 
@@ -18,9 +18,34 @@ from netflix_assets.storage.objects import ObjectVersion
 from netflix_assets_tests.conftest import make_column, make_dataset
 from netflix_assets_tests.proof.corpus import CORPUS, HEADER, THINGS, Loads, Nasty, Refused
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "files.md"
+TESTS = Path(__file__).parents[1]
+DOCUMENT = TESTS.parent / "docs" / "files.md"
 KEY = "shop/things.csv"
 PROVED_HERE: dict[str, str] = {}
+# What a bucket can hold beside files of the corpus, and advice with its own tests: start of the row -> file and test.
+PROVED_ELSEWHERE = {
+    "a header below records": ("ingest/test_validate.py", "test_known_header_problems_are_diagnosed"),
+    "valid UTF-8, and after it": ("ingest/test_validate.py", "test_utf_8_with_a_damaged_text_is_not_called_latin_1"),
+    "an object that S3 does not hand out": (
+        "proof/test_s3_faults.py",
+        "test_an_object_that_is_itself_at_fault_is_refused_until_it_can_be_read",
+    ),
+    "a key with an empty": ("storage/test_objects.py", "test_an_unreadable_key_does_not_stop_the_others"),
+    "a local file whose name is not UTF-8": (
+        "storage/test_objects.py",
+        "test_a_name_that_is_not_utf8_does_not_stop_the_others",
+    ),
+    "a symbolic link": ("storage/test_objects.py", "test_files_that_the_server_does_not_serve_are_named"),
+    "a folder marker": ("storage/test_objects.py", "test_every_key_is_listed_as_it_is"),
+    "an older or second file of an overwrite dataset": (
+        "operations/test_status.py",
+        "test_unused_files_of_an_overwrite_dataset_are_named",
+    ),
+    "a local file replaced": (
+        "storage/test_objects.py",
+        "test_a_file_replaced_by_one_of_the_same_size_and_time_is_a_new_version",
+    ),
+}
 
 
 def proves(row: str):
@@ -53,9 +78,11 @@ def outcome_of(nasty: Nasty) -> str:
 
 def test_every_documented_row_has_a_proof_and_every_proof_a_row():
     rows = documented()
-    for start in {nasty.row for nasty in CORPUS} | set(PROVED_HERE):
+    proved = tuple({nasty.row for nasty in CORPUS} | set(PROVED_HERE) | set(PROVED_ELSEWHERE))
+    for start in proved:
         assert len([row for row in rows if row.startswith(start)]) == 1, start
-    proved = tuple({nasty.row for nasty in CORPUS} | set(PROVED_HERE))
+    for file, test in PROVED_ELSEWHERE.values():
+        assert f"def {test}(" in (TESTS / file).read_text(encoding="utf-8"), test
     assert [row for row in rows if not row.startswith(proved)] == []
 
 

@@ -212,6 +212,15 @@ def everything_has_an_owner(project: Project) -> Iterator[Fault]:
             yield node["name"], "has no owner in meta (team:...)"
 
 
+def counted_tables_name_a_dataset(project: Project) -> Iterator[Fault]:
+    """Publishing counts a table only if the contracts have the dataset that its ``one_row_per`` names."""
+    datasets = {dataset.id for dataset in all_datasets(load_sources())}
+    for node in project.models("core", "marts"):
+        declared = node["config"]["meta"].get("one_row_per", {})
+        if declared and declared.get("dataset") not in datasets:
+            yield node["name"], f"one_row_per: no contract has a dataset {declared.get('dataset')}"
+
+
 def every_mart_is_shown_somewhere(project: Project) -> Iterator[Fault]:
     """In an exposure, or in a mart that summarizes it."""
     shown = set()
@@ -270,6 +279,7 @@ RULES: tuple[Rule, ...] = (
     foreign_keys_have_relationships,
     core_and_marts_have_contracts,
     everything_has_an_owner,
+    counted_tables_name_a_dataset,
     every_mart_is_shown_somewhere,
     every_file_is_a_node,
     variables_are_declared_used_and_explained,

@@ -119,6 +119,10 @@ BREAKS: dict[Rule, tuple[Callable[[Project], None], Fault]] = {
         lambda project: edit(project, "mart_load_receipts").update(tags=["run_dependent"]),
         ("mart_load_receipts", "reads the observation int_objects__receipts but is not tagged as one"),
     ),
+    rules.counted_tables_name_a_dataset: (
+        lambda project: edit(project, "fct_tags")["config"]["meta"]["one_row_per"].update(dataset="movielens/tag"),
+        ("fct_tags", "one_row_per: no contract has a dataset movielens/tag"),
+    ),
     rules.names_show_the_layer: (
         lambda project: edit(project, "fct_tags").update(name="tags_fact"),
         ("tags_fact", "is in core but starts with none of dim_, fct_, bridge_"),
