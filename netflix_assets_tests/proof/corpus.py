@@ -144,6 +144,8 @@ CORPUS = (
           Loads([(1, "x"), (2, "y")], warning="column '' is not in the contract; ignored")),
     Nasty("three delimiters at the end of each line", "a column that is not in the contract",
           b"id,label,,,\n1,x,,,\n", Loads([(1, "x")], warning="column '' is not in the contract; ignored")),
+    Nasty("a column name of two lines", "a column that is not in the contract", b'id,label,"of\ndevice"\n1,x,tv\n',
+          Loads([(1, "x")], warning="column 'of\\ndevice' is not in the contract; ignored")),
     Nasty("3,000 more columns", "a column that is not in the contract",
           ",".join(["id", *MANY, "label"]).encode() + b"\n1" + b"," * 3_001 + b"x\n",
           Loads([(1, "x")], warning="columns 'more_0', 'more_1', 'more_2', 'more_3', 'more_4', 'more_5', 'more_6', "
