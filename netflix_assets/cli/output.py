@@ -114,8 +114,3 @@ def print_table(columns: Iterable[str], rows: Iterable[Iterable[str]], title: st
     for row in rows:
         table.add_row(*map(printable, row))
     out.print(table)
-
-
-def counted(count: int, noun: str) -> str:
-    """A number with its noun: ``1 file``, ``2,000 files``."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

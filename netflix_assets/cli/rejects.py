@@ -6,7 +6,8 @@ from pathlib import Path
 import click
 
 from netflix_assets.cli.arguments import find_dataset
-from netflix_assets.cli.output import Failure, counted, print_table, say
+from netflix_assets.cli.output import Failure, print_table, say
+from netflix_assets.contracts.visibility import counted
 from netflix_assets.settings import current_settings
 
 

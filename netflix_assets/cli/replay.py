@@ -3,8 +3,9 @@
 import click
 
 from netflix_assets.cli.arguments import find_dataset
-from netflix_assets.cli.output import Failure, counted, say
+from netflix_assets.cli.output import Failure, say
 from netflix_assets.contracts.model import all_datasets
+from netflix_assets.contracts.visibility import counted
 from netflix_assets.settings import current_settings
 
 

@@ -13,7 +13,6 @@ from netflix_assets.cli.output import (
     EXIT_FAILED,
     EXIT_NOTHING_LOADED,
     EXIT_REFUSED,
-    counted,
     fail,
     print_table,
     progress_text,
@@ -22,6 +21,7 @@ from netflix_assets.cli.output import (
     warn,
 )
 from netflix_assets.cli.status import bucket_lines, print_published, warn_if_unlisted
+from netflix_assets.contracts.visibility import counted
 from netflix_assets.settings import Settings, current_settings
 
 if TYPE_CHECKING:

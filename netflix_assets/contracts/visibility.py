@@ -1,4 +1,4 @@
-"""Decide which values from the warehouse may appear in metadata, messages and alerts, and how a terminal shows them."""
+"""Decide which values from the warehouse may appear in metadata, messages and alerts, and how they are written."""
 
 import re
 from collections.abc import Iterable
@@ -38,6 +38,11 @@ def printable(text: str) -> str:
 def printable_lines(text: str) -> str:
     """The text, safe to print, with its line breaks."""
     return "\n".join(map(printable, text.split("\n")))
+
+
+def counted(count: int, noun: str) -> str:
+    """A number with its noun: ``1 file``, ``2,000 files``."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 _QUOTED = re.compile(r"'[^']*'")

@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 
 from netflix_assets.contracts.model import Dataset
+from netflix_assets.contracts.visibility import counted
 from netflix_assets.defs.dbt.project import one_build_at_a_time
 from netflix_assets.defs.dbt.translator import ONE_ROW_PER
 from netflix_assets.defs.freshness import freshness_policy, strictest
@@ -141,8 +142,8 @@ def _made_from(objects: Sequence[SourceObject]) -> str:
     """The newest objects of each dataset, as a Markdown list."""
     lines = []
     for dataset, found in by_dataset(objects).items():
-        loads = "load" if len(found) == 1 else "loads"
-        lines.append(f"- **{dataset}**: {sum(each.rows for each in found):,} rows from {len(found):,} {loads}")
+        rows = counted(sum(each.rows for each in found), "row")
+        lines.append(f"- **{dataset}**: {rows} from {counted(len(found), 'load')}")
         lines += [f"  - `{each.key}` ({each.etag})" for each in found[-_OBJECTS_SHOWN:]]
         if len(found) > _OBJECTS_SHOWN:
             lines.append(f"  - {len(found) - _OBJECTS_SHOWN:,} older objects")

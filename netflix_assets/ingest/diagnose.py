@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 
 from netflix_assets.contracts.model import Dataset
-from netflix_assets.contracts.values import find_fault
+from netflix_assets.ingest.records import Layout, find_faults
 
 _SAVE_AS_CSV = "open it and save it as 'CSV UTF-8'"
 _UPLOAD = "upload it uncompressed or as gzip"
@@ -180,9 +180,8 @@ def diagnose_header(lines: Sequence[str], dataset: Dataset) -> str | None:
 def _is_record(line: str, header: str, dataset: Dataset) -> bool:
     """Whether a line satisfies the contract under this header and has a number or a date, which titles rarely have."""
     names, fields = _split(header, dataset.delimiter), _split(line, dataset.delimiter)
-    if len(fields) != len(names) or not any(_VALUE.fullmatch(field) for field in fields):
-        return False
-    return all(find_fault(column, fields[names.index(column.file_name)]) is None for column in dataset.columns)
+    layout = Layout(dataset, len(names), [names.index(column.file_name) for column in dataset.columns])
+    return any(map(_VALUE.fullmatch, fields)) and not find_faults(layout, line, fields)[1]
 
 
 def _find_separator(header: str, names: set[str], declared: str) -> str | None:

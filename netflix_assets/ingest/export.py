@@ -14,7 +14,7 @@ from typing import Any
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.contracts.visibility import printable
 from netflix_assets.ingest.decode import RefusedError
-from netflix_assets.ingest.records import Layout, find_faults, malformed_reason, split_lines
+from netflix_assets.ingest.records import Layout, find_faults, malformed_reason, parse_records, split_lines
 from netflix_assets.ingest.validate import LineEndsAsLf, compare_header
 
 _PASSES_NOW = "satisfies the contract now; load it with: netflix-assets rejects replay {}"
@@ -39,7 +39,7 @@ def write_rejects(dataset: Dataset, rejects: Sequence[Mapping[str, Any]], file: 
 
 def _rows(dataset: Dataset, reject: Mapping[str, Any]) -> Iterator[list[str]]:
     names = [column.file_name for column in dataset.columns]
-    found_in = _parse(reject["header"], dataset.delimiter) or [names]  # ledgers of early versions have no headers
+    found_in = parse_records(reject["header"], dataset) or [names]  # ledgers of early versions have no headers
     fields = _in_contract_order(dataset, found_in[0], reject["raw_text"])
     layout = Layout(dataset, len(names), range(len(names)))
     if fields is not None and find_faults(layout, _as_text(fields, dataset), fields)[1]:
@@ -60,7 +60,7 @@ def _in_contract_order(dataset: Dataset, header: Sequence[str], raw_text: str) -
         positions, _ = compare_header(header, dataset)
     except RefusedError:
         return None
-    records = _parse(raw_text, dataset.delimiter)
+    records = parse_records(raw_text, dataset)
     if len(records) != 1 or len(split_lines(raw_text)) != 1:
         return None
     if malformed_reason(Layout(dataset, len(header), positions), raw_text, records[0]):
@@ -72,7 +72,3 @@ def _as_text(fields: Sequence[str], dataset: Dataset) -> str:
     text = io.StringIO(newline="")
     csv.writer(text, delimiter=dataset.delimiter).writerow(fields)
     return text.getvalue()
-
-
-def _parse(text: str, delimiter: str) -> list[list[str]]:
-    return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))

@@ -6,6 +6,7 @@ of several lines that satisfies the contract is never touched.
 """
 
 import csv
+import io
 import re
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from typing import NamedTuple, TextIO
 
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.contracts.values import could_start, find_fault, is_too_long
+from netflix_assets.contracts.visibility import counted
 from netflix_assets.ingest.decode import RefusedError
 
 # The longest record that loads, line ending included. DuckDB's reader skips longer records, except that right after the
@@ -160,6 +162,11 @@ class _Reader:
         yield _END_MARK
 
 
+def parse_records(text: str, dataset: Dataset) -> list[list[str]]:
+    """The fields of each record of a text that is in memory, such as a reject or a header."""
+    return list(csv.reader(io.StringIO(text, newline=""), delimiter=dataset.delimiter))
+
+
 def split_lines(text: str) -> list[str]:
     """The lines of a text, each with its line ending. Other separators, such as U+2028, are no line endings."""
     ends = [match.end() for match in _LINE_END.finditer(text)]
@@ -217,8 +224,7 @@ def malformed_reason(layout: Layout, text: str, fields: Sequence[str]) -> str | 
     if '"' in text and not _well_quoted(layout.dataset.delimiter).fullmatch(text):
         return 'unescaped quote (") inside a field; quote the field and double the inner quotes'
     if len(fields) != layout.width:
-        count = "1 field" if len(fields) == 1 else f"{len(fields)} fields"
-        return f"{count}, but the header has {layout.width}{_why_too_few(layout, text, fields)}"
+        return f"{counted(len(fields), 'field')}, but the header has {layout.width}{_why_too_few(layout, text, fields)}"
     if len(text) >= MAX_RECORD_BYTES // 4 and _size(text) > MAX_RECORD_BYTES:
         return f"the record is longer than {MAX_RECORD_BYTES:,} bytes"
     return None

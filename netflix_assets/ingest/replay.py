@@ -1,7 +1,5 @@
 """Replay rejected records: those that satisfy the current contract become a file that loads like any other."""
 
-import csv
-import io
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,7 +7,7 @@ from pathlib import Path
 
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.ingest.decode import RefusedError
-from netflix_assets.ingest.records import Layout, find_faults
+from netflix_assets.ingest.records import Layout, find_faults, parse_records
 from netflix_assets.ingest.validate import compare_header, format_header, validate
 from netflix_assets.storage.objects import ObjectVersion
 from netflix_assets.warehouse.base import Warehouse
@@ -48,20 +46,16 @@ def stage_replay(dataset: Dataset, header: str, rejects: Sequence[StoredReject],
 
 
 def _find_passing(dataset: Dataset, header: str, rejects: Sequence[StoredReject]) -> Iterator[StoredReject]:
-    [names] = _parse_records(header, dataset)
+    [names] = parse_records(header, dataset)
     try:
         positions, _ = compare_header(names, dataset)
     except RefusedError:
         return
     layout = Layout(dataset, len(names), positions)
     for reject in rejects:
-        found = _parse_records(reject.text, dataset)
+        found = parse_records(reject.text, dataset)
         if len(found) == 1 and not find_faults(layout, reject.text, found[0])[1]:
             yield reject
-
-
-def _parse_records(text: str, dataset: Dataset) -> list[list[str]]:
-    return list(csv.reader(io.StringIO(text, newline=""), delimiter=dataset.delimiter))
 
 
 def replay_rejects(dataset: Dataset, warehouse: Warehouse, run_id: str, folder: Path) -> list[Load]:

@@ -14,6 +14,7 @@ DuckDB counts the keys of 25 million rows in 2 s on two cores.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from netflix_assets.contracts.visibility import counted
 from netflix_assets.warehouse.base import Warehouse
 from netflix_assets.warehouse.builds import Build
 from netflix_assets.warehouse.publishing import Mart, PublishingError, SourceObject, objects_query, row_counts
@@ -31,7 +32,7 @@ class _Count(NamedTuple):
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.relation} has {self.rows:,} rows, but {self.reason}"
+        return f"{self.relation} has {counted(self.rows, 'row')}, but {self.reason}"
 
 
 def checked_row_counts(

@@ -87,7 +87,7 @@ def empty(warehouse: Warehouse) -> None:
         ),
         (
             lambda it: it.execute("delete from marts.mart_totals where number = 0"),
-            "marts.mart_totals has 1 rows, but its build left 2",
+            "marts.mart_totals has 1 row, but its build left 2",
         ),
         (
             lambda it: it.execute("insert into marts.mart_totals select * from marts.mart_totals"),

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from netflix_assets.alerts.delivery import Delivery
 from netflix_assets.alerts.incidents import AlertState, fold
 from netflix_assets.alerts.slack import SlackError, open_chat
+from netflix_assets.contracts.visibility import counted
 from netflix_assets.defs.alerts.hook import Alerting
 
 ALERTS_SENSOR = "alerts"
@@ -47,7 +48,11 @@ def alerts_sensor(alerting: Alerting) -> dg.SensorDefinition:
             state = replace(state, beat_at=now)
         still_open = sum(bool(each.is_open and each.to) for each in state.incidents)
         pending = sum(bool(each.pending) for each in state.incidents)
-        summary = f"{still_open} open incidents, {pending} pending" if still_open or pending else "no open incidents"
+        summary = (
+            f"{counted(still_open, 'open incident')}, {pending} pending"
+            if still_open or pending
+            else "no open incidents"
+        )
         return dg.SensorResult(skip_reason=summary, cursor=state.to_cursor())
 
     return alerts

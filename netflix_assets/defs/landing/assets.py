@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from netflix_assets.contracts.model import Dataset, Source, all_datasets
+from netflix_assets.contracts.visibility import counted
 from netflix_assets.defs.freshness import freshness_policy
 from netflix_assets.defs.resources import LandingBucket, WarehouseResource
 from netflix_assets.defs.retry import retry_transient
@@ -158,8 +159,7 @@ def _check_result(dataset: Dataset, objects: int, plan: Plan, warnings: Sequence
         check_name=BUCKET_CHECK,
         passed=not problems,
         severity=dg.AssetCheckSeverity.WARN,
-        description="; ".join(problems[:MAX_EVENTS])
-        or f"{objects} {'object' if objects == 1 else 'objects'}, all accounted for",
+        description="; ".join(problems[:MAX_EVENTS]) or f"{counted(objects, 'object')}, all accounted for",
         metadata={
             "objects": objects,
             "refused": len(plan.refused),

@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 
 from netflix_assets.contracts.model import Dataset, Source, all_datasets
-from netflix_assets.contracts.visibility import printable
+from netflix_assets.contracts.visibility import counted, printable
 from netflix_assets.defs.freshness import freshness_policy
 from netflix_assets.defs.landing.assets import MAX_EVENTS, arrivals, landing_key, objects_table
 from netflix_assets.defs.resources import LandingBucket, WarehouseResource
@@ -165,7 +165,7 @@ def _checks(counts: Counts, unloaded: Sequence[Unloaded]) -> Iterator[dg.AssetCh
 
 
 def _describe_rejects(counts: Counts, unloaded: Sequence[Unloaded]) -> str:
-    rows = f"{counts.open_rejects:,} rejected {'row' if counts.open_rejects == 1 else 'rows'}"
+    rows = counted(counts.open_rejects, "rejected row")
     keys = [each.load.listed.key for each in unloaded]
     more = f" and {len(keys) - MAX_EVENTS} more objects" if len(keys) > MAX_EVENTS else ""
     nothing = f"; nothing loaded of {', '.join(keys[:MAX_EVENTS])}{more}" if keys else ""

@@ -113,7 +113,7 @@ def test_the_hook_posts_a_failure_at_once_and_the_sensor_does_not_repeat_it(shop
     (parent,) = slack.parents
     assert parent["ts"] == message["ts"]
     assert """Run again: `netflix-assets run --select 'key:"raw/shop/things"+'`""" in text
-    assert shop.tick() == "1 open incidents, 0 pending"
+    assert shop.tick() == "1 open incident, 0 pending"
     assert len(slack.messages) == 1
 
 
@@ -203,7 +203,7 @@ def test_a_cursor_of_an_earlier_version_goes_on(shop: World, slack: SlackServer)
     assert shop.tick() == "2 open incidents, 0 pending"
     assert [each["text"].split("\n")[0] for each in slack.parents] == [FAILED, "🔴 raw/shop/prices failed"]
     run_things(shop)
-    assert shop.tick() == "1 open incidents, 0 pending"
+    assert shop.tick() == "1 open incident, 0 pending"
     assert slack.parents[0]["text"].startswith("🟢 raw/shop/things recovered")
     assert slack.parents[0]["blocks"] == []
     assert len(slack.messages) == 2
