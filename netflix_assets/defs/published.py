@@ -90,7 +90,8 @@ def published_marts(
 
 _DESCRIPTION = """The tables that consumers read: core and marts as the last complete, passing build left them.
 
-All tables change together. A failed build, or a build of only a part of the graph, changes nothing.
+All tables change together. A failed build, a build of only a part of the graph, or one whose rows do not agree with
+the ledger changes nothing.
 """
 
 

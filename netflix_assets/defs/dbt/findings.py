@@ -16,6 +16,8 @@ _ROWS_NAMED = 5  # rows in a message
 _CHARACTERS_KEPT = 200  # of a value
 _CHARACTERS_NAMED = 40  # of a value in a message
 _HIDDEN = "(not shown)"
+# What dbt's own tests (relationships, unique, accepted_values) call the column that they test.
+_DBT_NAMES = frozenset({"from_field", "unique_field", "value_field"})
 _MESSAGE_CHARACTERS = 400  # for the rows of one message
 
 Rows = Sequence[Mapping[str, str | int | float | None]]
@@ -32,8 +34,8 @@ class FoundRows:
     def message(self) -> str:
         """The first rows in one line: ``values_in_ranges found (movie_id=4, release_year=2999)``."""
         text = f"{self.finding.test_name} found "
-        for number, row in enumerate(self.rows[:_ROWS_NAMED]):
-            named = f"({', '.join(f'{name}={_named(value)}' for name, value in row.items())})"
+        rows = [f"({', '.join(f'{name}={_named(value)}' for name, value in row.items())})" for row in self.rows]
+        for number, named in enumerate(list(dict.fromkeys(rows))[:_ROWS_NAMED]):  # a test may find a value many times
             if number and len(text) + len(named) > _MESSAGE_CHARACTERS:
                 break  # whole rows only
             text += f", {named}" if number else named[:_MESSAGE_CHARACTERS]
@@ -49,11 +51,12 @@ class FoundRows:
 
 
 def sample(finding: Finding, shown: Showable, connection: Warehouse) -> FoundRows:
-    """Some of the rows that a test found. dbt's own tests rename the column they test."""
+    """Some of the rows that a test found, the tested column by its own name."""
     columns = ", ".join(finding.columns) or "*"
     names, rows = connection.query(
         f"select {columns} from (\n{finding.query}\n) as found limit {_ROWS_KEPT}"  # noqa: S608
     )
+    names = [finding.column if finding.column and name in _DBT_NAMES else name for name in names]
     visible = {name for name in names if shown.column(finding.column if finding.column else name)}
     return FoundRows(
         finding,

@@ -22,6 +22,16 @@ def test_the_key_and_the_tested_columns_are_named(warehouse: Warehouse) -> None:
     assert found.message == "values_in_ranges found (movie_id=1, release_year=2999), (movie_id=2, release_year=0)"
 
 
+def test_dbts_own_tests_name_the_column_and_each_value_once(warehouse: Warehouse) -> None:
+    query = "select * from (values (209), (209), (762)) as found (from_field)"
+    relationships = Finding("test.netflix_assets.some_test.1a", "relationships", query, "movie_id", ())
+    assert sample(relationships, Showable(None), warehouse).message == (
+        "relationships found (movie_id=209), (movie_id=762)"
+    )
+    hidden = sample(relationships, Showable(frozenset({"title"})), warehouse)
+    assert hidden.message == "relationships found (movie_id=(not shown))"
+
+
 def test_hidden_columns_are_not_named(warehouse: Warehouse) -> None:
     shown = Showable(frozenset({"movie_id"}))
     found = sample(finding(columns=("movie_id", "title")), shown, warehouse)
