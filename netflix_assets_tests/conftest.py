@@ -11,8 +11,9 @@ from tempfile import mkdtemp
 import boto3
 import pytest
 
+from netflix_assets.contracts.column import Column
 from netflix_assets.contracts.loading import load_sources
-from netflix_assets.contracts.model import Column, Dataset, Freshness
+from netflix_assets.contracts.model import Dataset, Freshness
 from netflix_assets.defs.resources import LandingBucket
 from netflix_assets.environment import protect_bucket
 from netflix_assets.ingest.sync import SyncReport

@@ -4,19 +4,20 @@ import codecs
 import math
 import re
 from collections.abc import Iterable
-from decimal import Decimal
 from functools import cached_property
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-_SNAKE_CASE = re.compile(r"[a-z][a-z0-9_]*")
-_MAX_DIGITS = 38  # of a decimal in both warehouses
-# Characters of a text whose column sets no `max_length`: more than any title, name or plot, less than a file of records
-# that an unclosed quote has swallowed.
-DEFAULT_MAX_LENGTH = 65_536
-_TYPE = re.compile(r"integer|bigint|double|boolean|date|timestamp|text|decimal\(([0-9]+),([0-9]+)\)")
-
+from netflix_assets.contracts.column import Column, Name
+from netflix_assets.contracts.dialect import (
+    COMPRESSIONS,
+    EXTENSIONS,
+    Format,
+    Strict,
+    TableDialect,
+    ValueOptions,
+)
 
 # Valid values of ``encoding`` in a contract. Python's aliases of them (cp1252, ISO-8859-1) are accepted too.
 ENCODINGS = (
@@ -26,43 +27,6 @@ ENCODINGS = (
 _ENCODING_NAMES = {codecs.lookup(name).name: name for name in ENCODINGS}
 
 
-def _snake_case(name: str) -> str:
-    if not _SNAKE_CASE.fullmatch(name):
-        raise ValueError(f"'{name}' is not snake_case (lowercase letters, digits and _)")
-    return name
-
-
-# Words that cannot be an unquoted column name in both warehouses.
-_RESERVED = frozenset({
-    "all", "alter", "and", "any", "as", "asc", "between", "by", "case", "cast", "check", "column", "connect",
-    "constraint", "create", "cross", "current", "delete", "desc", "distinct", "drop", "else", "end", "except",
-    "exists", "false", "following", "for", "foreign", "from", "full", "grant", "group", "having", "ilike", "in",
-    "increment", "inner", "insert", "intersect", "into", "is", "join", "lateral", "left", "like", "limit", "minus",
-    "natural", "not", "null", "of", "offset", "on", "or", "order", "outer", "primary", "qualify", "references",
-    "regexp", "revoke", "right", "rlike", "row", "rows", "sample", "select", "set", "some", "start", "table",
-    "tablesample", "then", "to", "trigger", "true", "try_cast", "union", "unique", "update", "using", "values",
-    "view", "when", "whenever", "where", "window", "with",
-})  # fmt: skip
-_TEMPLATE_NAME = re.compile(r"t[0-9]+")  # used by the typing template
-
-
-def _column_name(name: str) -> str:
-    if name in _RESERVED or _TEMPLATE_NAME.fullmatch(name):
-        raise ValueError(f"'{name}' is a reserved word; choose another name and put the file's name in source_name")
-    return _snake_case(name)
-
-
-def _column_type(text: str) -> str:
-    match = _TYPE.fullmatch(text)
-    if match is None:
-        raise ValueError(
-            f"unknown type '{text}'; use integer, bigint, decimal(p,s), double, boolean, date, timestamp or text"
-        )
-    if match[1] and not (1 <= int(match[1]) <= _MAX_DIGITS and int(match[2]) <= int(match[1])):
-        raise ValueError(f"'{text}' needs 1 to {_MAX_DIGITS} digits, and at most as many after the point")
-    return text
-
-
 def _encoding(name: str) -> str:
     try:
         return _ENCODING_NAMES[codecs.lookup(name).name]
@@ -70,78 +34,27 @@ def _encoding(name: str) -> str:
         raise ValueError(f"unknown encoding '{name}'; use {', '.join(ENCODINGS[:-1])} or {ENCODINGS[-1]}") from error
 
 
-Name = Annotated[str, AfterValidator(_snake_case)]
-ColumnName = Annotated[str, AfterValidator(_column_name)]
+def _extension(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9]+", text):
+        raise ValueError(f"extension '{text}' is not lowercase letters and digits; leave out the point")
+    return text
+
+
+# Options of a dialect that say how fields and lines are separated.
+_CSV_OPTIONS = TableDialect.model_fields.keys() - ValueOptions.model_fields.keys() - {"date_format", "timestamp_format"}
+
 Mode = Literal["append", "upsert", "overwrite"]
 DeletedObjects = Literal["keep", "remove"]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Column(_Strict):
-    """One column: its name in the tables, its name in the file, and the rules for its values.
-
-    ``min`` and ``max`` are inclusive and in the column's own unit. ``pattern`` is a regular expression that the whole
-    text must match, in RE2 syntax, which DuckDB, Snowflake and Python share. ``max_length`` of a text is in characters;
-    None allows ``DEFAULT_MAX_LENGTH``. ``showable``: whether values may appear in check metadata and alerts.
-    """
-
-    name: ColumnName
-    source_name: str = ""
-    type: Annotated[str, AfterValidator(_column_type)]
-    description: str
-    nullable: bool = False
-    min: Decimal | None = None
-    max: Decimal | None = None
-    multiple_of: Decimal | None = None
-    values: tuple[str, ...] = ()
-    pattern: str | None = None
-    max_length: int | None = Field(default=None, gt=0)
-    showable: bool = True
-
-    @model_validator(mode="after")
-    def _rules_fit_the_type(self) -> "Column":
-        numeric = self.type in ("integer", "bigint", "double") or self.type.startswith("decimal")
-        if not numeric and any(rule is not None for rule in (self.min, self.max, self.multiple_of)):
-            raise ValueError(f"column '{self.name}': min, max and multiple_of require a numeric type, not {self.type}")
-        if self.max_length is not None and self.type != "text":
-            raise ValueError(f"column '{self.name}': max_length requires type text, not {self.type}")
-        if self.pattern is not None:
-            try:
-                re.compile(self.pattern)
-            except re.error as error:
-                raise ValueError(
-                    f"column '{self.name}': pattern '{self.pattern}' is not a valid regular expression ({error})"
-                ) from error
-        return self
-
-    @property
-    def file_name(self) -> str:
-        """The column's name in the file's header."""
-        return self.source_name or self.name
-
-    @property
-    def length_limit(self) -> int | None:
-        """The longest valid text in characters, None for other types."""
-        return (self.max_length or DEFAULT_MAX_LENGTH) if self.type == "text" else None
-
-    @property
-    def scale(self) -> int | None:
-        """Digits after the point of a decimal column, None for other types."""
-        match = _TYPE.fullmatch(self.type)
-        return int(match[2]) if match and match[2] else None
-
-
-class Freshness(_Strict):
+class Freshness(Strict):
     """The age of the newest data, in days, at which to warn and at which to fail."""
 
     warn_after_days: float = Field(gt=0)
     fail_after_days: float = Field(gt=0)
 
 
-class Tolerance(_Strict):
+class Tolerance(Strict):
     """How many records of an object may be rejected. An object above BOTH bounds is refused as a whole."""
 
     rejected_rows: int = Field(default=1_000, ge=0)
@@ -152,7 +65,7 @@ class Tolerance(_Strict):
         return max(self.rejected_rows, math.floor(self.rejected_share * record_count))
 
 
-class Dataset(_Strict):
+class Dataset(Strict):
     """One dataset of a source: a set of CSV objects in the bucket and the raw table that holds their rows.
 
     ``mode``: ``append`` (every object adds rows), ``upsert`` (like append, but of rows with the same ``key`` the later
@@ -163,26 +76,42 @@ class Dataset(_Strict):
 
     source: Name
     name: Name
-    description: str
-    mode: Mode
-    key: tuple[Name, ...]
-    columns: tuple[Column, ...]
-    file: str = ""
-    longer_files: tuple[str, ...] = ()  # other datasets' files that start with this file name; set by load_source
-    optional: bool = False
-    # One ASCII character: punctuation other than a quote, a space or a tab.
-    delimiter: str = Field(default=",", pattern=r"^[\t !#-/:-@\[-`{-~]$")
-    encoding: Annotated[str, AfterValidator(_encoding)] = "utf-8"
-    deleted_objects: DeletedObjects = "keep"
+    description: str = Field(description="What the dataset is.")
+    mode: Mode = Field(description="append, upsert or overwrite.")
+    key: tuple[Name, ...] = Field(description="The columns that identify a row.")
+    columns: tuple[Column, ...] = Field(min_length=1)
+    file: str = Field(default="", description="Start of the file names, if it differs from the dataset's name.")
+    format: Format = Field(default="csv", description="csv, jsonl (one JSON object per line) or parquet.")
+    extensions: tuple[Annotated[str, AfterValidator(_extension)], ...] = Field(
+        default=(),
+        description="Extensions of the files. Defaults: csv, tsv, txt; jsonl, ndjson, json; parquet, pq. Each may be "
+        "followed by .gz, .zst, .bz2 or .zip.",
+    )
+    dialect: TableDialect = Field(default=TableDialect(), description="How the files are written.")
+    encoding: Annotated[str, AfterValidator(_encoding)] = Field(default="utf-8", description="Encoding of the files.")
+    # other datasets' files that start with this file name; set by load_source
+    longer_files: tuple[str, ...] = ()
+    optional: bool = Field(default=False, description="Whether the source can do without this dataset.")
+    deleted_objects: DeletedObjects = Field(default="keep", description="keep or remove the rows of deleted files.")
     freshness: Freshness
     tolerance: Tolerance = Tolerance()
-    owners: tuple[str, ...] = ()
+    owners: tuple[str, ...] = Field(
+        default=(), description="Teams, for assets and alerts. Default: those of the source."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _delimiter_is_in_the_dialect(cls, entry: object) -> object:
+        if isinstance(entry, dict) and "delimiter" in entry:  # where it was until dialects came
+            raise ValueError("delimiter is an option of the dialect: write `dialect: {delimiter: …}`")
+        return entry
 
     @model_validator(mode="after")
     def _columns_are_consistent(self) -> "Dataset":
         for kind, names in (
             ("column", [column.name for column in self.columns]),
-            ("file column", [column.file_name for column in self.columns]),
+            ("file column", [name for column in self.columns for name in column.file_names if not column.path]),
+            ("position", [str(position + 1) for position in self.positions]),
         ):
             duplicates = sorted({name for name in names if names.count(name) > 1})
             if duplicates:
@@ -193,6 +122,56 @@ class Dataset(_Strict):
         if unknown:
             raise ValueError(f"key column '{unknown[0]}' is not one of the columns")
         return self
+
+    @model_validator(mode="after")
+    def _options_fit_the_format(self) -> "Dataset":
+        has_header, is_csv = self.dialect.header, self.format == "csv"
+        if not is_csv:
+            unfit = sorted(self.dialect.model_fields_set & _CSV_OPTIONS)
+            if unfit:
+                raise ValueError(f"dialect.{unfit[0]} does not fit format: {self.format}")
+        if self.format == "parquet" and self.encoding != "utf-8":
+            raise ValueError("encoding does not fit format: parquet")
+        for column in self.columns:
+            if is_csv and (column.path is not None or column.rest):
+                raise ValueError(f"column '{column.name}': path and rest require format: jsonl or parquet")
+            if (has_header or not is_csv) and column.position is not None:
+                raise ValueError(f"column '{column.name}': position requires a CSV file with header: false")
+            if not has_header and (column.source_name or column.aliases or column.default is not None):
+                raise ValueError(f"column '{column.name}': source_name, aliases and default require a header")
+        if sum(column.rest for column in self.columns) > 1:
+            raise ValueError("only one column can hold the rest")
+        count = self.dialect.field_count
+        if count is not None and count <= max(self.positions):
+            raise ValueError(f"dialect.field_count is {count}, but a column is at position {max(self.positions) + 1}")
+        return self
+
+    @property
+    def positions(self) -> tuple[int, ...]:
+        """The index of each column in a record of a file without a header."""
+        found: list[int] = []
+        for column in self.columns:
+            found.append(column.position - 1 if column.position else (found[-1] + 1 if found else 0))
+        return tuple(found)
+
+    @property
+    def width(self) -> int:
+        """The number of fields in a record of a file without a header."""
+        return self.dialect.field_count or max(self.positions) + 1
+
+    def value_options(self, column: Column) -> ValueOptions:
+        """How the column's values are written: its own options, and the dialect's where it has none."""
+        return ValueOptions.model_validate(
+            {
+                name: own if (own := getattr(column, name)) is not None else getattr(self.dialect, name)
+                for name in ValueOptions.model_fields
+            }
+        )
+
+    def time_format(self, column: Column) -> str | None:
+        """How the column's dates or timestamps are written; None for the ISO form and for other types."""
+        shared = {"date": self.dialect.date_format, "timestamp": self.dialect.timestamp_format}
+        return column.format or shared.get(column.type)
 
     @property
     def id(self) -> str:
@@ -212,7 +191,13 @@ class Dataset(_Strict):
     @property
     def file_names(self) -> str:
         """The allowed file names, for messages: ``tags.csv, tags-<anything>.csv (also .csv.gz)``."""
-        return f"{self.file_stem}.csv, {self.file_stem}-<anything>.csv (also .csv.gz)"
+        extension = self.extension
+        return f"{self.file_stem}.{extension}, {self.file_stem}-<anything>.{extension} (also .{extension}.gz)"
+
+    @property
+    def extension(self) -> str:
+        """The usual extension of the files, without the point."""
+        return (self.extensions or EXTENSIONS[self.format])[0]
 
     @property
     def key_prefix(self) -> str:
@@ -221,17 +206,20 @@ class Dataset(_Strict):
 
     @cached_property
     def _object_key(self) -> re.Pattern[str]:
-        # <source>/<file>.csv, <source>/<file>-<anything>.csv, <source>/<file>/<anything>.csv, each also .csv.gz
+        # <source>/<file>.csv, <source>/<file>-<anything>.csv, <source>/<file>/<anything>.csv, each also .csv.gz, .zip
         longer = "|".join(re.escape(stem.removeprefix(self.file_stem)) for stem in self.longer_files)
         unless_longer = rf"(?!(?:{longer})(?:[-/.]|$))" if longer else ""
-        return re.compile(rf"{re.escape(self.key_prefix)}{unless_longer}(-[^/]*|/.+)?\.csv(\.gz)?", re.DOTALL)
+        extension = "|".join(map(re.escape, self.extensions or EXTENSIONS[self.format]))
+        compression = "|".join(COMPRESSIONS)
+        end = rf"(?i:\.(?:{extension})(?:\.(?:{compression}))?|\.zip)"
+        return re.compile(rf"{re.escape(self.key_prefix)}{unless_longer}(-[^/]*|/.+)?{end}", re.DOTALL)
 
     def owns_key(self, key: str) -> bool:
         """Whether an object with this key (without the bucket's prefix) belongs to the dataset."""
         return self._object_key.fullmatch(key) is not None
 
 
-class Source(_Strict):
+class Source(Strict):
     """A source: all datasets of one supplier."""
 
     source: Name

@@ -12,7 +12,7 @@ from datetime import date, datetime
 from decimal import Context, Decimal
 from functools import lru_cache
 
-from netflix_assets.contracts.model import Column
+from netflix_assets.contracts.column import Column
 
 _NUMBER = "([0-9]+([.][0-9]*)?|[.][0-9]+)"
 _YEAR = "([1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])"  # the calendar has no year 0000

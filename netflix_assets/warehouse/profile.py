@@ -7,7 +7,8 @@ estimates, from a sample if the load has more than ``SAMPLE_ROWS`` rows.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from netflix_assets.contracts.model import Column, Dataset
+from netflix_assets.contracts.column import Column
+from netflix_assets.contracts.model import Dataset
 from netflix_assets.warehouse.typing import Dialect, literal
 
 # Above this, quartiles come from a sample of about this size. For ml-25m's ratings (24.8 million rows, four columns)

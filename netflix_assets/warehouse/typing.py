@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 
-from netflix_assets.contracts.model import Column, Dataset
+from netflix_assets.contracts.column import Column
+from netflix_assets.contracts.model import Dataset
 from netflix_assets.contracts.values import form
 
 

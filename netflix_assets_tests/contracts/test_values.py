@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from netflix_assets.contracts.model import Column
+from netflix_assets.contracts.column import Column
 from netflix_assets.contracts.values import find_fault
 from netflix_assets.warehouse.duckdb.warehouse import DIALECT
 from netflix_assets.warehouse.typing import literal, typed_select

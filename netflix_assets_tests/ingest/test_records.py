@@ -7,8 +7,8 @@ import random
 
 import pytest
 
+from netflix_assets.contracts.column import DEFAULT_MAX_LENGTH
 from netflix_assets.contracts.loading import dataset_by_id, load_sources
-from netflix_assets.contracts.model import DEFAULT_MAX_LENGTH
 from netflix_assets.ingest import records as records_module
 from netflix_assets.ingest.records import MAX_RECORD_BYTES, split_lines
 from netflix_assets_tests.conftest import make_column, make_dataset

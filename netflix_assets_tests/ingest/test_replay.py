@@ -4,7 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from netflix_assets.contracts.model import Column, Dataset
+from netflix_assets.contracts.column import Column
+from netflix_assets.contracts.model import Dataset
 from netflix_assets.ingest.replay import replay_rejects
 from netflix_assets.operations.rejects import write_rejects
 from netflix_assets.operations.status import dataset_status

@@ -6,7 +6,8 @@ import random
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
-from netflix_assets.contracts.model import Column, Dataset, Tolerance
+from netflix_assets.contracts.column import Column
+from netflix_assets.contracts.model import Dataset, Tolerance
 from netflix_assets_tests.conftest import make_column, make_dataset
 from netflix_assets_tests.proof.csv_oracle import LONGEST_RECORD, packed
 

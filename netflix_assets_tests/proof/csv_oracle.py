@@ -20,7 +20,8 @@ from decimal import Decimal
 from fractions import Fraction
 from itertools import chain, islice
 
-from netflix_assets.contracts.model import Column, Dataset
+from netflix_assets.contracts.column import Column
+from netflix_assets.contracts.model import Dataset
 
 LONGEST_RECORD = 2_000_000  # bytes in UTF-8, including a line ending of at least one byte
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")

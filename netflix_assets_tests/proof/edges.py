@@ -12,7 +12,8 @@ from decimal import Decimal
 from functools import cache
 from random import Random
 
-from netflix_assets.contracts.model import Column, Dataset
+from netflix_assets.contracts.column import Column
+from netflix_assets.contracts.model import Dataset
 from netflix_assets.contracts.values import INTEGER_BOUNDS, find_fault, precision
 
 Rows = list[list[str]]
