@@ -115,7 +115,7 @@ class Column(ValueOptions):
     def _rules_fit_the_type(self) -> "Column":
         if not self.is_numeric and any(rule is not None for rule in (self.min, self.max, self.multiple_of)):
             raise ValueError(f"column '{self.name}': min, max and multiple_of require a numeric type, not {self.type}")
-        if self.max_length is not None and self.type not in ("text", "json"):
+        if self.max_length is not None and not self.is_text:
             raise ValueError(f"column '{self.name}': max_length requires type text or json, not {self.type}")
         if self.pattern is not None:
             try:
@@ -159,6 +159,11 @@ class Column(ValueOptions):
         return self.type in ("integer", "bigint", "double") or self.type.startswith("decimal")
 
     @property
+    def is_text(self) -> bool:
+        """Whether the tables hold the value as it is, as text."""
+        return self.type in ("text", "json")
+
+    @property
     def file_name(self) -> str:
         """The column's name in the file's header."""
         return self.source_name or self.name
@@ -178,7 +183,7 @@ class Column(ValueOptions):
     @property
     def length_limit(self) -> int | None:
         """The longest valid text in characters, None for other types."""
-        return (self.max_length or DEFAULT_MAX_LENGTH) if self.type in ("text", "json") else None
+        return (self.max_length or DEFAULT_MAX_LENGTH) if self.is_text else None
 
     @property
     def scale(self) -> int | None:

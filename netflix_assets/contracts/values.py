@@ -13,6 +13,7 @@ from decimal import Context, Decimal
 from functools import lru_cache
 
 from netflix_assets.contracts.column import Column
+from netflix_assets.contracts.conversion import Conversion, ConversionError
 
 _NUMBER = "([0-9]+([.][0-9]*)?|[.][0-9]+)"
 _YEAR = "([1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])"  # the calendar has no year 0000
@@ -69,21 +70,34 @@ def _precision(type_name: str) -> tuple[int, int] | None:
     return (int(digits[0]), int(digits[1])) if digits else None
 
 
-def find_fault(column: Column, text: str) -> str | None:
-    """Why ``text`` is not a valid value of this column, for the person who sent the file; None when it is valid."""
-    if text == "":
-        return None if column.nullable else f"{column.name} is empty"
-    if is_too_long(column, text):
-        return f"{column.name} has {len(text):,} characters, more than its max_length of {column.length_limit:,}"
-    problem = _type_problem(column, text) or _rule_problem(column, text)
+def find_fault(column: Column, text: str, conversion: Conversion | None = None) -> str | None:
+    """Why ``text`` is not a valid value of this column, for the person who sent the file; None when it is valid.
+
+    ``conversion``: how a file writes the column's values, if it differs from the loadable form.
+    """
+    problem = _find_problem(column, text, conversion)
     if problem is None:
         return None
     shown = text if len(text) <= _MAX_QUOTED else text[:_MAX_QUOTED] + "…"
-    return f"{column.name} {shown!r} {problem}"
+    return (
+        f"{column.name} {shown!r} {problem}" if text and not is_too_long(column, text) else f"{column.name} {problem}"
+    )
+
+
+def _find_problem(column: Column, text: str, conversion: Conversion | None) -> str | None:
+    try:
+        value = conversion.convert(text) if conversion and text else text
+    except ConversionError as error:
+        return str(error)
+    if value == "":
+        return None if column.nullable else ("means no value, but the column is not nullable" if text else "is empty")
+    if is_too_long(column, value):
+        return f"has {len(value):,} characters, more than its max_length of {column.length_limit:,}"
+    return _type_problem(column, value, conversion.example if conversion else "") or _rule_problem(column, value)
 
 
 def is_too_long(column: Column, text: str) -> bool:
-    """Whether a text has more characters than its column allows; always false for other types than text."""
+    """Whether a text has more characters than its column allows; always false for other types."""
     return column.length_limit is not None and len(text) > column.length_limit
 
 
@@ -91,7 +105,7 @@ def could_start(column: Column, text: str) -> bool:
     """Whether a valid value of this column could start with ``text``, as far as its type and values tell."""
     if column.values:
         return any(value.startswith(text) for value in column.values)
-    if column.type == "text":
+    if column.is_text:
         return True
     return _matches(_STARTS.get(column.type, "[+-]?[0-9]*[.]?[0-9]*"), text)
 
@@ -105,10 +119,10 @@ def _matches(pattern: str, text: str) -> bool:
     return _compiled(pattern).fullmatch(text) is not None
 
 
-def _type_problem(column: Column, text: str) -> str | None:
+def _type_problem(column: Column, text: str, example: str) -> str | None:
     expected = form(column)
     if expected is not None and not _matches(expected, text):
-        return f"is not {_article(column.type)} like {_example(column)}"
+        return f"is not {_article(column.type)} like {example or _example(column)}"
     if column.type in INTEGER_BOUNDS:
         bound = INTEGER_BOUNDS[column.type]
         return None if -bound <= Decimal(text) < bound else f"does not fit {_article(column.type)}"

@@ -5,12 +5,14 @@ misleading message.
 """
 
 import codecs
-import csv
 import json
 import re
 from collections.abc import Sequence
 
+from netflix_assets.contracts.dialect import TableDialect
 from netflix_assets.contracts.model import Dataset
+from netflix_assets.ingest.csv_records import parse_csv_text
+from netflix_assets.ingest.fields import split_record
 from netflix_assets.ingest.records import Layout, find_faults
 
 _SAVE_AS_CSV = "open it and save it as 'CSV UTF-8'"
@@ -147,64 +149,82 @@ def diagnose_header(lines: Sequence[str], dataset: Dataset) -> str | None:
     ``lines``: the first lines of the file. None when only the column names are wrong.
     """
     lines = [line.rstrip("\r\n") for line in lines]
-    filled = [(number, line) for number, line in enumerate(lines, start=1) if line]
+    first = dataset.dialect.header_rows[0]
+    filled = [(number, line) for number, line in enumerate(lines, start=1) if line and number >= first]
     if not filled:
         return None
     number, header = filled[0]
     directive = _SEP_DIRECTIVE.fullmatch(header)
     if directive:
-        fix = "" if directive[1] == dataset.delimiter else f", and {_separator_fix(directive[1], dataset)}"
-        return f"line {number}, {header!r}, is an Excel directive, not the header; delete it{fix}"
-    names = {column.file_name for column in dataset.columns}
-    at = next((each for each, line in filled if names <= set(_split(line, dataset.delimiter))), None)
+        problem = f"line {number}, {header!r}, is an Excel directive, not the header"
+        if directive[1] == dataset.dialect.delimiter:
+            return f"{problem}; delete it{_or_declare(number + 1)}"
+        return (
+            f"{problem}; declare `dialect: {{delimiter: {json.dumps(directive[1])}, header_rows: [{number + 1}]}}` in "
+            f"the contract, or delete it and export the file with {_name(dataset.dialect.delimiter)} as the separator"
+        )
+    names = {name for column in dataset.columns for name in column.file_names}
+    at = next((each for each, line in enumerate(lines, start=1) if _is_header(line, dataset)), None)
     if at == number:  # it has another fault, such as a duplicate column
         return None
+    if at is not None and at < number:
+        return f"the header is on line {at}, but the contract says header_rows: {list(dataset.dialect.header_rows)}"
     if at is not None:
         above = [line for each, line in filled if each < at]
         if any(_is_record(line, lines[at - 1], dataset) for line in above):
             return f"the header is on line {at}, below records; move it to the first line"
-        return f"the header is on line {at}; delete the lines above it"
-    separator = _find_separator(header, names, dataset.delimiter)
+        return f"the header is on line {at}; delete the lines above it{_or_declare(at)}"
+    separator = _find_separator(header, names, dataset.dialect)
     if separator:
         return (
-            f"the header is separated by {_name(separator)}, but the contract says {_name(dataset.delimiter)}; "
+            f"the header is separated by {_name(separator)}, but the contract says {_name(dataset.dialect.delimiter)}; "
             f"{_separator_fix(separator, dataset)}"
         )
-    fields = _split(header, dataset.delimiter)
+    fields = split_record(header, dataset.dialect)
     if not names & set(fields) and any(_VALUE.fullmatch(field) for field in fields):
-        expected = dataset.delimiter.join(column.file_name for column in dataset.columns)
-        return f"the first line looks like data, not a header; add the header: {expected}"
+        expected = dataset.dialect.delimiter.join(column.file_name for column in dataset.columns)
+        return (
+            f"the first line looks like data, not a header; add the header: {expected}; or, if files never have one, "
+            "declare `dialect: {header: false}` in the contract"
+        )
     return None
+
+
+def _is_header(line: str, dataset: Dataset) -> bool:
+    fields = set(split_record(line, dataset.dialect))
+    return all(fields & {*column.file_names} for column in dataset.columns if column.default is None)
+
+
+def _or_declare(line: int) -> str:
+    return f", or, if files always have such lines, declare `dialect: {{header_rows: [{line}]}}` in the contract"
 
 
 def _is_record(line: str, header: str, dataset: Dataset) -> bool:
     """Whether a line satisfies the contract under this header and has a number or a date, which titles rarely have."""
-    names, fields = _split(header, dataset.delimiter), _split(line, dataset.delimiter)
-    layout = Layout(dataset, len(names), [names.index(column.file_name) for column in dataset.columns])
-    return any(map(_VALUE.fullmatch, fields)) and not find_faults(layout, line, fields)[1]
+    names, fields = split_record(header, dataset.dialect), split_record(line, dataset.dialect)
+    found = ([names.index(name) for name in column.file_names if name in names] for column in dataset.columns)
+    layout = Layout(dataset, len(names), [each[0] if each else None for each in found])
+    records = parse_csv_text(line, layout)
+    return any(map(_VALUE.fullmatch, fields)) and len(records) == 1 and not find_faults(layout, records[0])[1]
 
 
-def _find_separator(header: str, names: set[str], declared: str) -> str | None:
+def _find_separator(header: str, names: set[str], dialect: TableDialect) -> str | None:
     """A separator that fits the header better than the declared one: more known names, or the right width."""
-    found = _split(header, declared)
+    found = split_record(header, dialect)
     for separator in _SEPARATORS:
-        fields = _split(header, separator)
+        fields = split_record(header, dialect.model_copy(update={"delimiter": separator}))
         has_more_names = len(names & set(fields)) > len(names & set(found))
         has_right_width = len(found) == 1 < len(fields) == len(names)
-        if separator != declared and (has_more_names or has_right_width):
+        if separator != dialect.delimiter and (has_more_names or has_right_width):
             return separator
     return None
 
 
 def _separator_fix(separator: str, dataset: Dataset) -> str:
     return (
-        f"export the file with {_name(dataset.delimiter)} as the separator, or declare "
-        f"`delimiter: {json.dumps(separator)}` in the contract"
+        f"export the file with {_name(dataset.dialect.delimiter)} as the separator, or declare "
+        f"`dialect: {{delimiter: {json.dumps(separator)}}}` in the contract"
     )
-
-
-def _split(line: str, delimiter: str) -> list[str]:
-    return next(csv.reader([line], delimiter=delimiter), [])
 
 
 def _name(separator: str) -> str:

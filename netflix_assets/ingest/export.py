@@ -5,70 +5,87 @@ first field of a row of its own, one row per line, with a note in a field that t
 until someone has made a record of it, and no two records can merge.
 """
 
-import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.contracts.visibility import printable
+from netflix_assets.ingest.csv_records import parse_csv_text, split_lines
 from netflix_assets.ingest.decode import RefusedError
-from netflix_assets.ingest.records import Layout, find_faults, malformed_reason, parse_records, split_lines
-from netflix_assets.ingest.validate import LineEndsAsLf, compare_header
+from netflix_assets.ingest.fields import join_record, split_record
+from netflix_assets.ingest.records import Layout, find_faults
+from netflix_assets.ingest.validate import compare_header
 
 _PASSES_NOW = "satisfies the contract now; load it with: netflix-assets rejects replay {}"
+_FOOTER = "end of the rejected records"
 
 
 def write_rejects(dataset: Dataset, rejects: Sequence[Mapping[str, Any]], file: Path) -> int:
-    """Write rejected records under the contract's header, in the contract's encoding. Returns their number.
+    """Write rejected records in the contract's dialect and encoding, under its header. Returns their number.
 
     ``rejects``: as the ledger's ``rejected_rows`` returns them. The header of the object that a record comes from puts
     each value under its column.
 
     Raises: FileExistsError when the file exists, since it may be half fixed; OSError when it cannot be written.
     """
+    layout, header = _layout_of_export(dataset)
     with file.open("x", encoding=dataset.encoding, errors="backslashreplace", newline="") as target:
-        # A CR inside a field is quoted only where lines end with CRLF.
-        writer = csv.writer(LineEndsAsLf(target), delimiter=dataset.delimiter, lineterminator="\r\n")
-        writer.writerow([column.file_name for column in dataset.columns])
+        target.writelines(f"{line}\n" for line in header)
         for reject in rejects:
-            writer.writerows(_rows(dataset, reject))
+            target.writelines(f"{join_record(row, dataset.dialect)}\n" for row in _rows(layout, reject))
+        target.writelines(f"{_FOOTER}\n" for _ in range(dataset.dialect.footer_rows))
     return len(rejects)
 
 
-def _rows(dataset: Dataset, reject: Mapping[str, Any]) -> Iterator[list[str]]:
+def _layout_of_export(dataset: Dataset) -> tuple[Layout, list[str]]:
+    """The layout of an exported file, and its first lines: those above the header, which are empty, and the header."""
+    if not dataset.dialect.header:
+        return Layout(dataset, dataset.width, dataset.positions), []
     names = [column.file_name for column in dataset.columns]
-    found_in = parse_records(reject["header"], dataset) or [names]  # ledgers of early versions have no headers
-    fields = _in_contract_order(dataset, found_in[0], reject["raw_text"])
-    layout = Layout(dataset, len(names), range(len(names)))
-    if fields is not None and find_faults(layout, _as_text(fields, dataset), fields)[1]:
-        yield fields
+    first, *others = dataset.dialect.header_rows
+    below = [join_record([""] * len(names), dataset.dialect) for _ in others]
+    return Layout(dataset, len(names), range(len(names))), [
+        *[""] * (first - 1),
+        join_record(names, dataset.dialect),
+        *below,
+    ]
+
+
+def _rows(layout: Layout, reject: Mapping[str, Any]) -> Iterator[list[str]]:
+    row = _in_layout(layout, reject["header"], reject["raw_text"])
+    if row is not None and _violates(layout, row):
+        yield row
         return
-    reason = reject["reason"] if fields is None else _PASSES_NOW.format(dataset.id)
+    reason = reject["reason"] if row is None else _PASSES_NOW.format(layout.dataset.id)
     for number, line in enumerate(split_lines(reject["raw_text"]), start=reject["line_number"]):
         note = printable(f"not a record: {reject['object_key']} line {number}: {reason}")
-        yield [line.rstrip("\r\n"), *([""] * (len(names) - 1)), note]
+        yield [line.rstrip("\r\n"), *([""] * (layout.width - 1)), note]
 
 
-def _in_contract_order(dataset: Dataset, header: Sequence[str], raw_text: str) -> list[str] | None:
-    """The values of a record of one line in the contract's order; None where it has no such fields.
+def _in_layout(layout: Layout, header: str, raw_text: str) -> list[str] | None:
+    """The fields of a record of one line, each at its position in the export; None where it has no such fields.
 
     In a text of several lines, a line of its own may be a record under the contract's header.
     """
+    dataset = layout.dataset
+    # Ledgers of early versions have no headers.
+    names = split_record(header, dataset.dialect) or [column.file_name for column in dataset.columns]
     try:
-        positions, _ = compare_header(header, dataset)
+        positions, _ = compare_header(names, dataset)
     except RefusedError:
         return None
-    records = parse_records(raw_text, dataset)
-    if len(records) != 1 or len(split_lines(raw_text)) != 1:
+    found_in = Layout(dataset, len(names), positions)
+    records = parse_csv_text(raw_text, found_in)
+    if len(records) != 1 or len(split_lines(raw_text)) != 1 or records[0].problem:
         return None
-    if malformed_reason(Layout(dataset, len(header), positions), raw_text, records[0]):
-        return None
-    return [records[0][position] for position in positions]
+    row = [""] * layout.width
+    for position, place in zip(layout.positions, found_in.places, strict=True):
+        row[position or 0] = place.text_in(records[0].fields)
+    return row
 
 
-def _as_text(fields: Sequence[str], dataset: Dataset) -> str:
-    text = io.StringIO(newline="")
-    csv.writer(text, delimiter=dataset.delimiter).writerow(fields)
-    return text.getvalue()
+def _violates(layout: Layout, row: Sequence[str]) -> bool:
+    """Whether a row, read again as it is written, is one record that the contract rejects."""
+    records = parse_csv_text(join_record(row, layout.dataset.dialect), layout)
+    return len(records) == 1 and bool(find_faults(layout, records[0])[1])

@@ -8,8 +8,8 @@ from itertools import islice
 
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.ingest.decode import RefusedError
+from netflix_assets.ingest.fields import join_record
 from netflix_assets.ingest.rejects import find_rejects, within_tolerance
-from netflix_assets.ingest.validate import format_header
 from netflix_assets.storage.objects import ObjectVersion
 from netflix_assets.warehouse.base import Warehouse
 from netflix_assets.warehouse.loads import Load, RefusedObject, RejectedRecord, StagedObject, live_loads, slot_of
@@ -76,7 +76,7 @@ def _commit(dataset: Dataset, warehouse: Warehouse, batch: Sequence[StagedObject
                 warehouse.discard_load(dataset, load_id)
                 done.refused.append(_quarantine(dataset, warehouse, staged.listed, error, run_id))
         warehouse.supersede(dataset, done.loads, current)
-        headers = {load_id: format_header(staged.file.header, dataset) for load_id, staged in numbered.items()}
+        headers = {load_id: join_record(staged.file.header, dataset.dialect) for load_id, staged in numbered.items()}
         warehouse.record_loads(dataset, [(load, headers[load.load_id]) for load in done.loads], run_id)
         warehouse.profile_loads(dataset, done.loads)
         warehouse.unlock(dataset, last_id + len(numbered))

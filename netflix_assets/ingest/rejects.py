@@ -7,28 +7,22 @@ about ten times slower than loading it.
 from collections.abc import Iterable, Iterator
 
 from netflix_assets.contracts.model import Dataset
+from netflix_assets.ingest.csv_records import is_cut_off, open_quote_reason, read_csv_records
 from netflix_assets.ingest.decode import RefusedError
-from netflix_assets.ingest.records import (
-    Layout,
-    find_faults,
-    has_too_long_text,
-    is_cut_off,
-    open_quote_reason,
-    read_records,
-)
+from netflix_assets.ingest.records import Layout, find_faults, has_too_long_text
 from netflix_assets.warehouse.loads import RejectedRecord, ValidatedFile
 
 
 def find_rejects(file: ValidatedFile, dataset: Dataset) -> Iterator[RejectedRecord]:
     """The records that violate the contract, in file order."""
     layout = Layout(dataset, len(file.header), file.positions)
-    for number, record in enumerate(read_records(file.original, layout), start=1):
-        columns, reasons = find_faults(layout, record.text, record.fields)
+    for number, record in enumerate(read_csv_records(file.original, layout), start=1):
+        columns, reasons = find_faults(layout, record)
         if not reasons:
             continue
-        reason = open_quote_reason(record) if record.is_open else "; ".join(reasons)
+        reason = open_quote_reason(record, dataset.dialect) if record.is_open else "; ".join(reasons)
         # Nobody can tell how many records the lines are of one that is not well formed or absurdly long.
-        is_certain = columns and not has_too_long_text(layout, record.fields)
+        is_certain = columns and not has_too_long_text(layout, record)
         lines = 1 if is_certain else record.line_count
         if lines > 1:
             reason = f"{reason} (lines {record.line} to {record.line + lines - 1})"

@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from netflix_assets.contracts.model import Dataset
+from netflix_assets.ingest.csv_records import parse_csv_text
 from netflix_assets.ingest.decode import RefusedError
-from netflix_assets.ingest.records import Layout, find_faults, parse_records
-from netflix_assets.ingest.validate import compare_header, format_header, validate
+from netflix_assets.ingest.fields import join_record, split_record
+from netflix_assets.ingest.records import Layout, find_faults
+from netflix_assets.ingest.validate import compare_header, validate
 from netflix_assets.storage.objects import ObjectVersion
 from netflix_assets.warehouse.base import Warehouse
 from netflix_assets.warehouse.errors import WarehouseError
@@ -40,21 +42,28 @@ def stage_replay(dataset: Dataset, header: str, rejects: Sequence[StoredReject],
     passing = list(_find_passing(dataset, header, rejects))
     if not passing:
         return None
-    content = "".join(f"{record}\n" for record in (header, *(reject.text for reject in passing)))
-    as_stored = dataset.model_copy(update={"encoding": "utf-8"})  # whatever the file's encoding was
-    return Replay(tuple(reject.record_number for reject in passing), validate([content.encode()], as_stored, path))
+    above = [header] if dataset.dialect.header else []
+    content = "".join(f"{record}\n" for record in (*above, *(reject.text for reject in passing)))
+    file = validate([content.encode()], _as_stored(dataset), path)
+    return Replay(tuple(reject.record_number for reject in passing), file)
+
+
+def _as_stored(dataset: Dataset) -> Dataset:
+    """The dataset with the form of rejected records: decoded, without what their file had above and below them."""
+    dialect = dataset.dialect.model_copy(update={"header_rows": (1,), "footer_rows": 0})
+    return dataset.model_copy(update={"encoding": "utf-8", "dialect": dialect})
 
 
 def _find_passing(dataset: Dataset, header: str, rejects: Sequence[StoredReject]) -> Iterator[StoredReject]:
-    [names] = parse_records(header, dataset)
+    names = split_record(header, dataset.dialect)
     try:
         positions, _ = compare_header(names, dataset)
     except RefusedError:
         return
     layout = Layout(dataset, len(names), positions)
     for reject in rejects:
-        found = parse_records(reject.text, dataset)
-        if len(found) == 1 and not find_faults(layout, reject.text, found[0])[1]:
+        found = parse_csv_text(reject.text, layout)
+        if len(found) == 1 and not find_faults(layout, found[0])[1]:
             yield reject
 
 
@@ -81,7 +90,7 @@ def replay_rejects(dataset: Dataset, warehouse: Warehouse, run_id: str, folder: 
             _replayed_load(dataset, warehouse, parent, replay, load_id, counts.get(load_id, 0))
             for load_id, (parent, replay) in zip(numbered, replays, strict=True)
         ]
-        headers = [format_header(each.file.header, dataset) for each in staged]
+        headers = [join_record(each.file.header, dataset.dialect) for each in staged]
         warehouse.record_loads(dataset, list(zip(loads, headers, strict=True)), run_id)
         warehouse.profile_loads(dataset, loads)
         warehouse.unlock(dataset, last_id + len(numbered))

@@ -8,27 +8,22 @@ is refused, with a reason that a non-programmer can act on.
 
 import codecs
 import csv
-import io
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
+from netflix_assets.contracts.column import Column
+from netflix_assets.contracts.dialect import TableDialect
 from netflix_assets.contracts.model import Dataset
+from netflix_assets.ingest.csv_records import holds_records, read_csv_records, read_header
 from netflix_assets.ingest.decode import Decoder, RefusedError
 from netflix_assets.ingest.diagnose import diagnose_format, diagnose_header
-from netflix_assets.ingest.records import (
-    MAX_RECORD_BYTES,
-    Layout,
-    Record,
-    holds_records,
-    malformed_reason,
-    read_header,
-    read_records,
-)
-from netflix_assets.warehouse.loads import ValidatedFile
+from netflix_assets.ingest.records import CANONICAL, MAX_RECORD_BYTES, Layout, Record
+from netflix_assets.warehouse.loads import LoadableTable, ValidatedFile
 
+_PLAIN_DELIMITERS = frozenset("\t !#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
 _NUMERIC_BYTES = b"0123456789.,\r\n"
 _SAVE_AS_UTF8 = "save it as 'CSV UTF-8', or declare `encoding: windows-1252` in the contract"
 _MIXED = (
@@ -60,7 +55,7 @@ def validate(blocks: Iterable[bytes], dataset: Dataset, path: Path) -> Validated
 
 def _validate_text(decoder: Decoder, dataset: Dataset, path: Path) -> ValidatedFile:
     text = _EndMarkFilter(decoder.utf8())
-    scan = _Scan(dataset.delimiter.encode(), start=decoder.mark_size)
+    scan = _Scan(dataset.dialect.delimiter.encode(), start=decoder.mark_size)
     with path.open("wb") as file:
         for block in text:
             scan.feed(block)
@@ -70,19 +65,42 @@ def _validate_text(decoder: Decoder, dataset: Dataset, path: Path) -> ValidatedF
     scan.finish()
     header = read_header(path, dataset)
     positions, warnings = _check_header(path, header, dataset)
-    is_plain = scan.is_plain and not text.found  # without its end mark the file is not the object any more
-    if is_plain and not (scan.has_empty_last_field and _has_too_wide_record(path, dataset, len(header))):
-        loadable, count = path, scan.line_count - 1
+    layout = Layout(dataset, len(header), positions)
+    numeric = scan.numeric and layout.is_verbatim and dataset.dialect.delimiter == ","
+    # Without its end mark the file is not the object any more.
+    if not text.found and _loads_as_it_is(path, scan, layout):
+        columns = tuple(position for position in layout.positions if position is not None)
+        table = LoadableTable(path, columns, layout.width, dataset.dialect.delimiter, numeric)
+        count = scan.line_count - 1
     else:
-        loadable = path.with_suffix(".normalised")
-        count, doubts = _normalise(path, loadable, header, Layout(dataset, len(header), positions))
+        records = read_csv_records(path, layout)
+        table, count, doubts = _write_loadable(records, layout, path.with_suffix(".loadable"), numeric=numeric)
         warnings += doubts
     if count == 0:
         raise RefusedError("the file has a header but no records; keeping the rows loaded earlier", ignored=True)
-    numeric = scan.numeric and dataset.delimiter == ","
-    return ValidatedFile(
-        loadable, path, header, positions, count, numeric, (*warnings, *text.warnings, *decoder.warnings)
+    return ValidatedFile(path, header, positions, table, count, (*warnings, *text.warnings, *decoder.warnings))
+
+
+def _loads_as_it_is(path: Path, scan: "_Scan", layout: Layout) -> bool:
+    """Whether all warehouses parse the file itself alike and find each value in the loadable form."""
+    delimiter = layout.dataset.dialect.delimiter
+    is_plain = scan.is_plain and layout.is_verbatim and _is_plain(layout.dataset.dialect)
+    return is_plain and not (scan.has_empty_last_field and _has_too_wide_record(path, delimiter, layout.width))
+
+
+def _is_plain(dialect: TableDialect) -> bool:
+    """Whether the warehouses read this dialect where a file has neither quotes nor blank lines."""
+    differs = (
+        dialect.delimiter not in _PLAIN_DELIMITERS,
+        dialect.quote_char not in ('"', None),
+        dialect.escape_char is not None,
+        dialect.comment_char is not None,
+        dialect.skip_initial_space,
+        not dialect.header,
+        dialect.header_rows != (1,),
+        dialect.footer_rows > 0,
     )
+    return not any(differs)
 
 
 class _EndMarkFilter:
@@ -109,27 +127,42 @@ class _EndMarkFilter:
         return (_CTRL_Z_WARNING,) if self.found else ()
 
 
-def compare_header(header: Sequence[str], dataset: Dataset) -> tuple[tuple[int, ...], tuple[str, ...]]:
+def compare_header(header: Sequence[str], dataset: Dataset) -> tuple[tuple[int | None, ...], tuple[str, ...]]:
     """The position of each contract column in the file, and warnings about columns that are not in the contract.
 
     Raises: RefusedError when a column is missing or duplicated.
     """
-    expected = {column.file_name: None for column in dataset.columns}
+    if not dataset.dialect.header:
+        return dataset.positions, ()
     found = Counter(header)  # in file order
     # Unnamed columns are ignored, however many: spreadsheets add them after the last column.
     duplicates = [name for name, count in found.items() if count > 1 and name]
     if duplicates:
         raise RefusedError(f"duplicate {_columns(sorted(duplicates))} in the header")
-    missing = [name for name in expected if name not in found]
-    unknown = [name for name in found if name not in expected]
+    names = [_name_in(found, column) for column in dataset.columns]
+    expected = [column.file_name for column in dataset.columns]
+    missing = [
+        column.file_name
+        for column, name in zip(dataset.columns, names, strict=True)
+        if name is None and column.default is None
+    ]
+    unknown = [name for name in found if name not in names]
     if missing:
         hint = f" and has unknown {_columns(unknown)}" if unknown else ""
-        wanted = dataset.delimiter.join(expected)
+        wanted = dataset.dialect.delimiter.join(expected)
         raise RefusedError(f"the header is missing {_columns(missing)}{hint}; expected: {wanted}")
     verb = "is" if len(unknown) == 1 else "are"
     warnings = (f"{_columns(unknown)} {verb} not in the contract; ignored",) if unknown else ()
     positions = {name: position for position, name in enumerate(header)}
-    return tuple(positions[name] for name in expected), warnings
+    return tuple(None if name is None else positions[name] for name in names), warnings
+
+
+def _name_in(header: Collection[str], column: Column) -> str | None:
+    """The column's name in this header. Raises: RefusedError when the header has two of its names."""
+    found = [name for name in column.file_names if name in header]
+    if len(found) > 1:
+        raise RefusedError(f"{_columns(found)} in the header are the same column of the contract, {column.name}")
+    return found[0] if found else None
 
 
 def _columns(names: Sequence[str]) -> str:
@@ -139,7 +172,9 @@ def _columns(names: Sequence[str]) -> str:
     return f"{noun} {', '.join(map(repr, shown))}{more}"
 
 
-def _check_header(path: Path, header: Sequence[str], dataset: Dataset) -> tuple[tuple[int, ...], tuple[str, ...]]:
+def _check_header(
+    path: Path, header: Sequence[str], dataset: Dataset
+) -> tuple[tuple[int | None, ...], tuple[str, ...]]:
     try:
         return compare_header(header, dataset)
     except RefusedError as error:
@@ -149,13 +184,6 @@ def _check_header(path: Path, header: Sequence[str], dataset: Dataset) -> tuple[
         if diagnosis is None:
             raise
         raise RefusedError(diagnosis) from error
-
-
-def format_header(header: Sequence[str], dataset: Dataset) -> str:
-    """A header as one CSV record without a line ending. It can be parsed again whatever the column names are."""
-    text = io.StringIO(newline="")
-    csv.writer(text, delimiter=dataset.delimiter).writerow(header)
-    return text.getvalue().removesuffix("\r\n")
 
 
 @dataclass
@@ -269,31 +297,37 @@ class _Scan:
         self._has_utf8 = self._has_utf8 or not text.isascii()
 
 
-def _has_too_wide_record(path: Path, dataset: Dataset, width: int) -> bool:
+def _has_too_wide_record(path: Path, delimiter: str, width: int) -> bool:
     """Whether a record of a plain file has an extra empty field at its end, which DuckDB's reader accepts."""
-    separator = dataset.delimiter.encode()
+    separator = delimiter.encode()
     with path.open("rb") as file:
         return any(line.count(separator) >= width for line in file if line.rstrip(b"\r\n").endswith(separator))
 
 
-def _normalise(path: Path, target: Path, header: Sequence[str], layout: Layout) -> tuple[int, tuple[str, ...]]:
-    """Rewrite the well-formed records with LF line endings and quotes only where needed.
+def _write_loadable(
+    records: Iterable[Record], layout: Layout, path: Path, *, numeric: bool
+) -> tuple[LoadableTable, int, tuple[str, ...]]:
+    """Write the records that can be split and converted: the contract's columns, LF line endings, few quotes.
 
-    Returns the number of records in the object, malformed ones included, without the header; and a warning about
-    well-formed texts that look as if they had swallowed records.
+    Returns the table, the number of all records, and a warning about well-formed texts that look as if they had
+    swallowed records.
     """
     count = 0
     doubtful: list[Record] = []
-    with target.open("w", encoding="utf-8", newline="") as file:
-        write = csv.writer(LineEndsAsLf(file), delimiter=layout.dataset.delimiter, lineterminator="\r\n").writerow
-        write([" ".join(name.split()) for name in header])  # Snowflake's SKIP_HEADER skips a line, not a record
-        for record in read_records(path, layout):
+    names = [column.name for column in layout.dataset.columns]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        # csv.writer quotes a CR inside a field only when its own line ending is CRLF.
+        write = csv.writer(_LineEndsAsLf(file), lineterminator="\r\n").writerow
+        write(names)
+        for record in records:
             count += 1
-            if malformed_reason(layout, record.text, record.fields) is None:
-                write(record.fields)
+            values = layout.loadable(record)
+            if values is not None:
+                write(values)
             if record.line_count > _MIN_DOUBTFUL_LINES and holds_records(record, layout, share=1):
                 doubtful.append(record)
-    return count, _warn_of_doubtful(doubtful)
+    table = LoadableTable(path, tuple(range(len(names))), len(names), CANONICAL.delimiter, numeric)
+    return table, count, _warn_of_doubtful(doubtful)
 
 
 def _warn_of_doubtful(records: Sequence[Record]) -> tuple[str, ...]:
@@ -307,9 +341,7 @@ def _warn_of_doubtful(records: Sequence[Record]) -> tuple[str, ...]:
 
 
 @dataclass
-class LineEndsAsLf:
-    """The target of csv.writer, which quotes a CR inside a field only when its own line ending is CRLF."""
-
+class _LineEndsAsLf:
     file: TextIO
 
     def write(self, line: str) -> int:

@@ -14,19 +14,37 @@ from netflix_assets.storage.objects import ObjectVersion
 class ValidatedFile:
     """A local copy of an object that passed validation.
 
-    ``path`` is the file to load: UTF-8, a header, one kind of line end, no blank lines, RFC 4180 quotes. ``original``
-    holds the object's own records and lines (decompressed) and locates rejected records. ``positions`` maps each
-    contract column to its index in the file. ``record_count`` excludes the header. ``numeric`` is true when the records
-    contain only digits, points, commas and line ends.
+    ``original`` holds the object's own records and lines (decompressed, in UTF-8) and locates rejected records:
+    ``header`` names its columns, and ``positions`` maps each contract column to its index there, None if it is absent.
+    ``table`` is what to load. ``record_count`` excludes the header.
+    """
+
+    original: Path
+    header: tuple[str, ...]
+    positions: tuple[int | None, ...]
+    table: "LoadableTable"
+    record_count: int
+    warnings: tuple[str, ...]
+
+    @property
+    def path(self) -> Path:
+        """The file to load."""
+        return self.table.path
+
+
+@dataclass(frozen=True)
+class LoadableTable:
+    """A file that all warehouses parse alike: UTF-8, a header, one kind of line end, no blank lines, RFC 4180 quotes.
+
+    ``columns``: the index of each contract column in a record. ``width``: fields in a record. ``numeric`` is true when
+    the records contain only digits, points, commas and line ends.
     """
 
     path: Path
-    original: Path
-    header: tuple[str, ...]
-    positions: tuple[int, ...]
-    record_count: int
-    numeric: bool
-    warnings: tuple[str, ...]
+    columns: tuple[int, ...]
+    width: int
+    delimiter: str
+    numeric: bool = False
 
 
 @dataclass(frozen=True)

@@ -46,11 +46,6 @@ class ColumnProfile:
     p75: float | None
 
 
-def is_numeric(column: Column) -> bool:
-    """Whether a column has a mean and quartiles."""
-    return column.type in ("integer", "bigint", "double") or column.type.startswith("decimal")
-
-
 def profile_insert(
     dataset: Dataset, columns: Sequence[Column], load_ids: Sequence[int], every: int, dialect: Dialect
 ) -> str:
@@ -82,14 +77,14 @@ def _figures(column: Column, at: int, dialect: Dialect) -> list[str]:
     figures = [f"count({name}) as filled_{at}", f"{dialect.approx_distinct.format(value=name)} as distinct_{at}"]
     if column.showable:
         figures += [f"min({name}) as min_{at}", f"max({name}) as max_{at}"]
-    if column.showable and is_numeric(column):
+    if column.showable and column.is_numeric:
         # As a double: the sum of long decimals would fit no type.
         figures += [f"avg(cast({name} as double)) as mean_{at}"]
     return figures
 
 
 def _quartiles(column: Column, at: int, dialect: Dialect) -> list[str]:
-    if not (column.showable and is_numeric(column)):
+    if not (column.showable and column.is_numeric):
         return []
     number = f"cast({column.name} as double)"
     return [
@@ -104,7 +99,7 @@ def _row(dataset: Dataset, column: Column, at: int, dialect: Dialect) -> str:
     unknown = "cast(null as {})".format
     shown = [
         *(extremes if column.showable else [unknown("varchar")] * len(extremes)),
-        *(numbers if column.showable and is_numeric(column) else [unknown("double")] * len(numbers)),
+        *(numbers if column.showable and column.is_numeric else [unknown("double")] * len(numbers)),
     ]
     return (
         f"select {literal(dataset.id)}, figures.load_id, {literal(column.name)}, row_count, sampled_rows, "

@@ -35,7 +35,7 @@ def ops_ddl(
 
 def raw_columns(dataset: Dataset) -> dict[str, str]:
     """Names and types of the raw table's columns."""
-    types = {column.name: "varchar" if column.type == "text" else column.type for column in dataset.columns}
+    types = {column.name: "varchar" if column.is_text else column.type for column in dataset.columns}
     return {**types, "_load_id": "integer"}
 
 

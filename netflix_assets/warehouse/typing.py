@@ -61,7 +61,7 @@ where {valid}"""
 
 
 def _cast(column: Column, text: str) -> str:
-    return text if column.type == "text" else f"try_cast({text} as {column.type})"
+    return text if column.is_text else f"try_cast({text} as {column.type})"
 
 
 def _is_valid(column: Column, text: str, dialect: Dialect, *, numeric: bool) -> str:

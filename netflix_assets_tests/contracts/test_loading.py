@@ -64,10 +64,11 @@ def test_keys_of_the_dataset(movielens, key):
 @pytest.mark.parametrize(
     "key",
     [
-        "movielens/ratings.tsv",
-        "movielens/ratings.csv.zip",
         "movielens/ratings.csv.tmp",
-        "movielens/ratings.CSV",
+        "movielens/ratings.csv.gz.zip",
+        "movielens/ratings.parquet",
+        "movielens/ratings.gz",
+        "movielens/ratings.zip.csv.tmp",
         "movielens/ratings",
         "movielens/ratings/",
         "movielens/ratings/.csv",
@@ -132,7 +133,18 @@ FAULTS = {
     "invalid name": ("name: label", "name: Label", "datasets.genome.columns.Label.name: ", "not snake_case"),
     "bound on a text": ("type: text", "type: text, min: 1", "datasets.genome.columns.label: ", "require a numeric"),
     "broken pattern": ("type: text", "type: text, pattern: '['", "datasets.genome.columns.label: ", "regular expr"),
-    "quote as delimiter": ("mode: append", "mode: append\n    delimiter: '\"'", "datasets.genome.delimiter: ", "patt"),
+    "quote as delimiter": (
+        "mode: append",
+        "mode: append\n    dialect: {delimiter: '\"'}",
+        "datasets.genome.dialect: ",
+        "delimiter and quote_char are both",
+    ),
+    "delimiter beside the dialect": (
+        "mode: append",
+        "mode: append\n    delimiter: ';'",
+        "datasets.genome: ",
+        "write `dialect: {delimiter: …}`",
+    ),
     "unknown encoding": (
         "mode: append",
         "mode: append\n    encoding: utf8mb4",
@@ -145,7 +157,12 @@ FAULTS = {
         "datasets.genome.encoding: ",
         "unkn",
     ),
-    "long delimiter": ("mode: append", "mode: append\n    delimiter: ';;'", "datasets.genome.delimiter: ", "pattern"),
+    "long delimiter": (
+        "mode: append",
+        "mode: append\n    dialect: {delimiter: ';;'}",
+        "datasets.genome.dialect: ",
+        "requires quote_char: null",
+    ),
 }
 
 

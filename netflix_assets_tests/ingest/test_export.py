@@ -8,8 +8,8 @@ import pytest
 
 from netflix_assets.contracts.loading import dataset_by_id, load_sources
 from netflix_assets.contracts.model import Dataset
+from netflix_assets.ingest.csv_records import split_lines
 from netflix_assets.ingest.export import write_rejects
-from netflix_assets.ingest.records import split_lines
 from netflix_assets_tests.conftest import make_column, make_dataset
 from netflix_assets_tests.proof.csv_files import random_dataset, random_file
 
@@ -48,7 +48,7 @@ def lands_nothing(sync, bucket, warehouse):
 
 def exported_fields(content: bytes, dataset: Dataset) -> list[list[str]]:
     text = content.decode(dataset.encoding)
-    return list(csv.reader(io.StringIO(text, newline=""), delimiter=dataset.delimiter))
+    return list(csv.reader(io.StringIO(text, newline=""), delimiter=dataset.dialect.delimiter))
 
 
 def written(tmp_path, header: str, record: str, reason: str = "why", dataset: Dataset = RATINGS) -> str:
@@ -149,10 +149,10 @@ def nasty_file(chance: random.Random, dataset: Dataset) -> bytes:
     header = [column.file_name for column in dataset.columns]
     header += [f"more {number}" for number in range(chance.choice([0, 0, 1, 2]))]
     chance.shuffle(header)
-    parts = [dataset.delimiter.join(header), "\n"]
+    parts = [dataset.dialect.delimiter.join(header), "\n"]
     for _ in range(chance.randint(1, 12)):
         width = len(header) if chance.random() < 0.7 else chance.randint(1, 6)
-        parts += [dataset.delimiter.join(chance.choice(NASTY) for _ in range(width)), chance.choice(ENDS)]
+        parts += [dataset.dialect.delimiter.join(chance.choice(NASTY) for _ in range(width)), chance.choice(ENDS)]
     return "".join(parts).encode(dataset.encoding, errors="replace")
 
 
@@ -168,7 +168,7 @@ SHAPES = {
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize(("delimiter", "encoding"), [(",", "utf-8"), (";", "windows-1252"), ("\t", "utf-16")])
 def test_an_unedited_export_never_loads(sync, bucket, warehouse, export, lands_nothing, shape, delimiter, encoding):
-    dataset = make_dataset(*SHAPES[shape], name=shape, delimiter=delimiter, encoding=encoding)
+    dataset = make_dataset(*SHAPES[shape], name=shape, dialect={"delimiter": delimiter}, encoding=encoding)
     chance = random.Random(f"{shape} {delimiter}")  # noqa: S311
     for number in range(30):
         bucket.put(f"{dataset.key_prefix}-{number}.csv", nasty_file(chance, dataset))
@@ -203,8 +203,8 @@ def assert_exported_whole(rejects: list[dict], dataset: Dataset, content: bytes)
     expected = []
     for reject in rejects:
         lines = [line.rstrip("\r\n") for line in split_lines(reject["raw_text"])]
-        fields = list(csv.reader([reject["raw_text"]], delimiter=dataset.delimiter))
-        header = next(csv.reader([reject["header"]], delimiter=dataset.delimiter))
+        fields = list(csv.reader([reject["raw_text"]], delimiter=dataset.dialect.delimiter))
+        header = next(csv.reader([reject["header"]], delimiter=dataset.dialect.delimiter))
         is_split = len(lines) == 1 and reject["column_name"] != ""
         if is_split:
             values = dict(zip(header, fields[0], strict=True))

@@ -385,9 +385,9 @@ def test_the_contract_sets_the_tolerance(sync, bucket, warehouse):
 def test_reading_stops_at_the_first_reject_beyond_the_tolerance(sync, bucket, warehouse, monkeypatch):
     checked: list[str] = []
 
-    def counted(column, text):
+    def counted(column, text, conversion):
         checked.append(text)
-        return find_fault(column, text)
+        return find_fault(column, text, conversion)
 
     monkeypatch.setattr(records_module, "find_fault", counted)
     bucket.put(KEY, with_faults(1, 20_000))
@@ -538,7 +538,7 @@ def test_odd_keys_are_loaded_once(sync, bucket, warehouse, name):
 def test_objects_of_other_datasets_are_ignored(sync, bucket, warehouse):
     for key in (
         "movielens/ratingsx.csv",
-        "movielens/ratings.txt",
+        "movielens/ratings.doc",
         "movielens/movies.csv",
         "ratings.csv",
         "movielens/r",

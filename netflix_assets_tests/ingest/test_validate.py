@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from netflix_assets.contracts.model import ENCODINGS, Dataset
-from netflix_assets.ingest import records as records_module
+from netflix_assets.ingest import csv_records
 from netflix_assets.ingest.decode import RefusedError
 from netflix_assets.ingest.load import commit_loads
 from netflix_assets.ingest.records import MAX_RECORD_BYTES
@@ -171,7 +171,7 @@ def test_text_is_loaded_unchanged(tmp_path, warehouse, text, value, end):
 
 @pytest.mark.parametrize("delimiter", [";", "\t", "|"])
 def test_another_delimiter(tmp_path, warehouse, delimiter):
-    dataset = make_dataset(*PAIR.columns, delimiter=delimiter)
+    dataset = make_dataset(*PAIR.columns, dialect={"delimiter": delimiter})
     content = 'Id;label\n1;a,b\n2;"c;""d"\n'.replace(";", delimiter).encode()
     assert through(tmp_path, warehouse, content, dataset) == [(1, "a,b"), (2, f'c{delimiter}"d')]
 
@@ -326,7 +326,7 @@ def test_a_file_with_nothing_before_ctrl_z_has_no_records(tmp_path, content):
 
 
 def test_a_very_long_line_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(records_module, "MAX_REJECT_LENGTH", 3_000_000)
+    monkeypatch.setattr(csv_records, "MAX_REJECT_LENGTH", 3_000_000)
     reason = refusal(tmp_path, b"Id,label\n1,x\n2," + b"y" * 3_000_000).reason
     assert reason == (
         "line 3 is longer than 3,000,000 characters; its line endings are probably missing. Export the file with one "
@@ -597,37 +597,46 @@ def test_a_header_that_resembles_another_format_is_still_a_header(tmp_path, head
     assert validated(tmp_path, f"{header}\n1,x\n".encode(), dataset).record_count == 1
 
 
+OR_2, OR_3 = (
+    f", or, if files always have such lines, declare `dialect: {{header_rows: [{line}]}}` in the contract"
+    for line in (2, 3)
+)
+NO_HEADER = "; or, if files never have one, declare `dialect: {header: false}` in the contract"
+EXCEL = "line 1, 'sep=,', is an Excel directive, not the header; delete it"
+
+
 @pytest.mark.parametrize(
     ("content", "declared", "reason"),
     [
         ("Id;label\n1;x\n", ",", "the header is separated by ';', but the contract says ','; export the file with ',' "
-         'as the separator, or declare `delimiter: ";"` in the contract'),
+         'as the separator, or declare `dialect: {delimiter: ";"}` in the contract'),
         ("Id\tlabel\n1\tx\n", ",", "the header is separated by TAB, but the contract says ','; export the file with "
-         "',' " 'as the separator, or declare `delimiter: "\\t"` in the contract'),
+         "',' " 'as the separator, or declare `dialect: {delimiter: "\\t"}` in the contract'),
         ('"Id"|"label"\n1|x\n', ",", "the header is separated by '|', but the contract says ','; export the file with "
-         "',' " 'as the separator, or declare `delimiter: "|"` in the contract'),
+         "',' " 'as the separator, or declare `dialect: {delimiter: "|"}` in the contract'),
         ("Id,label\n1,x\n", "\t", "the header is separated by ',', but the contract says TAB; export the file with TAB "
-         'as the separator, or declare `delimiter: ","` in the contract'),
+         'as the separator, or declare `dialect: {delimiter: ","}` in the contract'),
         ("id;name\n1;x\n", ",", "the header is separated by ';', but the contract says ','; export the file with ',' "
-         'as the separator, or declare `delimiter: ";"` in the contract'),
+         'as the separator, or declare `dialect: {delimiter: ";"}` in the contract'),
         ("id;name;more\n1;x;y\n", ",", "the header is missing columns 'Id', 'label' and has unknown column "
          "'id;name;more'; expected: Id,label"),
-        ("sep=;\nId;label\n1;x\n", ",", "line 1, 'sep=;', is an Excel directive, not the header; delete it, and export "
-         'the file with \',\' as the separator, or declare `delimiter: ";"` in the contract'),
-        ("sep=,\r\nId,label\r\n1,x\r\n", ",", "line 1, 'sep=,', is an Excel directive, not the header; delete it"),
-        ("Things of 2026\n\nId,label\n1,x\n", ",", "the header is on line 3; delete the lines above it"),
-        ("Report,2026\nId,label\n1,x\n", ",", "the header is on line 2; delete the lines above it"),
+        ("sep=;\nId;label\n1;x\n", ",", "line 1, 'sep=;', is an Excel directive, not the header; declare "
+         '`dialect: {delimiter: ";", header_rows: [2]}` in the contract, or delete it and export the file with \',\' '
+         "as the separator"),
+        ("sep=,\r\nId,label\r\n1,x\r\n", ",", EXCEL + OR_2),
+        ("Things of 2026\n\nId,label\n1,x\n", ",", "the header is on line 3; delete the lines above it" + OR_3),
+        ("Report,2026\nId,label\n1,x\n", ",", "the header is on line 2; delete the lines above it" + OR_2),
         ("1,x\nId,label\n2,y\n", ",", "the header is on line 2, below records; move it to the first line"),
         ("a,\nx,1\n\nlabel,Id\n", ",", "the header is on line 4, below records; move it to the first line"),
         ("Id,Id,label\nId,Id,label\n", ",", "duplicate column 'Id' in the header"),
-        ("1,x\n2,y\n", ",", "the first line looks like data, not a header; add the header: Id,label"),
-        ("2026-11-07,x\n", ",", "the first line looks like data, not a header; add the header: Id,label"),
+        ("1,x\n2,y\n", ",", "the first line looks like data, not a header; add the header: Id,label" + NO_HEADER),
+        ("2026-11-07,x\n", ",", "the first line looks like data, not a header; add the header: Id,label" + NO_HEADER),
         ("Id,2026\n1,x\n", ",", "the header is missing column 'label' and has unknown column '2026'; expected: "
          "Id,label"),
     ],
 )  # fmt: skip
 def test_known_header_problems_are_diagnosed(tmp_path, content, declared, reason):
-    dataset = PAIR.model_copy(update={"delimiter": declared})
+    dataset = make_dataset(*PAIR.columns, dialect={"delimiter": declared})
     assert refusal(tmp_path, content.encode(), dataset).reason == reason
 
 
@@ -807,7 +816,7 @@ def test_numbers_are_checked_with_any_line_ending(tmp_path, warehouse, end):
     found = rejects(tmp_path, warehouse, content.encode(), numbers)
     assert [each.record_number for each in found] == [2, 3, 4, 5, 6, 7]
     only_digits = end.join(["a,b", "6,1.5", "2.7,1", f"4,{'9' * 400}", "1.2.3,1", ",1", "7,"]).encode()
-    assert validated(tmp_path, only_digits, numbers).numeric
+    assert validated(tmp_path, only_digits, numbers).table.numeric
     found = rejects(tmp_path, warehouse, only_digits, numbers)
     assert [each.record_number for each in found] == [2, 3, 4, 5, 6]
     assert warehouse.execute("select a, b from raw.shop_things order by a") == [(1, 1.5), (5, 2.0), (6, 1.5)]

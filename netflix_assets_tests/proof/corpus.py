@@ -44,7 +44,7 @@ def typed(kind: str, name: str, **rules: object) -> Dataset:
 
 THINGS = things()
 SHORT = make_dataset(make_column("id", "integer"), make_column("label"), name="short")
-SEMICOLONS = things(delimiter=";")
+SEMICOLONS = things(dialect={"delimiter": ";"})
 UTF16, LATIN1, WINDOWS = things(encoding="utf-16"), things(encoding="latin-1"), things(encoding="windows-1252")
 INTEGERS, AMOUNTS = typed("integer", "integers"), typed("decimal(4,2)", "amounts")
 RATIOS, DAYS, MOMENTS = typed("double", "ratios"), typed("date", "days"), typed("timestamp", "timestamps")

@@ -70,7 +70,8 @@ def random_dataset(chance: random.Random, name: str) -> Dataset:
         )
     changes = {} if chance.random() < 0.7 else {"tolerance": Tolerance(rejected_rows=2, rejected_share=0.25)}
     delimiter = chance.choice([",", ",", ",", ";", "\t", "|"])
-    return make_dataset(*columns, name=name, delimiter=delimiter, encoding=chance.choice(ENCODINGS), **changes)
+    changes |= {"dialect": {"delimiter": delimiter}, "encoding": chance.choice(ENCODINGS)}
+    return make_dataset(*columns, name=name, **changes)
 
 
 def random_file(chance: random.Random, dataset: Dataset, wanted: str) -> File:
@@ -119,7 +120,7 @@ class _Writer:
             if blank and self.chance.random() < 0.4:
                 parts += [self.chance.choice(style) for _ in range(self.chance.randint(1, 3))]
             end = self.chance.choice(style)
-            text = self.dataset.delimiter.join(record)
+            text = self.dataset.dialect.delimiter.join(record)
             parts += [self._filled(text, end) if number == long else text, end]
         if self.has("no final line ending", 0.2):
             parts.pop()
@@ -212,7 +213,7 @@ class _Writer:
             ("odd line separators", _ODD + (["\u2028", "\u2029"] if self._can_encode("\u2028") else [])),
             ("line break in a field", ["\n", "\r\n", "\r", "\n\n"]),
             ("doubled quotes", ['"', '""', '","']),
-            ("delimiter in a field", [self.dataset.delimiter]),
+            ("delimiter in a field", [self.dataset.dialect.delimiter]),
         ):
             if self.has(feature, 0.05):
                 pieces.insert(chance.randint(0, len(pieces)), chance.choice(texts))
@@ -236,7 +237,7 @@ class _Writer:
         return True
 
     def _quoted(self, text: str) -> str:
-        needs = any(mark in text for mark in (self.dataset.delimiter, '"', "\r", "\n"))
+        needs = any(mark in text for mark in (self.dataset.dialect.delimiter, '"', "\r", "\n"))
         if needs or self.chance.random() < self.quoting:
             return '"' + text.replace('"', '""') + '"'
         return text
@@ -245,7 +246,7 @@ class _Writer:
 
     def _broken_text(self, text: str) -> str:
         if self.has("quote never closed", 0):
-            text += '\n7,"never closed\n8,x\n'.replace(",", self.dataset.delimiter)
+            text += '\n7,"never closed\n8,x\n'.replace(",", self.dataset.dialect.delimiter)
         if self.has("Ctrl-Z", 0.02):
             text += self.chance.choice(["\x1a", "\x1a\x1a", "\r\n\x1a", "\x1a\n"])
         if self.has("NUL", 0):

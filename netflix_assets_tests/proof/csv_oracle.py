@@ -63,7 +63,7 @@ def judge(content: bytes, dataset: Dataset) -> Verdict:
     if problem:
         return Verdict(refused=problem)
     lines = _LINE.findall(text)
-    first = next(_records(lines, 0, dataset.delimiter), None)
+    first = next(_records(lines, 0, dataset.dialect.delimiter), None)
     if first is None:
         return Verdict(refused="only blank lines")
     if first.is_open:
@@ -136,13 +136,13 @@ def _recovered(lines: list[str], start: int, header: list[str], dataset: Dataset
     found: list[_Record] = []
     again: int | None = start
     while again is not None:
-        records, again = _records(lines, again, dataset.delimiter), None
+        records, again = _records(lines, again, dataset.dialect.delimiter), None
         for record in records:
             if not _has_swallowed_records(record, header, dataset):
                 found.append(record)
                 continue
             first = _LINE.findall(record.text)[0]
-            fields = next(csv.reader([first], delimiter=dataset.delimiter))
+            fields = next(csv.reader([first], delimiter=dataset.dialect.delimiter))
             found.append(_Record(record.line, first, fields, is_open=True))
             again = record.line  # the line after the first, counted from 0
             break
@@ -155,7 +155,7 @@ def _has_swallowed_records(record: _Record, header: list[str], dataset: Dataset)
         return False
     if not record.is_open and _check(record, header, dataset)[1] is None:
         return False
-    parsed = [_Record(0, line, next(csv.reader([line], delimiter=dataset.delimiter))) for line in lines]
+    parsed = [_Record(0, line, next(csv.reader([line], delimiter=dataset.dialect.delimiter))) for line in lines]
     good = [_check(each, header, dataset)[1] is None for each in parsed]
     is_typed = any(column.type != "text" for column in dataset.columns)
     return sum(good) >= (1 if is_typed else 5) and 3 * sum(good[:-1]) >= 2 * len(good[:-1])
@@ -165,7 +165,7 @@ def _check(record: _Record, header: list[str], dataset: Dataset) -> tuple[tuple,
     """The values of a record and None, or the faulty columns: an empty list when the whole record is malformed."""
     if (
         record.is_open
-        or not _is_well_quoted(record.text.rstrip("\r\n"), record.fields, dataset.delimiter)
+        or not _is_well_quoted(record.text.rstrip("\r\n"), record.fields, dataset.dialect.delimiter)
         or len(record.fields) != len(header)
         or len(record.text.rstrip("\r\n").encode()) + max(1, record.ends) > LONGEST_RECORD
     ):

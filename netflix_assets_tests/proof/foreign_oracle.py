@@ -64,7 +64,7 @@ class ForeignFile:
         return make_dataset(
             *columns or [make_column("unnamed")],
             name=name,
-            delimiter=self.delimiter,
+            dialect={"delimiter": self.delimiter},
             encoding=self.encoding,
             tolerance=Tolerance(rejected_share=1),
         )

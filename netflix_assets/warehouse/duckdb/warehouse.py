@@ -103,7 +103,7 @@ class DuckDBWarehouse(Warehouse):
 
     def _insert_object(self, dataset: Dataset, staged: StagedObject, load_id: int) -> int:
         names = ", ".join(column.name for column in dataset.columns)
-        select = typed_select(dataset, _texts(dataset, staged), DIALECT, numeric=staged.file.numeric)
+        select = typed_select(dataset, _texts(staged), DIALECT, numeric=staged.file.table.numeric)
         rows = self.execute(
             f"insert into raw.{dataset.table} ({names}, _load_id) select *, {load_id:d} from ({select}) as typed"
         )
@@ -118,20 +118,20 @@ class DuckDBWarehouse(Warehouse):
         self._connection.close()
 
 
-def _texts(dataset: Dataset, staged: StagedObject) -> str:
+def _texts(staged: StagedObject) -> str:
     """The file's records as text columns t0 … tn in the contract's order.
 
     Nothing is sniffed: names, types, delimiter, quote and header are all explicit. Records of another width are skipped
     here (ignore_errors) and noticed by the count.
     """
-    file = staged.file
-    columns = ", ".join(f"'c{index}': 'varchar'" for index in range(len(file.header)))
-    texts = ", ".join(f"c{position} as t{index}" for index, position in enumerate(file.positions))
+    table = staged.file.table
+    columns = ", ".join(f"'c{index}': 'varchar'" for index in range(table.width))
+    texts = ", ".join(f"c{position} as t{index}" for index, position in enumerate(table.columns))
     return f"""(
         select {texts}
         from read_csv(
-            {literal(str(file.path))}, columns = {{{columns}}}, auto_detect = false, header = true,
-            delim = {literal(dataset.delimiter)}, quote = '"', escape = '"', nullstr = '', comment = '',
+            {literal(str(table.path))}, columns = {{{columns}}}, auto_detect = false, header = true,
+            delim = {literal(table.delimiter)}, quote = '"', escape = '"', nullstr = '', comment = '',
             ignore_errors = true, strict_mode = true, null_padding = false, compression = 'none'
         )
     ) as texts"""

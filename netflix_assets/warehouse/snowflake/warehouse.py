@@ -187,8 +187,8 @@ class SnowflakeWarehouse(Warehouse):
         )
         self._has_landing = True
         self._landed.clear()
-        for positions, width in sorted({(each.file.positions, len(each.file.header)) for each in batch}):
-            alike = [each for each in batch if (each.file.positions, len(each.file.header)) == (positions, width)]
+        for form in sorted({_form(each) for each in batch}):
+            alike = [each for each in batch if _form(each) == form]
             is_verbatim = partial(_is_verbatim, dataset)
             for chunk in in_chunks(filter(is_verbatim, alike), COPY_FILES):
                 self._copy(dataset, f"@{_EXTERNAL_STAGE}", {each: each.listed.key for each in chunk})
@@ -197,10 +197,8 @@ class SnowflakeWarehouse(Warehouse):
         self._check_landed(dataset)
 
     def _copy(self, dataset: Dataset, stage: str, names: Mapping[StagedObject, str]) -> None:
-        first = next(iter(names)).file
-        fields = [position + 1 for position in first.positions]
-        width = len(first.header)
-        selected = ", ".join(f"${field}" for field in [*fields, width, width + 1])
+        columns, width, delimiter = _form(next(iter(names)))
+        selected = ", ".join(f"${field}" for field in [*(column + 1 for column in columns), width, width + 1])
         try:
             self.execute(
                 f"""
@@ -210,7 +208,7 @@ class SnowflakeWarehouse(Warehouse):
                     from {stage}
                 )
                 files = ({", ".join(DIALECT.literal(name) for name in names.values())})
-                file_format = ({_FILE_FORMAT.format(delimiter=DIALECT.literal(dataset.delimiter))})
+                file_format = ({_FILE_FORMAT.format(delimiter=DIALECT.literal(delimiter))})
                 on_error = abort_statement
                 force = true
                 """
@@ -249,7 +247,7 @@ class SnowflakeWarehouse(Warehouse):
     def insert_records(self, dataset: Dataset, staged: Mapping[int, StagedObject]) -> dict[int, int]:
         """Insert the records that keep the contract."""
         names = ", ".join([*(column.name for column in dataset.columns), "_load_id"])
-        numeric = all(each.file.numeric for each in staged.values())
+        numeric = all(each.file.table.numeric for each in staged.values())
         source = self._texts(dataset, staged)
         select = typed_select(dataset, source, DIALECT, numeric=numeric, carried=("_load_id",))
         self.execute(f"insert into raw.{dataset.table} ({names}) {select}")
@@ -294,6 +292,12 @@ def _landing_columns(dataset: Dataset) -> dict[str, str]:
     texts = {f"t{at}": "varchar" for at in range(len(dataset.columns))}
     own = {"last_field": "varchar", "extra_field": "varchar", "file_name": "varchar", "row_number": "integer"}
     return {**texts, **own, "content_key": "varchar"}
+
+
+def _form(staged: StagedObject) -> tuple[tuple[int, ...], int, str]:
+    """What one COPY must have in common: the columns to read, the width and the delimiter."""
+    table = staged.file.table
+    return table.columns, table.width, table.delimiter
 
 
 def _is_verbatim(dataset: Dataset, staged: StagedObject) -> bool:

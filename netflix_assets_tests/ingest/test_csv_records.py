@@ -9,8 +9,9 @@ import pytest
 
 from netflix_assets.contracts.column import DEFAULT_MAX_LENGTH
 from netflix_assets.contracts.loading import dataset_by_id, load_sources
-from netflix_assets.ingest import records as records_module
-from netflix_assets.ingest.records import MAX_RECORD_BYTES, split_lines
+from netflix_assets.ingest import csv_records
+from netflix_assets.ingest.csv_records import split_lines
+from netflix_assets.ingest.records import MAX_RECORD_BYTES
 from netflix_assets_tests.conftest import make_column, make_dataset
 
 TAGS = dataset_by_id(load_sources(), "movielens/tags")
@@ -219,7 +220,7 @@ def test_an_open_last_line_may_be_truncated(load):
 
 
 def test_memory_is_bounded_and_what_cannot_be_recovered_is_refused(load, sync, bucket, monkeypatch):
-    monkeypatch.setattr(records_module, "MAX_REJECT_LENGTH", 2_000)
+    monkeypatch.setattr(csv_records, "MAX_REJECT_LENGTH", 2_000)
     _, rows, rejects = load(tags(500, n10='"opened'))
     assert [row[1] for row in rows] == [number for number in range(1, 501) if number != 10]
     assert [(each[0], each[1]) for each in rejects] == [(10, 11)]
@@ -231,7 +232,7 @@ def test_memory_is_bounded_and_what_cannot_be_recovered_is_refused(load, sync, b
 
 
 def test_recovery_reads_a_bounded_amount_again(load, monkeypatch):
-    monkeypatch.setattr(records_module, "_REREAD_LENGTH", 1_000)
+    monkeypatch.setattr(csv_records, "_REREAD_LENGTH", 1_000)
     lines = tags(300, **{f"n{number}": '5" x,"open' for number in range(10, 300, 10)})
     rejects = load(lines)[2]
     assert len(rejects) < 29 + 2
