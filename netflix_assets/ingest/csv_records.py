@@ -174,13 +174,14 @@ class _Reader:
         """The next line; an empty text at the end, or where the footer begins."""
         if self._again:
             return self._again.popleft()
-        while True:
+        count = self._dialect.footer_rows
+        # A line is not of the footer if enough lines follow it. Blank lines do not count.
+        while count and sum(map(_is_filled, islice(self.footer, 1, None))) < count:
             line = self._file.readline(MAX_REJECT_LENGTH)
-            if not line or not self._dialect.footer_rows:
-                return line
-            self.footer.append(line)  # if it is one: blank lines at the end do not count
-            if sum(map(_is_filled, islice(self.footer, 1, None))) >= self._dialect.footer_rows:
-                return self.footer.popleft()
+            if not line:
+                return ""
+            self.footer.append(line)
+        return self.footer.popleft() if count else self._file.readline(MAX_REJECT_LENGTH)
 
 
 def _is_filled(line: str) -> bool:
