@@ -100,8 +100,8 @@ class ValueOptions(Strict):
 
     @model_validator(mode="after")
     def _values_differ(self) -> Self:
-        if self.decimal_char is not None and self.decimal_char == (self.group_char or ""):
-            raise ValueError(f"decimal_char and group_char are both {self.decimal_char!r}")
+        if self.group_char is not None and self.group_char == (self.decimal_char or "."):
+            raise ValueError(f"decimal_char and group_char are both {self.group_char!r}")
         for name in ("decimal_char", "group_char"):
             character = getattr(self, name)
             if character is not None and (character.isalnum() or character in "+-"):
@@ -170,8 +170,11 @@ class TableDialect(ValueOptions):
         return self
 
     def _check_characters(self) -> None:
-        if len(self.delimiter) > 1 and self.quote_char is not None:
-            raise ValueError(f"delimiter {self.delimiter!r} has several characters, which requires quote_char: null")
+        if len(self.delimiter) > 1 and (self.quote_char is not None or self.escape_char is not None):
+            raise ValueError(
+                f"delimiter {self.delimiter!r} has several characters, which requires quote_char: null "
+                "(and no escape_char)"
+            )
         if self.delimiter.isalnum():
             raise ValueError(f"delimiter {self.delimiter!r} can be part of a value")
         roles = {

@@ -1,12 +1,13 @@
 """Read the contract files (``*.yaml``)."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import yaml
 from pydantic import ValidationError
 
 from netflix_assets.contracts.model import Dataset, Source, all_datasets
+from netflix_assets.contracts.values import find_fault
 
 CONTRACTS_DIR = Path(__file__).parent
 
@@ -34,14 +35,28 @@ def load_source(path: Path) -> Source:
             {"name": name, "longer_files": _find_longer(files[name], files.values()), **common, **entry}
             for name, entry in content["datasets"].items()
         ]
-        return Source.model_validate(content)
+        source = Source.model_validate(content)
     except ValidationError as error:
-        problems = "; ".join(f"{_format_location(content, each['loc'])}: {each['msg']}" for each in error.errors())
+        problems = "; ".join(
+            f"{_format_location(content, each['loc'])}: {each['msg'].removeprefix('Value error, ')}"
+            for each in error.errors()
+        )
         raise ContractError(f"contract {path}: {problems}") from error
     except yaml.YAMLError as error:
         raise ContractError(f"contract {path}: not a contract file ({error})") from error
     except (UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
         raise ContractError(f"contract {path}: not a contract file ({error!r})") from error
+    if fault := next(_faulty_defaults(source), None):
+        raise ContractError(f"contract {path}: {fault}")
+    return source
+
+
+def _faulty_defaults(source: Source) -> Iterator[str]:
+    for dataset in source.datasets:
+        for column in dataset.columns:
+            fault = find_fault(column, column.default) if column.default else None
+            if fault:
+                yield f"datasets.{dataset.name}: column '{column.name}': default: {fault}"
 
 
 def _missing_keys(content: object) -> list[str]:

@@ -72,7 +72,8 @@ def read_csv_records(path: Path, layout: Layout) -> Iterator[Record]:
         reader.header()
         reread = 0
         for raw in reader.records():
-            record = raw._replace(problem=_malformed_reason(layout, raw))
+            problem = _malformed_reason(layout, raw)
+            record = raw._replace(problem=problem) if problem else raw
             if record.line_count == 1:
                 yield record
             elif reread < _REREAD_LENGTH and _swallows_records(record, layout):

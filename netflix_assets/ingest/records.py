@@ -1,6 +1,6 @@
 """A file's records, and what is wrong with each. Every format's reader returns these records."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -75,6 +75,14 @@ class Layout:
         """Whether the file has all columns and every value is written in the loadable form."""
         return all(place.position is not None and place.conversion is None for place in self.places)
 
+    @cached_property
+    def _conversions(self) -> list[tuple[int | None, Callable[[str], str] | None, str]]:
+        # Once per file: looking all of this up for each value takes twice as long as the conversion.
+        return [
+            (place.position, place.conversion.convert if place.conversion else None, place.column.default or "")
+            for place in self.places
+        ]
+
     def loadable(self, record: Record) -> list[str] | None:
         """The values in the contract's order and in the loadable form.
 
@@ -83,11 +91,12 @@ class Layout:
         """
         if record.problem:
             return None
+        fields = record.fields
         try:
             values = [
-                place.conversion.convert(text) if text and place.conversion else text
-                for place in self.places
-                for text in (place.text_in(record.fields),)
+                (convert(text) if convert and text else text)
+                for position, convert, default in self._conversions
+                for text in (default if position is None else fields[position],)
             ]
         except ConversionError:
             return None

@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from netflix_assets.contracts.model import Dataset
+from netflix_assets.ingest.export import write_rejects
+from netflix_assets.ingest.replay import replay_rejects
 from netflix_assets_tests.conftest import make_column, make_dataset
 
 KEY = "shop/things.csv"
@@ -298,24 +300,80 @@ KINDS: dict[str, tuple[dict[str, object], Value]] = {
 }
 
 
+@dataclass
+class Case:
+    """A dataset in a random dialect, and a table: each row as texts and as values, without its number."""
+
+    dataset: Dataset
+    writer: Writer
+    rows: list[tuple[list[str], list[object]]]
+
+    def file(self, bad: set[int]) -> str:
+        """The file, with a number that is none in the ``bad`` rows."""
+        names = [column.name for column in self.dataset.columns]
+        numbered = enumerate(self.rows)
+        return self.writer.file(names, [[f"bad{at}" if at in bad else str(at), *texts] for at, (texts, _) in numbered])
+
+    def values(self, numbers: set[int]) -> list[tuple[object, ...]]:
+        return [(at, *values) for at, (_, values) in enumerate(self.rows) if at in numbers]
+
+
+def make_case(name: str, seed: int) -> Case:
+    chance = random.Random(f"{name} {seed}")  # noqa: S311
+    writer = Writer(chance)
+    kinds = [chance.choice(list(KINDS)) for _ in range(chance.randrange(1, 5))]
+    columns = [make_column("n", "integer")]
+    columns += [make_column(f"c{at}", kind, nullable=True, **KINDS[kind][0]) for at, kind in enumerate(kinds)]
+    rows = []
+    for _ in range(chance.randrange(1, 30)):
+        row = [KINDS[kind][1](chance) for kind in kinds]
+        if not rows or all(writer.can_write(text) for text, _ in row):
+            texts = [text if writer.can_write(text) else "" for text, _ in row]
+            rows.append((texts, [value if text else None for text, (_, value) in zip(texts, row, strict=True)]))
+    return Case(make_dataset(*columns, name=f"{name}_{seed}", dialect=writer.options), writer, rows)
+
+
 def test_any_dialect_gives_the_same_table(load, request):
-    for case in range(request.config.getoption("--cases") or 25):
-        chance = random.Random(case)  # noqa: S311
-        writer = Writer(chance)
-        kinds = [chance.choice(list(KINDS)) for _ in range(chance.randrange(1, 5))]
-        columns = [make_column("n", "integer")]
-        columns += [make_column(f"c{at}", kind, nullable=True, **KINDS[kind][0]) for at, kind in enumerate(kinds)]
-        dataset = make_dataset(*columns, name=f"case_{case}", dialect=writer.options)
-        texts, values = [], []
-        for number in range(chance.randrange(1, 30)):
-            row = [KINDS[kind][1](chance) for kind in kinds]
-            if all(writer.can_write(text) for text, _ in row):
-                texts.append([str(number), *(text for text, _ in row)])
-                values.append((number, *(value for _, value in row)))
-        if texts:
-            content = writer.file([column.name for column in columns], texts)
-            rows, rejects, refusal = load(content, dataset)
-            assert (sorted(rows, key=lambda row: row[0]), rejects, refusal) == (values, {}, None), (
-                writer.options,
-                content,
-            )
+    for seed in range(request.config.getoption("--cases") or 25):
+        case = make_case("case", seed)
+        content = case.file(bad=set())
+        rows, rejects, refusal = load(content, case.dataset)
+        found = sorted(rows, key=lambda row: row[0]), rejects, refusal
+        assert found == (case.values({*range(len(case.rows))}), {}, None), (case.writer.options, content)
+
+
+def test_rejects_of_any_dialect_are_exported_fixed_and_landed(load, sync, bucket, warehouse, tmp_path, request):
+    for seed in range(request.config.getoption("--cases") or 25):
+        case = make_case("reject", seed)
+        dataset, everything = case.dataset, {*range(len(case.rows))}
+        # A record of several lines is exported line by line.
+        bad = {at for at, (texts, _) in enumerate(case.rows) if at % 3 == 0 and "\n" not in "".join(texts)}
+        _, rejects, _ = load(case.file(bad), dataset)
+        assert len(rejects) == len(bad)
+        file = tmp_path / f"{dataset.name}.csv"
+        write_rejects(dataset, warehouse.rejected_rows(dataset), file)
+        bucket.put(f"{dataset.key_prefix}-fixed.csv", exported := file.read_bytes())
+        assert sum(each.rows_loaded for each in sync(dataset).loads) == 0, (case.writer.options, exported)
+        bucket.put(f"{dataset.key_prefix}-fixed.csv", exported.replace(b"bad", b""))
+        assert sum(each.rows_loaded for each in sync(dataset).loads) == len(bad), (case.writer.options, exported)
+        names = ", ".join(column.name for column in dataset.columns)
+        rows = warehouse.execute(f"select {names} from raw.{dataset.table}_current order by n")
+        assert rows == case.values(everything), (case.writer.options, exported)
+
+
+def test_rejects_of_any_dialect_are_replayed(load, warehouse, tmp_path, request):
+    for seed in range(request.config.getoption("--cases") or 25):
+        case = make_case("replay", seed)
+        load(case.file({0}), case.dataset)
+        first, *others = case.dataset.columns
+        relaxed = make_dataset(
+            make_column("n", "integer", nullable=True, missing_values=["bad0"]),
+            *others,
+            name=case.dataset.name,
+            dialect=case.writer.options,
+        )
+        [replayed] = replay_rejects(relaxed, warehouse, "run-2", tmp_path)
+        assert (first.name, replayed.rows_loaded) == ("n", 1)
+        names = ", ".join(column.name for column in others)
+        [row] = warehouse.execute(f"select {names} from raw.{relaxed.table}_current where n is null")
+        assert list(row) == case.rows[0][1], case.writer.options
