@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from netflix_assets.contracts.loading import CONTRACTS_DIR, load_sources
 from netflix_assets.contracts.model import Source
+from netflix_assets.contracts.visibility import reason_of
 
 PACKAGE = Path(__file__).resolve().parent
 REPO = PACKAGE.parent
@@ -307,12 +308,12 @@ def _problems(error: ValidationError) -> Iterator[str]:
     prefix = model.model_config["env_prefix"]
     for problem in error.errors():
         if not problem["loc"]:
-            yield problem["msg"]
+            yield reason_of(problem)
             continue
         name = str(problem["loc"][0])
         is_secret = SecretStr.__name__ in str(model.model_fields[name].annotation) or "@" in str(problem["input"])
         given = "" if is_secret else f"={str(problem['input'])!r}"
-        yield f"{prefix}{name.upper()}{given}: {problem['msg']}"
+        yield f"{prefix}{name.upper()}{given}: {reason_of(problem)}"
 
 
 @lru_cache(maxsize=1)

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from netflix_assets.contracts.visibility import reason_of
 from netflix_assets.settings import EnvironmentName
 
 ALERTS_FILE = Path(__file__).with_name("alerts.yaml")
@@ -77,7 +78,8 @@ def load_rules(path: Path = ALERTS_FILE) -> Rules:
         return Rules.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
     except ValidationError as error:
         problems = "; ".join(
-            f"{'.'.join(map(str, problem['loc']))}={problem['input']!r}: {problem['msg']}" for problem in error.errors()
+            f"{'.'.join(map(str, problem['loc']))}={problem['input']!r}: {reason_of(problem)}"
+            for problem in error.errors()
         )
         raise AlertsError(f"{path}: {problems}; docs/alerts.md lists the allowed values") from error
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from netflix_assets.contracts.model import Dataset, Source, all_datasets
 from netflix_assets.contracts.values import find_fault
+from netflix_assets.contracts.visibility import reason_of
 
 CONTRACTS_DIR = Path(__file__).parent
 
@@ -37,10 +38,7 @@ def load_source(path: Path) -> Source:
         ]
         source = Source.model_validate(content)
     except ValidationError as error:
-        problems = "; ".join(
-            f"{_format_location(content, each['loc'])}: {each['msg'].removeprefix('Value error, ')}"
-            for each in error.errors()
-        )
+        problems = "; ".join(f"{_format_location(content, each['loc'])}: {reason_of(each)}" for each in error.errors())
         raise ContractError(f"contract {path}: {problems}") from error
     except yaml.YAMLError as error:
         raise ContractError(f"contract {path}: not a contract file ({error})") from error

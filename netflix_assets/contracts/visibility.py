@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from pydantic_core import ErrorDetails
+
 from netflix_assets.contracts.model import Source, all_datasets
 
 
@@ -53,3 +55,8 @@ def showable(sources: Iterable[Source]) -> Showable:
     columns = [column for dataset in all_datasets(sources) for column in dataset.columns]
     hidden = {column.name for column in columns if not column.showable}
     return Showable(frozenset({column.name for column in columns} - hidden) if hidden else None)
+
+
+def reason_of(problem: ErrorDetails) -> str:
+    """What pydantic says is wrong with a value, without the kind of error that it puts before our own reasons."""
+    return problem["msg"].removeprefix("Value error, ")

@@ -258,7 +258,7 @@ def test_missing_settings_are_named_with_the_reason(monkeypatch):
 @pytest.mark.parametrize(
     ("name", "value", "problem"),
     [
-        ("PRIVATE_KEY", "hunter2-secret", "NETFLIX_SNOWFLAKE_PRIVATE_KEY: Value error, not a private key in PEM form"),
+        ("PRIVATE_KEY", "hunter2-secret", "NETFLIX_SNOWFLAKE_PRIVATE_KEY: not a private key in PEM form"),
         ("ACCOUNT", "org account", "NETFLIX_SNOWFLAKE_ACCOUNT='org account'"),
         ("DATABASE", "x; drop", "NETFLIX_SNOWFLAKE_DATABASE='x; drop'"),
         ("PORT", "0", "NETFLIX_SNOWFLAKE_PORT='0'"),
