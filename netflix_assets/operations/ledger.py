@@ -1,11 +1,14 @@
 """The warehouse, opened for reading its ledger."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from netflix_assets.defs.resources import warehouse
+from netflix_assets.defs.resources import Role, warehouse
 from netflix_assets.settings import Settings
 from netflix_assets.warehouse.base import Warehouse
+from netflix_assets.warehouse.builds import BUILD_TABLES
+from netflix_assets.warehouse.ledger import OPS_TABLES
+from netflix_assets.warehouse.relations import check_version, ops_ddl
 
 _TABLES = ("loads", "rejected_rows", "refused_objects")
 
@@ -15,11 +18,37 @@ def open_ledger(settings: Settings) -> Iterator[Warehouse | None]:
     """The warehouse with a reader's rights, or None if nothing was ever loaded.
 
     A first run that was killed may leave the file without its tables, or with some of them: that counts as not loaded.
-    Raises: WarehouseError.
+    Ops tables of an earlier version are upgraded first.
+
+    Raises: WarehouseError, also when newer code wrote the warehouse.
     """
     if not warehouse(settings).exists():
         yield None
         return
+    if _upgrade_statements(settings):
+        _upgrade(settings)
     with warehouse(settings).open("reader") as connection:
-        found = connection.describe([("ops", name) for name in _TABLES])
-        yield connection if len(found) == len(_TABLES) else None
+        found = connection.columns(("ops",))
+        yield connection if all(("ops", name) in found for name in _TABLES) else None
+
+
+def _upgrade_statements(settings: Settings) -> list[str]:
+    """What the existing ops tables lack; nothing for a warehouse that was never written."""
+    with warehouse(settings).open("reader") as connection:
+        found = connection.columns(("ops",))
+    check_version(found)
+    if ("ops", "loads") not in found:
+        return []
+    existing = {name: columns for name, columns in {**OPS_TABLES, **BUILD_TABLES}.items() if ("ops", name) in found}
+    return list(ops_ddl(found, existing))
+
+
+def _upgrade(settings: Settings) -> None:
+    """Add what the ops tables lack, with the rights of the roles that own them."""
+    owned: dict[Role, Mapping[str, Mapping[str, str]]] = {"loader": OPS_TABLES, "builder": BUILD_TABLES}
+    for role, tables in owned.items():
+        with warehouse(settings).open(role) as connection:
+            found = connection.columns(("ops",))
+            existing = {name: columns for name, columns in tables.items() if ("ops", name) in found}
+            for statement in ops_ddl(found, existing):
+                connection.execute(statement)

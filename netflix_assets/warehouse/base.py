@@ -10,10 +10,10 @@ from typing import Self, TypeVar
 
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.warehouse.errors import WarehouseError
-from netflix_assets.warehouse.ledger import OPS_TABLES, Ledger, in_chunks
+from netflix_assets.warehouse.ledger import OPS_TABLES, VERSION_TABLE, Ledger, in_chunks
 from netflix_assets.warehouse.loads import Load, StagedObject
 from netflix_assets.warehouse.profile import PROFILED_COLUMNS, SAMPLE_ROWS, profile_insert
-from netflix_assets.warehouse.relations import Relation, current_view, ddl, ops_ddl, raw_columns
+from netflix_assets.warehouse.relations import Relation, check_version, current_view, ddl, ops_ddl, raw_columns
 from netflix_assets.warehouse.typing import Dialect
 
 T = TypeVar("T")
@@ -77,13 +77,14 @@ class Warehouse(Ledger):
         Applies contract changes to an existing table: adds new columns (null in earlier rows) and widens types. This is
         DDL, outside any load; when nothing changes it costs one statement.
 
-        Raises: WarehouseError when a new type could lose values.
+        Raises: WarehouseError when a new type could lose values, or when newer code wrote the ops tables.
         """
         found = self.columns(("raw", "ops"))
+        check_version(found)
         for schema in ("raw", "ops"):
             if not any(existing == schema for existing, _ in found):
                 self.make_schema(schema)
-        for statement in ops_ddl(found):
+        for statement in ops_ddl(found, {**OPS_TABLES, **VERSION_TABLE}):
             self.execute(statement)
         wanted = raw_columns(dataset)
         if ("raw", dataset.table) not in found:

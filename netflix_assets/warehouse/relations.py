@@ -5,7 +5,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from netflix_assets.contracts.model import Dataset
-from netflix_assets.warehouse.ledger import OPS_TABLES
+from netflix_assets.warehouse.errors import WarehouseError
+from netflix_assets.warehouse.ledger import VERSION_TABLE
 
 
 @dataclass(frozen=True)
@@ -21,9 +22,7 @@ def ddl(table: str, columns: Mapping[str, str]) -> str:
     return f"create table if not exists {table} ({', '.join(f'{name} {kind}' for name, kind in columns.items())})"
 
 
-def ops_ddl(
-    found: Mapping[tuple[str, str], Collection[str]], wanted: Mapping[str, Mapping[str, str]] = OPS_TABLES
-) -> Iterator[str]:
+def ops_ddl(found: Mapping[tuple[str, str], Collection[str]], wanted: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
     """The statements that add missing ops tables and columns. ``found``: (schema, table) -> existing columns."""
     for table, columns in wanted.items():
         if ("ops", table) not in found:
@@ -31,6 +30,19 @@ def ops_ddl(
         else:
             for name in [name for name in columns if name not in found["ops", table]]:
                 yield f"alter table ops.{table} add column if not exists {name} {columns[name]}"
+
+
+def check_version(found: Mapping[tuple[str, str], Collection[str]]) -> None:
+    """Check that this code knows the ops tables. ``found``: (schema, table) -> existing columns.
+
+    Raises: WarehouseError when newer code wrote them.
+    """
+    unknown = sorted(set(found.get(("ops", "schema_version"), ())) - set(VERSION_TABLE["schema_version"]))
+    if unknown:
+        raise WarehouseError(
+            f"a newer version of netflix_assets wrote this warehouse (ops tables {unknown[-1]}, this code knows "
+            f"{max(VERSION_TABLE['schema_version'])}). Update the code"
+        )
 
 
 def raw_columns(dataset: Dataset) -> dict[str, str]:
