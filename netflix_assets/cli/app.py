@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 
 from netflix_assets.cli.alerts import alerts
+from netflix_assets.cli.backup import backup, restore
 from netflix_assets.cli.files import fetch, generate, land
 from netflix_assets.cli.home import dashboards, reset, ui
 from netflix_assets.cli.output import EXIT_FAILED, EXIT_STOPPED, EXIT_USAGE, fail, note
@@ -78,7 +79,23 @@ def _message(error: Exception) -> str:
 
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"]},
-    commands=[alerts, dashboards, demo, fetch, generate, land, rebuild, rejects, replay, reset, run, status, ui],
+    commands=[
+        alerts,
+        backup,
+        dashboards,
+        demo,
+        fetch,
+        generate,
+        land,
+        rebuild,
+        rejects,
+        replay,
+        reset,
+        restore,
+        run,
+        status,
+        ui,
+    ],
 )
 @click.version_option(package_name="netflix-assets")
 def cli() -> None:
