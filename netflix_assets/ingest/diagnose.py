@@ -16,18 +16,18 @@ from netflix_assets.ingest.fields import split_record
 from netflix_assets.ingest.records import Layout, find_faults
 
 _SAVE_AS_CSV = "open it and save it as 'CSV UTF-8'"
-_UPLOAD = "upload it uncompressed or as gzip"
+_UPLOAD = "upload it uncompressed, or compressed with gzip, zstd, bzip2 or as a ZIP archive"
+_TWICE = "compressed twice; decompress it once"
 _EXPORT = "export it as CSV"
 _DECRYPT = "decrypt it before the upload"
 
 _BY_PREFIX: tuple[tuple[bytes, str], ...] = (
-    (b"PK\x05\x06", "an empty ZIP archive"),
-    (b"PK\x07\x08", "a part of a ZIP archive; upload the CSV files in it, uncompressed or as gzip"),
+    (b"PK\x07\x08", "a part of a ZIP archive; upload the files in it one by one"),
     (b"\xd0\xcf\x11\xe0", f"an old Excel workbook (.xls), not CSV; {_SAVE_AS_CSV}"),
     (b"%PDF-", "a PDF document, not CSV; ask the sender for the data as CSV"),
-    (b"\x1f\x8b", "compressed with gzip twice; decompress it once"),
+    (b"\x1f\x8b", _TWICE),
     (b"\xfd7zXZ\x00", f"compressed with xz; {_UPLOAD}"),
-    (b"\x28\xb5\x2f\xfd", f"compressed with zstd; {_UPLOAD}"),
+    (b"\x28\xb5\x2f\xfd", _TWICE),
     (b"\x04\x22\x4d\x18", f"compressed with lz4; {_UPLOAD}"),
     (b"7z\xbc\xaf\x27\x1c", f"compressed with 7-Zip; {_UPLOAD}"),
     (b"Rar!\x1a\x07", f"compressed with RAR; {_UPLOAD}"),
@@ -86,11 +86,11 @@ def _recognise_binary(head: bytes) -> str | None:
     if _PARQUET.match(head):
         return f"Parquet, not CSV; {_EXPORT}"
     if _BZIP2.match(head):
-        return f"compressed with bzip2; {_UPLOAD}"
+        return _TWICE
     if _PGP.match(head):
         return f"encrypted with PGP; {_DECRYPT}"
     if head[_TAR[0] :].startswith(_TAR[1]):
-        return "a tar archive; upload the CSV files in it one by one, uncompressed or as gzip"
+        return "a tar archive; upload the files in it one by one"
     return None
 
 
@@ -99,7 +99,7 @@ def _recognise_zip(head: bytes) -> str:
         return f"an Excel workbook (.xlsx), not CSV; {_SAVE_AS_CSV}"
     if b"opendocument.spreadsheet" in head:
         return f"an OpenDocument spreadsheet (.ods), not CSV; {_SAVE_AS_CSV}"
-    return "a ZIP archive; upload the CSV files in it, uncompressed or as gzip"
+    return f"a ZIP archive, {_TWICE}"
 
 
 def _recognise_markup(text: str) -> str | None:
