@@ -174,7 +174,7 @@ def _only_member(archive: zipfile.ZipFile, file: IO[bytes]) -> zipfile.ZipInfo:
     entries = archive.infolist()
     found = _recognise_office({entry.filename for entry in entries})
     if found:
-        raise RefusedError(f"the file is {found}, not what the contract says; open it and save it as 'CSV UTF-8'")
+        raise RefusedError(f"the file is {found}; open it and save it in the contract's format, such as 'CSV UTF-8'")
     members = [each for each in entries if not each.is_dir() and not each.filename.startswith(_MAC_FOLDER)]
     if not members:
         raise RefusedError("the file is a ZIP archive without a file in it; upload the file itself")
@@ -205,6 +205,6 @@ def _refuse_foreign_bytes(archive: zipfile.ZipFile, first_offset: int, file: IO[
 def _recognise_office(names: set[str]) -> str | None:
     if "[Content_Types].xml" in names:
         return "an Excel workbook (.xlsx)" if any(name.startswith("xl/") for name in names) else "an Office document"
-    if {"mimetype", "content.xml"} <= names:
+    if "mimetype" in names:
         return "an OpenDocument spreadsheet (.ods)"
     return None

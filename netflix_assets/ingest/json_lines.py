@@ -12,8 +12,8 @@ from typing import Any
 
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.ingest.errors import RefusedError
-from netflix_assets.ingest.members import MAX_DEPTH, Members, describe
 from netflix_assets.ingest.fields import MAX_REJECT_LENGTH
+from netflix_assets.ingest.members import MAX_DEPTH, Members, describe
 from netflix_assets.ingest.records import Literal, Record
 
 _SPACE = " \t\r\n"  # JSON's own

@@ -6,9 +6,10 @@ a file may be one row group: a file of 257 MB with one takes 40 MiB, and 284 MiB
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
+from itertools import islice
 from json.encoder import encode_basestring
 from pathlib import Path
 from typing import Any
@@ -20,14 +21,15 @@ from pyarrow import types
 
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.ingest.errors import RefusedError
-from netflix_assets.ingest.members import Number, to_json
-from netflix_assets.ingest.parquet_schema import Leaf, Plan, compare_schema
-from netflix_assets.ingest.records import Record
+from netflix_assets.ingest.members import to_json
+from netflix_assets.ingest.parquet_schema import ColumnPlan, Leaf, Plan, is_list, is_number, plan_reading
+from netflix_assets.ingest.records import Default, Literal, Record
 
 _MAGIC, _ENCRYPTED = b"PAR1", b"PARE"
 _BUFFER_BYTES = 2**20  # of each column
 _BATCH_ROWS, _BATCH_BYTES = 4_096, 16 * 2**20
 _NS_BOUND = 9_223_372_036_854_775  # microseconds that fit 64 bits as nanoseconds
+_EXPONENT = re.compile("[0-9][eE]")
 _NO_NUMBER = frozenset({"nan", "inf", "-inf", "-nan"})
 
 
@@ -44,7 +46,7 @@ class Parquet:
         _check_ends(path)
         with _damage():
             self._file = self._open("us")
-            self._plan: Plan = compare_schema(self._file, dataset)
+            self._plan: Plan = plan_reading(self._file, dataset)
         self.unknown = self._plan.unknown
         self.row_count: int = self._file.metadata.num_rows
 
@@ -90,22 +92,20 @@ class Parquet:
             yield batch
 
     def _records(self, batch: Any, row: int) -> Iterator[Record]:
-        plan = self._plan
-        slots = [_read_leaf(leaf, batch) for leaf in plan.leaves]
-        in_json = [_as_json(values, leaf, array) for leaf, (array, values) in zip(plan.leaves, slots, strict=True)]
-        columns: list[Iterable[str]] = []
-        for index, constant, template, parts in plan.columns:
-            if index is not None:
-                columns.append(value if value is not None else "" for value in slots[index][1])
-            elif template is not None:
-                columns.append(_fill(template, [in_json[part] for part in parts], batch.num_rows))
-            else:
-                columns.append([constant] * batch.num_rows)
-        texts = _fill(plan.template, in_json, batch.num_rows)
-        with_nul = any(_has_nul(array) for array, _ in slots)
-        for number, (text, *fields) in enumerate(zip(texts, *columns, strict=True), start=row):
-            faults = _nul_faults(plan.names, fields) if with_nul else {}
-            yield Record(number, text, fields, faults=faults)
+        plan, count = self._plan, batch.num_rows
+        found = [_read_leaf(leaf, batch) for leaf in plan.leaves]
+        in_json = [_as_json(values, leaf) for leaf, values in zip(plan.leaves, found, strict=True)]
+        fields = [
+            _as_fields(found[column.leaf], plan.leaves[column.leaf])
+            if column.leaf is not None
+            else [Default(column.default)] * count
+            if column.default is not None
+            else list(map(Literal, _fill(column, in_json, count)))
+            for column in plan.columns
+        ]
+        texts = _fill(plan.row, in_json, count)
+        for number, (text, *values) in enumerate(zip(texts, *fields, strict=True), start=row):
+            yield Record(number, text, values, faults=_nul_faults(plan.names, values) if "\\u0000" in text else {})
 
 
 def _check_ends(path: Path) -> None:
@@ -133,74 +133,101 @@ def _damage() -> Iterator[None]:
         raise RefusedError(f"the Parquet file is damaged or not supported ({first}); export it again") from error
 
 
-def _fill(template: str, parts: Sequence[Sequence[str]], count: int) -> list[str]:
-    """The template once per row, with a text of each part."""
-    return [template % row for row in zip(*parts, strict=True)] if parts else [template % ()] * count
+def _fill(plan: ColumnPlan, leaves: Sequence[Sequence[str]], count: int) -> list[str]:
+    """The plan's template once per row, with the texts of its leaves."""
+    parts = [leaves[at] for at in plan.leaves]
+    return [plan.template % row for row in zip(*parts, strict=True)] if parts else [plan.template % ()] * count
 
 
-def _read_leaf(leaf: Leaf, batch: Any) -> tuple[Any, list[str | None]]:
+def _read_leaf(leaf: Leaf, batch: Any) -> list[str | None]:
     array = batch.column(leaf.path[0])
     for name in leaf.path[1:]:
         array = pc.struct_field(array, name)
     if leaf.is_nested:
-        values: list[str | None] = [None if value is None else to_json(value) for value in _values(array)]
-        return array, values
-    texts = _texts(array, widen=leaf.widen)
-    values = texts.to_pylist()
+        return [None if value is None else to_json(value) for value in _values(array)]
+    texts: list[str | None] = _texts(array, widen=leaf.widen, zone=leaf.zone).to_pylist()
     if leaf.plain:
-        values = [f"{Decimal(value):f}" if value is not None and "e" in value else value for value in values]
-    return texts, values
+        return [f"{Decimal(text):f}" if text is not None and _EXPONENT.search(text) else text for text in texts]
+    return texts
 
 
-def _as_json(values: Sequence[str | None], leaf: Leaf, array: Any) -> list[str]:
+def _as_json(values: Sequence[str | None], leaf: Leaf) -> list[str]:
     if leaf.is_nested:
         return ["null" if value is None else value for value in values]
-    if leaf.quoted:
-        return ["null" if value is None else encode_basestring(value) for value in values]
-    return ["null" if value is None else f'"{value}"' if value in _NO_NUMBER else value for value in values]
+    if leaf.is_literal:
+        return ["null" if value is None else f'"{value}"' if value in _NO_NUMBER else value for value in values]
+    return ["null" if value is None else encode_basestring(value) for value in values]
 
 
-def _texts(array: Any, *, widen: bool = False) -> Any:
-    """The values of a scalar type as an array of strings. ``widen``: 32-bit floats as the doubles that they equal."""
+def _as_fields(values: Sequence[str | None], leaf: Leaf) -> list[str]:
+    if leaf.is_nested or leaf.is_literal:
+        return [Literal(value) if value is not None else "" for value in values]
+    return [value if value is not None else "" for value in values]
+
+
+def _nul_faults(names: Sequence[str], fields: list[str]) -> dict[str, str]:
+    return {
+        name: f"{name} has a NUL character (\\u0000), which is not text"
+        for name, text in zip(names, fields, strict=True)
+        if "\0" in text
+    }
+
+
+def _with_nanoseconds(batch: Any, exact: Any) -> Any:
+    """Int96 timestamps with their nanoseconds, where Arrow's 64 bits can hold them; other values stay as they are."""
+    for name in exact.schema.names:
+        at = batch.schema.get_field_index(name)
+        coarse, fine = batch.column(name), exact.column(name)
+        micros = coarse.cast(pa.int64())
+        fits = pc.and_(pc.less(micros, _NS_BOUND), pc.greater(micros, -_NS_BOUND))
+        batch = batch.set_column(at, name, pc.if_else(fits, _texts(fine), _texts(coarse)))
+    return batch
+
+
+def _texts(array: Any, *, widen: bool = False, zone: str = "") -> Any:
+    """The values of a scalar type as an array of strings.
+
+    ``widen``: 32-bit floats as the doubles that they equal. ``zone``: what follows a timestamp with a time zone.
+    """
     kind = array.type
     if types.is_dictionary(kind):
-        array, kind = array.dictionary_decode(), kind.value_type
+        return _texts(array.dictionary_decode(), widen=widen, zone=zone)
     if types.is_float16(kind) or (widen and types.is_float32(kind)):
         array = array.cast(pa.float64())
-    if types.is_timestamp(kind):
-        if kind.tz is not None:
-            array = array.cast(pa.timestamp(kind.unit))  # the same instant in UTC
-        texts = array.cast(pa.string())
-        # What is left of nanoseconds has no place in a timestamp, and its form is rejected.
-        return pc.replace_substring_regex(texts, r"^(.*[.]\d{6})000$", r"\1") if kind.unit == "ns" else texts
-    return array.cast(pa.string())
+    if not types.is_timestamp(kind):
+        return array.cast(pa.string())
+    if kind.tz is not None:
+        array = array.cast(pa.timestamp(kind.unit))  # the same instant in UTC
+    texts = array.cast(pa.string())
+    if kind.unit == "ns":  # what is left of nanoseconds has no place in a timestamp: its form is rejected
+        texts = pc.replace_substring_regex(texts, r"^(.*[.]\d{6})000$", r"\1")
+    return pc.binary_join_element_wise(texts, zone, "") if zone and kind.tz is not None else texts
 
 
-def _values(array: Any) -> list[object]:
-    """The values of a nested type as ``to_json`` takes them."""
+def _values(array: Any) -> list[Any]:
+    """The values of any type as ``to_json`` takes them."""
     kind = array.type
     if types.is_struct(kind):
         names = [kind.field(index).name for index in range(kind.num_fields)]
         members = [_values(pc.struct_field(array, [index])) for index in range(kind.num_fields)]
-        rows = zip(*members, strict=True) if members else [()] * len(array)
+        rows = zip(*members, strict=True) if members else ((),) * len(array)
         valid = array.is_valid().to_pylist()
         return [dict(zip(names, row, strict=True)) if ok else None for ok, row in zip(valid, rows, strict=True)]
     if types.is_map(kind):
-        entries = pa.ListArray.from_arrays(array.offsets, pa.StructArray.from_arrays(
-            [array.keys, array.items], ["key", "value"]), mask=array.is_null()) if False else array.cast(
-            pa.list_(pa.struct([("key", kind.key_type), ("value", kind.item_type)])))
-        return [None if row is None else _map(row) for row in _values(entries)]
-    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
-        flat = iter(_values(array.flatten()))
-        return [
-            None if length is None else [next(flat) for _ in range(length)]
-            for length in pc.list_value_length(array).to_pylist()
-        ]
+        entries = pa.struct([("key", kind.key_type), ("value", kind.item_type)])
+        maps = _values(array.cast(pa.list_(entries)))
+        return [None if each is None else {entry["key"]: entry["value"] for entry in each} for each in maps]
+    if is_list(kind):
+        return _list_values(array)
     if types.is_null(kind):
         return [None] * len(array)
     texts = _texts(array).to_pylist()
-    if types.is_boolean(kind):
-        return [None if text is None else text == "true" for text in texts]
-    if is_number(kind):
-        return [text if text is None or text in _NO_NUMBER else Number(text) for text in texts]
+    if types.is_boolean(kind) or is_number(kind):
+        return [text if text is None or text in _NO_NUMBER else Literal(text) for text in texts]
     return list(texts)
+
+
+def _list_values(array: Any) -> list[Any]:
+    flat = iter(_values(array.flatten()))
+    lengths = pc.list_value_length(array).to_pylist()
+    return [None if length is None else list(islice(flat, length)) for length in lengths]

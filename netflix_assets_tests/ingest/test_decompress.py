@@ -167,11 +167,11 @@ ZIPS = {
     "trailing": (one(TEXT) + b"more", FOREIGN),
     "xlsx": (
         zipped(("[Content_Types].xml", b""), ("xl/workbook.xml", b"")),
-        "the file is an Excel workbook (.xlsx), not what the contract says; open it and save it as 'CSV UTF-8'",
+        "the file is an Excel workbook (.xlsx); open it and save it in the contract's format, such as 'CSV UTF-8'",
     ),
     "ods": (
         zipped(("mimetype", b""), ("content.xml", b"")),
-        "the file is an OpenDocument spreadsheet (.ods), not what the contract says; open it and save it as "
+        "the file is an OpenDocument spreadsheet (.ods); open it and save it in the contract's format, such as "
         "'CSV UTF-8'",
     ),
 }
