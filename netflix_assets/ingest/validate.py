@@ -17,7 +17,7 @@ from netflix_assets.contracts.dialect import TableDialect
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.ingest.csv_records import holds_records, read_csv_records, read_header
 from netflix_assets.ingest.decode import Decoder, RefusedError
-from netflix_assets.ingest.diagnose import diagnose_format, diagnose_header
+from netflix_assets.ingest.diagnose import diagnose_format, diagnose_header, is_csv
 from netflix_assets.ingest.headers import compare_header, unknown_warnings
 from netflix_assets.ingest.read import PARQUET_MAGIC, open_members
 from netflix_assets.ingest.records import CANONICAL, MAX_RECORD_BYTES, Layout, Record, layout_of_contract
@@ -93,6 +93,8 @@ def _validate_members(decoder: Decoder, dataset: Dataset, path: Path) -> Validat
     if size == 0:
         raise RefusedError("the file is empty (0 bytes)")
     scan.finish()
+    if is_csv(decoder.head, dataset):
+        raise RefusedError("the file is CSV")
     records = open_members(path, dataset)
     layout = layout_of_contract(dataset)
     table, count, _ = _write_loadable(records, layout, path.with_suffix(".loadable"), numeric=False)
