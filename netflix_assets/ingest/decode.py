@@ -21,12 +21,14 @@ class Decoder:
     """Decodes one object's bytes. ``folder``: for temporary files.
 
     ``head``: the first bytes read so far, decompressed. ``mark_size``: length of the byte order mark that was removed.
-    ``warnings``: doubts about the encoding, complete once everything is read.
+    ``compression``: its extension, empty if there is none. ``warnings``: doubts about the encoding, complete once
+    everything is read.
     """
 
     def __init__(self, blocks: Iterable[bytes], encoding: str, folder: Path | None = None) -> None:
         self.head = b""
         self.mark_size = 0
+        self.compression = ""
         self.warnings: tuple[str, ...] = ()
         self._blocks = blocks
         self._encoding = encoding
@@ -34,7 +36,8 @@ class Decoder:
 
     def raw(self) -> Iterator[bytes]:
         """The decompressed bytes. Raises: RefusedError when they cannot be decompressed."""
-        return self._keep_head(decompress(self._blocks, self._folder))
+        self.compression, blocks = decompress(self._blocks, self._folder)
+        return self._keep_head(blocks)
 
     def utf8(self) -> Iterator[bytes]:
         """The text in UTF-8. Where the contract says UTF-8, bytes are passed on unchecked, valid or not.

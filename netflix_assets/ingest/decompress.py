@@ -30,19 +30,19 @@ _TRAILING = "unexpected data after the end of the {} data; upload the file again
 _SHORT = "the {} data ends early; upload the file again"
 
 
-def decompress(blocks: Iterable[bytes], folder: Path | None = None) -> Iterator[bytes]:
-    """The bytes, decompressed if their first bytes say so. ``folder``: for a temporary copy of a ZIP archive.
+def decompress(blocks: Iterable[bytes], folder: Path | None = None) -> tuple[str, Iterator[bytes]]:
+    """The extension of the compression, empty if there is none, and the bytes without it.
 
-    Raises: RefusedError when they cannot be decompressed.
+    ``folder``: for a temporary copy of a ZIP archive. Reading raises RefusedError when they cannot be decompressed.
     """
     start, rest = read_prefix(blocks, _MAGIC_BYTES)
     if start.startswith(_GZIP_MAGIC):
-        return _gunzip(rest)
+        return "gz", _gunzip(rest)
     if _ZSTD.match(start):
-        return _unzstd(rest)
+        return "zst", _unzstd(rest)
     if _BZIP2.match(start):
-        return _bunzip2(rest)
-    return _unzip(rest, folder) if _ZIP.match(start) else rest
+        return "bz2", _bunzip2(rest)
+    return ("zip", _unzip(rest, folder)) if _ZIP.match(start) else ("", rest)
 
 
 def read_prefix(blocks: Iterable[bytes], count: int) -> tuple[bytes, Iterator[bytes]]:

@@ -77,7 +77,8 @@ def _validate_csv(decoder: Decoder, dataset: Dataset, path: Path) -> ValidatedFi
         warnings += doubts
     if count == 0:
         raise RefusedError("the file has a header but no records; keeping the rows loaded earlier", ignored=True)
-    return ValidatedFile(path, header, positions, table, count, (*warnings, *text.warnings, *decoder.warnings))
+    warnings = (*warnings, *text.warnings, *decoder.warnings)
+    return ValidatedFile(path, header, positions, table, count, warnings, decoder.compression)
 
 
 def _validate_members(decoder: Decoder, dataset: Dataset, path: Path) -> ValidatedFile:
@@ -104,7 +105,7 @@ def _validate_members(decoder: Decoder, dataset: Dataset, path: Path) -> Validat
         raise RefusedError("the file contains only blank lines")
     header = tuple(column.file_name for column in dataset.columns)
     warnings = (*unknown_warnings(records.unknown), *decoder.warnings)
-    return ValidatedFile(path, header, tuple(layout.positions), table, count, warnings)
+    return ValidatedFile(path, header, tuple(layout.positions), table, count, warnings, decoder.compression)
 
 
 def _loads_as_it_is(path: Path, scan: "_Scan", layout: Layout) -> bool:
