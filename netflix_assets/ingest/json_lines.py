@@ -47,7 +47,7 @@ class JsonLines:
             if was_open and start != "{":
                 raise RefusedError(f"the file is JSON over several lines; {_ONE_PER_LINE}")
             record = _parse(number, line, self._members)
-            was_open = index == 0 and bool(record.problem) and _nesting(line)[1]
+            was_open = index == 0 and start == "{" and bool(record.problem) and _nesting(line)[1]
             yield record
 
     def _lines(self) -> Iterator[tuple[int, str]]:

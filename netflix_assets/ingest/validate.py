@@ -83,11 +83,12 @@ def _validate_csv(decoder: Decoder, dataset: Dataset, path: Path) -> ValidatedFi
 
 def _validate_members(decoder: Decoder, dataset: Dataset, path: Path) -> ValidatedFile:
     """Validate JSON Lines or Parquet: every record is read here, and written as CSV."""
+    blocks = decoder.utf8()
     scan = _Scan(b",", start=decoder.mark_size)
     size = 0
     with path.open("wb") as file:
-        for block in decoder.utf8():
-            if dataset.format == "jsonl" or decoder.head[:1] == b"{":
+        for block in blocks:
+            if dataset.format == "jsonl" or not decoder.head.startswith(PARQUET_MAGIC):
                 scan.feed(block)
             size += len(block)
             file.write(block)
@@ -96,6 +97,8 @@ def _validate_members(decoder: Decoder, dataset: Dataset, path: Path) -> Validat
     scan.finish()
     if is_csv(decoder.head, dataset):
         raise RefusedError("the file is CSV")
+    if dataset.format == "parquet" and not decoder.head.lstrip().startswith((PARQUET_MAGIC, b"{", b'"')):
+        raise RefusedError("the file is not Parquet; export it as Parquet, or correct `format` in the contract")
     records = open_members(path, dataset)
     layout = layout_of_contract(dataset)
     table, count, _ = _write_loadable(records, layout, path.with_suffix(".loadable"), numeric=False)
