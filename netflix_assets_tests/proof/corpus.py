@@ -146,7 +146,9 @@ PACKED = "zstd, bzip2 or a ZIP archive of one file"
 BAD_GZIP = "gzip, zstd, bzip2 or ZIP that is truncated"
 ZIP = "a ZIP archive of several files"
 LINES, NO_LINES, PARQUET, NO_PARQUET = (
-    "JSON Lines: one object per line", "JSON Lines: a line that is not one valid object", "Parquet: columns",
+    "JSON Lines: one object per line",
+    "JSON Lines: a line that is not one valid object",
+    "Parquet: columns",
     "Parquet: a column of a type that does not fit",
 )
 
