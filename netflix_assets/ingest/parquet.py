@@ -160,7 +160,7 @@ def _as_json(values: Sequence[str | None], leaf: Leaf) -> list[str]:
 
 
 def _as_fields(values: Sequence[str | None], leaf: Leaf) -> list[str]:
-    if leaf.is_nested or leaf.is_literal:
+    if leaf.is_marked:
         return [Literal(value) if value is not None else "" for value in values]
     return [value if value is not None else "" for value in values]
 

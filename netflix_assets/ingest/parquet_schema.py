@@ -9,6 +9,7 @@ from typing import Any
 from pyarrow import types
 
 from netflix_assets.contracts.column import Column
+from netflix_assets.contracts.conversion import conversion_of
 from netflix_assets.contracts.dialect import EPOCHS
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.ingest.errors import RefusedError
@@ -25,6 +26,7 @@ class Leaf:
 
     ``is_nested``: it becomes JSON. ``is_literal``: a number, true or false. ``widen``: 32-bit floats become doubles.
     ``plain``: numbers are written without an exponent. ``zone``: what follows timestamps with a time zone.
+    ``is_marked``: the contract converts the column's texts, so that others must be told apart from them.
     """
 
     path: tuple[str, ...]
@@ -33,6 +35,7 @@ class Leaf:
     widen: bool = False
     plain: bool = False
     zone: str = ""
+    is_marked: bool = False
 
 
 @dataclass(frozen=True)
@@ -142,7 +145,10 @@ def _plan_column(
     kind = _type_at(schema, path)
     zone = "Z" if column.type == "timestamp" and dataset.value_options(column).time_zone else ""
     is_plain = (types.is_floating(kind) or types.is_decimal(kind)) and column.is_numeric and column.type != "double"
-    leaf = Leaf(path, *_kinds(kind), widen=column.type == "double", plain=is_plain, zone=zone)
+    is_nested, is_literal = _kinds(kind)
+    # Only where it matters: marking a value takes as long as reading it.
+    is_marked = (is_nested or is_literal) and conversion_of(dataset, column) is not None
+    leaf = Leaf(path, is_nested, is_literal, column.type == "double", is_plain, zone, is_marked)
     return ColumnPlan(_leaf(plan, leaf))
 
 
