@@ -76,6 +76,7 @@ PROOF := $(PYTEST) --numprocesses 0 --timeout 0
 proof-sequences := $(TESTS)/proof/test_sequences.py --cases 500
 proof-crashes := $(TESTS)/proof/test_crashes.py $(TESTS)/proof/test_snapshot_crashes.py --cases 200
 proof-fuzz := $(TESTS)/proof/test_fuzz.py --cases 5000
+proof-formats := $(TESTS)/proof/test_formats.py --cases 1000
 proof-corpus := $(TESTS)/proof/test_corpus.py
 proof-dialects := $(TESTS)/ingest/test_dialects.py --cases 5000
 # Your own files: make proof SUITE=foreign FILES=/path/to/folder REPORT=outcomes.json
@@ -88,7 +89,7 @@ proof-s3-faults := $(TESTS)/proof/test_s3_faults.py --cases 100
 proof-healing := $(TESTS)/proof/test_healing.py --durations 0
 proof-postgres := $(TESTS)/proof/test_postgres.py
 proof-alerts := $(TESTS)/alerts/test_delivery.py -s -k 30_percent --cases 100
-SUITES := sequences crashes fuzz corpus dialects foreign edges shuffles mutations s3-faults healing postgres alerts
+SUITES := sequences crashes fuzz formats corpus dialects foreign edges shuffles mutations s3-faults healing postgres alerts
 
 proof: install  ## One proof of docs/reliability.md at full length: make proof SUITE=sequences|crashes|fuzz|…
 	@[ -n "$(proof-$(SUITE))" ] || { echo "Usage: make proof SUITE=<$(SUITES)>" | sed 's/ /|/4g'; exit 2; }

@@ -15,6 +15,7 @@ from pathlib import Path
 import duckdb
 
 from netflix_assets.contracts.loading import dataset_by_id
+from netflix_assets.contracts.model import Dataset
 from netflix_assets.defs.resources import landing_bucket, warehouse
 from netflix_assets.ingest.sync import sync
 from netflix_assets.settings import read_settings
@@ -36,12 +37,11 @@ def plain_seconds(file: Path, folder: Path) -> float:
         return time.perf_counter() - started
 
 
-def ingest_seconds(file: Path, home: Path) -> float:
+def ingest_seconds(file: Path, home: Path, dataset: Dataset) -> float:
     """Return the wall seconds that it takes to sync an empty raw table with a bucket that holds the file."""
     settings = read_settings(home=home)
-    dataset = dataset_by_id(settings.sources(), "movielens/ratings")
     with landing_bucket(settings).open() as store:
-        store.put("movielens/ratings.csv", file)
+        store.put(f"{dataset.key_prefix}.{dataset.extension}", file)
         with warehouse(settings).open() as connection:
             started = time.perf_counter()
             report = sync(dataset, store, connection, "bench", work_folder=home / "tmp")
@@ -56,11 +56,12 @@ def main() -> None:
     parser.add_argument("file", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
+    ratings = dataset_by_id(read_settings().sources(), "movielens/ratings")
     ratios = []
     for _ in range(arguments.rounds):
         with tempfile.TemporaryDirectory() as folder:
             plain = plain_seconds(arguments.file, Path(folder))
-            ingested = ingest_seconds(arguments.file, Path(folder))
+            ingested = ingest_seconds(arguments.file, Path(folder), ratings)
         ratios.append(ingested / plain)
         print(f"plain DuckDB {plain:6.2f} s   ingestion {ingested:6.2f} s   ratio {ratios[-1]:.2f}", flush=True)
     print(f"median ratio {statistics.median(ratios):.2f}")

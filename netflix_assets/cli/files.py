@@ -19,8 +19,8 @@ from netflix_assets.settings import Settings, current_settings
 def land(paths: tuple[Path, ...], dataset_id: str | None) -> None:
     """Upload files to the bucket, under the keys of their datasets.
 
-    The name of a file decides its dataset: ratings.csv and ratings-<anything>.csv (also .csv.gz) belong to
-    movielens/ratings, titles.csv belongs to netflix/titles. Other names need --as.
+    The name of a file decides its dataset: ratings.csv and ratings-<anything>.csv belong to movielens/ratings,
+    titles.csv belongs to netflix/titles. Other names need --as. Files may be compressed (.gz, .zst, .bz2, .zip).
     """
     settings = current_settings()
     print_landing(settings, paths, find_dataset(settings, dataset_id) if dataset_id else None)

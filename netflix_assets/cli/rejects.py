@@ -66,10 +66,10 @@ def show_reject(dataset_id: str, load_id: int, record: int) -> None:
 @click.argument("dataset_id", metavar="DATASET")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 def export_rejects(dataset_id: str, file: Path) -> None:
-    """Write rejected records to a CSV file.
+    """Write rejected records to a file: CSV, or JSON Lines for datasets of JSON and Parquet files.
 
-    Fix them there, then land the file. Lines that are not records are in the first field, with a note in an extra last
-    field: make records of them and delete the note. What you do not fix is rejected again.
+    Fix them there, then land the file. Lines that are not records have a note (in CSV, in an extra last field): make
+    records of them and delete the note. What you do not fix is rejected again.
     """
     from netflix_assets.operations.rejects import export_rejects
 
@@ -81,8 +81,8 @@ def export_rejects(dataset_id: str, file: Path) -> None:
         say("The newest file is the whole table: fix the records in the file they came from and land that")
     else:
         say(
-            f"Name the fixed file {dataset.file_stem}-<anything>.csv and land it. The records stay listed until the "
-            "file they came from is replaced"
+            f"Name the fixed file {dataset.file_stem}-<anything>.{dataset.export_extension} and land it. The records "
+            "stay listed until the file they came from is replaced"
         )
 
 

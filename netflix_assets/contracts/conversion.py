@@ -42,7 +42,20 @@ class Conversion:
 def conversion_of(dataset: Dataset, column: Column) -> Conversion | None:
     """How the column's values are converted; None when files have them in the loadable form."""
     options, time_format = dataset.value_options(column), dataset.time_format(column)
-    convert, example = _by_type(column, options, time_format) or (None, "")
+    return _conversion(options, _by_type(column, options, time_format))
+
+
+def literal_conversion_of(dataset: Dataset, column: Column) -> Conversion | None:
+    """How values are converted that are numbers, true, false or JSON already, as in JSON and Parquet files."""
+    if column.type == "json":
+        return _conversion(dataset.value_options(column), None)
+    written = {"decimal_char": None, "group_char": None, "true_values": None, "false_values": None}
+    options = dataset.value_options(column).model_copy(update=written)
+    return _conversion(options, _by_type(column, options, dataset.time_format(column)))
+
+
+def _conversion(options: ValueOptions, by_type: tuple[Callable[[str], str], str] | None) -> Conversion | None:
+    convert, example = by_type or (None, "")
     missing = frozenset(options.missing_values or ()) - {""}
     if not missing:
         return Conversion(convert, example) if convert else None

@@ -66,7 +66,7 @@ class Tolerance(Strict):
 
 
 class Dataset(Strict):
-    """One dataset of a source: a set of CSV objects in the bucket and the raw table that holds their rows.
+    """One dataset of a source: a set of objects in the bucket and the raw table that holds their rows.
 
     ``mode``: ``append`` (every object adds rows), ``upsert`` (like append, but of rows with the same ``key`` the later
     one wins downstream) or ``overwrite`` (the newest object is the whole table). ``encoding``: that of the files;
@@ -190,14 +190,33 @@ class Dataset(Strict):
 
     @property
     def file_names(self) -> str:
-        """The allowed file names, for messages: ``tags.csv, tags-<anything>.csv (also .csv.gz)``."""
+        """The allowed file names, for messages: ``tags.csv, tags-<anything>.csv (also .tsv, .txt; .gz, …)``."""
         extension = self.extension
-        return f"{self.file_stem}.{extension}, {self.file_stem}-<anything>.{extension} (also .{extension}.gz)"
+        return f"{self.file_stem}.{extension}, {self.file_stem}-<anything>.{extension} {self.other_extensions}"
 
     @property
     def extension(self) -> str:
         """The usual extension of the files, without the point."""
-        return (self.extensions or EXTENSIONS[self.format])[0]
+        return self.all_extensions[0]
+
+    @property
+    def all_extensions(self) -> tuple[str, ...]:
+        """The extensions of the files, without the point. Rejects of Parquet files are exported as JSON Lines."""
+        rejects = ("jsonl",) if self.format == "parquet" else ()
+        return tuple(dict.fromkeys((*(self.extensions or EXTENSIONS[self.format]), *rejects)))
+
+    @property
+    def other_extensions(self) -> str:
+        """The extensions but the usual one, for messages: ``(also .tsv, .txt; .gz, .zst, .bz2, .zip)``."""
+        others, compressions = (
+            ", ".join(f".{each}" for each in group) for group in (self.all_extensions[1:], COMPRESSIONS)
+        )
+        return f"(also {others}; {compressions})" if others else f"(also {compressions})"
+
+    @property
+    def export_extension(self) -> str:
+        """The extension of a file of exported rejects, without the point."""
+        return self.extension if self.format == "csv" else "jsonl"
 
     @property
     def key_prefix(self) -> str:
@@ -209,7 +228,7 @@ class Dataset(Strict):
         # <source>/<file>.csv, <source>/<file>-<anything>.csv, <source>/<file>/<anything>.csv, each also .csv.gz, .zip
         longer = "|".join(re.escape(stem.removeprefix(self.file_stem)) for stem in self.longer_files)
         unless_longer = rf"(?!(?:{longer})(?:[-/.]|$))" if longer else ""
-        extension = "|".join(map(re.escape, self.extensions or EXTENSIONS[self.format]))
+        extension = "|".join(map(re.escape, self.all_extensions))
         compression = "|".join(COMPRESSIONS)
         end = rf"(?i:\.(?:{extension})(?:\.(?:{compression}))?|\.zip)"
         return re.compile(rf"{re.escape(self.key_prefix)}{unless_longer}(-[^/]*|/.+)?{end}", re.DOTALL)

@@ -29,6 +29,6 @@ def likely_key(sources: Sequence[Source], key: str) -> str | None:
             within = f"{source.source}/{stem}/{name}"
             if any(each.lower().startswith(stem) for each in folders[-1:]) and source.dataset_of(within):
                 return within
-    stems = {dataset.file_stem: source for source in reversed(ordered) for dataset in source.datasets}
+    stems = {dataset.file_stem: dataset for source in reversed(ordered) for dataset in source.datasets}
     meant = get_close_matches(plain.partition(".")[0], stems, n=1, cutoff=_CUTOFF)
-    return f"{stems[meant[0]].source}/{meant[0]}-<anything>.csv" if meant else None
+    return f"{stems[meant[0]].key_prefix}-<anything>.{stems[meant[0]].extension}" if meant else None

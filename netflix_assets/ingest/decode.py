@@ -1,15 +1,14 @@
 """Decode an object's bytes, as they stream, into UTF-8 text: decompressed and without a byte order mark."""
 
 import codecs
-import zlib
 from collections.abc import Iterable, Iterator
 from itertools import chain
+from pathlib import Path
 
-from netflix_assets.storage.objects import BLOCK_BYTES
+from netflix_assets.ingest.decompress import decompress, read_prefix
+from netflix_assets.ingest.errors import RefusedError as RefusedError
 
 HEAD_BYTES = 4096  # enough to recognise the file's format
-_GZIP_MAGIC = b"\x1f\x8b"
-_AFTER_GZIP = "unexpected data after the end of the gzip data; upload the file again"
 # Byte order mark -> the encodings it can stand for. No mark is a prefix of another.
 _MARKS = {
     codecs.BOM_UTF8: ("utf-8",),
@@ -18,35 +17,34 @@ _MARKS = {
 }
 
 
-class RefusedError(Exception):
-    """An object that is not loaded, and the reason. ``ignored``: it is not at fault, it only has no records."""
-
-    def __init__(self, reason: str, *, ignored: bool = False) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.ignored = ignored
-
-
 class Decoder:
-    """Decodes one object's bytes.
+    """Decodes one object's bytes. ``folder``: for temporary files.
 
     ``head``: the first bytes read so far, decompressed. ``mark_size``: length of the byte order mark that was removed.
-    ``warnings``: doubts about the encoding, complete once everything is read.
+    ``compression``: its extension, empty if there is none. ``warnings``: doubts about the encoding, complete once
+    everything is read.
     """
 
-    def __init__(self, blocks: Iterable[bytes], encoding: str) -> None:
+    def __init__(self, blocks: Iterable[bytes], encoding: str, folder: Path | None = None) -> None:
         self.head = b""
         self.mark_size = 0
+        self.compression = ""
         self.warnings: tuple[str, ...] = ()
         self._blocks = blocks
         self._encoding = encoding
+        self._folder = folder
+
+    def raw(self) -> Iterator[bytes]:
+        """The decompressed bytes. Raises: RefusedError when they cannot be decompressed."""
+        self.compression, blocks = decompress(self._blocks, self._folder)
+        return self._keep_head(blocks)
 
     def utf8(self) -> Iterator[bytes]:
         """The text in UTF-8. Where the contract says UTF-8, bytes are passed on unchecked, valid or not.
 
         Raises: RefusedError when the bytes cannot be decompressed or decoded.
         """
-        start, blocks = _read_prefix(self._keep_head(_decompress(self._blocks)), len(codecs.BOM_UTF8))
+        start, blocks = read_prefix(self.raw(), len(codecs.BOM_UTF8))
         mark = next((mark for mark in _MARKS if start.startswith(mark)), b"")
         if mark and self._encoding not in _MARKS[mark]:
             raise RefusedError(_wrong_mark_reason(_MARKS[mark][0], self._encoding))
@@ -137,47 +135,6 @@ def _codec(encoding: str, mark: bytes, start: bytes) -> str:
     # Without a mark: the header starts with an ASCII character, so either its first or its second byte is 0.
     is_big_endian = mark == codecs.BOM_UTF16_BE or (not mark and start.startswith(b"\0"))
     return "utf-16-be" if is_big_endian else "utf-16-le"
-
-
-def _decompress(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """The bytes, decompressed if their first bytes say gzip, whatever the key's extension."""
-    start, rest = _read_prefix(blocks, len(_GZIP_MAGIC))
-    return _gunzip(rest) if start == _GZIP_MAGIC else rest
-
-
-def _gunzip(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    stream = zlib.decompressobj(wbits=31)
-    members = 1
-    try:
-        for pending in blocks:
-            while pending:
-                if stream.eof:  # zero padding, which some tools add, or another gzip member may follow
-                    pending = pending.lstrip(b"\0")
-                    if not pending:
-                        break
-                    if pending[0] != _GZIP_MAGIC[0]:  # zlib needs two bytes to notice
-                        raise RefusedError(_AFTER_GZIP)
-                    stream = zlib.decompressobj(wbits=31)
-                    members += 1
-                yield stream.decompress(pending, BLOCK_BYTES)
-                pending = stream.unconsumed_tail or stream.unused_data
-    except zlib.error as error:
-        if members > 1 and "incorrect header" in str(error):
-            raise RefusedError(_AFTER_GZIP) from error
-        raise RefusedError(f"the gzip data is damaged ({error}); upload the file again") from error
-    if not stream.eof:
-        raise RefusedError("the gzip data ends early; upload the file again")
-
-
-def _read_prefix(blocks: Iterable[bytes], count: int) -> tuple[bytes, Iterator[bytes]]:
-    """The first ``count`` bytes, and all blocks again: the first has at least that many bytes, and none is empty."""
-    source = iter(blocks)
-    first = b""
-    for block in source:
-        first += block
-        if len(first) >= count:
-            break
-    return first[:count], chain([first] if first else [], filter(None, source))
 
 
 def _skip_bytes(blocks: Iterator[bytes], count: int) -> Iterator[bytes]:

@@ -15,19 +15,21 @@ from netflix_assets.ingest.csv_records import parse_csv_text
 from netflix_assets.ingest.fields import split_record
 from netflix_assets.ingest.records import Layout, find_faults
 
-_SAVE_AS_CSV = "open it and save it as 'CSV UTF-8'"
-_UPLOAD = "upload it uncompressed or as gzip"
-_EXPORT = "export it as CSV"
+_NAMES = {"csv": "CSV", "jsonl": "JSON Lines", "parquet": "Parquet"}
+# {name}: of the contract's format. {save}: how a spreadsheet program writes it.
+_SAVE = "open it and {save}"
+_UPLOAD = "upload it uncompressed, or compressed with gzip, zstd, bzip2 or as a ZIP archive"
+_TWICE = "compressed twice; decompress it once"
+_EXPORT = "export it as {name}"
 _DECRYPT = "decrypt it before the upload"
 
 _BY_PREFIX: tuple[tuple[bytes, str], ...] = (
-    (b"PK\x05\x06", "an empty ZIP archive"),
-    (b"PK\x07\x08", "a part of a ZIP archive; upload the CSV files in it, uncompressed or as gzip"),
-    (b"\xd0\xcf\x11\xe0", f"an old Excel workbook (.xls), not CSV; {_SAVE_AS_CSV}"),
-    (b"%PDF-", "a PDF document, not CSV; ask the sender for the data as CSV"),
-    (b"\x1f\x8b", "compressed with gzip twice; decompress it once"),
+    (b"PK\x07\x08", "a part of a ZIP archive; upload the files in it one by one"),
+    (b"\xd0\xcf\x11\xe0", f"an old Excel workbook (.xls), not {{name}}; {_SAVE}"),
+    (b"%PDF-", "a PDF document, not {name}; ask the sender for the data as {name}"),
+    (b"\x1f\x8b", _TWICE),
     (b"\xfd7zXZ\x00", f"compressed with xz; {_UPLOAD}"),
-    (b"\x28\xb5\x2f\xfd", f"compressed with zstd; {_UPLOAD}"),
+    (b"\x28\xb5\x2f\xfd", _TWICE),
     (b"\x04\x22\x4d\x18", f"compressed with lz4; {_UPLOAD}"),
     (b"7z\xbc\xaf\x27\x1c", f"compressed with 7-Zip; {_UPLOAD}"),
     (b"Rar!\x1a\x07", f"compressed with RAR; {_UPLOAD}"),
@@ -40,10 +42,10 @@ _BY_PREFIX: tuple[tuple[bytes, str], ...] = (
     (b"-----BEGIN PGP ", f"encrypted or signed with PGP; {_DECRYPT}"),
     (b"Salted__", f"encrypted with OpenSSL; {_DECRYPT}"),
     (b"age-encryption.org/", f"encrypted with age; {_DECRYPT}"),
-    (b"Obj\x01", f"Avro, not CSV; {_EXPORT}"),
-    (b"ORC\x0a", f"ORC, not CSV; {_EXPORT}"),
-    (b"ARROW1\0", f"Arrow, not CSV; {_EXPORT}"),
-    (b"SQLite format 3\0", f"an SQLite database, not CSV; {_EXPORT}"),
+    (b"Obj\x01", f"Avro, not {{name}}; {_EXPORT}"),
+    (b"ORC\x0a", f"ORC, not {{name}}; {_EXPORT}"),
+    (b"ARROW1\0", f"Arrow, not {{name}}; {_EXPORT}"),
+    (b"SQLite format 3\0", f"an SQLite database, not {{name}}; {_EXPORT}"),
     (codecs.BOM_UTF32_LE, "encoded in UTF-32; save it as 'CSV UTF-8'"),
 )
 _PARQUET = re.compile(rb"PAR1[^ -~]")
@@ -67,14 +69,33 @@ _FEW_NULS, _MANY_NULS = 0.1, 0.7  # shares of NUL among the odd or the even byte
 
 
 def diagnose_format(head: bytes, dataset: Dataset) -> str | None:
-    """What the file is instead of the contract's CSV, and what to do about it; None when nothing is recognised.
+    """What the file is instead of what the contract says, and what to do about it; None when nothing is recognised.
 
     ``head``: the object's first bytes, decompressed.
     """
-    found = _recognise_binary(head) or _recognise_markup(head.removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace"))
+    if dataset.format == "parquet" and head.startswith(b"PAR1"):
+        return None  # another fault of a Parquet file
+    text = head.removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace")
+    found = _recognise_binary(head) or _recognise_markup(text)
+    if found is None and dataset.format != "jsonl" and _JSON.match(text):
+        found = f"JSON, not {{name}}; {_EXPORT}"
+    if found is None and is_csv(head, dataset):
+        found = f"CSV, not {{name}}; {_EXPORT}, or correct `format` in the contract"
     if found:
-        return f"the file is {found}"
+        name = _NAMES[dataset.format]
+        save = "save it as 'CSV UTF-8'" if dataset.format == "csv" else f"export the data as {name}"
+        return f"the file is {found.format(name=name, save=save)}"
     return _diagnose_utf16(head, dataset.encoding) or _diagnose_binary(head, dataset.encoding)
+
+
+def is_csv(head: bytes, dataset: Dataset) -> bool:
+    """Whether the first line of a file that should not be CSV has most of the contract's columns as a header."""
+    if dataset.format == "csv":
+        return False
+    line = next((line for line in head.decode("utf-8-sig", "replace").splitlines() if line.strip()), "")
+    names = {name for column in dataset.columns for name in column.file_names if not column.rest}
+    fields = [{field.strip(' "') for field in line.split(separator)} for separator in _SEPARATORS]
+    return any(len(each & names) > len(dataset.columns) / 2 for each in fields)
 
 
 def _recognise_binary(head: bytes) -> str | None:
@@ -84,22 +105,22 @@ def _recognise_binary(head: bytes) -> str | None:
     if head.startswith(b"PK\x03\x04"):
         return _recognise_zip(head)
     if _PARQUET.match(head):
-        return f"Parquet, not CSV; {_EXPORT}"
+        return f"Parquet, not {{name}}; {_EXPORT}"
     if _BZIP2.match(head):
-        return f"compressed with bzip2; {_UPLOAD}"
+        return _TWICE
     if _PGP.match(head):
         return f"encrypted with PGP; {_DECRYPT}"
     if head[_TAR[0] :].startswith(_TAR[1]):
-        return "a tar archive; upload the CSV files in it one by one, uncompressed or as gzip"
+        return "a tar archive; upload the files in it one by one"
     return None
 
 
 def _recognise_zip(head: bytes) -> str:
     if b"[Content_Types].xml" in head or b"xl/" in head:
-        return f"an Excel workbook (.xlsx), not CSV; {_SAVE_AS_CSV}"
+        return f"an Excel workbook (.xlsx), not {{name}}; {_SAVE}"
     if b"opendocument.spreadsheet" in head:
-        return f"an OpenDocument spreadsheet (.ods), not CSV; {_SAVE_AS_CSV}"
-    return "a ZIP archive; upload the CSV files in it, uncompressed or as gzip"
+        return f"an OpenDocument spreadsheet (.ods), not {{name}}; {_SAVE}"
+    return f"a ZIP archive, {_TWICE}"
 
 
 def _recognise_markup(text: str) -> str | None:
@@ -110,9 +131,7 @@ def _recognise_markup(text: str) -> str | None:
         code = f" ({error[1]})" if error and error[1] else ""
         if error:
             return f"an XML error message{code} saved instead of the download; download it again"
-        return "XML, not CSV; export it as CSV"
-    if _JSON.match(text):
-        return "JSON, not CSV; export it as CSV"
+        return f"XML, not {{name}}; {_EXPORT}"
     return None
 
 

@@ -3,8 +3,11 @@
 A record that splits into the contract's columns and violates a rule keeps its fields. Any other text goes into the
 first field of a row of its own, one row per line, with a note in a field that the header does not have: it cannot load
 until someone has made a record of it, and no two records can merge.
+
+Rejects of JSON and Parquet files become JSON Lines. A line that is not an object of its own has the note before it.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,28 +17,47 @@ from netflix_assets.contracts.visibility import printable
 from netflix_assets.ingest.csv_records import parse_csv_text, split_lines
 from netflix_assets.ingest.decode import RefusedError
 from netflix_assets.ingest.fields import join_record, split_record
-from netflix_assets.ingest.records import Layout, find_faults
-from netflix_assets.ingest.validate import compare_header
+from netflix_assets.ingest.headers import compare_header
+from netflix_assets.ingest.json_lines import parse_json_line
+from netflix_assets.ingest.records import Layout, find_faults, layout_of_contract
 
 _PASSES_NOW = "satisfies the contract now; load it with: netflix-assets rejects replay {}"
 _FOOTER = "end of the rejected records"
 
 
 def write_rejects(dataset: Dataset, rejects: Sequence[Mapping[str, Any]], file: Path) -> int:
-    """Write rejected records in the contract's dialect and encoding, under its header. Returns their number.
+    """Write rejected records in the contract's form: CSV with its header, or JSON Lines. Returns their number.
 
     ``rejects``: as the ledger's ``rejected_rows`` returns them. The header of the object that a record comes from puts
     each value under its column.
 
     Raises: FileExistsError when the file exists, since it may be half fixed; OSError when it cannot be written.
     """
-    layout, header = _layout_of_export(dataset)
+    lines = _csv_lines if dataset.format == "csv" else _json_lines
     with file.open("x", encoding=dataset.encoding, errors="backslashreplace", newline="") as target:
-        target.writelines(f"{line}\n" for line in header)
-        for reject in rejects:
-            target.writelines(f"{join_record(row, dataset.dialect)}\n" for row in _rows(layout, reject))
-        target.writelines(f"{_FOOTER}\n" for _ in range(dataset.dialect.footer_rows))
+        target.writelines(f"{line}\n" for line in lines(dataset, rejects))
     return len(rejects)
+
+
+def _json_lines(dataset: Dataset, rejects: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    layout = layout_of_contract(dataset)
+    for reject in rejects:
+        record = parse_json_line(reject["raw_text"], dataset)
+        violates = bool(find_faults(layout, record)[1])
+        if violates and not record.problem:
+            yield reject["raw_text"]
+            continue
+        reason = reject["reason"] if violates else _PASSES_NOW.format(dataset.id)
+        note = printable(f"not a record: {reject['object_key']} line {reject['line_number']}: {reason}")
+        yield f"{json.dumps(note, ensure_ascii=False)} {reject['raw_text']}"  # text before an object is not valid
+
+
+def _csv_lines(dataset: Dataset, rejects: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    layout, header = _layout_of_export(dataset)
+    yield from header
+    for reject in rejects:
+        yield from (join_record(row, dataset.dialect) for row in _rows(layout, reject))
+    yield from (_FOOTER for _ in range(dataset.dialect.footer_rows))
 
 
 def _layout_of_export(dataset: Dataset) -> tuple[Layout, list[str]]:

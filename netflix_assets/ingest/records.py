@@ -1,12 +1,18 @@
 """A file's records, and what is wrong with each. Every format's reader returns these records."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import NamedTuple
 
 from netflix_assets.contracts.column import Column
-from netflix_assets.contracts.conversion import Conversion, ConversionError, conversion_of
+from netflix_assets.contracts.conversion import (
+    Conversion,
+    ConversionError,
+    conversion_of,
+    literal_conversion_of,
+)
 from netflix_assets.contracts.dialect import TableDialect
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.contracts.values import find_fault, is_too_long
@@ -20,12 +26,24 @@ MAX_RECORD_BYTES = 2_000_000
 CANONICAL = TableDialect()
 
 
+class Literal(str):
+    """A value with a type of its own: a number, true or false, or JSON text. How texts are written does not matter."""
+
+    __slots__ = ()
+
+
+class Default(str):
+    """The value of a column that a record does not have, in the loadable form."""
+
+    __slots__ = ()
+
+
 class Record(NamedTuple):
     """A record as it is written.
 
-    ``line``: number of its first line, from 1. ``text``: with its line ending. ``problem``: why it cannot be split into
-    the file's columns. ``is_open``: it opens a quote and does not close it. ``ends_file``: that quote is still open at
-    the end of the file.
+    ``line``: number of its first line (in Parquet: its row), from 1. ``text``: with its line ending. ``problem``: why
+    it cannot be split into the file's columns. ``is_open``: it opens a quote and does not close it. ``ends_file``: it
+    is cut off by the end of the file. ``faults``: of columns whose value has no text, the reasons by column.
     """
 
     line: int
@@ -35,6 +53,7 @@ class Record(NamedTuple):
     problem: str = ""
     is_open: bool = False
     ends_file: bool = False
+    faults: Mapping[str, str] = MappingProxyType({})
 
     @property
     def has_line_end(self) -> bool:
@@ -47,7 +66,25 @@ class Place(NamedTuple):
 
     column: Column
     position: int | None
-    conversion: Conversion | None
+    conversion: Conversion | None = None
+    of_literals: Conversion | None = None
+
+    def conversion_of(self, text: str) -> Conversion | None:
+        """How this value is converted; None when it is in the loadable form."""
+        if isinstance(text, Literal):
+            return self.of_literals
+        return None if isinstance(text, Default) else self.conversion
+
+    @property
+    def converts(self) -> Mapping[type, Callable[[str], str] | None] | None:
+        """What converts a value, by the kind of its text; None when nothing does."""
+        if self.conversion is None and self.of_literals is None:
+            return None
+        return {
+            str: self.conversion.convert if self.conversion else None,
+            Literal: self.of_literals.convert if self.of_literals else None,
+            Default: None,
+        }
 
     def text_in(self, fields: Sequence[str]) -> str:
         """The value as it is written; the column's default if the file does not have the column."""
@@ -66,7 +103,11 @@ class Layout:
     def places(self) -> tuple[Place, ...]:
         """The contract's columns in their order. Defaults are written in the loadable form already."""
         return tuple(
-            Place(column, position, None if position is None else conversion_of(self.dataset, column))
+            Place(column, position)
+            if position is None
+            else Place(
+                column, position, conversion_of(self.dataset, column), literal_conversion_of(self.dataset, column)
+            )
             for column, position in zip(self.dataset.columns, self.positions, strict=True)
         )
 
@@ -76,12 +117,9 @@ class Layout:
         return all(place.position is not None and place.conversion is None for place in self.places)
 
     @cached_property
-    def _conversions(self) -> list[tuple[int | None, Callable[[str], str] | None, str]]:
+    def _conversions(self) -> list[tuple[int | None, Mapping[type, Callable[[str], str] | None] | None, str]]:
         # Once per file: looking all of this up for each value takes twice as long as the conversion.
-        return [
-            (place.position, place.conversion.convert if place.conversion else None, place.column.default or "")
-            for place in self.places
-        ]
+        return [(place.position, place.converts, place.column.default or "") for place in self.places]
 
     def loadable(self, record: Record) -> list[str] | None:
         """The values in the contract's order and in the loadable form.
@@ -89,13 +127,13 @@ class Layout:
         None when the record cannot be split, is too long, or has a value that cannot be converted. The values may still
         break the contract's rules.
         """
-        if record.problem:
+        if record.problem or record.faults:
             return None
         fields = record.fields
         try:
             values = [
-                (convert(text) if convert and text else text)
-                for position, convert, default in self._conversions
+                (convert(text) if converts and text and (convert := converts[type(text)]) else text)
+                for position, converts, default in self._conversions
                 for text in (default if position is None else fields[position],)
             ]
         except ConversionError:
@@ -119,11 +157,16 @@ def find_faults(layout: Layout, record: Record) -> tuple[tuple[str, ...], tuple[
     found = {
         place.column.name: problem
         for place in layout.places
-        if (problem := find_fault(place.column, place.text_in(record.fields), place.conversion))
+        for text in (place.text_in(record.fields),)
+        if (problem := record.faults.get(place.column.name) or _fault(place, text))
     }
     if not found and _may_be_too_long(record.fields) and layout.loadable(record) is None:
         return (), (f"the record is longer than {MAX_RECORD_BYTES:,} bytes",)
     return tuple(found), tuple(found.values())
+
+
+def _fault(place: Place, text: str) -> str | None:
+    return find_fault(place.column, text, place.conversion_of(text))
 
 
 def has_too_long_text(layout: Layout, record: Record) -> bool:

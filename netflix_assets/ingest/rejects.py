@@ -7,8 +7,8 @@ about ten times slower than loading it.
 from collections.abc import Iterable, Iterator
 
 from netflix_assets.contracts.model import Dataset
-from netflix_assets.ingest.csv_records import is_cut_off, open_quote_reason, read_csv_records
 from netflix_assets.ingest.decode import RefusedError
+from netflix_assets.ingest.read import is_truncated, read_records, reason_of
 from netflix_assets.ingest.records import Layout, find_faults, has_too_long_text
 from netflix_assets.warehouse.loads import RejectedRecord, ValidatedFile
 
@@ -16,17 +16,17 @@ from netflix_assets.warehouse.loads import RejectedRecord, ValidatedFile
 def find_rejects(file: ValidatedFile, dataset: Dataset) -> Iterator[RejectedRecord]:
     """The records that violate the contract, in file order."""
     layout = Layout(dataset, len(file.header), file.positions)
-    for number, record in enumerate(read_csv_records(file.original, layout), start=1):
+    for number, record in enumerate(read_records(file.original, layout), start=1):
         columns, reasons = find_faults(layout, record)
         if not reasons:
             continue
-        reason = open_quote_reason(record, dataset.dialect) if record.is_open else "; ".join(reasons)
+        reason = reason_of(layout, record, reasons)
         # Nobody can tell how many records the lines are of one that is not well formed or absurdly long.
         is_certain = columns and not has_too_long_text(layout, record)
         lines = 1 if is_certain else record.line_count
         if lines > 1:
             reason = f"{reason} (lines {record.line} to {record.line + lines - 1})"
-        is_cut = is_cut_off(layout, record)
+        is_cut = is_truncated(layout, record)
         yield RejectedRecord(number, record.line, columns, reason, record.text.rstrip("\r\n"), is_cut, lines)
 
 

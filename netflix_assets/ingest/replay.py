@@ -9,8 +9,10 @@ from netflix_assets.contracts.model import Dataset
 from netflix_assets.ingest.csv_records import parse_csv_text
 from netflix_assets.ingest.decode import RefusedError
 from netflix_assets.ingest.fields import join_record, split_record
-from netflix_assets.ingest.records import Layout, find_faults
-from netflix_assets.ingest.validate import compare_header, validate
+from netflix_assets.ingest.headers import compare_header
+from netflix_assets.ingest.json_lines import parse_json_line
+from netflix_assets.ingest.records import Layout, find_faults, layout_of_contract
+from netflix_assets.ingest.validate import validate
 from netflix_assets.storage.objects import ObjectVersion
 from netflix_assets.warehouse.base import Warehouse
 from netflix_assets.warehouse.errors import WarehouseError
@@ -42,7 +44,7 @@ def stage_replay(dataset: Dataset, header: str, rejects: Sequence[StoredReject],
     passing = list(_find_passing(dataset, header, rejects))
     if not passing:
         return None
-    above = [header] if dataset.dialect.header else []
+    above = [header] if dataset.format == "csv" and dataset.dialect.header else []
     content = "".join(f"{record}\n" for record in (*above, *(reject.text for reject in passing)))
     file = validate([content.encode()], _as_stored(dataset), path)
     return Replay(tuple(reject.record_number for reject in passing), file)
@@ -55,6 +57,10 @@ def _as_stored(dataset: Dataset) -> Dataset:
 
 
 def _find_passing(dataset: Dataset, header: str, rejects: Sequence[StoredReject]) -> Iterator[StoredReject]:
+    if dataset.format != "csv":
+        layout = layout_of_contract(dataset)
+        yield from (each for each in rejects if not find_faults(layout, parse_json_line(each.text, dataset))[1])
+        return
     names = split_record(header, dataset.dialect)
     try:
         positions, _ = compare_header(names, dataset)

@@ -8,19 +8,19 @@ is refused, with a reason that a non-programmer can act on.
 
 import codecs
 import csv
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
-from netflix_assets.contracts.column import Column
 from netflix_assets.contracts.dialect import TableDialect
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.ingest.csv_records import holds_records, read_csv_records, read_header
 from netflix_assets.ingest.decode import Decoder, RefusedError
-from netflix_assets.ingest.diagnose import diagnose_format, diagnose_header
-from netflix_assets.ingest.records import CANONICAL, MAX_RECORD_BYTES, Layout, Record
+from netflix_assets.ingest.diagnose import diagnose_format, diagnose_header, is_csv
+from netflix_assets.ingest.headers import compare_header, unknown_warnings
+from netflix_assets.ingest.read import PARQUET_MAGIC, open_members
+from netflix_assets.ingest.records import CANONICAL, MAX_RECORD_BYTES, Layout, Record, layout_of_contract
 from netflix_assets.warehouse.loads import LoadableTable, ValidatedFile
 
 _PLAIN_DELIMITERS = frozenset("\t !#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
@@ -30,7 +30,6 @@ _MIXED = (
     ", but the file has valid UTF-8 before it: a text was cut inside a character, or texts in two encodings were "
     "joined. Correct that text, or export the file again as 'CSV UTF-8'"
 )
-_MAX_NAMES, _MAX_NAME_LENGTH = 10, 60  # columns that a reason lists, characters of each
 _HEAD_LINES, _MAX_LINE_LENGTH = 20, 1_000_000  # lines, and characters of each, read to diagnose a wrong header
 _LINE_ENDINGS = (b"\n", b"\r")
 _CTRL_Z, _END_BYTES = b"\x1a", b"\x1a\r\n"
@@ -43,9 +42,9 @@ def validate(blocks: Iterable[bytes], dataset: Dataset, path: Path) -> Validated
 
     Raises: RefusedError when the object cannot be loaded.
     """
-    decoder = Decoder(blocks, dataset.encoding)
+    decoder = Decoder(blocks, dataset.encoding, path.parent)
     try:
-        return _validate_text(decoder, dataset, path)
+        return (_validate_csv if dataset.format == "csv" else _validate_members)(decoder, dataset, path)
     except RefusedError as error:
         diagnosis = None if error.ignored else diagnose_format(decoder.head, dataset)
         if diagnosis is None:
@@ -53,7 +52,7 @@ def validate(blocks: Iterable[bytes], dataset: Dataset, path: Path) -> Validated
         raise RefusedError(diagnosis) from error
 
 
-def _validate_text(decoder: Decoder, dataset: Dataset, path: Path) -> ValidatedFile:
+def _validate_csv(decoder: Decoder, dataset: Dataset, path: Path) -> ValidatedFile:
     text = _EndMarkFilter(decoder.utf8())
     scan = _Scan(dataset.dialect.delimiter.encode(), start=decoder.mark_size)
     with path.open("wb") as file:
@@ -78,7 +77,38 @@ def _validate_text(decoder: Decoder, dataset: Dataset, path: Path) -> ValidatedF
         warnings += doubts
     if count == 0:
         raise RefusedError("the file has a header but no records; keeping the rows loaded earlier", ignored=True)
-    return ValidatedFile(path, header, positions, table, count, (*warnings, *text.warnings, *decoder.warnings))
+    warnings = (*warnings, *text.warnings, *decoder.warnings)
+    return ValidatedFile(path, header, positions, table, count, warnings, decoder.compression)
+
+
+def _validate_members(decoder: Decoder, dataset: Dataset, path: Path) -> ValidatedFile:
+    """Validate JSON Lines or Parquet: every record is read here, and written as CSV."""
+    blocks = decoder.utf8()
+    scan = _Scan(b",", start=decoder.mark_size)
+    size = 0
+    with path.open("wb") as file:
+        for block in blocks:
+            if dataset.format == "jsonl" or not decoder.head.startswith(PARQUET_MAGIC):
+                scan.feed(block)
+            size += len(block)
+            file.write(block)
+    if size == 0:
+        raise RefusedError("the file is empty (0 bytes)")
+    scan.finish()
+    if is_csv(decoder.head, dataset):
+        raise RefusedError("the file is CSV")
+    if dataset.format == "parquet" and not decoder.head.lstrip().startswith((PARQUET_MAGIC, b"{", b'"')):
+        raise RefusedError("the file is not Parquet; export it as Parquet, or correct `format` in the contract")
+    records = open_members(path, dataset)
+    layout = layout_of_contract(dataset)
+    table, count, _ = _write_loadable(records, layout, path.with_suffix(".loadable"), numeric=False)
+    if count == 0 and decoder.head.startswith(PARQUET_MAGIC):
+        raise RefusedError("the file has columns but no rows; keeping the rows loaded earlier", ignored=True)
+    if count == 0:
+        raise RefusedError("the file contains only blank lines")
+    header = tuple(column.file_name for column in dataset.columns)
+    warnings = (*unknown_warnings(records.unknown), *decoder.warnings)
+    return ValidatedFile(path, header, tuple(layout.positions), table, count, warnings, decoder.compression)
 
 
 def _loads_as_it_is(path: Path, scan: "_Scan", layout: Layout) -> bool:
@@ -125,51 +155,6 @@ class _EndMarkFilter:
     def warnings(self) -> tuple[str, ...]:
         """What the person who sent the file should know."""
         return (_CTRL_Z_WARNING,) if self.found else ()
-
-
-def compare_header(header: Sequence[str], dataset: Dataset) -> tuple[tuple[int | None, ...], tuple[str, ...]]:
-    """The position of each contract column in the file, and warnings about columns that are not in the contract.
-
-    Raises: RefusedError when a column is missing or duplicated.
-    """
-    if not dataset.dialect.header:
-        return dataset.positions, ()
-    found = Counter(header)  # in file order
-    # Unnamed columns are ignored, however many: spreadsheets add them after the last column.
-    duplicates = [name for name, count in found.items() if count > 1 and name]
-    if duplicates:
-        raise RefusedError(f"duplicate {_columns(sorted(duplicates))} in the header")
-    names = [_name_in(found, column) for column in dataset.columns]
-    expected = [column.file_name for column in dataset.columns]
-    missing = [
-        column.file_name
-        for column, name in zip(dataset.columns, names, strict=True)
-        if name is None and column.default is None
-    ]
-    unknown = [name for name in found if name not in names]
-    if missing:
-        hint = f" and has unknown {_columns(unknown)}" if unknown else ""
-        wanted = dataset.dialect.delimiter.join(expected)
-        raise RefusedError(f"the header is missing {_columns(missing)}{hint}; expected: {wanted}")
-    verb = "is" if len(unknown) == 1 else "are"
-    warnings = (f"{_columns(unknown)} {verb} not in the contract; ignored",) if unknown else ()
-    positions = {name: position for position, name in enumerate(header)}
-    return tuple(None if name is None else positions[name] for name in names), warnings
-
-
-def _name_in(header: Collection[str], column: Column) -> str | None:
-    """The column's name in this header. Raises: RefusedError when the header has two of its names."""
-    found = [name for name in column.file_names if name in header]
-    if len(found) > 1:
-        raise RefusedError(f"{_columns(found)} in the header are the same column of the contract, {column.name}")
-    return found[0] if found else None
-
-
-def _columns(names: Sequence[str]) -> str:
-    noun = "column" if len(names) == 1 else "columns"
-    shown = [name if len(name) <= _MAX_NAME_LENGTH else name[:_MAX_NAME_LENGTH] + "…" for name in names[:_MAX_NAMES]]
-    more = f" and {len(names) - _MAX_NAMES:,} more" if len(names) > _MAX_NAMES else ""
-    return f"{noun} {', '.join(map(repr, shown))}{more}"
 
 
 def _check_header(

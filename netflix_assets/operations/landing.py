@@ -58,7 +58,7 @@ def _key_in(dataset: Dataset, name: str) -> str:
     for key in (f"{dataset.source}/{name}", f"{dataset.key_prefix}/{name}"):
         if dataset.owns_key(key):
             return key
-    raise InputError(f"'{name}' does not end in .csv or .csv.gz (lower case). Rename the file")
+    raise InputError(f"'{name}' does not end in .{dataset.extension} {dataset.other_extensions}. Rename the file")
 
 
 def _key_by_name(sources: Sequence[Source], name: str) -> str:
@@ -78,7 +78,7 @@ def _advice(sources: Sequence[Source], name: str) -> str:
     datasets = all_datasets(sources)
     meant = [dataset for dataset in datasets if lower.startswith(dataset.file_stem)]
     if meant:
-        names = " or ".join(f"{dataset.file_stem}-<anything>.csv" for dataset in meant)
+        names = " or ".join(f"{dataset.file_stem}-<anything>.{dataset.extension}" for dataset in meant)
         return f"Rename it ({names}) or pass --as DATASET"
-    known = ", ".join(f"{dataset.id} ({dataset.file_stem}-<anything>.csv)" for dataset in datasets)
+    known = ", ".join(f"{dataset.id} ({dataset.file_stem}-<anything>.{dataset.extension})" for dataset in datasets)
     return f"Rename it or pass --as DATASET. Datasets: {known}"

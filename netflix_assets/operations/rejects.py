@@ -24,7 +24,7 @@ def find_rejects(settings: Settings, dataset: Dataset | None = None) -> list[dic
 
 
 def export_rejects(settings: Settings, dataset: Dataset, file: Path) -> int:
-    """Write the rejected records of a dataset to a new CSV file. Returns their number.
+    """Write the rejected records of a dataset to a new file: CSV or JSON Lines. Returns their number.
 
     Raises: InputError when the file exists; OSError; WarehouseError.
     """

@@ -16,7 +16,8 @@ class ValidatedFile:
 
     ``original`` holds the object's own records and lines (decompressed, in UTF-8) and locates rejected records:
     ``header`` names its columns, and ``positions`` maps each contract column to its index there, None if it is absent.
-    ``table`` is what to load. ``record_count`` excludes the header.
+    ``table`` is what to load. ``record_count`` excludes the header. ``compression``: the extension of the object's
+    compression, whatever its key says; empty without one.
     """
 
     original: Path
@@ -25,6 +26,7 @@ class ValidatedFile:
     table: "LoadableTable"
     record_count: int
     warnings: tuple[str, ...]
+    compression: str = ""
 
     @property
     def path(self) -> Path:

@@ -37,11 +37,11 @@ def test_two_files_that_would_become_one_object_are_not_landed(tmp_path: Path) -
 
 
 def test_a_file_that_no_key_of_its_dataset_fits_is_not_landed(tmp_path: Path) -> None:
-    file = tmp_path / "export.txt"
+    file = tmp_path / "export.dat"
     file.write_text("userId,movieId,rating,timestamp\n")
     done = run(tmp_path / "home", "land", "--as", "movielens/ratings", str(file))
     assert done.returncode == 2
-    assert "does not end in .csv or .csv.gz" in done.stderr
+    assert "does not end in .csv (also .tsv, .txt; .gz, .zst, .bz2, .zip)" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,12 @@ def test_keys_of_no_dataset(movielens, key):
         ("shop/genome.csv", "genome"),
         ("shop/genome-tags.csv", "genome_tags"),
         ("shop/genome-tags.csv.gz", "genome_tags"),
+        ("shop/genome-tags.CSV.Zst", "genome_tags"),
+        ("shop/genome-tags-2.TSV", "genome_tags"),
+        ("shop/genome/tags.txt.bz2", "genome"),
+        ("shop/genome.zip", "genome"),
+        ("shop/genome.jsonl", None),
+        ("shop/genome.csv.xz", None),
         ("shop/genome-tags-2.csv", "genome_tags"),
         ("shop/genome-tags/2.csv", "genome_tags"),
         ("shop/genome-tagsx.csv", "genome"),
@@ -111,7 +117,7 @@ def test_the_dataset_with_the_longer_name_owns_the_object(tmp_path, key, owner):
 def test_names_derived_from_an_entry(tmp_path):
     genome, tags = load_source(written(tmp_path, CONTRACT)).datasets
     assert (tags.id, tags.table, tags.key_prefix) == ("shop/genome_tags", "shop_genome_tags", "shop/genome-tags")
-    assert tags.file_names == "genome-tags.csv, genome-tags-<anything>.csv (also .csv.gz)"
+    assert tags.file_names == "genome-tags.csv, genome-tags-<anything>.csv (also .tsv, .txt; .gz, .zst, .bz2, .zip)"
     assert [column.file_name for column in genome.columns] == ["id", "Label"]
 
 

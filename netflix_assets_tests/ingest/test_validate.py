@@ -502,6 +502,13 @@ def zipped(*names: str) -> bytes:
     return target.getvalue()
 
 
+def zipped_as(name: str, content: bytes) -> bytes:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        archive.writestr(name, content)
+    return target.getvalue()
+
+
 def ods() -> bytes:
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w") as archive:
@@ -518,25 +525,35 @@ def tarred() -> bytes:
 
 CSV = b"Id,label\n1,x\n"
 SAVE = "open it and save it as 'CSV UTF-8'"
-UPLOAD = "upload it uncompressed or as gzip"
+UPLOAD = "upload it uncompressed, or compressed with gzip, zstd, bzip2 or as a ZIP archive"
+TWICE = "compressed twice; decompress it once"
+SAVE_ZIPPED = "open it and save it in the contract's format, such as 'CSV UTF-8'"
 OTHER_FORMATS = {
-    "xlsx": (zipped("[Content_Types].xml", "xl/workbook.xml"), f"an Excel workbook (.xlsx), not CSV; {SAVE}"),
-    "ods": (ods(), f"an OpenDocument spreadsheet (.ods), not CSV; {SAVE}"),
-    "zip": (zipped("things.csv"), "a ZIP archive; upload the CSV files in it, uncompressed or as gzip"),
+    "xlsx": (zipped("[Content_Types].xml", "xl/workbook.xml"), f"an Excel workbook (.xlsx); {SAVE_ZIPPED}"),
+    "ods": (ods(), f"an OpenDocument spreadsheet (.ods); {SAVE_ZIPPED}"),
+    "xlsx in gzip": (
+        gzip.compress(zipped("[Content_Types].xml", "xl/workbook.xml")),
+        f"an Excel workbook (.xlsx), not CSV; {SAVE}",
+    ),
+    "zip in gzip": (gzip.compress(zipped("things.csv")), f"a ZIP archive, {TWICE}"),
+    "zip of two": (
+        zipped("a.csv", "b.csv"),
+        "a ZIP archive of 2 files ('a.csv', 'b.csv'); upload them one by one",
+    ),
     "xls": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504), f"an old Excel workbook (.xls), not CSV; {SAVE}"),
     "pdf": (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", "a PDF document, not CSV; ask the sender for the data as CSV"),
     "parquet": (parquet(), "Parquet, not CSV; export it as CSV"),
-    "bzip2": (bz2.compress(CSV), f"compressed with bzip2; {UPLOAD}"),
+    "bzip2 in zip": (zipped_as("a.csv", bz2.compress(CSV)), TWICE),
     "xz": (lzma.compress(CSV), f"compressed with xz; {UPLOAD}"),
-    "zstd": (b"\x28\xb5\x2f\xfd\x24\x0d\x69\0\0", f"compressed with zstd; {UPLOAD}"),
+    "zstd in gzip": (gzip.compress(b"\x28\xb5\x2f\xfd\x24\x0d\x69\0\0"), TWICE),
     "lz4": (b"\x04\x22\x4d\x18\x64\x40\xa7\x0d\0\0\0", f"compressed with lz4; {UPLOAD}"),
     "7z": (b"7z\xbc\xaf\x27\x1c\0\x04", f"compressed with 7-Zip; {UPLOAD}"),
     "rar": (b"Rar!\x1a\x07\x01\0", f"compressed with RAR; {UPLOAD}"),
     "tar.gz": (
         gzip.compress(tarred()),
-        "a tar archive; upload the CSV files in it one by one, uncompressed or as gzip",
+        "a tar archive; upload the files in it one by one",
     ),
-    "gzip twice": (gzip.compress(gzip.compress(CSV)), "compressed with gzip twice; decompress it once"),
+    "gzip twice": (gzip.compress(gzip.compress(CSV)), TWICE),
     "compress": (b"\x1f\x9d\x90I\xc8\xb0\xb1\x83", f"compressed with compress (.Z); {UPLOAD}"),
     "zlib": (zlib.compress(CSV), f"compressed with zlib; {UPLOAD}"),
     "PGP, public key": (b"\x85\x01\x0c\x03\x90d\x01\x02", "encrypted with PGP; decrypt it before the upload"),
@@ -549,7 +566,7 @@ OTHER_FORMATS = {
     "Avro": (b"Obj\x01\x04\x14avro.codec", "Avro, not CSV; export it as CSV"),
     "ORC": (b"ORC\x0a\x0b\x08", "ORC, not CSV; export it as CSV"),
     "SQLite": (b"SQLite format 3\0\x10\0", "an SQLite database, not CSV; export it as CSV"),
-    "empty zip": (b"PK\x05\x06" + bytes(18), "an empty ZIP archive"),
+    "empty zip": (b"PK\x05\x06" + bytes(18), "a ZIP archive without a file in it; upload the file itself"),
     "utf-32": (codecs.BOM_UTF32_LE + "Id,label\n".encode("utf-32-le"), "encoded in UTF-32; save it as 'CSV UTF-8'"),
     "html": (
         b"<!DOCTYPE html>\n<html><body>404</body></html>",

@@ -20,6 +20,7 @@ import duckdb
 
 from netflix_assets.contracts.model import Dataset
 from netflix_assets_tests.conftest import make_column, make_dataset
+from netflix_assets_tests.ingest.test_decompress import zstd
 
 HEADER = b"id,label\n"
 QUOTE = 'unescaped quote (") inside a field; quote the field and double the inner quotes'
@@ -27,7 +28,7 @@ SAVE_LATIN = "save it as 'CSV UTF-8', or declare `encoding: windows-1252` in the
 LATIN = f"is not valid UTF-8; the file is probably Latin-1 or Windows-1252: {SAVE_LATIN}"
 UTF_16 = "save it as 'CSV UTF-8', or declare `encoding: utf-16` in the contract"
 SAVE = "open it and save it as 'CSV UTF-8'"
-UPLOAD = "upload it uncompressed or as gzip"
+UPLOAD = "upload it uncompressed, or compressed with gzip, zstd, bzip2 or as a ZIP archive"
 
 
 def things(**changes: object) -> Dataset:
@@ -44,6 +45,7 @@ def typed(kind: str, name: str, **rules: object) -> Dataset:
 
 THINGS = things()
 SHORT = make_dataset(make_column("id", "integer"), make_column("label"), name="short")
+JSON_THINGS, PARQUET_THINGS = things(format="jsonl"), things(format="parquet")
 SEMICOLONS = things(dialect={"delimiter": ";"})
 UTF16, LATIN1, WINDOWS = things(encoding="utf-16"), things(encoding="latin-1"), things(encoding="windows-1252")
 INTEGERS, AMOUNTS = typed("integer", "integers"), typed("decimal(4,2)", "amounts")
@@ -105,9 +107,16 @@ def zipped(*names: str) -> bytes:
     return target.getvalue()
 
 
-def parquet() -> bytes:
+def zipped_as(content: bytes) -> bytes:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("things.csv", content)
+    return target.getvalue()
+
+
+def parquet(number: str = "1") -> bytes:
     with tempfile.TemporaryDirectory() as folder, duckdb.connect() as connection:
-        connection.execute(f"copy (select 1 as id, 'x' as label) to '{folder}/x' (format parquet)")
+        connection.execute(f"copy (select {number} as id, 'x' as label) to '{folder}/x' (format parquet)")
         return Path(folder, "x").read_bytes()
 
 
@@ -133,7 +142,15 @@ HEAD = "no header;"
 SEPARATED = "`;`, TAB or"
 FIELDS = "too few or too many fields"
 GZIP = "gzip, whatever the file extension"
-BAD_GZIP = "gzip that is truncated, damaged"
+PACKED = "zstd, bzip2 or a ZIP archive of one file"
+BAD_GZIP = "gzip, zstd, bzip2 or ZIP that is truncated"
+ZIP = "a ZIP archive of several files"
+LINES, NO_LINES, PARQUET, NO_PARQUET = (
+    "JSON Lines: one object per line",
+    "JSON Lines: a line that is not one valid object",
+    "Parquet: columns",
+    "Parquet: a column of a type that does not fit",
+)
 
 CORPUS = (
     # ------------------------------------------------------------ header
@@ -256,19 +273,28 @@ CORPUS = (
     Nasty("gzip and garbage", BAD_GZIP, gzip.compress(HEADER + A_LINE) + b"garbage",
           Refused("unexpected data after the end of the gzip data; upload the file again")),
     Nasty("gzip twice", OTHER, gzip.compress(gzip.compress(HEADER + A_LINE)),
-          Refused("the file is compressed with gzip twice; decompress it once")),
+          Refused("the file is compressed twice; decompress it once")),
+    Nasty("bzip2", PACKED, bz2.compress(HEADER + A_LINE), ONE),
+    Nasty("two streams of bzip2", PACKED, bz2.compress(HEADER + b"1,") + bz2.compress(b"x\n2,y\n"), TWO),
+    Nasty("zstd", PACKED, zstd(HEADER + A_LINE), ONE),
+    Nasty("a ZIP archive", PACKED, zipped_as(HEADER + A_LINE), ONE),
+    Nasty("truncated bzip2", BAD_GZIP, bz2.compress(HEADER + A_LINE)[:-9],
+          Refused("the bzip2 data ends early; upload the file again")),
+    Nasty("zstd and garbage", BAD_GZIP, zstd(HEADER + A_LINE) + b"garbage",
+          Refused("unexpected data after the end of the zstd data; upload the file again")),
+    Nasty("a truncated ZIP archive", BAD_GZIP, zipped_as(HEADER + A_LINE)[:-9], Refused(
+        "the ZIP archive is damaged or ends early (File is not a zip file); upload the file again")),
+    Nasty("a ZIP archive of two files", ZIP, zipped("a.csv", "b.csv"), Refused(
+        "the file is a ZIP archive of 2 files ('a.csv', 'b.csv'); upload them one by one")),
     Nasty("an Excel workbook", OTHER, zipped("[Content_Types].xml", "xl/workbook.xml"),
-          Refused(f"the file is an Excel workbook (.xlsx), not CSV; {SAVE}")),
+          Refused("the file is an Excel workbook (.xlsx); open it and save it in the contract's format, such as 'CSV "
+                  "UTF-8'")),
     Nasty("an old Excel workbook", OTHER, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504),
           Refused(f"the file is an old Excel workbook (.xls), not CSV; {SAVE}")),
-    Nasty("a ZIP archive", OTHER, zipped("things.csv"),
-          Refused("the file is a ZIP archive; upload the CSV files in it, uncompressed or as gzip")),
     Nasty("Parquet", OTHER, parquet(), Refused("the file is Parquet, not CSV; export it as CSV")),
     Nasty("a PDF document", OTHER, b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n",
           Refused("the file is a PDF document, not CSV; ask the sender for the data as CSV")),
-    Nasty("bzip2", OTHER, bz2.compress(HEADER + A_LINE), Refused(f"the file is compressed with bzip2; {UPLOAD}")),
     Nasty("xz", OTHER, lzma.compress(HEADER + A_LINE), Refused(f"the file is compressed with xz; {UPLOAD}")),
-    Nasty("zstd", OTHER, b"\x28\xb5\x2f\xfd\x24\x0d\x69\0\0", Refused(f"the file is compressed with zstd; {UPLOAD}")),
     Nasty("compress", OTHER, b"\x1f\x9d\x90I\xc8\xb0\xb1\x83",
           Refused(f"the file is compressed with compress (.Z); {UPLOAD}")),
     Nasty("PGP", OTHER, bytes([0x85, 1, 12, 3, 0x90, 0x64, *range(1, 256)]),
@@ -282,6 +308,34 @@ CORPUS = (
           Refused("the file is an XML error message (NoSuchKey) saved instead of the download; download it again")),
     Nasty("JSON", OTHER, b'[\n  {"id": 1, "label": "x"}\n]\n', Refused("the file is JSON, not CSV; export it as CSV")),
     Nasty("JSON lines", OTHER, b'{"id": 1, "label": "x"}\n', Refused("the file is JSON, not CSV; export it as CSV")),
+    # ------------------------------------------------------------ JSON Lines, Parquet
+    Nasty("JSON Lines", LINES, b'\n{"label": "x", "id": 1}\r\n', ONE, JSON_THINGS),
+    Nasty("JSON Lines with null and an empty text", LINES, b'{"id": 1, "label": null}\n{"id": 2, "label": ""}',
+          Loads([(1, None), (2, None)]), JSON_THINGS),
+    Nasty("JSON lines of other forms", NO_LINES, b'{"id": 1, "label": "x"}\n5\n{\'id\': 2}\n{"id": 2, "id": 3}\n'
+          b'{"id": NaN}\n{"id": 2}{"id": 3}\n{"id": 2', Loads(
+        [(1, "x")],
+        ((2, "a number, not a JSON object; write one object per line"),
+         (3, "not valid JSON: expecting property name enclosed in double quotes (column 2)"),
+         (4, "duplicate member 'id' in an object"),
+         (5, "NaN is not valid JSON; write null, or leave out the member"),
+         (6, "more text after the JSON object, at column 10; write one object per line"),
+         (7, "the object is not complete; the file may be truncated"))), JSON_THINGS),
+    Nasty("a nested value in a column of text", "JSON Lines: an object or an array",
+          b'{"id": 1, "label": [1]}\n', Loads(
+        [], ((1, "label is a JSON array, not text; declare `type: json` or a `path`"),)), JSON_THINGS),
+    Nasty("a JSON array", "JSON Lines: one array", b'[{"id": 1, "label": "x"}]', Refused(
+        "the file is a JSON array; write one object per line, without brackets and commas around it"), JSON_THINGS),
+    Nasty("pretty-printed JSON", "JSON Lines: one array", b'{\n  "id": 1\n}\n', Refused(
+        "the file is JSON over several lines; write one object per line"), JSON_THINGS),
+    Nasty("CSV instead of JSON Lines", "JSON Lines or Parquet in the contract", HEADER + A_LINE, Refused(
+        "the file is CSV, not JSON Lines; export it as JSON Lines, or correct `format` in the contract"), JSON_THINGS),
+    Nasty("a Parquet file", PARQUET, parquet(), ONE, PARQUET_THINGS),
+    Nasty("a Parquet file with a wrong type", NO_PARQUET, parquet("1.5::double"), Refused(
+        "column 'id' is double, but the contract says integer; declare `type: double`, or export it as integer"),
+        PARQUET_THINGS),
+    Nasty("half a Parquet file", "Parquet: truncated", parquet()[:-9],
+          Refused("the Parquet file ends early; upload it again"), PARQUET_THINGS),
     # ------------------------------------------------------------ quotes, fields
     Nasty("commas, line breaks and quotes in quotes", QUOTED, HEADER + b'1,"a,b"\n2,"a\r\n""b""\n\n"\n3,""""\n',
           Loads([(1, "a,b"), (2, 'a\r\n"b"\n\n'), (3, '"')])),

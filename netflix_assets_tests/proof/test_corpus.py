@@ -113,7 +113,7 @@ def outcomes(bucket, warehouse, tmp_path) -> Iterator:
     """The outcomes of one dataset's files: all in the bucket, one sync. Works with either warehouse."""
 
     def sync_files(dataset, files: list[Nasty]) -> dict[str, Loads | Refused]:
-        keys = {f"{dataset.key_prefix}-{number}.csv": nasty.what for number, nasty in enumerate(files)}
+        keys = {f"{dataset.key_prefix}-{number}.{dataset.extension}": nasty.what for number, nasty in enumerate(files)}
         for (key, _), nasty in zip(keys.items(), files, strict=True):
             bucket.put(key, nasty.content)
         report = sync(dataset, bucket.store, warehouse, "run-1", work_folder=tmp_path / "work")

@@ -38,7 +38,7 @@ def landing_assets(sources: Sequence[Source]) -> list[dg.AssetSpec]:
             group_name="landing",
             description=f"{dataset.description} {_files(dataset)}",
             owners=list(dataset.owners),
-            kinds={"s3", "csv"},
+            kinds={"s3", dataset.format},
             freshness_policy=freshness_policy(dataset.freshness),
             metadata={"mode": dataset.mode, "optional": dataset.optional},
         )
@@ -48,7 +48,8 @@ def landing_assets(sources: Sequence[Source]) -> list[dg.AssetSpec]:
 
 def _files(dataset: Dataset) -> str:
     prefix = dataset.key_prefix
-    return f"Files: `{prefix}.csv`, `{prefix}-<anything>.csv`, `{prefix}/<anything>.csv` (also `.csv.gz`)."
+    names = ", ".join(f"`{prefix}{rest}.{dataset.extension}`" for rest in ("", "-<anything>", "/<anything>"))
+    return f"Files: {names} {dataset.other_extensions}."
 
 
 def arrivals(report: SyncReport) -> Iterator[dg.AssetMaterialization]:

@@ -16,6 +16,7 @@ from typing import Any
 from snowflake.connector import SnowflakeConnection
 from snowflake.connector.errors import DatabaseError, Error
 
+from netflix_assets.contracts.dialect import COMPRESSIONS
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.contracts.values import INTEGER_BOUNDS
 from netflix_assets.storage.objects import ObjectChangedError
@@ -302,12 +303,14 @@ def _form(staged: StagedObject) -> tuple[tuple[int, ...], int, str]:
 
 def _is_verbatim(dataset: Dataset, staged: StagedObject) -> bool:
     """Whether Snowflake can read the object itself and see the validated bytes: plain, or gzip by its key."""
-    file = staged.file
+    file, key = staged.file, staged.listed.key.lower()
     if file.path != file.original or dataset.encoding != "utf-8":  # in a gzip file, the sizes do not tell
         return False
-    # A size that differs means decompressed, decoded or without its byte order mark.
+    if file.compression:  # Snowflake goes by the extension
+        return file.compression == "gz" and key.endswith(".gz")
+    # A size that differs means without its byte order mark.
     is_as_stored = file.path.stat().st_size == staged.listed.size
-    return is_as_stored != staged.listed.key.endswith(".gz")
+    return is_as_stored and not key.endswith(tuple(f".{each}" for each in COMPRESSIONS))
 
 
 def _message(error: Exception) -> str:
