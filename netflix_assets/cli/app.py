@@ -15,6 +15,7 @@ import click
 
 from netflix_assets.cli.alerts import alerts
 from netflix_assets.cli.backup import backup, restore
+from netflix_assets.cli.contract import contract
 from netflix_assets.cli.files import fetch, generate, land
 from netflix_assets.cli.home import dashboards, reset, ui
 from netflix_assets.cli.output import EXIT_FAILED, EXIT_STOPPED, EXIT_USAGE, fail, note
@@ -82,6 +83,7 @@ def _message(error: Exception) -> str:
     commands=[
         alerts,
         backup,
+        contract,
         dashboards,
         demo,
         fetch,
