@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 
+from netflix_assets.cli.add_dataset import add_dataset
 from netflix_assets.cli.alerts import alerts
 from netflix_assets.cli.backup import backup, restore
 from netflix_assets.cli.contract import contract
@@ -81,6 +82,7 @@ def _message(error: Exception) -> str:
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"]},
     commands=[
+        add_dataset,
         alerts,
         backup,
         contract,
