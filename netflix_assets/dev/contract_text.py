@@ -34,7 +34,7 @@ def new_file(source: str, owner: str, schema: str, name: str, entry: Mapping[str
         f"{_SCHEMA_LINE.format(schema=schema)}"
         f"# The contract of the source {source}: what each of its files must look like. See docs/contracts.md.\n"
         f"source: {source}\n"
-        f"description: Files of {source}.\n"
+        f"description: Files of the source {source}.\n"
         f"owners: [{_flow(owner)}]\n"
         "\n"
         "datasets:\n"

@@ -52,6 +52,7 @@ class NumberStats:
     whole_digits: int
     max_scale: int
     min_scale: int
+    digits: int  # significant ones of the longest number
 
 
 def profile_columns(dataset: Dataset, warehouse: Warehouse) -> list[ColumnProfile]:
@@ -119,10 +120,11 @@ def _number_stats(reading: Reading, warehouse: Warehouse) -> NumberStats:
         select
             min({sign} * try_cast({text} as double)), max({sign} * try_cast({text} as double)),
             max(length(ltrim(split_part({plain}, '.', 1), '0'))),
-            max(length(split_part({plain}, '.', 2))), min(length(split_part({plain}, '.', 2)))
+            max(length(split_part({plain}, '.', 2))), min(length(split_part({plain}, '.', 2))),
+            max(length(ltrim(replace({plain}, '.', ''), '0')))
         from column_values where {reading.condition}
         """
     )[0]
     if row[0] is None:
-        return NumberStats(0, 0, 1, 0, 0)
-    return NumberStats(float(row[0]), float(row[1]), int(row[2]), int(row[3]), int(row[4]))
+        return NumberStats(0, 0, 1, 0, 0, 1)
+    return NumberStats(float(row[0]), float(row[1]), int(row[2]), int(row[3]), int(row[4]), int(row[5]))

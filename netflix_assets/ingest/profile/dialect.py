@@ -59,6 +59,8 @@ class DialectGuess:
     def variants(self, has_quote: bool) -> Iterator[dict[str, Any]]:
         """The options of the guess, and of others worth a trial where the files have quotes."""
         yield self.options
+        if "footer_rows" in self.options:
+            yield {name: value for name, value in self.options.items() if name != "footer_rows"}
         if not has_quote or len(self.options.get("delimiter", ",")) > 1:
             return
         if "quote_char" in self.options:
@@ -200,7 +202,7 @@ def _find_header(
         return (), at
     if line > 1:
         options["header_rows"] = (line,)
-        above = repr("".join(rows[0][1])[:60]) if at else "blank lines"
+        above = repr(options.get("delimiter", ",").join(rows[0][1])[:60]) if at else "blank lines"
         findings.append(Finding("header", f"line {line}", f"above it: {above}"))
     else:
         findings.append(Finding("header", "line 1", "its fields are names, and no record has them as values"))

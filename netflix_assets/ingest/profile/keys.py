@@ -1,10 +1,11 @@
 """Propose key, mode and freshness from what files have in common."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import combinations, pairwise
+from math import prod
 from statistics import median
 
 from netflix_assets.contracts.model import Dataset
@@ -70,26 +71,30 @@ def _find_keys(
     if not usable:
         return
     counts = warehouse.execute(f"select {', '.join(f'count(distinct {each.name})' for each in usable)} from {table}")[0]
-    order = {each.name: at for at, each in enumerate(columns)}
     distinct = {each.name: int(count) for each, count in zip(usable, counts, strict=True)}
-    ranked = sorted(usable, key=lambda each: (-_likeliness(each), order[each.name]))
+    first = columns[0].name
+    ranked = sorted(usable, key=lambda each: -_likeliness(each, is_first=each.name == first))
     single = [each for each in ranked if _is_key(table, warehouse, (each.name,), records)]
-    yield from ((each.name,) for each in single)
-    if single:
-        return
-    ranked = sorted(ranked, key=lambda each: (-_likeliness(each), -distinct[each.name]))
-    best = [each.name for each in ranked[: 5 if records > _MANY_ROWS else _MAX_CANDIDATES]]
-    for size in (2, 3) if records <= _MANY_ROWS else (2,):
-        hits = []
-        for names in combinations(best, size):
-            enough = 1
-            for name in names:
-                enough *= distinct[name]
-            if enough >= records and _is_key(table, warehouse, names, records):
-                hits.append(tuple(sorted(names, key=order.__getitem__)))
-        yield from hits
-        if hits:
-            return
+    likely = [each for each in single if _likeliness(each) >= 0]
+    yield from ((each.name,) for each in likely)
+    if not likely:  # times can differ by chance
+        order = {each.name: at for at, each in enumerate(columns)}
+        combined = sorted((each for each in ranked if _likeliness(each) >= 0), key=lambda each: -distinct[each.name])
+        names = [each.name for each in combined[: 5 if records > _MANY_ROWS else _MAX_CANDIDATES]]
+        for hit in _combined_keys(table, warehouse, names, distinct, records):
+            yield tuple(sorted(hit, key=order.__getitem__))
+        yield from ((each.name,) for each in single)
+
+
+def _combined_keys(
+    table: str, warehouse: Warehouse, names: Sequence[str], distinct: Mapping[str, int], records: int
+) -> list[tuple[str, ...]]:
+    """The smallest combinations of columns that are keys."""
+    for size in (2,) if records > _MANY_ROWS else (2, 3):
+        tried = (each for each in combinations(names, size) if prod(distinct[name] for name in each) >= records)
+        if hits := [each for each in tried if _is_key(table, warehouse, each, records)]:
+            return hits
+    return []
 
 
 def _is_key(table: str, warehouse: Warehouse, names: Sequence[str], records: int) -> bool:
@@ -100,11 +105,12 @@ def _is_key(table: str, warehouse: Warehouse, names: Sequence[str], records: int
     return int(found[0][0]) == records
 
 
-def _likeliness(column: ColumnProposal) -> int:
+def _likeliness(column: ColumnProposal, *, is_first: bool = False) -> int:
     score = 4 if _ID.search(column.name) else 0
     score += 1 if column.type in ("integer", "bigint") else 0
-    score -= 1 if column.type in ("date", "timestamp") else 0
-    return score
+    score += 2 if is_first else 0
+    is_time = column.type in ("date", "timestamp") or any("epoch" in each for each in column.alternatives)
+    return score - 3 * is_time
 
 
 def _propose_mode(

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,7 @@ def propose(paths: Sequence[Path], source: str, name: str, work_folder: Path, kn
         draft = draft.with_variant(_layout_of(known))
     with ExitStack() as stack:
         dialect, trial = _best_dialect(draft, paths, work_folder, stack)
+        findings = [_after_trial(finding, dialect, draft) for finding in draft.findings]
         dataset = draft.dataset(dialect)
         profiles = profile_columns(dataset, trial.warehouse)
         columns = propose_columns(profiles, dialect.get("delimiter", ","))
@@ -55,7 +56,7 @@ def propose(paths: Sequence[Path], source: str, name: str, work_folder: Path, kn
     entry |= {"mode": key.mode, "key": list(key.key)}
     entry["freshness"] = {"warn_after_days": key.warn_after_days, "fail_after_days": key.fail_after_days}
     looked_at = f"{counted(len(paths), 'file')}, {counted(records, 'record')}, all of them"
-    return Proposal(source, name, _in_order(entry), looked_at, [*draft.findings, *key.findings], columns)
+    return Proposal(source, name, _in_order(entry), looked_at, [*findings, *key.findings], columns)
 
 
 def _layout_of(dataset: Dataset) -> dict[str, Any]:
@@ -89,6 +90,20 @@ def _best_dialect(
     if best is None:
         raise refused or RefusedError("no dialect fits")
     return best[1], best[2]
+
+
+def _after_trial(finding: Finding, dialect: dict[str, Any], draft: Draft) -> Finding:
+    """The finding, corrected where the trial has shown another dialect to fit better."""
+    likeliest = draft.variants[0]
+    if finding.subject == "quoting" and dialect != likeliest:
+        proposal = "none" if dialect.get("quote_char", "") is None else dialect.get("quote_char", '"')
+        escape = f", escaped by {dialect['escape_char']}" if "escape_char" in dialect else ""
+        return replace(
+            finding, proposal=f"{proposal}{escape}", evidence="it rejects the fewest records of all ways tried"
+        )
+    if finding.subject == "footer" and "footer_rows" not in dialect:
+        return replace(finding, proposal="rejected records", evidence=f"{finding.evidence}; footer_rows does not fit")
+    return finding
 
 
 def _entry(

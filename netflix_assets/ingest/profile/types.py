@@ -132,8 +132,10 @@ def _typed_number(profile: ColumnProfile, fit: Fit, others: list[Fit], missing: 
     if reading.kind == "integer":
         if "decimal_zeros" in options:
             alternatives.append(f"decimal({stats.whole_digits + 3},1), if fractions can come")
-        form = _epoch(profile.name, stats)
-        if form:
+        form = _epoch(stats)
+        if form and not TELLING_TIME.search(profile.name):
+            alternatives.append(f"timestamp with format {form}: all are between 1980 and 2100")
+        elif form:
             return _proposal(
                 profile, fit, "timestamp", {"format": form}, missing,
                 f"named like a time, and {form.replace('_', ' in ')} all are between 1980 and 2100",
@@ -155,7 +157,8 @@ def _only_fitting(kind: str, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _figure(value: float) -> str:
-    return f"{value:,.0f}" if value == int(value) and abs(value) < 10**15 else f"{value:,.6g}"
+    comma = "," if abs(value) >= 10_000 else ""  # 1995 is a year
+    return f"{value:{comma}.0f}" if value == int(value) and abs(value) < 10**15 else f"{value:{comma}.6g}"
 
 
 def _label(fit: Fit) -> str:
@@ -171,7 +174,7 @@ def _number_type(kind: str, stats: NumberStats) -> str | None:
     if kind == "double":
         return "double"
     is_fixed = scale <= _MONEY_SCALE or (scale == stats.min_scale and scale <= _BIGINT_DIGITS)
-    if is_fixed or whole + scale > _DOUBLE_DIGITS:
+    if is_fixed or stats.digits > _DOUBLE_DIGITS:
         room = next((each for each in (9, 18, 38) if whole + scale + 2 <= each), None)
         if room is None and whole + scale <= _DECIMAL_DIGITS:
             room = _DECIMAL_DIGITS
@@ -181,10 +184,10 @@ def _number_type(kind: str, stats: NumberStats) -> str | None:
     return "double"
 
 
-def _epoch(name: str, stats: NumberStats) -> str | None:
+def _epoch(stats: NumberStats) -> str | None:
     least, greatest = EPOCH_YEARS
     for form, units in _EPOCHS.items():
-        if TELLING_TIME.search(name) and least * units <= stats.least and stats.greatest <= greatest * units:
+        if least * units <= stats.least and stats.greatest <= greatest * units:
             return form
     return None
 
