@@ -1,8 +1,8 @@
 """Write the JSON Schema of contract files: ``python -m netflix_assets.dev.contract_schema [--check]``.
 
-Editors complete and check contracts by it. It follows from the pydantic model, except that a file lists its datasets by
-name, and that name and source of a dataset are not options of its entry (``contracts/loading.py`` adds them). It accepts
-every valid contract. What only the model can tell, such as options that exclude each other, it does not refuse.
+Editors complete and check contracts by it. It follows from the pydantic model, except that a file lists its datasets
+by name, and that name and source of a dataset are not options of its entry (``contracts/loading.py`` adds them). It
+accepts every valid contract. It cannot refuse what only the model can tell, such as options that exclude each other.
 """
 
 import json
@@ -65,7 +65,7 @@ def _adapt_column(column: dict[str, Any]) -> None:
 
 
 def _tidy(part: dict[str, Any]) -> None:
-    """Remove the titles that pydantic makes of field names, and the null that None would be in YAML."""
+    """Remove the titles that pydantic makes of field names."""
     for option in part.get("properties", {}).values():
         option.pop("title", None)
 

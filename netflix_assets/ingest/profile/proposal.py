@@ -95,7 +95,8 @@ def _best_dialect(
 def _after_trial(finding: Finding, dialect: dict[str, Any], draft: Draft) -> Finding:
     """The finding, corrected where the trial has shown another dialect to fit better."""
     likeliest = draft.variants[0]
-    if finding.subject == "quoting" and dialect != likeliest:
+    quoting = [(each.get("quote_char", '"'), each.get("escape_char")) for each in (dialect, likeliest)]
+    if finding.subject == "quoting" and quoting[0] != quoting[1]:
         proposal = "none" if dialect.get("quote_char", "") is None else dialect.get("quote_char", '"')
         escape = f", escaped by {dialect['escape_char']}" if "escape_char" in dialect else ""
         return replace(
