@@ -76,19 +76,20 @@ class Trial:
             # Its rejects are not kept. Load it again without limits, for the reasons.
             tolerant = dataset.model_copy(update={"tolerance": _EVERYTHING, "mode": "append"})
             again = commit_loads(tolerant, self.warehouse, [staged], "trial")
-            reasons = self._reasons(again.loads[0].load_id) if again.loads else ()
+            reasons = self._reasons(dataset, again.loads[0].load_id) if again.loads else ()
             for load in again.loads:
                 self.warehouse.discard_load(dataset, load.load_id)
             rejected = again.loads[0].rows_rejected if again.loads else 0
             return TrialResult(path, refused.outcome, refused.reason, records, 0, rejected, reasons, warnings)
         load = done.loads[0]
-        reasons = self._reasons(load.load_id) if load.rows_rejected else ()
+        reasons = self._reasons(dataset, load.load_id) if load.rows_rejected else ()
         return TrialResult(path, "loads", "", records, load.rows_loaded, load.rows_rejected, reasons, warnings)
 
-    def _reasons(self, load_id: int) -> Sequence[RejectReason]:
+    def _reasons(self, dataset: Dataset, load_id: int) -> Sequence[RejectReason]:
         rows = self.warehouse.execute(
-            "select line_number, column_name, reason from ops.rejected_rows where load_id = ? order by record_number",
-            (load_id,),
+            "select line_number, column_name, reason from ops.rejected_rows"
+            " where dataset = ? and load_id = ? order by record_number",
+            (dataset.id, load_id),
         )
         return group_reasons((int(line), str(columns or ""), str(reason)) for line, columns, reason in rows)
 
