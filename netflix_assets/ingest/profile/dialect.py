@@ -55,9 +55,13 @@ class DialectGuess:
     width: int
     sample: Sequence[Sequence[str]] = ()
     findings: list[Finding] = field(default_factory=list)
+    has_escapes: bool = False
 
     def variants(self, has_quote: bool) -> Iterator[dict[str, Any]]:
         """The options of the guess, and of others worth a trial where the files have quotes."""
+        escaped = {**self.options, "escape_char": "\\", "quote_char": '"'}
+        if self.has_escapes:
+            yield escaped
         yield self.options
         if "footer_rows" in self.options:
             yield {name: value for name, value in self.options.items() if name != "footer_rows"}
@@ -67,7 +71,7 @@ class DialectGuess:
             yield {name: value for name, value in self.options.items() if name != "quote_char"}
         else:
             yield {**self.options, "quote_char": None}
-        yield {**self.options, "escape_char": "\\", "quote_char": '"'}
+        yield escaped
 
 
 @dataclass(frozen=True)
@@ -99,12 +103,12 @@ def guess_dialect(file: FileText) -> DialectGuess:
         options["quote_char"] = None
     findings.append(_delimiter_finding(best, splits, has_sep=bool(sep)))
     findings.append(_quote_finding(best, file.has_quote))
-    rows = _without_comments(best, options, findings)
+    rows = _without_comments(best, options, findings)[1 if sep else 0 :]
+    _find_spaces(rows, options, findings)
     header, row_at = _find_header(rows, best.width, options, findings)
-    _find_spaces(rows[row_at:], options, findings)
     _find_footer(file, best, options, findings)
     sample = [fields for _, fields in rows[row_at : row_at + _SHOWN] if len(fields) == best.width]
-    return DialectGuess(options, header, best.width, sample, findings)
+    return DialectGuess(options, header, best.width, sample, findings, '\\"' in text and len(best.delimiter) == 1)
 
 
 def _split(text: str, delimiter: str, quoted: bool) -> _Split:
@@ -202,7 +206,7 @@ def _find_header(
         return (), at
     if line > 1:
         options["header_rows"] = (line,)
-        above = repr(options.get("delimiter", ",").join(rows[0][1])[:60]) if at else "blank lines"
+        above = repr(options.get("delimiter", ",").join(rows[0][1])[:60]) if at else "no record"
         findings.append(Finding("header", f"line {line}", f"above it: {above}"))
     else:
         findings.append(Finding("header", "line 1", "its fields are names, and no record has them as values"))

@@ -28,10 +28,10 @@ DATE_FORMATS = (
 )  # fmt: skip
 COMPACT_DATE = "%Y%m%d"
 _TIMES = ("%H:%M:%S", "%H:%M:%S.%f", "%H:%M", "%I:%M:%S %p", "%I:%M %p")
-ISO_TIMESTAMP = "%Y-%m-%d %H:%M:%S"
 TIMESTAMP_FORMATS = (
     *(f"{day}{gap}{time}" for day in DATE_FORMATS for gap in (" ", "T", ", ") for time in _TIMES),
-    *(f"%Y-%m-%d{gap}{time}{zone}" for gap in ("T", " ") for time in _TIMES[:3] for zone in ("%z", "Z", " %z", " UTC")),
+    *(f"%Y-%m-%d{gap}{time}{zone}" for gap in ("T", " ") for time in _TIMES[:3] for zone in (" %z", " UTC")),
+    *(f"%Y-%m-%d{gap}%H:%M{zone}" for gap in ("T", " ") for zone in ("%z", "Z")),
     "%Y%m%d%H%M%S", "%Y%m%d %H%M%S", "%Y%m%dT%H%M%S",
     "%d/%b/%Y:%H:%M:%S %z",
 )  # fmt: skip
@@ -84,6 +84,15 @@ def readings(name: str) -> Iterator[Reading]:
     )
     for form in DATE_FORMATS:
         yield _timed("date", form)
+    yield Reading("timestamp", "ISO 8601 without an offset", _ISO, _iso_condition(_ISO))
+    offset = "(Z|[+-][0-9]{2}:?[0-9]{2})"
+    yield Reading(
+        "timestamp",
+        "ISO 8601 with an offset",
+        f"{_ISO}{offset}?",
+        _iso_condition(f"{_ISO}{offset}?"),
+        {"time_zone": "UTC"},
+    )
     for form in TIMESTAMP_FORMATS:
         yield _timed("timestamp", form)
     for style in NUMBER_STYLES:
@@ -120,11 +129,14 @@ def _timed(kind: str, form: str) -> Reading:
         condition += f" and try_strptime({text}, {literal(parsed)}) is not null" if parsed == form else ""
     else:
         condition += f" and try_strptime(v, {literal(form)}) is not null"
-    is_default = form == "%Y-%m-%d" or form in _DEFAULT_TIMESTAMPS
-    return Reading(kind, form, pattern, condition, {} if is_default else {"format": form})
+    return Reading(kind, form, pattern, condition, {} if form == "%Y-%m-%d" else {"format": form})
 
 
-_DEFAULT_TIMESTAMPS = frozenset(f"%Y-%m-%d{gap}%H:%M:%S{end}" for gap in " T" for end in ("", ".%f"))
+_ISO = "[0-9]{4}-[0-9]{2}-[0-9]{2}[ T]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,6})?"
+
+
+def _iso_condition(pattern: str) -> str:
+    return f"regexp_full_match(v, {literal(pattern)}) and try_cast(left(v, 19) as timestamp) is not null"
 
 
 def shape(form: str) -> str:

@@ -198,7 +198,8 @@ def _typed_other(profile: ColumnProfile, fit: Fit, others: list[Fit], missing: t
     alternatives = [*same[:2]]
     if reading.label == "%Y%m%d":
         alternatives.append("integer, if it is a number")
-    if reading.kind == "timestamp" and "%z" not in reading.label and not reading.label.endswith(("Z", "UTC")):
+    has_offset = "%z" in reading.label or "time_zone" in reading.options or reading.label.endswith(("Z", "UTC"))
+    if reading.kind == "timestamp" and not has_offset:
         alternatives.append("with time_zone, if the sender's clock is not UTC")
     evidence = f"written as {reading.label}" if reading.kind != "boolean" else reading.label
     if same and "%d" in reading.label and "%m" in same[0]:
@@ -268,7 +269,7 @@ def _text(profile: ColumnProfile, habits: Habits, why: str = "") -> ColumnPropos
 
 
 def _means_missing(token: str, profile: ColumnProfile, habits: Habits) -> bool:
-    if token in PLAIN_MISSING:
+    if token in PLAIN_MISSING or not profile.values:
         return True
     # NA is Namibia, and NO Norway: codes of two or three capitals are values.
     is_code = profile.max_length <= 3 and all(text.isupper() for text, _ in profile.top)
