@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from netflix_assets.ingest.profile.names import column_names, common_stem, snake_case, split_extension
@@ -29,6 +30,23 @@ def test_names_are_valid_and_different() -> None:
     assert column_names(["order", "Order", "order_", "t1", "2024", "", "a", "A"]) == [
         "order_", "order_2", "order_3", "t1_", "column_5", "column_6", "a", "a_2",
     ]  # fmt: skip
+
+
+def test_names_are_usable_without_quotes_whatever_the_header_says() -> None:
+    """The keywords of DuckDB, in a table and as aliases."""
+    with duckdb.connect() as connection:
+        keywords = [
+            word for (word,) in connection.execute("select distinct keyword_name from duckdb_keywords()").fetchall()
+        ]
+        names = column_names(keywords)
+        connection.execute(f"create table t ({', '.join(f'{name} varchar' for name in names)})")
+        for name in names:
+            connection.execute(
+                f"select r.{name}, {name} from (select {name} as {name}, 1 as t1 from t) as r"
+            ).fetchall()
+            connection.execute(
+                f"select count(distinct {name}) from t where {name} is not null group by {name}"
+            ).fetchall()
 
 
 @pytest.mark.parametrize(
