@@ -132,7 +132,8 @@ def _entry(
 def _column_entry(drafted: dict[str, Any], column: ColumnProposal, *, comma: bool) -> dict[str, Any]:
     options = dict(column.options)
     is_numeric = column.type in ("integer", "bigint", "double") or column.type.startswith("decimal")
-    if comma and is_numeric and column.style is not None:
+    # A group character is checked against the column's own decimal character, so both go together.
+    if comma and is_numeric and column.style is not None and "group_char" not in options:
         point = options.pop("decimal_char", ".")
         if point != ",":
             options["decimal_char"] = point
