@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from netflix_assets.dev.contract_docs.example import Example, files, of_values
+from netflix_assets.dev.contract_docs.example import Example, Files, files, of_values
 
 _ITEM = {"name": "item", "type": "integer"}
 
@@ -38,15 +38,15 @@ COLUMN = (
     ),
     Example(
         "Column.path",
-        {"format": "jsonl"},
-        {"columns": [{"name": "city", "path": "/customer/city", "type": "text"}]},
-        {"columns": [{"name": "city", "path": "customer.city", "type": "text"}]},
+        {"format": "jsonl", "columns": [_ITEM, {"name": "city", "path": "/buyer/city", "type": "text"}]},
+        Files({"things.jsonl": '{"item": 1, "buyer": {"city": "Bonn"}}\n'}),
+        Files({"things.jsonl": '{"item": 1, "buyer": "Bonn"}\n'}),
     ),
     Example(
         "Column.rest",
-        {"format": "jsonl"},
-        {"columns": [{"name": "item", "type": "integer"}, {"name": "others", "rest": True, "type": "json"}]},
-        {"columns": [{"name": "item", "type": "integer"}, {"name": "others", "rest": True, "type": "text"}]},
+        {"format": "jsonl", "columns": [_ITEM, {"name": "others", "type": "json", "rest": True}]},
+        Files({"things.jsonl": '{"item": 1, "label": "nut", "size": 5}\n'}),
+        Files({"things.jsonl": '{"item": 1, "label": NaN}\n'}),
     ),
     Example(
         "Column.type",

@@ -1,6 +1,6 @@
 """Examples of the options of a source, a dataset and a dialect. Add one here for each new option."""
 
-from netflix_assets.dev.contract_docs.example import Example, files
+from netflix_assets.dev.contract_docs.example import Example, Files, files
 
 _ITEM = {"name": "item", "type": "integer"}
 _LABEL = {"name": "label", "type": "text"}
@@ -25,7 +25,12 @@ DATASET = (
         files(**{"price-list-2026": "item,label\n1,nut\n"}),
         files(things="item,label\n1,nut\n"),
     ),
-    Example("Dataset.format", {}, {"format": "csv"}, {"format": "xlsx"}),
+    Example(
+        "Dataset.format",
+        {"format": "jsonl"},
+        Files({"things.jsonl": '{"item": 1, "label": "nut"}\n'}),
+        Files({"things.jsonl": "item,label\n1,nut\n"}),
+    ),
     Example("Dataset.extensions", {}, {"extensions": ["dat"]}, {"extensions": [".dat"]}),
     Example(
         "Dataset.dialect",

@@ -64,8 +64,8 @@ def profile_columns(dataset: Dataset, warehouse: Warehouse) -> list[ColumnProfil
 def _profile(dataset: Dataset, name: str, records: int, warehouse: Warehouse) -> ColumnProfile:
     warehouse.execute("drop table if exists column_values")
     warehouse.execute(
-        f"create temp table column_values as select {name} as v, count(*) as n from raw.{dataset.table}"
-        f" where {name} is not null group by {name}"
+        f"create temp table column_values as select cast({name} as varchar) as v, count(*) as n"
+        f" from raw.{dataset.table} where {name} is not null group by {name}"
     )
     tokens = ", ".join(map(literal, MISSING))
     missing = dict(warehouse.execute(f"select v, n from column_values where v in ({tokens}) order by n desc"))

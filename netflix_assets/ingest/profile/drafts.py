@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from netflix_assets.contracts.dialect import EXTENSIONS
+from netflix_assets.contracts.dialect import EXTENSIONS, Format
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.ingest.decode import RefusedError
 from netflix_assets.ingest.profile.dialect import DialectGuess, Finding, guess_dialect
@@ -19,7 +19,8 @@ _LONGEST_TEXT = 2_000_000  # characters; no record is longer
 class Draft:
     """The options of a dataset, without its columns; its columns; and what was found out.
 
-    ``columns``: options of each column besides its type. ``variants``: dialects to try, the likeliest first.
+    ``columns``: options of each column; those without a type are texts, whose values tell it. ``because``: why a column
+    has its type, not an option. ``variants``: dialects to try, the likeliest first.
     """
 
     options: dict[str, Any]
@@ -33,10 +34,7 @@ class Draft:
 
     def dataset(self, dialect: dict[str, Any]) -> Dataset:
         """The draft as a dataset of texts."""
-        columns = [
-            {**column, "type": "text", "nullable": True, "max_length": _LONGEST_TEXT, "description": "?"}
-            for column in self.columns
-        ]
+        columns = [_as_drafted(column) for column in self.columns]
         return Dataset.model_validate({
             **self.options,
             "description": "?",
@@ -47,6 +45,13 @@ class Draft:
             "dialect": dialect,
             "columns": columns,
         })  # fmt: skip
+
+
+def _as_drafted(column: dict[str, Any]) -> dict[str, Any]:
+    options = {name: value for name, value in column.items() if name != "because"}
+    kind = column.get("type", "text")
+    limit = {"max_length": _LONGEST_TEXT} if kind in ("text", "json") else {}
+    return {**options, "type": kind, "nullable": True, "description": "?", **limit}
 
 
 def draft_csv(paths: Sequence[Path], source: str, name: str) -> Draft:
@@ -64,19 +69,20 @@ def draft_csv(paths: Sequence[Path], source: str, name: str) -> Draft:
     ]
     findings += list(_differences(filled, guesses))
     columns, notes = _columns(guesses)
-    options = {"source": source, "name": name, **_file_options(paths, name)}
+    options = {"source": source, "name": name, **file_options(paths, name, "csv")}
     if encoding.encoding != "utf-8":
         options["encoding"] = encoding.encoding
     has_quote = any(file.has_quote for file in files)
     return Draft(options, columns, list(guess.variants(has_quote)), [*findings, *notes])
 
 
-def _file_options(paths: Sequence[Path], name: str) -> dict[str, Any]:
+def file_options(paths: Sequence[Path], name: str, kind: Format) -> dict[str, Any]:
+    """The options that say how the files are named."""
     options: dict[str, Any] = {}
     stem = common_stem(paths)
     if stem != name and is_safe_stem(stem):
         options["file"] = stem
-    extensions = sorted({split_extension(path.name)[1] for path in paths} - {"", *EXTENSIONS["csv"]})
+    extensions = sorted({split_extension(path.name)[1] for path in paths} - {"", *EXTENSIONS[kind]})
     if extensions:
         options["extensions"] = extensions
     return options

@@ -54,7 +54,7 @@ def read_text(path: Path) -> FileText:
     """
     scan = _Scan()
     try:
-        for block in Decoder(_blocks(path), "utf-8").utf8():
+        for block in Decoder(blocks_of(path), "utf-8").utf8():
             scan.feed(block)
     except RefusedError as error:
         if "UTF-16" not in error.reason:
@@ -67,7 +67,7 @@ def read_text(path: Path) -> FileText:
 
 def _read_utf16(path: Path) -> FileText:
     head, tail, size, has_quote = b"", b"", 0, False
-    for block in Decoder(_blocks(path), "utf-16").utf8():
+    for block in Decoder(blocks_of(path), "utf-16").utf8():
         head += block[: HEAD_BYTES - len(head)]
         tail = (tail + block)[-TAIL_BYTES:]
         size += len(block)
@@ -76,7 +76,8 @@ def _read_utf16(path: Path) -> FileText:
     return FileText(path, head, tail, size, "utf-16", found, (), has_quote)
 
 
-def _blocks(path: Path) -> Iterator[bytes]:
+def blocks_of(path: Path) -> Iterator[bytes]:
+    """The bytes of a file, block by block."""
     with path.open("rb") as file:
         while block := file.read(BLOCK_BYTES):
             yield block

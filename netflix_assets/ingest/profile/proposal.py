@@ -9,13 +9,17 @@ from typing import Any
 from netflix_assets.contracts.dialect import ValueOptions
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.contracts.visibility import counted
-from netflix_assets.ingest.decode import RefusedError
-from netflix_assets.ingest.profile.columns import profile_columns
+from netflix_assets.ingest.decode import Decoder, RefusedError
+from netflix_assets.ingest.profile.columns import ColumnProfile, profile_columns
 from netflix_assets.ingest.profile.dialect import Finding
+from netflix_assets.ingest.profile.draft_json import draft_json
 from netflix_assets.ingest.profile.drafts import Draft, draft_csv
+from netflix_assets.ingest.profile.encoding import blocks_of
 from netflix_assets.ingest.profile.keys import propose_key
 from netflix_assets.ingest.profile.types import ColumnProposal, propose_columns
 from netflix_assets.ingest.trial import Trial, open_trial
+
+_HEAD_BYTES = 4_096
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ def propose(paths: Sequence[Path], source: str, name: str, work_folder: Path, kn
 
     Raises: RefusedError, naming the file, when one cannot be loaded whatever the contract says; OSError.
     """
-    draft = draft_csv(paths, source, name)
+    draft = _draft(paths, source, name)
     if known is not None:
         draft = draft.with_variant(_layout_of(known))
     with ExitStack() as stack:
@@ -49,7 +53,8 @@ def propose(paths: Sequence[Path], source: str, name: str, work_folder: Path, kn
         findings = [_after_trial(finding, dialect, draft) for finding in draft.findings]
         dataset = draft.dataset(dialect)
         profiles = profile_columns(dataset, trial.warehouse)
-        columns = propose_columns(profiles, dialect.get("delimiter", ","))
+        proposed = propose_columns(profiles, dialect.get("delimiter", ","))
+        columns = list(map(_with_own_type, draft.columns, proposed, profiles))
         key = propose_key(dataset, trial.warehouse, columns, [path.name for path in paths])
         records = sum(result.records or 0 for result in trial.results)
     entry = _entry(draft, dialect, columns, key.key)
@@ -57,6 +62,40 @@ def propose(paths: Sequence[Path], source: str, name: str, work_folder: Path, kn
     entry["freshness"] = {"warn_after_days": key.warn_after_days, "fail_after_days": key.fail_after_days}
     looked_at = f"{counted(len(paths), 'file')}, {counted(records, 'record')}, all of them"
     return Proposal(source, name, _in_order(entry), looked_at, [*findings, *key.findings], columns)
+
+
+def _draft(paths: Sequence[Path], source: str, name: str) -> Draft:
+    """The draft of the format that the first file has."""
+    head = _head(paths[0])
+    if head.startswith(b"PAR1"):
+        from netflix_assets.ingest.profile.draft_parquet import draft_parquet  # Arrow takes 0.2 s
+
+        return draft_parquet(paths, source, name)
+    is_json = head.lstrip(b" \t\r\n").startswith((b"{", b"[{"))
+    return draft_json(paths, source, name) if is_json else draft_csv(paths, source, name)
+
+
+def _head(path: Path) -> bytes:
+    """The start of a file, decompressed. Empty where it is UTF-16, in which only CSV is read."""
+    try:
+        return next(iter(Decoder(blocks_of(path), "utf-8").utf8()), b"")[:_HEAD_BYTES]
+    except RefusedError:  # the draft of CSV says why
+        return b""
+
+
+def _with_own_type(drafted: dict[str, Any], found: ColumnProposal, profile: ColumnProfile) -> ColumnProposal:
+    """The column as its values tell, or with the type that the file declares."""
+    if "type" not in drafted:
+        return found
+    kind = drafted["type"]
+    empty = profile.empty
+    missing = f"; missing: {empty:,} of {profile.records:,}" if empty else "; none missing"
+    because = drafted.get("because", "objects or arrays")
+    options = {"max_length": found.options["max_length"]} if "max_length" in found.options else {}
+    others = (f"{found.type}, which its texts fit",) if kind == "text" != found.type else ()
+    return ColumnProposal(
+        profile.name, kind, {**({"nullable": True} if empty else {}), **options}, f"{because}{missing}", others
+    )
 
 
 def _layout_of(dataset: Dataset) -> dict[str, Any]:
@@ -143,7 +182,8 @@ def _column_entry(drafted: dict[str, Any], column: ColumnProposal, *, comma: boo
     text = f"{drafted['source_name']} in the file." if "source_name" in drafted else f"{drafted['name']} in the file."
     if number.isdigit() and "source_name" not in drafted:
         text = f"Field {number} of the file."
-    return {**drafted, "type": column.type, **options, "description": text}
+    kept = {name: value for name, value in drafted.items() if name not in ("type", "because")}
+    return {**kept, "type": column.type, **options, "description": text}
 
 
 _ORDER = ("description", "file", "format", "extensions", "encoding", "dialect", "mode", "key", "freshness", "columns")

@@ -2,12 +2,15 @@
 
 import csv
 import io
+import json
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
@@ -193,6 +196,55 @@ def test_a_key_of_several_columns(tmp_path: Path) -> None:
     text = "user,film,stars\n" + "".join(f"{user},{film},3\n" for user in range(9) for film in range(9))
     proposal, _ = propose_text(tmp_path, text)
     assert proposal.entry["key"] == ["user_", "film"] or proposal.entry["key"] == ["user", "film"]
+
+
+def test_members_of_json_objects_are_columns(tmp_path: Path) -> None:
+    lines = [
+        {
+            "id": 1,
+            "at": "2024-01-31T10:00:00Z",
+            "price": 1.25,
+            "buyer": {"city": "Köln", "zip": "01067"},
+            "tags": ["a"],
+        },
+        {"id": 2, "at": "2024-01-31T10:00:00.5+01:00", "price": None, "buyer": {"city": "Bonn"}, "tags": []},
+    ]
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    proposal, result = propose_text(tmp_path, text, "things.jsonl")
+    assert types(proposal) == {
+        "id": "integer", "at_": "timestamp", "price": "decimal(9,2)", "buyer_city": "text", "buyer_zip": "text",
+        "tags": "json",
+    }  # fmt: skip
+    columns = {column["name"]: column for column in proposal.entry["columns"]}
+    assert columns["buyer_zip"]["path"] == "/buyer/zip"
+    assert [name for name, column in columns.items() if column.get("nullable")] == ["price", "buyer_zip"]
+    assert proposal.entry["format"] == "jsonl"
+    assert (result.rows, result.rejected) == (2, 0)
+
+
+def test_parquet_keeps_its_own_types(tmp_path: Path) -> None:
+    path = tmp_path / "things.parquet"
+    table = pa.table(
+        {
+            "orderId": pa.array([1, 2], pa.int64()),
+            "small": pa.array([1, None], pa.int16()),
+            "amount": pa.array([Decimal("1.50"), Decimal("2.25")], pa.decimal128(12, 2)),
+            "day": [date(2024, 1, 31)] * 2,
+            "at": pa.array([datetime(2024, 1, 31)] * 2, pa.timestamp("us", tz="UTC")),
+            "code": ["01", "2"],
+            "nested": [{"a": 1}, None],
+            "span": pa.array([1, 2], pa.duration("s")),
+        }
+    )
+    pq.write_table(table, path)
+    proposal, result = propose_text(tmp_path, path.read_bytes(), path.name)
+    assert types(proposal) == {
+        "order_id": "bigint", "small": "integer", "amount": "decimal(12,2)", "day": "date", "at_": "timestamp",
+        "code": "text", "nested": "json",
+    }  # fmt: skip
+    assert found(proposal, "left out") == "span"
+    assert (proposal.entry["format"], proposal.entry["key"]) == ("parquet", ["order_id"])
+    assert (result.rows, result.rejected) == (2, 0)
 
 
 def test_a_header_with_a_duplicate_is_refused(tmp_path: Path) -> None:
