@@ -100,7 +100,7 @@ class ValueOptions(Strict):
 
     @model_validator(mode="after")
     def _values_differ(self) -> Self:
-        if self.group_char is not None and self.group_char == (self.decimal_char or "."):
+        if self.group_char is not None and self.group_char == self.decimal_char:
             raise ValueError(f"decimal_char and group_char are both {self.group_char!r}")
         for name in ("decimal_char", "group_char"):
             character = getattr(self, name)

@@ -141,6 +141,9 @@ class Dataset(Strict):
                 raise ValueError(f"column '{column.name}': position requires a CSV file with header: false")
             if not has_header and (column.source_name or column.aliases or column.default is not None):
                 raise ValueError(f"column '{column.name}': source_name, aliases and default require a header")
+            options = self.value_options(column)
+            if column.is_numeric and options.group_char == (options.decimal_char or "."):
+                raise ValueError(f"column '{column.name}': decimal_char and group_char are both {options.group_char!r}")
         if sum(column.rest for column in self.columns) > 1:
             raise ValueError("only one column can hold the rest")
         count = self.dialect.field_count

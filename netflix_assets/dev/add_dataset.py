@@ -1,4 +1,4 @@
-"""Plan and write all that a new dataset needs: contract entry, dbt source, staging model and its YAML."""
+"""Plan and write all that a new dataset needs: contract entry, dbt source, and a staging and a core model."""
 
 import os
 import tempfile
@@ -11,6 +11,7 @@ from pathlib import Path
 from netflix_assets.contracts.loading import CONTRACTS_DIR, ContractError, load_source
 from netflix_assets.contracts.model import Dataset, Source, all_datasets
 from netflix_assets.dev.contract_text import add_entry, new_file
+from netflix_assets.dev.core_models import core_folder, core_model, dimension_keys, render_core_sql, render_core_yaml
 from netflix_assets.dev.dbt_sources import render, sources_file
 from netflix_assets.dev.staging_models import model_folder, model_name, render_sql, render_yaml
 from netflix_assets.ingest.profile.compare import compare
@@ -170,14 +171,17 @@ def _load_draft(contract: FileChange) -> Source:
 
 
 def _dbt_changes(dbt_project: Path, source: Source, dataset: Dataset) -> Iterator[FileChange]:
-    folder = model_folder(dbt_project, dataset.source)
+    folder, core = model_folder(dbt_project, dataset.source), core_folder(dbt_project)
+    table = core_model(dataset, dbt_project)
     for path, text in (
         (sources_file(dbt_project, source), render(source)),
         (folder / f"{model_name(dataset)}.sql", render_sql(dataset)),
         (folder / f"{model_name(dataset)}.yml", render_yaml(dataset)),
+        (core / f"{table}.sql", render_core_sql(dataset)),
+        (core / f"{table}.yml", render_core_yaml(dataset, table, dimension_keys(dbt_project))),
     ):
         before = path.read_text(encoding="utf-8") if path.exists() else None
-        if before is not None and path.name.startswith(model_name(dataset)):
+        if before is not None and path.stem in (model_name(dataset), table):
             raise InputError(
                 f"{path} exists, but no contract has {dataset.id}. Remove the file, or choose another --name"
             )

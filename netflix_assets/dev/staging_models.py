@@ -1,14 +1,12 @@
 """Write the staging model of a dataset: its SQL, and the YAML that describes and tests it. Pure functions."""
 
-import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from netflix_assets.contracts.column import Column
 from netflix_assets.contracts.model import Dataset
+from netflix_assets.dev.model_yaml import dump_model, first_sentence
 from netflix_assets.warehouse.relations import raw_columns
 
 _LINEAGE = {
@@ -88,40 +86,19 @@ def render_yaml(dataset: Dataset) -> str:
         *_combination_test(dataset),
         {"reconciles_with_ledger": {"arguments": {"dataset": dataset.id}}},
     ]
-    model: dict[str, Any] = {"name": name, "description": "DESCRIPTION"}
+    model: dict[str, Any] = {"name": name, "description": _description(dataset)}
     if dataset.owners:
         model["config"] = {"meta": {"owner": dataset.owners[0]}}
     model["data_tests"] = tests
     model["columns"] = list(_columns(dataset))
-    text = yaml.dump(
-        {"version": 2, "models": [model]}, Dumper=_Indented, sort_keys=False, allow_unicode=True, width=110
-    )
-    folded = textwrap.fill(_description(dataset), 112, initial_indent=" " * 6, subsequent_indent=" " * 6)
-    text = text.replace("description: DESCRIPTION", f"description: >\n{folded}", 1)
-    return text.replace("models:", "\nmodels:", 1)
-
-
-class _Indented(yaml.SafeDumper):
-    """Indents lists below their key and writes lists of plain values in one line, as the project's other files do."""
-
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
-        """Indent one level more."""
-        super().increase_indent(flow, False)
-
-
-def _represent_list(dumper: yaml.SafeDumper, items: list[Any]) -> yaml.Node:
-    plain = not any(isinstance(item, list | dict) for item in items)
-    return dumper.represent_sequence("tag:yaml.org,2002:seq", items, flow_style=plain)
-
-
-_Indented.add_representer(list, _represent_list)
+    return dump_model(model)
 
 
 def _description(dataset: Dataset) -> str:
-    text = " ".join(dataset.description.split()).partition(". ")[0].rstrip(".")
+    text = first_sentence(dataset.description)
     row = " and ".join(dataset.key) if dataset.key else "record"
     where = "in the newest file" if dataset.mode == "overwrite" else "and file that contains it"
-    return f"{text}. Current loads only, one to one with raw. Grain: one row per {row} {where}."
+    return f"{text} Current loads only, one to one with raw. Grain: one row per {row} {where}."
 
 
 def _range_test(dataset: Dataset) -> Iterator[dict[str, Any]]:

@@ -76,6 +76,9 @@ def test_a_new_source_is_written_and_its_files_load(copy: Copy) -> None:
     assert sorted(path.name for path in folder.iterdir()) == [
         "_bank__sources.yml", "stg_bank__umsatz.sql", "stg_bank__umsatz.yml",
     ]  # fmt: skip
+    core = copy.folder / "dbt" / "models" / "core"
+    assert {"fct_umsatz.sql", "fct_umsatz.yml"} <= {path.name for path in core.iterdir()}
+    assert "partition by beleg_nr\n" in (core / "fct_umsatz.sql").read_text()
     checked = copy.run("contract", "check", file)
     assert (checked.returncode, "120 rows would load" in checked.stdout) == (0, True)
 
@@ -198,7 +201,10 @@ def test_what_is_written_follows_the_rules_of_the_project(copy: Copy, monkeypatc
     project = Project.read(home / "target" / "manifest.json", copy.folder / "dbt")
     assert [fault for rule in RULES for fault in rule(project)] == []
     shutil.copy(REPO / "setup.cfg", copy.folder / "setup.cfg")
-    new = [path for name in ("bank", "movielens") for path in (copy.folder / "dbt/models/staging" / name).glob("*.sql")]
+    models = copy.folder / "dbt/models"
+    new = [path for name in ("bank", "movielens") for path in (models / "staging" / name).glob("*.sql")]
+    core = [models / "core" / f"{name}.sql" for name in ("fct_umsatz", "dim_films", "fct_log", "dim_reviews")]
+    new += core
     done = subprocess.run(
         [SCRIPTS / "sqlfluff", "lint", *(path.relative_to(copy.folder) for path in new)],
         cwd=copy.folder,

@@ -28,7 +28,6 @@ FAULTS = {
     "dialect: {escape_char: '\"'}": "dialect: quote_char and escape_char are both '\"'",
     "dialect: {quote_char: null, decimal_char: ','}": "dialect: numbers contain ',', which separates fields",
     "dialect: {decimal_char: '.', group_char: '.'}": "dialect: decimal_char and group_char are both '.'",
-    "dialect: {group_char: '.'}": "dialect: decimal_char and group_char are both '.'",
     "dialect: {decimal_char: '-'}": "dialect: decimal_char '-' can be part of a number",
     "dialect: {true_values: ['1'], false_values: ['1']}": "dialect: '1' is in true_values and in false_values",
     "dialect: {header: false, header_rows: [2]}": "dialect: header_rows requires header: true",
@@ -54,6 +53,7 @@ def test_contradictions_of_a_dataset(tmp_path, dataset):
 
 
 COLUMN_FAULTS = {
+    "integer, group_char: '.'": "column 'a': decimal_char and group_char are both '.'",
     "text, decimal_char: ','": "column 'a': decimal_char requires a numeric type, not text",
     "double, decimal_zeros: true": "column 'a': decimal_zeros requires type integer or bigint, not double",
     "text, true_values: [J]": "column 'a': true_values requires type boolean, not text",
@@ -81,6 +81,13 @@ def test_contradictions_of_a_column(tmp_path, column):
 def test_a_column_found_by_position_has_no_other_name(tmp_path):
     message = error_of(tmp_path, dataset="dialect: {header: false}", column="text, source_name: x")
     assert "column 'a': source_name, aliases and default require a header" in message
+
+
+def test_a_column_groups_by_points_where_the_dialect_has_a_decimal_comma(tmp_path):
+    file = tmp_path / "shop.yaml"
+    column = "integer, group_char: '.'"
+    file.write_text(CONTRACT.format(dataset="dialect: {decimal_char: ','}", column=column), encoding="utf-8")
+    assert load_source(file).datasets[0].columns[0].group_char == "."
 
 
 def test_two_columns_cannot_have_one_position(tmp_path):

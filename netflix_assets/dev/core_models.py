@@ -1,0 +1,135 @@
+"""Write the core table of a dataset: what consumers read once it is published. Pure functions.
+
+With a key, the table has one row per key, the latest. Without one, equal records are one row with their number, because
+nothing tells them apart.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from netflix_assets.contracts.model import Dataset
+from netflix_assets.dev.model_yaml import dump_model, first_sentence
+from netflix_assets.dev.staging_models import model_name as staging_model
+from netflix_assets.warehouse.relations import raw_columns
+
+_COUNT = "n_records"
+_SQL = """\
+with
+
+{name} as (
+
+    select * from {{{{ ref('{staging}') }}}}
+
+),
+
+final as (
+
+    select
+{columns}
+    from {name}
+    {ending}
+
+)
+
+select * from final
+"""
+
+
+def core_folder(dbt_project: Path) -> Path:
+    """Where the core tables are."""
+    return dbt_project / "models" / "core"
+
+
+def core_model(dataset: Dataset, dbt_project: Path) -> str:
+    """The name of the dataset's core table: with its source where another table has the short one."""
+    kind = "dim" if dataset.mode == "overwrite" and dataset.key else "fct"
+    short = f"{kind}_{dataset.name}"
+    taken = (core_folder(dbt_project) / f"{short}.sql").exists()
+    return f"{kind}_{dataset.source}_{dataset.name}" if taken else short
+
+
+def render_core_sql(dataset: Dataset) -> str:
+    """The table's SQL."""
+    names = [column.name for column in dataset.columns]
+    selected = names if dataset.key else [*names, f"count(*) as {_COUNT}"]
+    return _SQL.format(
+        name=dataset.name,
+        staging=staging_model(dataset),
+        columns=",\n".join(f"        {each}" for each in selected),
+        ending=_latest(dataset) if dataset.key else f"group by{_in_lines(names)}",
+    )
+
+
+def _latest(dataset: Dataset) -> str:
+    """One row per key, decided by what the rows say: the latest time, then the greater object key and values."""
+    others = [column for column in dataset.columns if column.name not in dataset.key]
+    times = [column.name for column in others if column.type in ("timestamp", "date")]
+    order = [*times, "_object_key", *(column.name for column in others if column.name not in times)]
+    by = ",\n".join(f"            {name} desc nulls last" for name in order)
+    keys = _in_lines(dataset.key)
+    return f"qualify row_number() over (\n        partition by{keys}\n        order by\n{by}\n    ) = 1"
+
+
+def _in_lines(names: Sequence[str]) -> str:
+    return (
+        " " + ", ".join(names) if len(names) <= 3 else "".join(f"\n            {each}," for each in names).rstrip(",")
+    )
+
+
+def render_core_yaml(dataset: Dataset, name: str, dimensions: Mapping[str, str]) -> str:
+    """The table's description, columns and tests. ``dimensions``: see ``dimension_keys``."""
+    text = first_sentence(dataset.description)
+    if dataset.key:
+        grain = f"The latest record counts. Grain: one row per {' and '.join(dataset.key)}."
+    else:
+        grain = f"Equal records are one row, and {_COUNT} counts them. Grain: one row per different record."
+    meta: dict[str, Any] = {"owner": dataset.owners[0]} if dataset.owners else {}
+    if dataset.key:
+        meta["one_row_per"] = {"dataset": dataset.id}
+    model: dict[str, Any] = {"name": name, "description": f"{text} {grain}"}
+    if meta:
+        model["config"] = {"meta": meta}
+    model["data_tests"] = list(_tests(dataset, name))
+    model["columns"] = list(_columns(dataset, name, dimensions))
+    return dump_model(model)
+
+
+def _tests(dataset: Dataset, name: str) -> Iterator[dict[str, Any]]:
+    required = [column.name for column in dataset.columns if not column.nullable]
+    required += [] if dataset.key else [_COUNT]
+    if required:
+        yield {"no_nulls_in_columns": {"name": f"{name}_no_nulls_in_columns", "arguments": {"columns": required}}}
+    if len(dataset.key) != 1:
+        columns = list(dataset.key) or [column.name for column in dataset.columns]
+        yield {"unique_combination": {"name": f"{name}_unique_combination", "arguments": {"columns": columns}}}
+
+
+def _columns(dataset: Dataset, name: str, dimensions: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    types = raw_columns(dataset)
+    for column in dataset.columns:
+        tests: list[Any] = ["unique"] if dataset.key == (column.name,) else []
+        for key, table in dimensions.items():
+            if (column.name == key or column.name.endswith(f"_{key}")) and table != name:
+                arguments = {"to": f"ref('{table}')", "field": key}
+                # A record that refers to nothing known is a finding, not a reason to publish nothing.
+                tests.append({"relationships": {"arguments": arguments, "config": {"severity": "warn"}}})
+        entry = {"name": column.name, "data_type": types[column.name], "description": column.description}
+        yield {**entry, "data_tests": tests} if tests else entry
+    if not dataset.key:
+        yield {"name": _COUNT, "data_type": "bigint", "description": "Number of equal records."}
+
+
+def dimension_keys(dbt_project: Path) -> dict[str, str]:
+    """Column -> the dimension whose only key it is."""
+    keys: dict[str, str] = {}
+    for file in sorted(core_folder(dbt_project).glob("dim_*.yml")):
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        for model in content["models"]:
+            for column in model["columns"]:
+                name = column["name"]
+                if "unique" in column.get("data_tests", ()) and name.endswith(("_id", "_key", "_day")):
+                    keys.setdefault(name, model["name"])
+    return keys
