@@ -137,6 +137,8 @@ lint: install  ## Ruff, mypy, the direction of imports, sqlfluff, and drift of g
 	$(BIN)/lint-imports
 	$(BIN)/sqlfluff lint --processes 2 dbt
 	$(BIN)/python -m netflix_assets.dev.dbt_sources --check
+	$(BIN)/python -m netflix_assets.dev.contract_schema --check
+	$(BIN)/python -m netflix_assets.dev.contract_docs --check
 	$(BIN)/python -m netflix_assets.dev.questions --check
 
 format: install  ## Format Python and SQL
@@ -144,8 +146,10 @@ format: install  ## Format Python and SQL
 	$(BIN)/ruff format .
 	$(BIN)/sqlfluff fix dbt
 
-sources: install  ## Generate dbt's sources from the contracts
+sources: install  ## Generate dbt's sources, and the schema and the documentation of contracts
 	$(BIN)/python -m netflix_assets.dev.dbt_sources
+	$(BIN)/python -m netflix_assets.dev.contract_schema
+	$(BIN)/python -m netflix_assets.dev.contract_docs
 
 lock:  ## Resolve the ranges of pyproject.toml into requirements.lock (versions and hashes, no URLs)
 	$(PYTHON) -m venv $(VENV)-lock

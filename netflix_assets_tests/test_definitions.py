@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from netflix_assets.contracts.loading import CONTRACTS_DIR
+from netflix_assets.contracts.model import all_datasets
 from netflix_assets.dashboards import pages
 from netflix_assets.definitions import build_defs
 from netflix_assets.defs.published import PUBLISHED_KEY
@@ -24,16 +25,19 @@ from netflix_assets.warehouse.builds import BUILD_TABLES
 from netflix_assets.warehouse.ledger import OPS_TABLES
 from netflix_assets_tests.demo import Demo
 
-MOVIELENS = ("movies", "ratings", "tags", "links", "genome_tags", "genome_scores")
-NETFLIX = ("titles", "credits")
-DATASETS = [*(f"movielens/{name}" for name in MOVIELENS), *(f"netflix/{name}" for name in NETFLIX)]
+# What ships. Datasets that somebody adds follow from the contracts, each with its staging model.
+SHIPPED = {
+    "movielens": ("movies", "ratings", "tags", "links", "genome_tags", "genome_scores"),
+    "netflix": ("titles", "credits"),
+}
+SOURCES = [source.source for source in read_settings().sources()]
+DATASETS = [dataset.id for dataset in all_datasets(read_settings().sources())]
 OPS = (
     "loads", "rejected_rows", "refused_objects", "profiles", "cost_of_assets", "builds", "node_runs", "test_results",
 )  # fmt: skip
 DBT = {
     "staging": [
-        *(f"stg_movielens__{name}" for name in MOVIELENS),
-        *(f"stg_netflix__{name}" for name in NETFLIX),
+        *(f"stg_{dataset.replace('/', '__')}" for dataset in DATASETS),
         *(f"stg_ops__{name}" for name in ("loads", "rejected_rows", "refused_objects", "profiles", "asset_costs")),
         *(f"stg_dbt__{name}" for name in ("builds", "node_runs", "test_results")),
     ],
@@ -81,6 +85,10 @@ def home(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def graph(home: Path) -> Any:
     return build_defs(read_settings(home=home)).resolve_asset_graph()
+
+
+def test_the_contracts_have_the_datasets_that_ship() -> None:
+    assert {f"{source}/{name}" for source, names in SHIPPED.items() for name in names} <= set(DATASETS)
 
 
 def test_the_graph_holds_exactly_these_assets(graph: Any) -> None:
@@ -169,17 +177,17 @@ def test_every_job_selects_assets_and_the_main_job_selects_all(home: Path) -> No
     assert selected["everything"] == KEYS - external
     assert selected["ingestion"] == {f"raw/{name}" for name in DATASETS}
     assert selected["transformation"] == KEYS - external - selected["ingestion"]
-    for source in ("movielens", "netflix"):
+    for source in SOURCES:
         own = {key for key in selected["ingestion"] if key.startswith(f"raw/{source}/")}
         assert own
         assert selected[source] == selected["transformation"] | own
-    assert set(selected) == {"everything", "ingestion", "transformation", "movielens", "netflix", "retention"}
+    assert set(selected) == {"everything", "ingestion", "transformation", *SOURCES, "retention"}
 
 
 def test_every_job_runs_the_tests_of_the_assets_it_builds(home: Path) -> None:
     defs = build_defs(read_settings(home=home))
     graph = defs.resolve_asset_graph()
-    for name in ("everything", "ingestion", "transformation", "movielens", "netflix"):
+    for name in ("everything", "ingestion", "transformation", *SOURCES):
         layer = defs.resolve_job_def(name).asset_layer
         built = layer.executable_asset_keys & set(layer.selected_asset_keys)
         wanted = {key for key in graph.get_check_keys_for_assets(built) if key.name != "bucket_matches_ledger"}
@@ -289,7 +297,7 @@ def test_one_contract_entry_adds_a_dataset_to_every_layer(tmp_path: Path, home: 
         assert graph.get(key).freshness_policy_or_from_metadata == dg.FreshnessPolicy.time_window(
             fail_window=timedelta(days=2), warn_window=timedelta(days=1)
         )
-    source = settings.sources()[0]
+    (source,) = (each for each in settings.sources() if each.source == "movielens")
     assert "movielens_reviews_current" in render(source)
     dbt_file = sources_file(settings.dbt_project, source).read_text()
     assert list(differences(source, dbt_file)) == ["movielens/reviews: in the contract, not among dbt's sources"]

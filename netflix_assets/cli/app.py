@@ -13,7 +13,10 @@ from pathlib import Path
 
 import click
 
+from netflix_assets.cli.add_dataset import add_dataset
 from netflix_assets.cli.alerts import alerts
+from netflix_assets.cli.backup import backup, restore
+from netflix_assets.cli.contract import contract
 from netflix_assets.cli.files import fetch, generate, land
 from netflix_assets.cli.home import dashboards, reset, ui
 from netflix_assets.cli.output import EXIT_FAILED, EXIT_STOPPED, EXIT_USAGE, fail, note
@@ -78,7 +81,25 @@ def _message(error: Exception) -> str:
 
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"]},
-    commands=[alerts, dashboards, demo, fetch, generate, land, rebuild, rejects, replay, reset, run, status, ui],
+    commands=[
+        add_dataset,
+        alerts,
+        backup,
+        contract,
+        dashboards,
+        demo,
+        fetch,
+        generate,
+        land,
+        rebuild,
+        rejects,
+        replay,
+        reset,
+        restore,
+        run,
+        status,
+        ui,
+    ],
 )
 @click.version_option(package_name="netflix-assets")
 def cli() -> None:

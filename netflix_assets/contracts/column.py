@@ -25,14 +25,18 @@ def _snake_case(name: str) -> str:
 
 # Words that cannot be an unquoted column name in both warehouses.
 _RESERVED = frozenset({
-    "all", "alter", "and", "any", "as", "asc", "between", "by", "case", "cast", "check", "column", "connect",
-    "constraint", "create", "cross", "current", "delete", "desc", "distinct", "drop", "else", "end", "except",
-    "exists", "false", "following", "for", "foreign", "from", "full", "grant", "group", "having", "ilike", "in",
-    "increment", "inner", "insert", "intersect", "into", "is", "join", "lateral", "left", "like", "limit", "minus",
-    "natural", "not", "null", "of", "offset", "on", "or", "order", "outer", "primary", "qualify", "references",
-    "regexp", "revoke", "right", "rlike", "row", "rows", "sample", "select", "set", "some", "start", "table",
-    "tablesample", "then", "to", "trigger", "true", "try_cast", "union", "unique", "update", "using", "values",
-    "view", "when", "whenever", "where", "window", "with",
+    "all", "alter", "analyse", "analyze", "and", "anti", "any", "array", "as", "asc", "asof", "asymmetric", "at",
+    "authorization", "between", "binary", "both", "by", "case", "cast", "check", "collate", "collation", "column",
+    "concurrently", "connect", "constraint", "create", "cross", "current", "default", "deferrable", "delete",
+    "desc", "describe", "distinct", "do", "drop", "else", "end", "except", "exists", "false", "fetch", "following",
+    "for", "foreign", "freeze", "from", "full", "glob", "grant", "group", "having", "ilike", "in", "increment",
+    "initially", "inner", "insert", "intersect", "into", "is", "isnull", "join", "lambda", "lateral", "leading",
+    "left", "like", "limit", "minus", "natural", "not", "notnull", "null", "of", "offset", "on", "only", "or",
+    "order", "outer", "overlaps", "pivot", "pivot_longer", "pivot_wider", "placing", "positional", "primary",
+    "qualify", "references", "regexp", "returning", "revoke", "right", "rlike", "row", "rows", "sample", "select",
+    "semi", "set", "show", "similar", "some", "start", "summarize", "symmetric", "table", "tablesample", "then",
+    "to", "trailing", "trigger", "true", "try_cast", "union", "unique", "unpack", "unpivot", "update", "using",
+    "values", "variadic", "verbose", "view", "when", "whenever", "where", "window", "with",
 })  # fmt: skip
 _TEMPLATE_NAME = re.compile(r"t[0-9]+")  # used by the typing template
 

@@ -50,15 +50,17 @@ DeletedObjects = Literal["keep", "remove"]
 class Freshness(Strict):
     """The age of the newest data, in days, at which to warn and at which to fail."""
 
-    warn_after_days: float = Field(gt=0)
-    fail_after_days: float = Field(gt=0)
+    warn_after_days: float = Field(gt=0, description="Days without new data after which the check warns.")
+    fail_after_days: float = Field(gt=0, description="Days without new data after which the check fails.")
 
 
 class Tolerance(Strict):
     """How many records of an object may be rejected. An object above BOTH bounds is refused as a whole."""
 
-    rejected_rows: int = Field(default=1_000, ge=0)
-    rejected_share: float = Field(default=0.01, ge=0, le=1)
+    rejected_rows: int = Field(default=1_000, ge=0, description="Rejected records that are always accepted.")
+    rejected_share: float = Field(
+        default=0.01, ge=0, le=1, description="Share of a file's records that may be rejected, 0 to 1."
+    )
 
     def rejects_allowed(self, record_count: int) -> int:
         """How many of an object's ``record_count`` records may be rejected before it is refused."""
@@ -79,7 +81,7 @@ class Dataset(Strict):
     description: str = Field(description="What the dataset is.")
     mode: Mode = Field(description="append, upsert or overwrite.")
     key: tuple[Name, ...] = Field(description="The columns that identify a row.")
-    columns: tuple[Column, ...] = Field(min_length=1)
+    columns: tuple[Column, ...] = Field(min_length=1, description="The columns, in the order of the table.")
     file: str = Field(default="", description="Start of the file names, if it differs from the dataset's name.")
     format: Format = Field(default="csv", description="csv, jsonl (one JSON object per line) or parquet.")
     extensions: tuple[Annotated[str, AfterValidator(_extension)], ...] = Field(
@@ -93,8 +95,8 @@ class Dataset(Strict):
     longer_files: tuple[str, ...] = ()
     optional: bool = Field(default=False, description="Whether the source can do without this dataset.")
     deleted_objects: DeletedObjects = Field(default="keep", description="keep or remove the rows of deleted files.")
-    freshness: Freshness
-    tolerance: Tolerance = Tolerance()
+    freshness: Freshness = Field(description="How old the newest data may be.")
+    tolerance: Tolerance = Field(default=Tolerance(), description="How many records of a file may be rejected.")
     owners: tuple[str, ...] = Field(
         default=(), description="Teams, for assets and alerts. Default: those of the source."
     )
@@ -241,10 +243,10 @@ class Dataset(Strict):
 class Source(Strict):
     """A source: all datasets of one supplier."""
 
-    source: Name
-    description: str
-    owners: tuple[str, ...] = ()
-    datasets: tuple[Dataset, ...]
+    source: Name = Field(description="Name of the source: the folder of its files, and part of its tables' names.")
+    description: str = Field(description="What the source is.")
+    owners: tuple[str, ...] = Field(default=(), description="Teams, for assets and alerts.")
+    datasets: tuple[Dataset, ...] = Field(description="The datasets, by name.")
 
     def dataset_of(self, key: str) -> Dataset | None:
         """The dataset that an object with this key belongs to; None when there is none."""

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from netflix_assets.contracts.model import all_datasets
+from netflix_assets.settings import read_settings
 from netflix_assets_tests.cli.command import run
 
 
@@ -27,8 +29,9 @@ def test_status_shows_the_ledger(home: Path) -> None:
 def test_every_dataset_of_a_new_home_is_awaited(tmp_path: Path) -> None:
     done = run(tmp_path, "status")
     assert done.returncode == 0
-    assert done.stdout.count("awaited") == 8
-    assert done.stdout.count("awaited (optional)") == 2
+    datasets = all_datasets(read_settings().sources())
+    assert done.stdout.count("awaited") == len(datasets)
+    assert done.stdout.count("awaited (optional)") == sum(dataset.optional for dataset in datasets)
 
 
 def test_a_space_at_the_end_of_a_stray_name_is_visible(fresh: Path) -> None:

@@ -12,9 +12,9 @@ from typing import Any
 
 import yaml
 
-from netflix_assets.contracts.loading import load_sources
-from netflix_assets.contracts.model import all_datasets
+from netflix_assets.contracts.model import Dataset, all_datasets
 from netflix_assets.defs.dbt.results import layer_of
+from netflix_assets.settings import read_settings
 
 Node = Mapping[str, Any]
 Fault = tuple[str, str]  # name of the node, what is wrong with it
@@ -124,12 +124,16 @@ def every_model_names_its_columns(project: Project) -> Iterator[Fault]:
 
 
 def every_model_has_a_tested_key(project: Project) -> Iterator[Fault]:
-    """In staging, only where one file is the whole table: several files may repeat a row, and core decides."""
-    keyless = {f"stg_{each.source}__{each.name}" for each in all_datasets(load_sources()) if each.mode != "overwrite"}
+    """In staging, only where one file with a key is the whole table: several may repeat a row, and core decides."""
+    keyless = {f"stg_{each.source}__{each.name}" for each in _datasets() if each.mode != "overwrite" or not each.key}
     for node in project.built():
         kinds = {kind(test) for test in project.tests(node)}
         if is_table(node) and node["name"] not in keyless and not kinds & KEY_TESTS:
             yield node["name"], "has no test of its key (unique, unique_combination or is_a_history)"
+
+
+def _datasets() -> list[Dataset]:
+    return all_datasets(read_settings().sources())
 
 
 def every_model_is_tested(project: Project) -> Iterator[Fault]:
@@ -214,7 +218,7 @@ def everything_has_an_owner(project: Project) -> Iterator[Fault]:
 
 def counted_tables_name_a_dataset(project: Project) -> Iterator[Fault]:
     """Publishing counts a table only if the contracts have the dataset that its ``one_row_per`` names."""
-    datasets = {dataset.id for dataset in all_datasets(load_sources())}
+    datasets = {dataset.id for dataset in _datasets()}
     for node in project.models("core", "marts"):
         declared = node["config"]["meta"].get("one_row_per", {})
         if declared and declared.get("dataset") not in datasets:

@@ -37,6 +37,7 @@ from netflix_assets_tests.storage.test_events import bridge_event, s3_event, thr
 
 NOTHING = "no new file events; full check in"
 PREFIX = "drops/"
+SOURCES = [source.source for source in read_settings().sources()]
 
 
 @dataclass
@@ -170,7 +171,7 @@ def watched(bucket: Watched) -> Watched:
     bucket.cursor = None
     assert bucket.message_count() == 1  # the event that S3 sends to test the queue
     assert bucket.tick() == UP_TO_DATE  # without a cursor everything is compared
-    assert bucket.listed_sources() == ["movielens", "netflix"]
+    assert bucket.listed_sources() == SOURCES
     assert bucket.message_count() == 0
     return bucket
 
@@ -188,7 +189,7 @@ def test_an_event_requests_a_run_after_listing_only_its_source(watched: Watched)
     assert watched.listed_sources() == ["movielens"]
     watched.sync()
     assert watched.tick(INTERVAL_S) == UP_TO_DATE  # a requested source is listed again without another event
-    assert watched.listed_sources() == ["movielens", "netflix"]
+    assert watched.listed_sources() == SOURCES
     watched.s3.delete_object(Bucket=watched.settings.bucket, Key=f"{PREFIX}movielens/tags/a b+ü.csv")
     assert stale_datasets(watched.tick()) == "movielens/tags"
 
@@ -259,14 +260,14 @@ def test_the_full_check_finds_files_with_lost_events(watched: Watched) -> None:
     assert watched.message_count() == 0
     assert str(watched.tick()).startswith(NOTHING)
     assert stale_datasets(watched.tick(FULL_CHECK_S)) == "movielens/tags"
-    assert watched.listed_sources() == ["movielens", "netflix"]
+    assert watched.listed_sources() == SOURCES
 
 
 def test_the_full_check_does_not_wait_for_a_clock_that_was_set_back(watched: Watched) -> None:
     watched.tick(FULL_CHECK_S)
     watched.listed_sources()
     watched.tick(-86_400)
-    assert watched.listed_sources() == ["movielens", "netflix"]
+    assert watched.listed_sources() == SOURCES
 
 
 def test_a_failing_request_is_retried_and_exhausted_with_events_too(watched: Watched) -> None:

@@ -1,0 +1,1 @@
+"""Find out how unknown files are written and what is in them, and propose a contract with the evidence."""

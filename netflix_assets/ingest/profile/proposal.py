@@ -1,0 +1,194 @@
+"""Propose a contract for unknown files, and prove it on them."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from netflix_assets.contracts.dialect import ValueOptions
+from netflix_assets.contracts.model import Dataset
+from netflix_assets.contracts.visibility import counted
+from netflix_assets.ingest.decode import Decoder
+from netflix_assets.ingest.errors import RefusedError
+from netflix_assets.ingest.profile.columns import ColumnProfile, profile_columns
+from netflix_assets.ingest.profile.dialect import Finding
+from netflix_assets.ingest.profile.draft_json import draft_json
+from netflix_assets.ingest.profile.drafts import Draft, draft_csv
+from netflix_assets.ingest.profile.encoding import blocks_of
+from netflix_assets.ingest.profile.keys import propose_key
+from netflix_assets.ingest.profile.types import ColumnProposal, propose_columns
+from netflix_assets.ingest.trial import Trial, open_trial
+
+_HEAD_BYTES = 4_096
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A proposed contract entry, with the evidence.
+
+    ``entry``: the options of the dataset as they are written under its name in a contract file. ``looked_at``: what
+    the proposal rests on. ``findings``: about the files; ``columns``: about each column.
+    """
+
+    source: str
+    name: str
+    entry: dict[str, Any]
+    looked_at: str
+    findings: Sequence[Finding]
+    columns: Sequence[ColumnProposal]
+
+
+def propose(paths: Sequence[Path], source: str, name: str, work_folder: Path, known: Dataset | None = None) -> Proposal:
+    """Propose the contract of files that are deliveries of one dataset. Reads all of them, in bounded memory.
+
+    ``known``: the dataset's present contract; files are read by its dialect if they can be.
+
+    Raises: RefusedError, naming the file, when one cannot be loaded whatever the contract says; OSError.
+    """
+    draft = _draft(paths, source, name)
+    if known is not None:
+        draft = draft.with_variant(_layout_of(known))
+    with ExitStack() as stack:
+        dialect, trial = _best_dialect(draft, paths, work_folder, stack)
+        findings = [_after_trial(finding, dialect, draft) for finding in draft.findings]
+        dataset = draft.dataset(dialect)
+        profiles = profile_columns(dataset, trial.warehouse)
+        proposed = propose_columns(profiles, dialect.get("delimiter", ","))
+        columns = list(map(_with_own_type, draft.columns, proposed, profiles))
+        key = propose_key(dataset, trial.warehouse, columns, [path.name for path in paths])
+        records = sum(result.records or 0 for result in trial.results)
+    entry = _entry(draft, dialect, columns, key.key)
+    entry |= {"mode": key.mode, "key": list(key.key)}
+    entry["freshness"] = {"warn_after_days": key.warn_after_days, "fail_after_days": key.fail_after_days}
+    looked_at = f"{counted(len(paths), 'file')}, {counted(records, 'record')}, all of them"
+    return Proposal(source, name, _in_order(entry), looked_at, [*findings, *key.findings], columns)
+
+
+def _draft(paths: Sequence[Path], source: str, name: str) -> Draft:
+    """The draft of the format that the first file has."""
+    head = _head(paths[0])
+    if head.startswith(b"PAR1"):
+        from netflix_assets.ingest.profile.draft_parquet import draft_parquet  # Arrow takes 0.2 s
+
+        return draft_parquet(paths, source, name)
+    is_json = head.lstrip(b" \t\r\n").startswith((b"{", b"[{"))
+    return draft_json(paths, source, name) if is_json else draft_csv(paths, source, name)
+
+
+def _head(path: Path) -> bytes:
+    """The start of a file, decompressed. Empty where it is UTF-16, in which only CSV is read."""
+    try:
+        return next(iter(Decoder(blocks_of(path), "utf-8").utf8()), b"")[:_HEAD_BYTES]
+    except RefusedError:  # the draft of CSV says why
+        return b""
+
+
+def _with_own_type(drafted: dict[str, Any], found: ColumnProposal, profile: ColumnProfile) -> ColumnProposal:
+    """The column as its values tell, or with the type that the file declares."""
+    if "type" not in drafted:
+        return found
+    kind = drafted["type"]
+    empty = profile.empty
+    missing = f"; missing: {empty:,} of {profile.records:,}" if empty else "; none missing"
+    because = drafted.get("because", "objects or arrays")
+    options = {"max_length": found.options["max_length"]} if "max_length" in found.options else {}
+    others = (f"{found.type}, which its texts fit",) if kind == "text" != found.type else ()
+    return ColumnProposal(
+        profile.name, kind, {**({"nullable": True} if empty else {}), **options}, f"{because}{missing}", others
+    )
+
+
+def _layout_of(dataset: Dataset) -> dict[str, Any]:
+    """The options of a dialect that say how fields are separated, as far as the contract sets them."""
+    return {
+        name: getattr(dataset.dialect, name)
+        for name in dataset.dialect.model_fields_set - ValueOptions.model_fields.keys()
+        if not name.endswith("_format")
+    }
+
+
+def _best_dialect(
+    draft: Draft, paths: Sequence[Path], work_folder: Path, stack: ExitStack
+) -> tuple[dict[str, Any], Trial]:
+    """The dialect with the fewest rejected records, with the trial that holds its rows."""
+    best: tuple[int, dict[str, Any], Trial] | None = None
+    refused: RefusedError | None = None
+    for dialect in draft.variants:
+        dataset = draft.dataset(dialect)
+        trial = stack.enter_context(open_trial(dataset, work_folder))
+        results = [trial.load(dataset, path) for path in paths]
+        faults = [f"{each.path.name}: {each.reason}" for each in results if each.outcome == "refused"]
+        if faults:
+            refused = refused or RefusedError(faults[0])
+            continue
+        rejected = sum(each.rejected for each in results)
+        if best is None or rejected < best[0]:
+            best = (rejected, dialect, trial)
+        if rejected == 0:
+            break
+    if best is None:
+        raise refused or RefusedError("no dialect fits")
+    return best[1], best[2]
+
+
+def _after_trial(finding: Finding, dialect: dict[str, Any], draft: Draft) -> Finding:
+    """The finding, corrected where the trial has shown another dialect to fit better."""
+    likeliest = draft.variants[0]
+    quoting = [(each.get("quote_char", '"'), each.get("escape_char")) for each in (dialect, likeliest)]
+    if finding.subject == "quoting" and quoting[0] != quoting[1]:
+        proposal = "none" if dialect.get("quote_char", "") is None else dialect.get("quote_char", '"')
+        escape = f", escaped by {dialect['escape_char']}" if "escape_char" in dialect else ""
+        return replace(
+            finding, proposal=f"{proposal}{escape}", evidence="it rejects the fewest records of all ways tried"
+        )
+    if finding.subject == "footer" and "footer_rows" not in dialect:
+        return replace(finding, proposal="rejected records", evidence=f"{finding.evidence}; footer_rows does not fit")
+    return finding
+
+
+def _entry(
+    draft: Draft, dialect: dict[str, Any], columns: Sequence[ColumnProposal], key: Sequence[str]
+) -> dict[str, Any]:
+    missing = list(dict.fromkeys(token for column in columns for token in column.missing))
+    styles = [column.style for column in columns if column.style is not None]
+    comma = sum(style[0] == "," for style in styles) > len(styles) / 2
+    shared = {**dialect}
+    if missing:
+        shared["missing_values"] = missing
+    if comma:
+        shared["decimal_char"] = ","
+    entry = {name: value for name, value in draft.options.items() if name not in ("source", "name")}
+    what, row = draft.options["name"].replace("_", " ").capitalize(), " and ".join(key) or "record of the files"
+    entry["description"] = f"{what} from {draft.options['source']}. One row per {row}."
+    if shared:
+        entry["dialect"] = {name: list(value) if isinstance(value, tuple) else value for name, value in shared.items()}
+    entry["columns"] = [
+        _column_entry(drafted, column, comma=comma) for drafted, column in zip(draft.columns, columns, strict=True)
+    ]
+    return entry
+
+
+def _column_entry(drafted: dict[str, Any], column: ColumnProposal, *, comma: bool) -> dict[str, Any]:
+    options = dict(column.options)
+    is_numeric = column.type in ("integer", "bigint", "double") or column.type.startswith("decimal")
+    # A group character is checked against the column's own decimal character, so both go together.
+    if comma and is_numeric and column.style is not None and "group_char" not in options:
+        point = options.pop("decimal_char", ".")
+        if point != ",":
+            options["decimal_char"] = point
+    if "default" in drafted:
+        options["nullable"] = True
+    number = drafted["name"].removeprefix("column_")
+    text = f"{drafted['source_name']} in the file." if "source_name" in drafted else f"{drafted['name']} in the file."
+    if number.isdigit() and "source_name" not in drafted:
+        text = f"Field {number} of the file."
+    kept = {name: value for name, value in drafted.items() if name not in ("type", "because")}
+    return {**kept, "type": column.type, **options, "description": text}
+
+
+_ORDER = ("description", "file", "format", "extensions", "encoding", "dialect", "mode", "key", "freshness", "columns")
+
+
+def _in_order(entry: dict[str, Any]) -> dict[str, Any]:
+    return {name: entry[name] for name in _ORDER if name in entry}
