@@ -42,7 +42,7 @@ def add_dataset(
     All FILES are deliveries of one dataset.
     """
     from netflix_assets.dev.add_dataset import DEFAULT_OWNER, Plan, plan_dataset
-    from netflix_assets.ingest.decode import RefusedError
+    from netflix_assets.ingest.errors import RefusedError
 
     settings = current_settings()
     for path in paths:

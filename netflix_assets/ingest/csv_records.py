@@ -17,7 +17,7 @@ from netflix_assets.contracts.dialect import TableDialect
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.contracts.values import could_start, find_fault
 from netflix_assets.contracts.visibility import counted
-from netflix_assets.ingest.decode import RefusedError
+from netflix_assets.ingest.errors import RefusedError
 from netflix_assets.ingest.fields import MAX_REJECT_LENGTH, is_well_formed, split_record, split_records
 from netflix_assets.ingest.records import MAX_RECORD_BYTES, Layout, Record, find_faults, size_of
 

@@ -6,7 +6,7 @@ from itertools import chain
 from pathlib import Path
 
 from netflix_assets.ingest.decompress import decompress, read_prefix
-from netflix_assets.ingest.errors import RefusedError as RefusedError
+from netflix_assets.ingest.errors import RefusedError
 
 HEAD_BYTES = 4096  # enough to recognise the file's format
 # Byte order mark -> the encodings it can stand for. No mark is a prefix of another.

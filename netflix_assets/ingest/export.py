@@ -15,7 +15,7 @@ from typing import Any
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.contracts.visibility import printable
 from netflix_assets.ingest.csv_records import parse_csv_text, split_lines
-from netflix_assets.ingest.decode import RefusedError
+from netflix_assets.ingest.errors import RefusedError
 from netflix_assets.ingest.fields import join_record, split_record
 from netflix_assets.ingest.headers import compare_header
 from netflix_assets.ingest.json_lines import parse_json_line

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from itertools import islice
 
 from netflix_assets.contracts.model import Dataset
-from netflix_assets.ingest.decode import RefusedError
+from netflix_assets.ingest.errors import RefusedError
 from netflix_assets.ingest.fields import join_record
 from netflix_assets.ingest.rejects import find_rejects, within_tolerance
 from netflix_assets.storage.objects import ObjectVersion

@@ -68,9 +68,13 @@ class Parquet:
         row = 0
         for batch in self._batches():
             with _damage():
-                records = list(self._records(batch, row + 1))
-            yield from records
-            row += len(records)
+                texts, *fields = self._read(batch)
+            for text, *values in zip(texts, *fields, strict=True):
+                row += 1
+                if "\\u0000" in text:
+                    yield Record(row, text, values, faults=_nul_faults(self._plan.names, values))
+                else:
+                    yield Record(row, text, values)
         if row != self.row_count:
             raise RefusedError(f"the Parquet file says {self.row_count:,} rows but has {row:,}; upload it again")
 
@@ -91,21 +95,20 @@ class Parquet:
                     batch = _with_nanoseconds(batch, next(exact))
             yield batch
 
-    def _records(self, batch: Any, row: int) -> Iterator[Record]:
+    def _read(self, batch: Any) -> list[list[str]]:
+        """The rows as JSON, and then the texts of each contract column."""
         plan, count = self._plan, batch.num_rows
         found = [_read_leaf(leaf, batch) for leaf in plan.leaves]
         in_json = [_as_json(values, leaf) for leaf, values in zip(plan.leaves, found, strict=True)]
-        fields = [
-            _as_fields(found[column.leaf], plan.leaves[column.leaf])
-            if column.leaf is not None
-            else [Default(column.default)] * count
-            if column.default is not None
-            else list(map(Literal, _fill(column, in_json, count)))
-            for column in plan.columns
-        ]
-        texts = _fill(plan.row, in_json, count)
-        for number, (text, *values) in enumerate(zip(texts, *fields, strict=True), start=row):
-            yield Record(number, text, values, faults=_nul_faults(plan.names, values) if "\\u0000" in text else {})
+        columns = [_fill(plan.row, in_json, count)]
+        for column in plan.columns:
+            if column.leaf is not None:
+                columns.append(_as_fields(found[column.leaf], plan.leaves[column.leaf]))
+            elif column.default is not None:
+                columns.append([Default(column.default)] * count)
+            else:
+                columns.append(list(map(Literal, _fill(column, in_json, count))))
+        return columns
 
 
 def _check_ends(path: Path) -> None:

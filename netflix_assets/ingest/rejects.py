@@ -7,7 +7,7 @@ about ten times slower than loading it.
 from collections.abc import Iterable, Iterator
 
 from netflix_assets.contracts.model import Dataset
-from netflix_assets.ingest.decode import RefusedError
+from netflix_assets.ingest.errors import RefusedError
 from netflix_assets.ingest.read import is_truncated, read_records, reason_of
 from netflix_assets.ingest.records import Layout, find_faults, has_too_long_text
 from netflix_assets.warehouse.loads import RejectedRecord, ValidatedFile

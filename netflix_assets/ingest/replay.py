@@ -7,7 +7,7 @@ from pathlib import Path
 
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.ingest.csv_records import parse_csv_text
-from netflix_assets.ingest.decode import RefusedError
+from netflix_assets.ingest.errors import RefusedError
 from netflix_assets.ingest.fields import join_record, split_record
 from netflix_assets.ingest.headers import compare_header
 from netflix_assets.ingest.json_lines import parse_json_line

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from netflix_assets.contracts.model import Dataset
-from netflix_assets.ingest.decode import RefusedError
+from netflix_assets.ingest.errors import RefusedError
 from netflix_assets.ingest.load import commit_loads, refuse, remove_deleted, update_last_modified
 from netflix_assets.ingest.plan import Plan, plan_loads
 from netflix_assets.ingest.replay import forget_refusals

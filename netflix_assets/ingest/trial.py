@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from netflix_assets.contracts.model import Dataset, Tolerance
-from netflix_assets.ingest.decode import RefusedError
+from netflix_assets.ingest.errors import RefusedError
 from netflix_assets.ingest.load import commit_loads
 from netflix_assets.ingest.reasons import RejectReason, group_reasons
 from netflix_assets.ingest.scratch import scratch_folder

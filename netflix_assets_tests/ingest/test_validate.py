@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from netflix_assets.contracts.model import ENCODINGS, Dataset
 from netflix_assets.ingest import csv_records
-from netflix_assets.ingest.decode import RefusedError
+from netflix_assets.ingest.errors import RefusedError
 from netflix_assets.ingest.load import commit_loads
 from netflix_assets.ingest.records import MAX_RECORD_BYTES
 from netflix_assets.ingest.rejects import find_rejects

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from netflix_assets.ingest import sync as sync_module
-from netflix_assets.ingest.decode import RefusedError
+from netflix_assets.ingest.errors import RefusedError
 from netflix_assets.storage.local_s3 import local_s3
 from netflix_assets_tests.conftest import s3_client
 from netflix_assets_tests.proof.foreign_files import make_files

@@ -54,7 +54,7 @@ def without_version_check() -> None:
 
 def without_independent_count() -> None:
     from netflix_assets.ingest import load
-    from netflix_assets.ingest.decode import RefusedError
+    from netflix_assets.ingest.errors import RefusedError
 
     original = load._keep_rejects
 

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from pyarrow import types
 
 from netflix_assets.contracts.visibility import counted
-from netflix_assets.ingest.decode import RefusedError
+from netflix_assets.ingest.errors import RefusedError
 from netflix_assets.ingest.profile.dialect import Finding
 from netflix_assets.ingest.profile.drafts import Draft, file_options
 from netflix_assets.ingest.profile.names import column_names

@@ -7,7 +7,7 @@ from typing import Any
 
 from netflix_assets.contracts.dialect import EXTENSIONS, Format
 from netflix_assets.contracts.model import Dataset
-from netflix_assets.ingest.decode import RefusedError
+from netflix_assets.ingest.errors import RefusedError
 from netflix_assets.ingest.profile.dialect import DialectGuess, Finding, guess_dialect
 from netflix_assets.ingest.profile.encoding import FileText, common_encoding, read_text
 from netflix_assets.ingest.profile.names import column_names, common_stem, is_safe_stem, split_extension

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from netflix_assets.ingest.decode import Decoder, RefusedError
+from netflix_assets.ingest.decode import Decoder
+from netflix_assets.ingest.errors import RefusedError
 from netflix_assets.storage.objects import BLOCK_BYTES
 
 HEAD_BYTES = 2 * 2**20  # of each file, from which the dialect is proposed; the trial load proves it on all

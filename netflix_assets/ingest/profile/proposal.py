@@ -9,7 +9,8 @@ from typing import Any
 from netflix_assets.contracts.dialect import ValueOptions
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.contracts.visibility import counted
-from netflix_assets.ingest.decode import Decoder, RefusedError
+from netflix_assets.ingest.decode import Decoder
+from netflix_assets.ingest.errors import RefusedError
 from netflix_assets.ingest.profile.columns import ColumnProfile, profile_columns
 from netflix_assets.ingest.profile.dialect import Finding
 from netflix_assets.ingest.profile.draft_json import draft_json

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from netflix_assets.contracts.loading import load_source
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.dev.forms import FORMS
-from netflix_assets.ingest.decode import RefusedError
+from netflix_assets.ingest.errors import RefusedError
 from netflix_assets.ingest.profile.proposal import Proposal, propose
 from netflix_assets.ingest.profile.readings import MISSING
 from netflix_assets.ingest.trial import TrialResult, check_files, open_trial
