@@ -118,12 +118,16 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
         yield Project(settings)
 
 
-def test_a_retry_executes_only_the_failed_nodes_and_their_descendants(project: Project) -> None:
+@pytest.fixture(scope="module")
+def first_run(project: Project) -> RunOutcome:
+    """The first run of this home: everything is built, one model in the second attempt."""
     project.make_fail("dim_genres", 1)
-    outcome = project.run()
+    return project.run()
 
-    assert outcome.success, outcome.errors
-    first, second = project.attempts(outcome.run_id)
+
+def test_a_retry_executes_only_the_failed_nodes_and_their_descendants(project: Project, first_run: RunOutcome) -> None:
+    assert first_run.success, first_run.errors
+    first, second = project.attempts(first_run.run_id)
     everything = {
         unique_id
         for unique_id, node in project.manifest()["nodes"].items()
@@ -136,10 +140,10 @@ def test_a_retry_executes_only_the_failed_nodes_and_their_descendants(project: P
     assert first == everything - second | {"model.netflix_assets.dim_genres"}
 
 
-def test_all_attempts_are_recorded_as_one_build(project: Project) -> None:
-    (run_id,) = {row[0] for row in project.query("select run_id from ops.builds")}
+def test_all_attempts_are_recorded_as_one_build(project: Project, first_run: RunOutcome) -> None:
     first, second, observations = project.query(
-        "select invocation_id, part, is_whole, has_passed, node_count, retry_of from ops.builds order by started_at"
+        "select invocation_id, part, is_whole, has_passed, node_count, retry_of from ops.builds "
+        f"where run_id = '{first_run.run_id}' order by started_at"
     )
     assert first[1:4] == ("models", True, False)
     assert second[1:4] == ("models", True, True)
@@ -149,11 +153,11 @@ def test_all_attempts_are_recorded_as_one_build(project: Project) -> None:
         (True, True, 0, None)
     ]
     record = json.loads((project.settings.published_folder / "current" / "manifest.json").read_text())
-    assert record["run_id"] == run_id
+    assert record["run_id"] == first_run.run_id
 
 
-def test_every_table_and_check_is_reported_once(project: Project) -> None:
-    (run_id,) = {row[0] for row in project.query("select run_id from ops.builds")}
+def test_every_table_and_check_is_reported_once(project: Project, first_run: RunOutcome) -> None:
+    run_id = first_run.run_id
     built = Counter(
         event.asset_key.to_user_string()
         for event in project.events(run_id, dg.DagsterEventType.ASSET_MATERIALIZATION)
@@ -170,6 +174,7 @@ def test_every_table_and_check_is_reported_once(project: Project) -> None:
     assert RESET in retry.event_specific_data.error.cause.message
 
 
+@pytest.mark.usefixtures("first_run")
 def test_a_test_that_lost_its_connection_is_retried_without_rebuilding_its_asset(project: Project) -> None:
     project.restore()
     (project.settings.dbt_project / "tests" / "broken.sql").write_text(
@@ -186,6 +191,7 @@ def test_a_test_that_lost_its_connection_is_retried_without_rebuilding_its_asset
     assert outcome.failed_checks == ()
 
 
+@pytest.mark.usefixtures("first_run")
 @pytest.mark.parametrize("message", ["Binder Error: no such column", "This model has an enforced contract that failed"])
 def test_a_permanent_failure_is_not_retried(project: Project, message: str) -> None:
     project.restore()
@@ -196,6 +202,7 @@ def test_a_permanent_failure_is_not_retried(project: Project, message: str) -> N
     assert any(message in error for error in outcome.errors)
 
 
+@pytest.mark.usefixtures("first_run")
 def test_nothing_is_retried_when_one_of_two_failures_is_permanent(project: Project) -> None:
     project.restore()
     project.make_fail("dim_genres", 1)
@@ -205,6 +212,7 @@ def test_nothing_is_retried_when_one_of_two_failures_is_permanent(project: Proje
     assert len(project.attempts(outcome.run_id)) == 1
 
 
+@pytest.mark.usefixtures("first_run")
 def test_a_failing_data_test_is_not_retried(project: Project) -> None:
     project.restore()
     (project.settings.dbt_project / "tests" / "broken.sql").write_text("select * from {{ ref('dim_genres') }}\n")
@@ -222,6 +230,7 @@ def test_a_failing_data_test_is_not_retried(project: Project) -> None:
     assert "Owner: team:" in alert
 
 
+@pytest.mark.usefixtures("first_run")
 def test_the_step_fails_after_the_last_attempt_and_nothing_is_published(project: Project) -> None:
     project.restore()
     project.make_fail("dim_genres", *range(1, 9))
