@@ -285,7 +285,7 @@ def test_earlier_results_are_reusable_only_if_nothing_changed_since(
     settings = read_settings(home=tmp_path)
     monkeypatch.setattr(dbt_module, "read_results", lambda *_: FIRST)
     inputs = {"movielens/ratings": 3}
-    with warehouse(settings).open("builder") as connection:
+    with warehouse(settings).open("transformer") as connection:
         connection.prepare(settings.sources()[0].datasets[0])
         builds = Builds(connection)
         builds.prepare()

@@ -134,7 +134,7 @@ class DbtBuild:
         """dbt's arguments that leave out tests of tables that do not exist yet, where only some nodes are built."""
         if not self.context.is_subset:
             return []
-        with self.warehouse.open("builder", run_id=self.context.run.run_id, asset="dbt") as connection:
+        with self.warehouse.open("transformer", run_id=self.context.run.run_id, asset="dbt") as connection:
             existing = connection.columns(schemas_of(self.manifest))
         selected = {
             unique_id
@@ -164,7 +164,7 @@ class DbtBuild:
         if not results.findings:
             return {}
         shown = showable(self.settings.sources())
-        with self.warehouse.open("builder", run_id=self.context.run.run_id, asset="dbt") as connection:
+        with self.warehouse.open("transformer", run_id=self.context.run.run_id, asset="dbt") as connection:
             return {finding.test_id: sample(finding, shown, connection) for finding in results.findings}
 
     def _record(
@@ -196,7 +196,7 @@ class DbtBuild:
         )
         nodes = [replace(node, row_count=self.row_counts.get(node.node_id)) for node in results.nodes]
         failing_rows = {test_id: each.rows for test_id, each in found.items()}
-        with self.warehouse.open("builder", run_id=run_id, asset="dbt") as connection:
+        with self.warehouse.open("transformer", run_id=run_id, asset="dbt") as connection:
             Builds(connection, self.settings.schema_prefix).finish(build, nodes, results.tests, failing_rows)
 
     def _step_error(
@@ -226,7 +226,7 @@ def prepare_tables(settings: Settings, warehouse: WarehouseResource, run_id: str
         for dataset in all_datasets(settings.sources()):
             connection.prepare(dataset)
         inputs = connection.last_loads()
-    with warehouse.open("builder", run_id=run_id, asset="dbt") as connection:
+    with warehouse.open("transformer", run_id=run_id, asset="dbt") as connection:
         Builds(connection).prepare()
     return inputs
 
@@ -250,7 +250,7 @@ def find_reusable_results(
     }
     if not found:
         return None
-    with warehouse.open("builder", run_id=run_id, asset="dbt") as connection:
+    with warehouse.open("transformer", run_id=run_id, asset="dbt") as connection:
         history = [build for build in Builds(connection, settings.schema_prefix).all() if build.may_change(part)]
         builds = {build.invocation_id: build for build in history}
         first = build = history[-1]
