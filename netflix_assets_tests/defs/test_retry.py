@@ -29,6 +29,7 @@ from netflix_assets.operations.run import run_graph
 from netflix_assets.settings import REPO, Settings, read_settings
 from netflix_assets.warehouse.builds import Build, Builds, CheckRun, NodeRun
 from netflix_assets_tests.conftest import landing_key
+from netflix_assets_tests.demo import Demo
 
 FAIL_ONCE = """
 {% macro fail_in_attempt(numbers, message) -%}
@@ -104,9 +105,9 @@ class Project:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+def project(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     with pytest.MonkeyPatch.context() as patch:
-        home = tmp_path_factory.mktemp("retries")
+        home = demo.parsed_in(tmp_path_factory.mktemp("retries"))
         patch.setenv("DAGSTER_HOME", str(home / "dagster"))
         dbt_copy = home / "dbt-copy"
         shutil.copytree(REPO / "dbt", dbt_copy, ignore=shutil.ignore_patterns("target", "logs"))
