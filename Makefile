@@ -14,7 +14,7 @@ unexport $(filter-out $(PIP_KEPT),$(filter PIP_% PYTHON% DBT_% GIT_%,$(.VARIABLE
 export PIP_USER := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui docs questions test test-long test-snowflake test-dashboards proof smoke-snowflake \
+.PHONY: help install demo ui docs questions test test-long test-all test-snowflake test-dashboards proof smoke-snowflake \
 	superset test-superset superset-lock bench lint format sources lock clean
 
 help:  ## List the targets
@@ -57,10 +57,11 @@ questions: install  ## Regenerate docs/questions.md: the questions, answered by 
 test: install  ## The fast tests
 	$(PYTEST) -m "not (long or emulated or live or postgres or browser or superset)"
 
-# The slowest files go first, so that neither process runs out of work at the end.
 test-long: install  ## Slow tests: runs that fail, dbt by itself, a few cases of each proof
-	$(PYTEST) -m "long and not (healing or postgres)" \
-		$(addprefix $(TESTS)/,defs/test_retry.py cli defs/test_published.py defs/dbt/test_project.py proof)
+	$(PYTEST) -m "long and not (healing or postgres)"
+
+test-all: install  ## Both of them in one session, which builds only once what they share (CI)
+	$(PYTEST) -m "not (emulated or live or healing or postgres or browser or superset)"
 
 # The ingestion suite is the contract of both warehouses, so it runs again with the other one.
 test-snowflake: install  ## The Snowflake half against an emulator, with the ingestion suite
