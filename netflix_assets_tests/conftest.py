@@ -30,14 +30,14 @@ snowflake_server, snowflake_database = fixtures.snowflake_server, fixtures.snowf
 
 _bucket_numbers = itertools.count(1)
 _MEMORY = Path("/dev/shm")  # noqa: S108
-# Files with whole runs: 30 to 250 s of CPU each.
+# Files with whole runs, 30 to 250 s of CPU each. After test_graph.py come two that do not wait for the demo it creates.
 _SLOWEST = (
-    "warehouse/snowflake/test_graph.py", "warehouse/snowflake/test_edges.py", "test_graph.py", "defs/test_retry.py",
+    "warehouse/snowflake/test_graph.py", "warehouse/snowflake/test_edges.py", "test_graph.py",
+    "proof/test_contract_changes.py", "ingest/test_validate.py", "defs/test_retry.py",
     "warehouse/snowflake/test_dbt_builds.py", "defs/test_published.py", "proof/test_edges.py",
-    "proof/test_crashes.py", "cli/test_bad_files.py", "proof/test_shuffles.py", "proof/test_contract_changes.py",
-    "proof/test_snapshot_crashes.py", "defs/dbt/test_project.py", "cli/test_run.py", "test_environment.py",
-    "test_definitions.py", "defs/landing/test_sensor.py", "cli/test_app.py", "cli/test_rejects.py",
-    "test_secrets.py", "cli/test_replay.py",
+    "proof/test_crashes.py", "cli/test_bad_files.py", "proof/test_shuffles.py", "proof/test_snapshot_crashes.py",
+    "defs/dbt/test_project.py", "cli/test_run.py", "test_environment.py", "test_definitions.py",
+    "defs/landing/test_sensor.py", "cli/test_app.py", "cli/test_rejects.py", "test_secrets.py", "cli/test_replay.py",
 )  # fmt: skip
 _IN_MEMORY = pytest.StashKey[Path]()
 
