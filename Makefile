@@ -57,10 +57,8 @@ questions: install  ## Regenerate docs/questions.md: the questions, answered by 
 test: install  ## The fast tests
 	$(PYTEST) -m "not (long or emulated or live or postgres or browser or superset)"
 
-# The slowest files go first, so that neither process runs out of work at the end.
 test-long: install  ## Slow tests: runs that fail, dbt by itself, a few cases of each proof
-	$(PYTEST) -m "long and not (healing or postgres)" \
-		$(addprefix $(TESTS)/,defs/test_retry.py cli defs/test_published.py defs/dbt/test_project.py proof)
+	$(PYTEST) -m "long and not (healing or postgres)"
 
 # The ingestion suite is the contract of both warehouses, so it runs again with the other one.
 test-snowflake: install  ## The Snowflake half against an emulator, with the ingestion suite

@@ -4,12 +4,14 @@ import itertools
 import shutil
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
 
 import boto3
 import pytest
+from filelock import FileLock
 
 from netflix_assets.contracts.column import Column
 from netflix_assets.contracts.loading import load_sources
@@ -20,6 +22,7 @@ from netflix_assets.ingest.sync import SyncReport
 from netflix_assets.ingest.sync import sync as sync_dataset
 from netflix_assets.settings import read_settings
 from netflix_assets.storage.local_s3 import LocalS3, lease, local_s3
+from netflix_assets.storage.locks import is_held
 from netflix_assets.storage.objects import ObjectStore
 from netflix_assets.warehouse.base import Warehouse
 from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
@@ -31,7 +34,17 @@ snowflake_server, snowflake_database = fixtures.snowflake_server, fixtures.snowf
 
 _bucket_numbers = itertools.count(1)
 _MEMORY = Path("/dev/shm")  # noqa: S108
-_IN_MEMORY = pytest.StashKey[Path]()
+# Files with whole runs, 30 to 250 s of CPU each. After test_graph.py come two that do not wait for the demo it creates.
+_SLOWEST = (
+    "warehouse/snowflake/test_graph.py", "warehouse/snowflake/test_edges.py", "test_graph.py",
+    "proof/test_contract_changes.py", "ingest/test_validate.py", "defs/test_retry.py",
+    "warehouse/snowflake/test_dbt_builds.py", "defs/test_published.py", "proof/test_edges.py",
+    "proof/test_crashes.py", "cli/test_bad_files.py", "proof/test_shuffles.py", "proof/test_snapshot_crashes.py",
+    "defs/dbt/test_project.py", "cli/test_run.py", "test_environment.py", "test_definitions.py",
+    "defs/landing/test_sensor.py", "cli/test_app.py", "cli/test_rejects.py", "test_secrets.py", "cli/test_replay.py",
+)  # fmt: skip
+_SESSION = "netflix-assets-tests-"
+_IN_MEMORY, _LOCK = pytest.StashKey[Path](), pytest.StashKey[FileLock]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -48,18 +61,33 @@ def pytest_configure(config: pytest.Config) -> None:
     protect_bucket(read_settings())
     # A whole run commits 1,700 events one by one: 60 s on a disk, 51 s where none has to reach a disk. The tests kill
     # processes, not machines. They need 2.5 GB; somebody's own files may need more.
-    if (
-        config.option.basetemp is None
-        and not config.option.files
-        and _MEMORY.is_dir()
-        and shutil.disk_usage(_MEMORY).free > 6 * 2**30
-    ):
-        config.option.basetemp = mkdtemp(prefix="netflix-assets-tests-", dir=_MEMORY)
-        config.stash[_IN_MEMORY] = Path(config.option.basetemp)
+    if config.option.basetemp is not None or config.option.files or not _MEMORY.is_dir():
+        return
+    _remove_old_sessions()
+    if shutil.disk_usage(_MEMORY).free > 6 * 2**30:
+        folder = Path(mkdtemp(prefix=_SESSION, dir=_MEMORY))
+        config.stash[_LOCK] = lock = FileLock(folder / "session.lock")
+        lock.acquire()
+        config.option.basetemp = str(folder / "tests")
+        config.stash[_IN_MEMORY] = folder
+
+
+def _remove_old_sessions() -> None:
+    """Remove what failed sessions left: twenty of them filled 24 GB of memory, and the machine stood still."""
+    for folder in _MEMORY.glob(f"{_SESSION}*"):
+        with suppress(OSError):  # another user's, or removed by another session
+            if not is_held(folder / "session.lock"):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start the slowest files first, so that no process is left alone with one at the end; others keep their order."""
+    order = {Path(__file__).parent / name: rank for rank, name in enumerate(_SLOWEST)}
+    items.sort(key=lambda item: order.get(item.path, len(order)))
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Give the memory back; what failed can be looked at until the machine is restarted."""
+    """Give the memory back; what failed can be looked at until the next session."""
     if (folder := session.config.stash.get(_IN_MEMORY, None)) and exitstatus == pytest.ExitCode.OK:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -1,7 +1,10 @@
 """A home after `netflix-assets demo`: created once for all tests and processes, copied for each module."""
 
+import hashlib
 import json
 import os
+import pprint
+import re
 import shutil
 import subprocess
 import sys
@@ -10,18 +13,22 @@ from pathlib import Path
 
 import dagster as dg
 import duckdb
+import msgpack
 import pytest
+import yaml
+from dbt.adapters.duckdb.credentials import DuckDBCredentials
 from filelock import FileLock
 
 from netflix_assets.operations import outcome
 from netflix_assets.operations.instance import open_instance
 from netflix_assets.operations.outcome import RunOutcome
-from netflix_assets.settings import Settings
+from netflix_assets.settings import REPO, Settings
 
 COMMAND = Path(sys.executable).with_name("netflix-assets")
 SCALE = 0.05
-# Tied to its path: the address of the local S3, and dbt's parsed project, which a copy would parse again.
-_TIED_TO_PATH = shutil.ignore_patterns("local-s3.*", "s3-cache", "target-local")
+_PARSED = Path("dbt", "target-local")
+# The address of the local S3 belongs to the path of the home.
+_TIED_TO_PATH = shutil.ignore_patterns("local-s3.*", "s3-cache")
 
 
 @dataclass(frozen=True)
@@ -34,15 +41,36 @@ class Demo:
 
     def copied_to(self, home: Path) -> Path:
         """Copy the home, so that a test can change it."""
-        return shutil.copytree(self.home, home, symlinks=True, ignore=_TIED_TO_PATH, dirs_exist_ok=True)
+        shutil.copytree(self.home, home, symlinks=True, ignore=_TIED_TO_PATH, dirs_exist_ok=True)
+        return self._adopt(home)
 
     def parsed_in(self, home: Path) -> Path:
-        """Copy only dbt's parsed project, from which Dagster derives its definitions and which takes dbt 9 s.
+        """Copy only dbt's parsed project, which takes dbt 9 s of CPU."""
+        shutil.copytree(self.home / _PARSED, home / _PARSED, dirs_exist_ok=True)
+        return self._adopt(home)
 
-        For homes in which dbt builds nothing: every build would parse again, because the warehouse has another path.
+    def _adopt(self, home: Path) -> Path:
+        """Make dbt use the parsed project in a copied home.
+
+        dbt parses again where the connection differs, and the path of the database is part of it. If dbt computes this
+        digest in another way, ``test_dbt_uses_the_parsed_project_of_a_copied_home`` fails.
         """
-        shutil.copytree(self.home / "dbt" / "target-local", home / "dbt" / "target-local")
+        file = home / _PARSED / "partial_parse.msgpack"
+        parsed = msgpack.unpackb(file.read_bytes())
+        parsed["state_check"]["profile_hash"]["checksum"] = _connection_digest(home)
+        file.write_bytes(msgpack.packb(parsed))
         return home
+
+
+def _connection_digest(home: Path) -> str:
+    """dbt's digest of the connection to this home's database (``build_manifest_state_check``)."""
+    profiles = (REPO / "dbt" / "profiles.yml").read_text()
+    rendered = re.sub(r"\{\{ env_var\('NETFLIX_HOME', .*? \}\}", lambda _: str(home), profiles)
+    rendered = re.sub(r"\{\{ env_var\('NETFLIX_SCHEMA_PREFIX', .*? \}\}", "", rendered)
+    profile = yaml.safe_load(rendered)["netflix_assets"]["outputs"]["local"]
+    values = {name: value for name, value in profile.items() if name not in ("type", "threads")}
+    credentials = DuckDBCredentials.from_dict({**values, "database": "warehouse"})
+    return hashlib.sha256(pprint.pformat(sorted(credentials.connection_info())).encode()).hexdigest()
 
 
 def create_demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:

@@ -158,9 +158,10 @@ def test_the_slack_failure_hook_is_on_every_executable_asset(home: Path) -> None
     assert hooked == defs.resolve_asset_graph().executable_asset_keys
 
 
-def test_a_branch_has_no_sensor(home: Path) -> None:
+def test_a_branch_has_no_sensor(home: Path, tmp_path: Path) -> None:
     assert [each.name for each in build_defs(read_settings(home=home)).sensors or []] == ["landing", "alerts"]
-    assert not build_defs(read_settings(home=home, schema_prefix="branch_7_")).sensors
+    # Another prefix means another parse, so this home is not that of the other tests.
+    assert not build_defs(read_settings(home=tmp_path, schema_prefix="branch_7_")).sensors
 
 
 def test_every_job_selects_assets_and_the_main_job_selects_all(home: Path) -> None:

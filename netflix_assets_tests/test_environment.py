@@ -185,7 +185,8 @@ def test_the_address_of_s3_is_that_of_the_settings_or_else_of_aws_variables(
             assert [each.key for each in store.list("movielens/")] == ["movielens/tags.csv"]
 
 
-def test_commands_reach_the_local_bucket_whatever_the_machine_says(tmp_path: Path) -> None:
+def test_commands_reach_the_local_bucket_whatever_the_machine_says(demo: Demo, tmp_path: Path) -> None:
+    demo.parsed_in(tmp_path / "home")
     file = tmp_path / "tags.csv"
     file.write_text("userId,movieId,tag,timestamp\n1,1,good,1700000000\n")
     done = run(tmp_path / "home", "land", str(file), **HOSTILE)
@@ -205,7 +206,7 @@ def test_clients_in_the_process_ignore_aws_variables_and_avoid_the_proxy_for_thi
 
 @pytest.fixture
 def loaded(demo: Demo, tmp_path: Path) -> Path:
-    return demo.parsed_in(demo.copied_to(tmp_path / "home"))
+    return demo.copied_to(tmp_path / "home")
 
 
 def test_dbt_ignores_the_machine(loaded: Path, machine: None) -> None:

@@ -42,9 +42,14 @@ def printable_lines(text: str) -> str:
     return "\n".join(map(printable, text.split("\n")))
 
 
-def counted(count: int, noun: str) -> str:
+def plural(number: float, singular: str, plural_form: str = "") -> str:
+    """The word that agrees with the number; the plural adds an "s" unless it is given."""
+    return singular if number == 1 else plural_form or f"{singular}s"
+
+
+def counted(number: float, singular: str, plural_form: str = "") -> str:
     """A number with its noun: ``1 file``, ``2,000 files``."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+    return f"{number:,.0f} {plural(number, singular, plural_form)}"
 
 
 _QUOTED = re.compile(r"'[^']*'")

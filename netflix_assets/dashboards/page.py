@@ -18,10 +18,11 @@ import vl_convert
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from netflix_assets.contracts.visibility import counted
 from netflix_assets.dashboards import theme
 from netflix_assets.dashboards.columns import Column
 from netflix_assets.dashboards.queries import Query, first_row
-from netflix_assets.dashboards.text import count, sentence
+from netflix_assets.dashboards.text import sentence
 from netflix_assets.warehouse.publishing import Publication
 
 Frames = Mapping[str, pd.DataFrame]  # names of a page's queries -> their rows
@@ -150,7 +151,7 @@ def build(page: Page, pages: Sequence[Page], frames: Frames, publication: Public
         light=theme.css_variables(theme.LIGHT),
         dark=theme.css_variables(theme.DARK),
         vega=_vega(),
-        count=count,
+        counted=counted,
     )
     with_chart = (each for _, each in drawings if each.chart is not None and not each.rows.empty)
     return Built(html, next(map(_drawing_preview, with_chart), None))

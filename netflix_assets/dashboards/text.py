@@ -1,8 +1,10 @@
-"""Sentences and counts as the pages show them."""
+"""Sentences as the pages show them."""
 
 from dataclasses import dataclass
 
 from markupsafe import Markup
+
+from netflix_assets.contracts import visibility
 
 
 @dataclass(frozen=True)
@@ -20,10 +22,5 @@ def sentence(template: str, /, **values: object) -> Markup:
 
 
 def plural(number: float, singular: str, plural_form: str = "") -> Markup:
-    """Return the word that agrees with the number, as markup; the plural adds an "s" unless it is given."""
-    return Markup(singular if number == 1 else plural_form or f"{singular}s")  # noqa: S704 - words are constants
-
-
-def count(number: float, singular: str, plural_form: str = "") -> str:
-    """Return the number with its noun: "1 film", "2,000 films"."""
-    return f"{number:,.0f} {plural(number, singular, plural_form)}"
+    """The word that agrees with the number, as markup, which ``sentence`` does not set in bold."""
+    return Markup(visibility.plural(number, singular, plural_form))  # noqa: S704 - words are constants

@@ -23,10 +23,10 @@ from netflix_assets.warehouse.errors import HeldError
 from netflix_assets.warehouse.loads import fingerprint_of_loads
 from netflix_assets.warehouse.publishing import (
     SCHEMAS,
-    Mart,
     OneRowPer,
     Published,
     PublishingError,
+    ServedTable,
     SourceObject,
     branch_reason,
     by_dataset,
@@ -44,8 +44,9 @@ def published_marts(
 ) -> dg.AssetsDefinition:
     """The asset that publishes the core and marts tables of these builds."""
     specs = [spec for each in builds for spec in each.specs if spec.key.path[0] in SCHEMAS]
-    marts = [
-        Mart(spec.key.path[0], spec.key.path[-1], _is_stored(spec), _one_row_per(spec, datasets)) for spec in specs
+    served = [
+        ServedTable(spec.key.path[0], spec.key.path[-1], _is_stored(spec), _one_row_per(spec, datasets))
+        for spec in specs
     ]
 
     @dg.asset(
@@ -72,7 +73,7 @@ def published_marts(
             warehouse.publisher(run_id=context.run.run_id, asset=asset) as publisher,
         ):
             try:
-                outcome = publisher.publish(marts)
+                outcome = publisher.publish(served)
             except HeldError:
                 raise
             except (NotServableError, PublishingError) as error:

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from netflix_assets.warehouse.snowflake.warehouse import SnowflakeWarehouse
 
 
-# A session's rights: the loader owns raw and the ledger, the builder owns dbt's tables and the build records.
-Role = Literal["loader", "builder", "reader"]
+# A session's rights: the loader owns raw and the ledger, the transformer owns dbt's tables and the build records.
+Role = Literal["loader", "transformer", "reader"]
 
 
 class LandingBucket(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -251,7 +251,7 @@ class SnowflakeAccount(WarehouseResource):
         """A publisher into the serving database, with a session of the transformer."""
         from netflix_assets.warehouse.snowflake.publisher import SnowflakePublisher
 
-        with self._session("builder", run_id, asset) as warehouse:
+        with self._session("transformer", run_id, asset) as warehouse:
             yield SnowflakePublisher(warehouse, str(self.settings.serving_database))
 
     @contextmanager
@@ -260,7 +260,7 @@ class SnowflakeAccount(WarehouseResource):
         from netflix_assets.warehouse.snowflake.publisher import SnowflakePublisher
 
         serving = str(self.settings.serving_database)
-        with self._session("builder", run_id, asset, database=serving) as warehouse:
+        with self._session("transformer", run_id, asset, database=serving) as warehouse:
             publication = SnowflakePublisher(warehouse, serving).published()
             yield None if publication is None else Served(publication, warehouse.query)
 

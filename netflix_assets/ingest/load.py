@@ -79,7 +79,7 @@ def _commit(dataset: Dataset, warehouse: Warehouse, batch: Sequence[StagedObject
         headers = {load_id: join_record(staged.file.header, dataset.dialect) for load_id, staged in numbered.items()}
         warehouse.record_loads(dataset, [(load, headers[load.load_id]) for load in done.loads], run_id)
         warehouse.profile_loads(dataset, done.loads)
-        warehouse.unlock(dataset, last_id + len(numbered))
+        warehouse.store_last_load_id(dataset, last_id + len(numbered))
     return done
 
 

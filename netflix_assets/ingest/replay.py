@@ -99,7 +99,7 @@ def replay_rejects(dataset: Dataset, warehouse: Warehouse, run_id: str, folder: 
         headers = [join_record(each.file.header, dataset.dialect) for each in staged]
         warehouse.record_loads(dataset, list(zip(loads, headers, strict=True)), run_id)
         warehouse.profile_loads(dataset, loads)
-        warehouse.unlock(dataset, last_id + len(numbered))
+        warehouse.store_last_load_id(dataset, last_id + len(numbered))
     return loads
 
 

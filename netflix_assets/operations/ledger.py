@@ -45,7 +45,7 @@ def _upgrade_statements(settings: Settings) -> list[str]:
 
 def _upgrade(settings: Settings) -> None:
     """Add what the ops tables lack, with the rights of the roles that own them."""
-    owned: dict[Role, Mapping[str, Mapping[str, str]]] = {"loader": OPS_TABLES, "builder": BUILD_TABLES}
+    owned: dict[Role, Mapping[str, Mapping[str, str]]] = {"loader": OPS_TABLES, "transformer": BUILD_TABLES}
     for role, tables in owned.items():
         with warehouse(settings).open(role) as connection:
             found = connection.columns(("ops",))

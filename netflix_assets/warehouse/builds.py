@@ -1,8 +1,8 @@
 """Records of dbt's builds in ``ops``: a durable marker per build, and a row per node and test.
 
-The builder owns these tables (on Snowflake the transformer role), as the loader owns the ledger. dbt opens the marker
-before its first node (``dbt/macros/build_marker.sql``) and this module closes it. A build that was killed or never
-recorded leaves an open marker: its tables are not known to have passed.
+The transformer role owns these tables, as the loader role owns the ledger. dbt opens the marker before its first node
+(``dbt/macros/build_marker.sql``) and this module closes it. A build that was killed or never recorded leaves an open
+marker: its tables are not known to have passed.
 """
 
 import json

@@ -231,8 +231,8 @@ class Ledger(ABC):
         self.execute("update ops.load_locks set last_load_id = last_load_id where dataset = ?", (dataset.id,))
         return int(self.execute("select last_load_id from ops.load_locks where dataset = ?", (dataset.id,))[0][0])
 
-    def unlock(self, dataset: Dataset, last_load_id: int) -> None:
-        """Store the last load id; the lock ends with the transaction."""
+    def store_last_load_id(self, dataset: Dataset, last_load_id: int) -> None:
+        """Store the last load id of a locked dataset; the lock ends with the transaction."""
         self.execute("update ops.load_locks set last_load_id = ? where dataset = ?", (last_load_id, dataset.id))
 
     def record_loads(self, dataset: Dataset, loads: Sequence[tuple[Load, str]], run_id: str) -> None:

@@ -40,7 +40,7 @@ class OneRowPer:
 
 
 @dataclass(frozen=True, order=True)
-class Mart:
+class ServedTable:
     """A table to publish. ``is_stored``: it stores its rows, unlike a view or a dynamic table.
 
     ``per``: what it has one row per, so that its rows can be counted against the ledger; None if nothing is declared.
@@ -173,7 +173,7 @@ class Publisher(ABC):
         """The current publication; None if nothing was ever published."""
 
     @abstractmethod
-    def publish(self, marts: Sequence[Mart]) -> Published:
+    def publish(self, served: Sequence[ServedTable]) -> Published:
         """Publish exactly these tables, all at once. Publishing the same build again changes nothing.
 
         The caller ensures that one process of this home publishes at a time and none builds meanwhile. Raises:
@@ -242,12 +242,12 @@ def by_dataset(objects: Iterable[SourceObject]) -> dict[str, list[SourceObject]]
     return {dataset: list(each) for dataset, each in groupby(objects, key=lambda one: one.dataset)}
 
 
-def row_counts(warehouse: Warehouse, marts: Sequence[Mart]) -> dict[str, int]:
+def row_counts(warehouse: Warehouse, served: Sequence[ServedTable]) -> dict[str, int]:
     """``schema.name`` -> rows. Raises: PublishingError naming missing tables."""
-    found = warehouse.describe([(mart.schema, mart.name) for mart in marts])
-    missing = [mart.full_name for mart in marts if (mart.schema, mart.name) not in found]
+    found = warehouse.describe([(table.schema, table.name) for table in served])
+    missing = [table.full_name for table in served if (table.schema, table.name) not in found]
     if missing:
         raise PublishingError(
             f"not built yet: {', '.join(missing)}. To build and publish everything: netflix-assets run"
         )
-    return {mart.full_name: found[mart.schema, mart.name].row_count for mart in sorted(marts)}
+    return {table.full_name: found[table.schema, table.name].row_count for table in sorted(served)}

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from netflix_assets.contracts.visibility import counted
 from netflix_assets.warehouse.base import Warehouse
 from netflix_assets.warehouse.builds import Build
-from netflix_assets.warehouse.publishing import Mart, PublishingError, SourceObject, objects_query, row_counts
+from netflix_assets.warehouse.publishing import PublishingError, ServedTable, SourceObject, objects_query, row_counts
 
 _MAX_SHOWN = 3  # tables in a message
 _ADVICE = "The published tables stay as they are. To rebuild everything from raw: netflix-assets run --full-refresh"
@@ -36,17 +36,17 @@ class _Count(NamedTuple):
 
 
 def checked_row_counts(
-    warehouse: Warehouse, build: Build, objects: Sequence[SourceObject], marts: Sequence[Mart]
+    warehouse: Warehouse, build: Build, objects: Sequence[SourceObject], served: Sequence[ServedTable]
 ) -> dict[str, int]:
     """The rows of each table to publish: ``schema.name`` -> rows. ``objects``: what the build was made from.
 
     Raises: PublishingError naming tables that are missing, or whose rows differ from what the ledger or the build says.
     """
-    rows = row_counts(warehouse, marts)
+    rows = row_counts(warehouse, served)
     counts = [
-        *_raw_counts(warehouse, build, objects, marts),
-        *_key_counts(warehouse, build, marts, rows),
-        *_built_counts(warehouse, marts, rows),
+        *_raw_counts(warehouse, build, objects, served),
+        *_key_counts(warehouse, build, served, rows),
+        *_built_counts(warehouse, served, rows),
     ]
     wrong = [str(each) for each in counts if each.rows != each.expected]
     if wrong:
@@ -56,10 +56,10 @@ def checked_row_counts(
 
 
 def _raw_counts(
-    warehouse: Warehouse, build: Build, objects: Sequence[SourceObject], marts: Iterable[Mart]
+    warehouse: Warehouse, build: Build, objects: Sequence[SourceObject], served: Iterable[ServedTable]
 ) -> Iterator[_Count]:
     """Rows of raw tables against the ledger."""
-    tables = dict(sorted({(mart.per.table, mart.per.dataset) for mart in marts if mart.per}))
+    tables = dict(sorted({(table.per.table, table.per.dataset) for table in served if table.per}))
     sources = []
     for table, dataset in tables.items():
         loads, values = _loads_read(build, dataset)
@@ -70,9 +70,11 @@ def _raw_counts(
         yield _Count(f"raw.{table}", rows, loaded, f"the ledger has {loaded:,}")
 
 
-def _key_counts(warehouse: Warehouse, build: Build, marts: Iterable[Mart], rows: Mapping[str, int]) -> Iterator[_Count]:
+def _key_counts(
+    warehouse: Warehouse, build: Build, served: Iterable[ServedTable], rows: Mapping[str, int]
+) -> Iterator[_Count]:
     """Rows of tables with one row per key against the keys in raw."""
-    keyed = [(mart.full_name, mart.per) for mart in sorted(marts) if mart.per]
+    keyed = [(table.full_name, table.per) for table in sorted(served) if table.per]
     sources = []
     for _, per in keyed:
         loads, values = _loads_read(build, per.dataset)
@@ -84,7 +86,7 @@ def _key_counts(warehouse: Warehouse, build: Build, marts: Iterable[Mart], rows:
         yield _Count(name, rows[name], expected, reason)
 
 
-def _built_counts(warehouse: Warehouse, marts: Iterable[Mart], rows: Mapping[str, int]) -> Iterator[_Count]:
+def _built_counts(warehouse: Warehouse, served: Iterable[ServedTable], rows: Mapping[str, int]) -> Iterator[_Count]:
     """Rows of stored tables against those that their last build reported."""
     reported = warehouse.execute(
         """
@@ -94,10 +96,10 @@ def _built_counts(warehouse: Warehouse, marts: Iterable[Mart], rows: Mapping[str
         """
     )
     built = {(layer, name): int(count) for layer, name, count in reported}
-    for mart in sorted(marts):
-        if mart.is_stored and (mart.schema, mart.name) in built:
-            left = built[mart.schema, mart.name]
-            yield _Count(mart.full_name, rows[mart.full_name], left, f"its build left {left:,}")
+    for table in sorted(served):
+        if table.is_stored and (table.schema, table.name) in built:
+            left = built[table.schema, table.name]
+            yield _Count(table.full_name, rows[table.full_name], left, f"its build left {left:,}")
 
 
 def _loads_read(build: Build, dataset: str) -> tuple[str, list[object]]:

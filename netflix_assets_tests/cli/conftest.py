@@ -15,8 +15,8 @@ def home(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def loaded(demo: Demo, tmp_path: Path) -> Path:
-    """A copy of the demo's home with its parsed dbt project, in which dbt builds nothing."""
-    return demo.parsed_in(demo.copied_to(tmp_path / "home"))
+    """A copy of the demo's home for one test."""
+    return demo.copied_to(tmp_path / "home")
 
 
 @pytest.fixture

@@ -12,11 +12,12 @@ import pandas as pd
 import pytest
 import yaml
 
+from netflix_assets.contracts.visibility import counted
 from netflix_assets.dashboards import theme
 from netflix_assets.dashboards.page import OVERVIEW, Built, Page, build, preview, spec, values
 from netflix_assets.dashboards.pages import PAGES, recommendations
 from netflix_assets.dashboards.queries import Query, first_row, frame, read
-from netflix_assets.dashboards.text import count, plural, sentence
+from netflix_assets.dashboards.text import plural, sentence
 from netflix_assets.settings import REPO
 from netflix_assets.warehouse.publishing import Publication
 
@@ -171,11 +172,11 @@ def test_every_text_can_be_drawn() -> None:
 
 
 def test_counts_and_words_agree_and_values_are_bold() -> None:
-    assert [count(n, "category", "categories") for n in (0, 1, 1200)] == [
+    assert [counted(n, "category", "categories") for n in (0, 1, 1200)] == [
         "0 categories",
         "1 category",
         "1,200 categories",
     ]
-    text = sentence("{films} {are} at {share:.0%}", films=count(1, "film"), are=plural(1, "is", "are"), share=0.5)
+    text = sentence("{films} {are} at {share:.0%}", films=counted(1, "film"), are=plural(1, "is", "are"), share=0.5)
     assert text == "<b>1 film</b> is at <b>50%</b>"
     assert sentence("{title}", title="<i>") == "<b>&lt;i&gt;</b>"

@@ -29,6 +29,7 @@ from netflix_assets.operations.run import run_graph
 from netflix_assets.settings import REPO, Settings, read_settings
 from netflix_assets.warehouse.builds import Build, Builds, CheckRun, NodeRun
 from netflix_assets_tests.conftest import landing_key
+from netflix_assets_tests.demo import Demo
 
 FAIL_ONCE = """
 {% macro fail_in_attempt(numbers, message) -%}
@@ -104,9 +105,9 @@ class Project:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+def project(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     with pytest.MonkeyPatch.context() as patch:
-        home = tmp_path_factory.mktemp("retries")
+        home = demo.parsed_in(tmp_path_factory.mktemp("retries"))
         patch.setenv("DAGSTER_HOME", str(home / "dagster"))
         dbt_copy = home / "dbt-copy"
         shutil.copytree(REPO / "dbt", dbt_copy, ignore=shutil.ignore_patterns("target", "logs"))
@@ -118,12 +119,16 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
         yield Project(settings)
 
 
-def test_a_retry_executes_only_the_failed_nodes_and_their_descendants(project: Project) -> None:
+@pytest.fixture(scope="module")
+def first_run(project: Project) -> RunOutcome:
+    """The first run of this home: everything is built, one model in the second attempt."""
     project.make_fail("dim_genres", 1)
-    outcome = project.run()
+    return project.run()
 
-    assert outcome.success, outcome.errors
-    first, second = project.attempts(outcome.run_id)
+
+def test_a_retry_executes_only_the_failed_nodes_and_their_descendants(project: Project, first_run: RunOutcome) -> None:
+    assert first_run.success, first_run.errors
+    first, second = project.attempts(first_run.run_id)
     everything = {
         unique_id
         for unique_id, node in project.manifest()["nodes"].items()
@@ -136,10 +141,10 @@ def test_a_retry_executes_only_the_failed_nodes_and_their_descendants(project: P
     assert first == everything - second | {"model.netflix_assets.dim_genres"}
 
 
-def test_all_attempts_are_recorded_as_one_build(project: Project) -> None:
-    (run_id,) = {row[0] for row in project.query("select run_id from ops.builds")}
+def test_all_attempts_are_recorded_as_one_build(project: Project, first_run: RunOutcome) -> None:
     first, second, observations = project.query(
-        "select invocation_id, part, is_whole, has_passed, node_count, retry_of from ops.builds order by started_at"
+        "select invocation_id, part, is_whole, has_passed, node_count, retry_of from ops.builds "
+        f"where run_id = '{first_run.run_id}' order by started_at"
     )
     assert first[1:4] == ("models", True, False)
     assert second[1:4] == ("models", True, True)
@@ -149,11 +154,11 @@ def test_all_attempts_are_recorded_as_one_build(project: Project) -> None:
         (True, True, 0, None)
     ]
     record = json.loads((project.settings.published_folder / "current" / "manifest.json").read_text())
-    assert record["run_id"] == run_id
+    assert record["run_id"] == first_run.run_id
 
 
-def test_every_table_and_check_is_reported_once(project: Project) -> None:
-    (run_id,) = {row[0] for row in project.query("select run_id from ops.builds")}
+def test_every_table_and_check_is_reported_once(project: Project, first_run: RunOutcome) -> None:
+    run_id = first_run.run_id
     built = Counter(
         event.asset_key.to_user_string()
         for event in project.events(run_id, dg.DagsterEventType.ASSET_MATERIALIZATION)
@@ -170,6 +175,7 @@ def test_every_table_and_check_is_reported_once(project: Project) -> None:
     assert RESET in retry.event_specific_data.error.cause.message
 
 
+@pytest.mark.usefixtures("first_run")
 def test_a_test_that_lost_its_connection_is_retried_without_rebuilding_its_asset(project: Project) -> None:
     project.restore()
     (project.settings.dbt_project / "tests" / "broken.sql").write_text(
@@ -186,6 +192,7 @@ def test_a_test_that_lost_its_connection_is_retried_without_rebuilding_its_asset
     assert outcome.failed_checks == ()
 
 
+@pytest.mark.usefixtures("first_run")
 @pytest.mark.parametrize("message", ["Binder Error: no such column", "This model has an enforced contract that failed"])
 def test_a_permanent_failure_is_not_retried(project: Project, message: str) -> None:
     project.restore()
@@ -196,6 +203,7 @@ def test_a_permanent_failure_is_not_retried(project: Project, message: str) -> N
     assert any(message in error for error in outcome.errors)
 
 
+@pytest.mark.usefixtures("first_run")
 def test_nothing_is_retried_when_one_of_two_failures_is_permanent(project: Project) -> None:
     project.restore()
     project.make_fail("dim_genres", 1)
@@ -205,6 +213,7 @@ def test_nothing_is_retried_when_one_of_two_failures_is_permanent(project: Proje
     assert len(project.attempts(outcome.run_id)) == 1
 
 
+@pytest.mark.usefixtures("first_run")
 def test_a_failing_data_test_is_not_retried(project: Project) -> None:
     project.restore()
     (project.settings.dbt_project / "tests" / "broken.sql").write_text("select * from {{ ref('dim_genres') }}\n")
@@ -222,6 +231,7 @@ def test_a_failing_data_test_is_not_retried(project: Project) -> None:
     assert "Owner: team:" in alert
 
 
+@pytest.mark.usefixtures("first_run")
 def test_the_step_fails_after_the_last_attempt_and_nothing_is_published(project: Project) -> None:
     project.restore()
     project.make_fail("dim_genres", *range(1, 9))
@@ -276,7 +286,7 @@ def test_earlier_results_are_reusable_only_if_nothing_changed_since(
     settings = read_settings(home=tmp_path)
     monkeypatch.setattr(dbt_module, "read_results", lambda *_: FIRST)
     inputs = {"movielens/ratings": 3}
-    with warehouse(settings).open("builder") as connection:
+    with warehouse(settings).open("transformer") as connection:
         connection.prepare(settings.sources()[0].datasets[0])
         builds = Builds(connection)
         builds.prepare()

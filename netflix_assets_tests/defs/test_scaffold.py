@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from netflix_assets.settings import REPO
+from netflix_assets.definitions import build_defs
+from netflix_assets.settings import REPO, read_settings
 from netflix_assets_tests.demo import Demo
 
 DG = Path(sys.executable).with_name("dg")
@@ -48,7 +49,8 @@ def listed_assets(project: Path, home: Path) -> set[str]:
 
 
 def test_scaffolded_definitions_are_loaded_with_the_others(project: Path, home: Path) -> None:
-    before = listed_assets(project, home)
+    graph = build_defs(read_settings(home=home)).resolve_asset_graph()
+    before = {key.to_user_string() for key in graph.get_all_asset_keys()}
     assert {"raw/movielens/ratings", "marts/mart_overview", "published/marts"} <= before
     dg(project, home, "scaffold", "defs", "dagster.asset", "my_asset.py")
     assert (project / "netflix_assets" / "defs" / "my_asset.py").exists()

@@ -21,6 +21,7 @@ from netflix_assets.settings import read_settings
 from netflix_assets.warehouse.builds import Builds
 from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from netflix_assets_tests.conftest import Bucket
+from netflix_assets_tests.demo import Demo
 from netflix_assets_tests.proof.arrivals import random
 from netflix_assets_tests.proof.edges import combined, csv_file, edge_rows, is_valid
 from netflix_assets_tests.proof.quick_dbt import QuickDbt
@@ -41,9 +42,11 @@ THRESHOLDS = {
 }
 
 
-def test_every_edge_of_the_contracts_is_built_and_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_edge_of_the_contracts_is_built_and_published(
+    demo: Demo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home" / "dagster"))
-    settings = read_settings(home=tmp_path / "home", settle_seconds=0.2)
+    settings = read_settings(home=demo.parsed_in(tmp_path / "home"), settle_seconds=0.2)
     chance, expected = random("edges"), {}
     with landing_bucket(settings).open() as store:
         for dataset in DATASETS:

@@ -17,10 +17,14 @@ from netflix_assets.warehouse.duckdb import publisher as duckdb_publisher
 from netflix_assets.warehouse.duckdb.publisher import DuckDBPublisher
 from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from netflix_assets.warehouse.ledger import OPS_TABLES
-from netflix_assets.warehouse.publishing import Mart
+from netflix_assets.warehouse.publishing import ServedTable
 from netflix_assets.warehouse.relations import ddl, ops_ddl
 
-MARTS = (Mart("core", "fct_ratings"), Mart("marts", "mart_by_hour", is_stored=False), Mart("marts", "mart_movies"))
+MARTS = (
+    ServedTable("core", "fct_ratings"),
+    ServedTable("marts", "mart_by_hour", is_stored=False),
+    ServedTable("marts", "mart_movies"),
+)
 FIRST_START = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
 
 

@@ -8,16 +8,16 @@ import pytest
 from netflix_assets.warehouse.base import Warehouse
 from netflix_assets.warehouse.builds import Build, Builds, NodeRun
 from netflix_assets.warehouse.ledger import OPS_TABLES
-from netflix_assets.warehouse.publishing import Mart, OneRowPer, PublishingError, objects_of
+from netflix_assets.warehouse.publishing import OneRowPer, PublishingError, ServedTable, objects_of
 from netflix_assets.warehouse.relations import ddl, ops_ddl
 from netflix_assets.warehouse.served_counts import checked_row_counts
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 BUILD = Build("models-1", "run-1", "", NOON, "models", NOON + timedelta(seconds=9), inputs={"shop/orders": 2})
-ORDERS = Mart(
+ORDERS = ServedTable(
     "core", "fct_orders", per=OneRowPer("shop/orders", "shop_orders", ("customer_id", "order_id"), "amount > 0")
 )
-TOTALS = Mart("marts", "mart_totals")
+TOTALS = ServedTable("marts", "mart_totals")
 MARTS = (TOTALS, ORDERS)
 ADVICE = "netflix-assets run --full-refresh"
 
@@ -50,7 +50,7 @@ def built(warehouse: Warehouse) -> Warehouse:
     return warehouse
 
 
-def node(mart: Mart, rows: int, **changes: object) -> NodeRun:
+def node(mart: ServedTable, rows: int, **changes: object) -> NodeRun:
     fields = {
         "node_id": mart.name, "resource_type": "model", "layer": mart.schema, "name": mart.name,
         "materialization": "table", "status": "success", "started_at": NOON, "seconds": 1, "message": None,
@@ -115,7 +115,7 @@ def test_what_was_lost_or_doubled_is_not_published(
 
 
 def test_many_differences_are_counted_and_not_all_listed(built: Warehouse) -> None:
-    marts = [Mart("marts", f"mart_{at}") for at in range(5)]
+    marts = [ServedTable("marts", f"mart_{at}") for at in range(5)]
     for mart in marts:
         built.execute(ddl(mart.full_name, {"number": "integer"}))
     Builds(built).finish(BUILD, [node(mart, 1) for mart in marts], [], {})

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 import altair as alt
 import pandas as pd
 
+from netflix_assets.contracts.visibility import counted
 from netflix_assets.dashboards import theme
 from netflix_assets.dashboards.columns import Column, number, percent, tooltips
 from netflix_assets.dashboards.page import OVERVIEW, RATINGS, Drawing, Frames, Page, Panel, Tile
 from netflix_assets.dashboards.queries import Query, first_row, last_row, max_row, min_row
-from netflix_assets.dashboards.text import count, plural, sentence
+from netflix_assets.dashboards.text import plural, sentence
 
 DAYS = list(calendar.day_abbr)
 LEVELS = {"heavy": "var(--heat6)", "regular": theme.BLUE, "light": theme.GREY}
@@ -81,8 +82,8 @@ def most_active(frame: pd.DataFrame) -> Drawing:
             "User {user} rated {films} on {days}. Many ratings on few days suggest bulk rating, not films rated as "
             "they were watched.",
             user=top["user_id"],
-            films=count(top["n_ratings"], "film"),
-            days=count(top["n_active_days"], "day"),
+            films=counted(top["n_ratings"], "film"),
+            days=counted(top["n_active_days"], "day"),
         ),
         users,
         [
@@ -151,7 +152,7 @@ def genres_by_decade(frame: pd.DataFrame) -> Drawing:
         sentence(
             "Best liked: {genre} of the {decade}s, {avg_rating:.2f} stars across {films}. Cells with few ratings are "
             "blank.",
-            films=count(best["n_rated_movies"], "film"),
+            films=counted(best["n_rated_movies"], "film"),
             **best,
         ),
         cells,
@@ -193,7 +194,7 @@ def segments(frame: pd.DataFrame) -> Drawing:
     answer = sentence(
         "Largest segment: {segment}, {users}.",
         segment=largest["segment_name"],
-        users=count(largest["segment_n_users"], "user"),
+        users=counted(largest["segment_n_users"], "user"),
     )
     active = sizes[sizes["lifecycle"] != "lapsed"].groupby("segment_name")["n_users"].sum()
     if len(active):

@@ -3,11 +3,12 @@
 import altair as alt
 import pandas as pd
 
+from netflix_assets.contracts.visibility import counted
 from netflix_assets.dashboards import theme
 from netflix_assets.dashboards.columns import Column, number, percent, tooltips
 from netflix_assets.dashboards.page import CREDITS, TITLES, Drawing, Panel
 from netflix_assets.dashboards.queries import Query, first_row, max_row
-from netflix_assets.dashboards.text import count, sentence
+from netflix_assets.dashboards.text import sentence
 
 ALL_GENRES = "all"
 TYPES = {"MOVIE": "films", "SHOW": "series"}
@@ -38,7 +39,7 @@ def genres(frame: pd.DataFrame) -> Drawing:
         )
         .properties(height=theme.band_height(total.index, 20))
     )
-    answer = sentence("Largest genre: {genre}, {titles}.", genre=total.index[0], titles=count(total.iloc[0], "title"))
+    answer = sentence("Largest genre: {genre}, {titles}.", genre=total.index[0], titles=counted(total.iloc[0], "title"))
     series = rows[(rows["kind"] == "series") & (rows["n_titles"] >= _MIN_TITLES)]
     if len(series):
         answer += sentence(
@@ -81,7 +82,7 @@ def years(frame: pd.DataFrame) -> Drawing:
         sentence(
             "Peak year: {year}, {titles}. In {last_year}, {share:.0%} are series. The newest year may be incomplete.",
             year=total.idxmax(),
-            titles=count(total.max(), "title"),
+            titles=counted(total.max(), "title"),
             share=series.iloc[0] if len(series) else 0.0,
             last_year=last_year,
         ),
@@ -100,7 +101,7 @@ def actors(frame: pd.DataFrame) -> Drawing:
             "Most titles: {leader}, {titles}. Best rated of the {actors} listed: {best}.",
             leader=leader["person_name"],
             titles=leader["n_titles"],
-            actors=count(len(top), "actor"),
+            actors=counted(len(top), "actor"),
             best=best["person_name"],
         ),
         top,

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import altair as alt
 import pandas as pd
 
+from netflix_assets.contracts.visibility import counted
 from netflix_assets.dashboards import theme
 from netflix_assets.dashboards.columns import Column, number, percent, tooltips
 from netflix_assets.dashboards.page import ANY_FILE, OVERVIEW, Drawing, Frames, Page, Panel, Tile
 from netflix_assets.dashboards.queries import Query, first_row, max_row
-from netflix_assets.dashboards.text import count, plural, sentence
+from netflix_assets.dashboards.text import plural, sentence
 
 LAYERS = {
     "raw": theme.GREY,
@@ -36,7 +37,7 @@ def tiles(frames: Frames) -> Sequence[Tile]:
         for name in ("n_rows_rejected", "n_objects_refused", "reconciliation_difference")
     )
     return [
-        Tile(f"{passed / tests:.1%}" if tests else "–", f"of {count(tests, 'test')} passed on the latest day"),
+        Tile(f"{passed / tests:.1%}" if tests else "–", f"of {counted(tests, 'test')} passed on the latest day"),
         Tile(f"{rejected:,}", f"rejected {plural(rejected, 'record')}, kept for replay"),
         Tile(f"{refused:,}", f"refused {plural(refused, 'file')}"),
         Tile(f"{unexplained:,}", f"{plural(unexplained, 'row')} unaccounted for"),
@@ -79,7 +80,7 @@ def pass_rate(frame: pd.DataFrame) -> Drawing:
         sentence(
             "On {day:%-d %B %Y}, {tests} ran and {failed} failed.",
             day=latest["date_day"].iloc[0],
-            tests=count(latest["n_tests"].sum(), "test"),
+            tests=counted(latest["n_tests"].sum(), "test"),
             failed=f"{failed:,}" if failed else "none",
         ),
         days,
@@ -114,7 +115,7 @@ def coverage(frame: pd.DataFrame) -> Drawing:
         answer = sentence(
             "{untested} of {tables} {have} no tests, for example {example}.",
             untested=len(untested),
-            tables=count(len(tables), "table"),
+            tables=counted(len(tables), "table"),
             have=plural(len(untested), "has", "have"),
             example=untested["asset"].iloc[0],
         )
@@ -149,16 +150,16 @@ def completeness(frame: pd.DataFrame) -> Drawing:
         columns,
         height=theme.band_height(shown, 20),
     ).transform_filter(alt.FieldOneOfPredicate(field="column", oneOf=shown))
-    answer = sentence("None of {columns} has missing values.", columns=count(len(rows), "column"))
+    answer = sentence("None of {columns} has missing values.", columns=counted(len(rows), "column"))
     if n_gaps:
         top = first_row(rows)
         answer = sentence(
             "{gaps:,} of {columns} {have} missing values. Most: {column}, {n_missing:,} of {rows}. Some gaps are "
             "expected: films have no seasons.",
             gaps=n_gaps,
-            columns=count(len(rows), "column"),
+            columns=counted(len(rows), "column"),
             have=plural(n_gaps, "has", "have"),
-            rows=count(top["n_rows"], "row"),
+            rows=counted(top["n_rows"], "row"),
             **top,
         )
     return Drawing(answer, rows, columns, chart)
@@ -175,18 +176,18 @@ def receipts(frame: pd.DataFrame) -> Drawing:
         "Among the newest files of each state, {current:,} {are} current, with {rows}.",
         current=len(current),
         are=plural(len(current), "is", "are"),
-        rows=count(current["rows_loaded"].sum(), "row"),
+        rows=counted(current["rows_loaded"].sum(), "row"),
     )
     if len(faulty):
         answer += sentence(
             " {records} in {files} {were} rejected.",
-            records=count(faulty["rows_rejected"].sum(), "record"),
-            files=count(len(faulty), "file"),
+            records=counted(faulty["rows_rejected"].sum(), "record"),
+            files=counted(len(faulty), "file"),
             were=plural(faulty["rows_rejected"].sum(), "was", "were"),
         )
     if n_refused:
         answer += sentence(
-            " {files} {were} refused.", files=count(n_refused, "file"), were=plural(n_refused, "was", "were")
+            " {files} {were} refused.", files=counted(n_refused, "file"), were=plural(n_refused, "was", "were")
         )
     return Drawing(
         answer + sentence(" Every record of a loaded file is either a row or kept as a reject."),

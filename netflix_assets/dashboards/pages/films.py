@@ -3,11 +3,12 @@
 import altair as alt
 import pandas as pd
 
+from netflix_assets.contracts.visibility import counted
 from netflix_assets.dashboards import theme
 from netflix_assets.dashboards.columns import Column, number, percent, tooltips
 from netflix_assets.dashboards.page import RATINGS, Drawing, Panel
 from netflix_assets.dashboards.queries import Query, first_row, max_row
-from netflix_assets.dashboards.text import count, plural, sentence
+from netflix_assets.dashboards.text import plural, sentence
 
 STARS = ("0.5", "1.0", "1.5", "2.0", "2.5", "3.0", "3.5", "4.0", "4.5", "5.0")
 DISAPPOINTING, DIVISIVE, OTHER = "popular but poorly rated", "divisive", "other"
@@ -104,7 +105,7 @@ def distribution(frame: pd.DataFrame) -> Drawing:
         )
     )
     return Drawing(
-        sentence("Choose from {films}.", films=count(rows["film"].nunique(), "divisive film")),
+        sentence("Choose from {films}.", films=counted(rows["film"].nunique(), "divisive film")),
         rows,
         _DIVISIVE_COLUMNS,
         chart.properties(height=300),
@@ -145,9 +146,9 @@ def engagement(frame: pd.DataFrame) -> Drawing:
             "Most-rated film averaging three stars or less: {film}, {mean:.2f} stars from {ratings}. The chart shows "
             "{shown} of this kind from the most-rated tenth, and a sample of other films.",
             film=top["film"],
-            ratings=count(top["n_ratings"], "rating"),
+            ratings=counted(top["n_ratings"], "rating"),
             mean=top["avg_rating"],
-            shown=count(len(disappointing), "film"),
+            shown=counted(len(disappointing), "film"),
         )
     return Drawing(answer, films, columns, theme.colour_by(chart.properties(height=380), "kind", KINDS, opacity=0.75))
 
@@ -158,7 +159,7 @@ def releases(frame: pd.DataFrame) -> Drawing:
     films["film"] = film_names(films)
     answer = sentence(
         "{films} {have} a known release date. Latest: {latest}.",
-        films=count(len(films), "film"),
+        films=counted(len(films), "film"),
         have=plural(len(films), "has", "have"),
         latest=films["film"].iloc[0],
     )

@@ -7,11 +7,12 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from netflix_assets.contracts.visibility import counted
 from netflix_assets.dashboards import theme
 from netflix_assets.dashboards.columns import Column, number, tooltips
 from netflix_assets.dashboards.page import OVERVIEW, RATINGS, Drawing, Frames, Page, Panel, Tile
 from netflix_assets.dashboards.queries import Query, first_row, last_row, max_row, min_row
-from netflix_assets.dashboards.text import count, plural, sentence
+from netflix_assets.dashboards.text import plural, sentence
 
 MONTHS = calendar.month_abbr[1:]
 MORE, FEWER = "far more than usual", "far fewer than usual"
@@ -27,7 +28,7 @@ def tiles(frames: Frames) -> Sequence[Tile]:
     return [
         Tile(f"{row['n_ratings']:,}", plural(row["n_ratings"], "rating")),
         Tile(f"{row['n_users']:,}", plural(row["n_users"], "user who rated", "users who rated")),
-        Tile(f"{row['n_rated_movies']:,}", f"of {count(row['n_movies'], 'film')} rated"),
+        Tile(f"{row['n_rated_movies']:,}", f"of {counted(row['n_movies'], 'film')} rated"),
         Tile(average, "average rating (of 5)"),
         Tile(per_user, "ratings per user"),
         Tile(f"{row['n_titles']:,}", plural(row["n_titles"], "Netflix title")),
@@ -126,10 +127,10 @@ def unusual_days(frame: pd.DataFrame) -> Drawing:
         sentence(
             "{days} {stand} out from the preceding 90 days. Most extreme: {day:%-d %B %Y}, with {ratings} instead of "
             "the usual {usual}.",
-            days=count(len(days), "day"),
+            days=counted(len(days), "day"),
             stand=plural(len(days), "stands", "stand"),
             day=most["date_day"],
-            ratings=count(most["n_ratings"], "rating"),
+            ratings=counted(most["n_ratings"], "rating"),
             usual=f"{most['baseline_median']:,.1f}".removesuffix(".0"),
         ),
         days,

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import altair as alt
 import pandas as pd
 
+from netflix_assets.contracts.visibility import counted
 from netflix_assets.dashboards import theme
 from netflix_assets.dashboards.columns import Column, number, percent, tooltips
 from netflix_assets.dashboards.page import ANY_FILE, OVERVIEW, Drawing, Frames, Page, Panel, Tile
 from netflix_assets.dashboards.queries import Query, first_row, last_row, max_row
-from netflix_assets.dashboards.text import count, plural, sentence
+from netflix_assets.dashboards.text import plural, sentence
 
 PASSED, FAILED, LOADED_ONLY = "passed", "failed", "loaded only"
 
@@ -25,7 +26,7 @@ def tiles(frames: Frames) -> Sequence[Tile]:
         Tile(f"{built['build_s'].iloc[-1]:,.0f} s" if len(built) else "–", "duration of the latest build"),
         Tile(
             f"{built['has_passed'].astype(bool).mean():.0%}" if len(built) else "–",
-            f"of {count(len(built), 'recent build')} passed",
+            f"of {counted(len(built), 'recent build')} passed",
         ),
         Tile(f"{len(assets):,}", f"{plural(len(assets), 'table')} built or loaded"),
         Tile(f"{n_rows:,}", f"{plural(n_rows, 'row')} loaded and current"),
@@ -94,7 +95,7 @@ def trend(frame: pd.DataFrame) -> Drawing:
         sentence(
             "The latest build took {latest:,.0f} s; the median of {builds} is {median:,.0f} s.",
             latest=last_row(built)["build_s"],
-            builds=count(len(built), "recent build"),
+            builds=counted(len(built), "recent build"),
             median=built["build_s"].median(),
         ),
         built,
@@ -107,7 +108,7 @@ def runs(frame: pd.DataFrame) -> Drawing:
     """List the runs, newest first."""
     newest_first = _named_runs(frame)[::-1].reset_index(drop=True)
     failed = newest_first[newest_first["outcome"] == FAILED]
-    n_runs = count(len(newest_first), "recent run")
+    n_runs = counted(len(newest_first), "recent run")
     answer = sentence("No failures in {runs}.", runs=n_runs)
     if len(failed):
         answer = sentence(

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 import altair as alt
 import pandas as pd
 
+from netflix_assets.contracts.visibility import counted
 from netflix_assets.dashboards import theme
 from netflix_assets.dashboards.columns import Column, number, percent, tooltips
 from netflix_assets.dashboards.page import OVERVIEW, RATINGS, Drawing, Frames, Page, Panel, Tile
 from netflix_assets.dashboards.pages.content import ALL_USERS
 from netflix_assets.dashboards.pages.films import film_names
 from netflix_assets.dashboards.queries import Query, first_row, max_row, min_row
-from netflix_assets.dashboards.text import count, plural, sentence
+from netflix_assets.dashboards.text import plural, sentence
 
 QUADRANTS = {"favourite": theme.GREEN, "hidden gem": theme.AMBER, "widely seen": theme.RED, "marginal": theme.GREY}
 CANDIDATE, OTHER = "candidate", "other category"
@@ -47,7 +48,7 @@ def shortlist(frame: pd.DataFrame) -> Drawing:
         sentence(
             "Promote {film} first: {avg_rating:.2f} stars from {ratings}, {n_recent_ratings:,} of them in the last "
             "year. The score combines mean rating, number of ratings and recency.",
-            ratings=count(top["n_ratings"], "rating"),
+            ratings=counted(top["n_ratings"], "rating"),
             **top,
         ),
         films,
@@ -89,8 +90,8 @@ def quadrants(frame: pd.DataFrame) -> Drawing:
         sentence(
             "The chart shows {favourites} and {gems}. Hidden gems are well liked but rated by few users. Click the "
             "legend to isolate a group.",
-            favourites=count(counts.get("favourite", 0), "favourite"),
-            gems=count(counts.get("hidden gem", 0), "hidden gem"),
+            favourites=counted(counts.get("favourite", 0), "favourite"),
+            gems=counted(counts.get("hidden gem", 0), "hidden gem"),
         ),
         films,
         columns,
@@ -122,7 +123,7 @@ def also_liked(frame: pd.DataFrame) -> Drawing:
     return Drawing(
         sentence(
             "Among fans of {film}, {liked} is liked {lift:.1f} times as often as chance predicts. Choose from {films}.",
-            films=count(pairs["movie_id"].nunique(), "film"),
+            films=counted(pairs["movie_id"].nunique(), "film"),
             **first_row(pairs),
         ),
         pairs,
@@ -158,8 +159,8 @@ def neighbours(frame: pd.DataFrame) -> Drawing:
         sentence(
             "Most similar: users {user_id} and {similar_user_id} in {segment_name}, with {films} in common. Choose "
             "from {users}.",
-            films=count(best["n_common_likes"], "liked film"),
-            users=count(pairs["user_id"].nunique(), "user"),
+            films=counted(best["n_common_likes"], "liked film"),
+            users=counted(pairs["user_id"].nunique(), "user"),
             **best,
         ),
         pairs,
@@ -206,7 +207,7 @@ def growth(frame: pd.DataFrame) -> Drawing:
         answer = sentence(
             "{categories} {are} under-represented and growing. First: {category}, with {demand_share:.1%} of the last "
             "year's ratings but {catalogue_share:.1%} of the films.",
-            categories=count(len(candidates), "category", "categories"),
+            categories=counted(len(candidates), "category", "categories"),
             are=plural(len(candidates), "is", "are"),
             **first_row(candidates),
         )

@@ -25,11 +25,11 @@ from netflix_assets.warehouse.builds import NotServableError
 from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse, retry_while_held
 from netflix_assets.warehouse.publishing import (
     SCHEMAS,
-    Mart,
     Publication,
     Published,
     Publisher,
     PublishingError,
+    ServedTable,
     SourceObject,
     by_dataset,
     candidate_of,
@@ -70,7 +70,7 @@ class DuckDBPublisher(Publisher):
         """The database of a published set; it never changes."""
         return self._versions / publication.version / "netflix.duckdb"
 
-    def publish(self, marts: Sequence[Mart]) -> Published:
+    def publish(self, served: Sequence[ServedTable]) -> Published:
         """Copy the tables into a new version and switch the link to it."""
         if not self._file.exists():
             raise NotServableError("nothing has been built yet. To build and publish everything: netflix-assets run")
@@ -82,11 +82,12 @@ class DuckDBPublisher(Publisher):
             if current is not None and current.is_of(candidate):
                 self._prune()
                 return Published(current, objects, is_new=False, size=_size(self._versions / current.version))
-            publication = candidate.publication(checked_row_counts(warehouse, candidate.build, objects, marts), objects)
+            rows = checked_row_counts(warehouse, candidate.build, objects, served)
+            publication = candidate.publication(rows, objects)
             draft = self._versions / f".{publication.version}"
             draft.mkdir(parents=True)
             try:
-                _copy(warehouse, sorted(marts), publication, draft)
+                _copy(warehouse, sorted(served), publication, draft)
             except BaseException:  # such as a full disk, which the draft would keep full
                 shutil.rmtree(draft, ignore_errors=True)
                 raise
@@ -146,18 +147,18 @@ class _AttachedWarehouse(DuckDBWarehouse):
         shutil.rmtree(self._spill_folder, ignore_errors=True)
 
 
-def _copy(warehouse: DuckDBWarehouse, marts: Sequence[Mart], publication: Publication, draft: Path) -> None:
+def _copy(warehouse: DuckDBWarehouse, served: Sequence[ServedTable], publication: Publication, draft: Path) -> None:
     """Copy the tables into a database file and into Parquet files, and compare the row counts."""
     target = literal(str(draft / "netflix.duckdb"))
     warehouse.execute(f"attach {target} as published (storage_version {literal(STORAGE_VERSION)})")
     for schema in SCHEMAS:
         (draft / "parquet" / schema).mkdir(parents=True)
         warehouse.execute(f"create schema published.{schema}")
-    for mart in marts:
-        name, file = mart.full_name, draft / "parquet" / mart.schema / f"{mart.name}.parquet"
-        table = f"create table published.{name} as select * from warehouse.{name}"
+    for table in served:
+        name, file = table.full_name, draft / "parquet" / table.schema / f"{table.name}.parquet"
+        rows = f"create table published.{name} as select * from warehouse.{name}"
         parquet = f"copy warehouse.{name} to {literal(str(file))} (format parquet, compression zstd)"
-        for statement in (table, parquet):
+        for statement in (rows, parquet):
             (count,) = warehouse.execute(statement)[0]
             if count != publication.tables[name]:
                 raise PublishingError(f"{name}: {count:,} of its {publication.tables[name]:,} rows were copied")

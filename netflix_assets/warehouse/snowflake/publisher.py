@@ -18,11 +18,11 @@ from netflix_assets.warehouse.builds import NotServableError
 from netflix_assets.warehouse.publishing import (
     SCHEMAS,
     Candidate,
-    Mart,
     Publication,
     Published,
     Publisher,
     PublishingHeldError,
+    ServedTable,
     candidate_of,
     objects_of,
     objects_query,
@@ -56,7 +56,7 @@ class SnowflakePublisher(Publisher):
         shown = found.get("marts") or found["core"]
         return replace(shown, is_interrupted=len({found[schema].version for schema in found}) > 1 or len(found) == 1)
 
-    def publish(self, marts: Sequence[Mart]) -> Published:
+    def publish(self, served: Sequence[ServedTable]) -> Published:
         """Clone the tables into the shadow and swap it in."""
         self._finish_swap()
         candidate = candidate_of(self._warehouse)
@@ -65,14 +65,14 @@ class SnowflakePublisher(Publisher):
         if current is not None and current.is_of(candidate):
             return Published(current, objects, is_new=False)
         publication = candidate.publication(
-            checked_row_counts(self._warehouse, candidate.build, objects, marts), objects
+            checked_row_counts(self._warehouse, candidate.build, objects, served), objects
         )
         for schema in SCHEMAS:
             self._claim(schema, publication)
-        for mart in sorted(marts):
-            self._clone(mart)
+        for table in sorted(served):
+            self._clone(table)
         for schema in SCHEMAS:
-            self._drop_others(schema, {mart.name for mart in marts if mart.schema == schema})
+            self._drop_others(schema, {table.name for table in served if table.schema == schema})
         self._record_objects(candidate)
         self._assert_unchanged(candidate, publication)
         for schema in SCHEMAS:
@@ -94,13 +94,13 @@ class SnowflakePublisher(Publisher):
         columns = ", ".join(f"{name} {kind}" for name, kind in _OWN_TABLES[table].items())
         self._warehouse.execute(f"create or replace transient table {self._shadow(schema)}.{table} ({columns})")
 
-    def _clone(self, mart: Mart) -> None:
+    def _clone(self, table: ServedTable) -> None:
         """Clone without copying. A dynamic table is copied, because its clone would keep refreshing itself.
 
         A clone of a transient table must be transient; a clone of a permanent table may be.
         """
-        rows = f"clone {mart.full_name}" if mart.is_stored else f"as select * from {mart.full_name}"
-        self._warehouse.execute(f"create or replace transient table {self._shadow(mart.schema)}.{mart.name} {rows}")
+        rows = f"clone {table.full_name}" if table.is_stored else f"as select * from {table.full_name}"
+        self._warehouse.execute(f"create or replace transient table {self._shadow(table.schema)}.{table.name} {rows}")
 
     def _drop_others(self, schema: str, wanted: set[str]) -> None:
         for (name,) in self._warehouse.execute(

@@ -1,6 +1,6 @@
 """Rules for every node of the dbt project, checked against dbt's manifest. Each yields its faults with the node's name.
 
-A rule knows the conventions but no model by name, except the ledger, which every layer may read.
+A rule knows the conventions but no model by name, except the ledger, which every layer but marts may read.
 """
 
 import json
@@ -158,7 +158,7 @@ def single_keys_are_not_null(project: Project) -> Iterator[Fault]:
 def layers_read_only_what_they_may(project: Project) -> Iterator[Fault]:
     for node in project.built():
         for parent in project.parents(node):
-            if parent["name"] == LEDGER and layer_of(node) in ("staging", "core", "intermediate"):
+            if parent["name"] == LEDGER and layer_of(node) in ("core", "intermediate"):
                 continue
             if layer_of(parent) not in PARENTS[layer_of(node)]:
                 yield node["name"], f"is in {layer_of(node)} but reads {parent['name']} in {layer_of(parent)}"

@@ -16,7 +16,7 @@ import pytest
 from netflix_assets.warehouse.builds import NotServableError
 from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from netflix_assets.warehouse.errors import WarehouseError
-from netflix_assets.warehouse.publishing import Mart, Published, PublishingError, problem_of
+from netflix_assets.warehouse.publishing import Published, PublishingError, ServedTable, problem_of
 from netflix_assets_tests.warehouse.publishing import (
     MARTS,
     POINTS,
@@ -181,7 +181,7 @@ def test_a_missing_table_is_named_and_no_partial_version_is_left(tmp_path: Path,
     with warehouse() as connection:
         build(connection, 1)
     with pytest.raises(PublishingError, match=r"not built yet: marts\.mart_new"):
-        publisher(tmp_path).publish([*MARTS, Mart("marts", "mart_new")])
+        publisher(tmp_path).publish([*MARTS, ServedTable("marts", "mart_new")])
     assert not (tmp_path / "published").exists()
 
 

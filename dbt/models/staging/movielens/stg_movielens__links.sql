@@ -1,5 +1,5 @@
--- The ledger decides which rows the source has, so it must be upstream. The test reconciles_with_ledger needs it too.
--- depends_on: {{ ref('stg_ops__loads') }}
+-- The ledger decides which rows the source has, so it must be upstream. The test reconciles_with_ledger reads it.
+-- depends_on: {{ source('ops', 'loads') }}
 with
 
 source as (

@@ -15,7 +15,7 @@ source as (
         cast(null as bigint) as n_statements,
         cast(null as double) as seconds,
         cast(null as double) as credits_compute
-    from {{ ref('stg_ops__loads') }}
+    from {{ source('ops', 'loads') }}
     where false
     {%- endif %}
 
