@@ -234,7 +234,7 @@ LATIN = (
         ("jsonl", parquet(FAULTY), f"the file is Parquet, not JSON Lines; {AS_LINES}"),
         ("jsonl", b'[{"Id": 1}]', ARRAY),
         ("jsonl", b'{"Id": 1, "label": "\xff"}', LATIN),
-        ("jsonl", gzip.compress(json_lines(FAULTY))[:-4], "the gzip data ends early; upload the file again"),
+        ("jsonl", gzip.compress(json_lines(FAULTY), mtime=0)[:-4], "the gzip data ends early; upload the file again"),
         ("parquet", b"", "the file is empty (0 bytes)"),
         ("parquet", parquet(FAULTY)[:-1], "the Parquet file ends early; upload it again"),
         ("parquet", b"Id,label,price\n1,a,2\n", f"the file is CSV, not Parquet; {AS_PARQUET}{CORRECT}"),
