@@ -1,8 +1,8 @@
 """The settings and the environments: read from ``NETFLIX_*`` variables, validated once.
 
 On Dagster+, ``DAGSTER_CLOUD_*`` fills in the environment and a branch's schema prefix where ``NETFLIX_*`` does not set
-them. AWS credentials are not here (AWS' default chain finds them). Snowflake's are only checked for their shape; a session
-tries them at first use.
+them. AWS credentials are not here (AWS' default chain finds them). Snowflake's are only checked for their shape; a
+session tries them at first use.
 """
 
 import re
@@ -243,11 +243,12 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _disk_is_kept(self) -> "Settings":
-        if self.dagster_plus.deployment_name is not None and self.env == "local":
+        deployment = self.dagster_plus.deployment_name
+        if deployment is not None and self.env == "local":
             raise ValueError(
-                f"the Dagster+ deployment {self.dagster_plus.deployment_name!r} would run with NETFLIX_ENV=local, which "
-                "keeps the warehouse in a file. Its containers lose their disk at every deploy, and each run has its "
-                "own. Set NETFLIX_ENV to dev, staging or production in the deployment's environment variables, and "
+                f"the Dagster+ deployment {deployment!r} would run with NETFLIX_ENV=local, "
+                "whose warehouse is a file. Containers there lose their disk at every deploy, and each run has its own. "
+                "Set NETFLIX_ENV to dev, staging or production in the deployment's environment variables, and "
                 "NETFLIX_SNOWFLAKE_* with it (docs/deploy.md)"
             )
         return self
