@@ -247,7 +247,7 @@ class Settings(BaseSettings):
         if deployment is not None and self.env == "local":
             raise ValueError(
                 f"the Dagster+ deployment {deployment!r} would run with NETFLIX_ENV=local, "
-                "whose warehouse is a file. Containers there lose their disk at every deploy, and each run has its own. "
+                "whose warehouse is a file. Its containers lose their disk at every deploy, and each run has its own. "
                 "Set NETFLIX_ENV to dev, staging or production in the deployment's environment variables, and "
                 "NETFLIX_SNOWFLAKE_* with it (docs/deploy.md)"
             )
