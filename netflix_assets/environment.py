@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from netflix_assets.settings import REPO, Settings, variables_of
+from netflix_assets.settings import REPO, DagsterPlusSettings, Settings, variables_of
 
 UI_OF = "NETFLIX_UI_OF"  # in all processes of a UI, also in those of dbt: its home
 
@@ -25,6 +25,7 @@ _SYSTEM = (
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")  # also in capitals
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _STORAGE = "DAGSTER_POSTGRES_URL"  # read by deploy/dagster/dagster.yaml
+_PLUS = tuple(f"DAGSTER_CLOUD_{name.upper()}" for name in DagsterPlusSettings.model_fields)  # settings are read from it
 _BROWSER = ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS")
 
 
@@ -85,7 +86,7 @@ def protect_command() -> None:
 
     ``PYTHONWARNINGS=error`` would turn a deprecation in a library into the end of a run.
     """
-    for name in [name for name in os.environ if name.startswith("DAGSTER_") and name != _STORAGE]:
+    for name in [name for name in os.environ if name.startswith("DAGSTER_") and name not in (_STORAGE, *_PLUS)]:
         del os.environ[name]
     warnings.resetwarnings()
     for category in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning):

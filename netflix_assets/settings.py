@@ -1,9 +1,11 @@
 """The settings and the environments: read from ``NETFLIX_*`` variables, validated once.
 
-AWS credentials are not here (AWS' default chain finds them). Snowflake's are only checked for their shape; a session
-tries them at first use.
+On Dagster+, ``DAGSTER_CLOUD_*`` fills in the environment and a branch's schema prefix where ``NETFLIX_*`` does not set
+them. AWS credentials are not here (AWS' default chain finds them). Snowflake's are only checked for their shape; a
+session tries them at first use.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -58,6 +60,14 @@ ENVIRONMENTS: Mapping[str, Environment] = {
     "dev": _environment("dev"),
     "staging": _environment("staging"),
     "production": _environment("production"),
+}
+
+# Deployments of Dagster+ by name. Any other needs NETFLIX_ENV.
+DEPLOYMENTS: Mapping[str | None, EnvironmentName] = {
+    "prod": "production",
+    "production": "production",
+    "staging": "staging",
+    "dev": "dev",
 }
 
 
@@ -160,6 +170,26 @@ class SnowflakeSettings(BaseSettings):
         return [f"NETFLIX_SNOWFLAKE_{name}" for name, value in wanted.items() if value is None]
 
 
+class DagsterPlusSettings(BaseSettings):
+    """What Dagster+ tells a code location and its runs. All empty anywhere else."""
+
+    model_config = SettingsConfigDict(env_prefix="DAGSTER_CLOUD_", env_ignore_empty=True, frozen=True)
+
+    deployment_name: str | None = None
+    is_branch_deployment: bool | None = None
+    pull_request_id: str | None = None
+
+    def defaults(self) -> dict[str, str]:
+        """The environment and schema prefix of this deployment, as settings.
+
+        Without a pull request, a branch deployment is told apart by its own name, a hash.
+        """
+        if self.is_branch_deployment:
+            branch = f"pr_{self.pull_request_id}" if self.pull_request_id else f"branch_{str(self.deployment_name)[:8]}"
+            return {"env": "dev", "schema_prefix": re.sub(r"[^a-z0-9]+", "_", branch.lower()) + "_"}
+        return {"env": DEPLOYMENTS[self.deployment_name]} if self.deployment_name in DEPLOYMENTS else {}
+
+
 class Settings(BaseSettings):
     """Where everything is, and how the environments differ.
 
@@ -194,10 +224,13 @@ class Settings(BaseSettings):
     sns_topic_arn: str | None = Field(default=None, pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:.+$")
     heartbeat_url: Annotated[SecretStr, AfterValidator(_web_url)] | None = None
     snowflake: SnowflakeSettings = Field(default_factory=SnowflakeSettings)
+    dagster_plus: DagsterPlusSettings = Field(default_factory=DagsterPlusSettings)
 
     @model_validator(mode="before")
     @classmethod
-    def _default_bucket_prefix(cls, values: dict[str, Any]) -> dict[str, Any]:
+    def _defaults(cls, values: dict[str, Any]) -> dict[str, Any]:
+        plus = values.get("dagster_plus") or DagsterPlusSettings()
+        values = {**plus.defaults(), **values}
         names = ENVIRONMENTS.get(str(values.get("env")))
         return {"bucket_prefix": names.bucket_prefix, **values} if names else values
 
@@ -206,6 +239,18 @@ class Settings(BaseSettings):
         if self.slack_token is not None and self.slack_channel is None:
             raise ValueError(
                 "NETFLIX_SLACK_TOKEN is set but NETFLIX_SLACK_CHANNEL is not: set the channel's ID (C…, in its details)"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _disk_is_kept(self) -> "Settings":
+        deployment = self.dagster_plus.deployment_name
+        if deployment is not None and self.env == "local":
+            raise ValueError(
+                f"the Dagster+ deployment {deployment!r} would run with NETFLIX_ENV=local, "
+                "whose warehouse is a file. Its containers lose their disk at every deploy, and each run has its own. "
+                "Set NETFLIX_ENV to dev, staging or production in the deployment's environment variables, and "
+                "NETFLIX_SNOWFLAKE_* with it (docs/deploy.md)"
             )
         return self
 
@@ -304,7 +349,8 @@ def variables_of(settings: BaseSettings) -> dict[str, str]:
 
 
 def _problems(error: ValidationError) -> Iterator[str]:
-    model = SnowflakeSettings if error.title == SnowflakeSettings.__name__ else Settings
+    models = {model.__name__: model for model in (SnowflakeSettings, DagsterPlusSettings)}
+    model = models.get(error.title, Settings)
     prefix = model.model_config["env_prefix"]
     for problem in error.errors():
         if not problem["loc"]:

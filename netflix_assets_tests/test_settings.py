@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from netflix_assets.settings import REPO, SettingsError, read_settings
+from netflix_assets.definitions import load_defs
+from netflix_assets.defs.schedules import schedules
+from netflix_assets.settings import REPO, SettingsError, current_settings, read_settings
 from netflix_assets_tests.cli.command import run
 
 ODD_BUT_FINE = "a b'c\"d`e&f;g$HOME h:i{{ j }}k(l)n=o,p+q@r~s^t|u<v>w!x]yé.日本"
@@ -98,3 +100,62 @@ def make_install(clone: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["make", "install", "PYTHON=./python"], cwd=clone, capture_output=True, text=True, check=False
     )
+
+
+def on_dagster_plus(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(f"DAGSTER_CLOUD_{name.upper()}", value)
+
+
+@pytest.mark.parametrize(
+    ("deployment", "env"),
+    [("prod", "production"), ("production", "production"), ("staging", "staging"), ("dev", "dev")],
+)
+def test_a_deployment_of_dagster_plus_is_the_environment_of_its_name(monkeypatch, deployment: str, env: str) -> None:
+    on_dagster_plus(monkeypatch, deployment_name=deployment)
+    settings = read_settings()
+    assert (settings.env, settings.schema_prefix, settings.bucket_prefix) == (env, "", f"{env}/")
+
+
+@pytest.mark.parametrize(
+    ("pull_request", "prefix"), [("7", "pr_7_"), ("", "branch_0f3c19a2_"), ("Feature/X-1", "pr_feature_x_1_")]
+)
+def test_a_branch_deployment_builds_into_its_own_schemas_in_dev(monkeypatch, pull_request: str, prefix: str) -> None:
+    on_dagster_plus(
+        monkeypatch,
+        deployment_name="0f3c19a2d4e5f60718293a4b5c6d7e8f90a1b2c3",
+        is_branch_deployment="1",
+        pull_request_id=pull_request,
+    )
+    settings = read_settings()
+    assert (settings.env, settings.schema_prefix) == ("dev", prefix)
+    assert settings.warehouse_kind == "snowflake"
+
+
+def test_explicit_settings_win_over_those_of_the_deployment(monkeypatch) -> None:
+    on_dagster_plus(monkeypatch, deployment_name="abc", is_branch_deployment="1", pull_request_id="7")
+    monkeypatch.setenv("NETFLIX_ENV", "staging")
+    monkeypatch.setenv("NETFLIX_SCHEMA_PREFIX", "mine_")
+    settings = read_settings()
+    assert (settings.env, settings.schema_prefix, settings.bucket_prefix) == ("staging", "mine_", "staging/")
+
+
+@pytest.mark.parametrize("env", [None, "local"], ids=["unknown name", "explicit local"])
+def test_the_embedded_warehouse_is_refused_on_dagster_plus_when_definitions_load(monkeypatch, env: str | None) -> None:
+    on_dagster_plus(monkeypatch, deployment_name="analytics" if env is None else "prod")
+    if env is not None:
+        monkeypatch.setenv("NETFLIX_ENV", env)
+    current_settings.cache_clear()
+    try:
+        with pytest.raises(SettingsError, match="Set NETFLIX_ENV to dev, staging or production in the deployment's"):
+            load_defs(current_settings())
+    finally:
+        current_settings.cache_clear()
+
+
+def test_there_is_no_retention_schedule_on_dagster_plus(monkeypatch, tmp_path: Path) -> None:
+    # Dagster+ raises "Not allowed to delete runs from user cloud".
+    here = {schedule.name for schedule in schedules(read_settings(home=tmp_path), ())}
+    on_dagster_plus(monkeypatch, deployment_name="prod")
+    there = {schedule.name for schedule in schedules(read_settings(home=tmp_path), ())}
+    assert (here, there) == ({"daily", "tidy"}, {"daily"})

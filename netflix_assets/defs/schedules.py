@@ -15,7 +15,10 @@ TIDY_AT = "30 3 * * *"
 
 
 def schedules(settings: Settings, sources: Sequence[Source]) -> list[dg.ScheduleDefinition]:
-    """The daily run of everything, and the daily retention job."""
+    """The daily run of everything, and the daily retention job.
+
+    Dagster+ keeps its own history and refuses to delete runs, so there is no retention job to schedule there.
+    """
     covered = synced_by(sources)
 
     @dg.schedule(
@@ -46,4 +49,4 @@ def schedules(settings: Settings, sources: Sequence[Source]) -> list[dg.Schedule
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Removes old runs, ticks and dbt target folders.",
     )
-    return [daily, tidy]
+    return [daily] if settings.dagster_plus.deployment_name else [daily, tidy]
