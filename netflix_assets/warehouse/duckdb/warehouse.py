@@ -71,17 +71,18 @@ class DuckDBWarehouse(Warehouse):
             raise
         self._connection.commit()
 
-    def columns(self, schemas: Sequence[str]) -> dict[tuple[str, str], dict[str, str]]:
+    def columns(self, schemas: Sequence[str], database: str | None = None) -> dict[tuple[str, str], dict[str, str]]:
         """Columns and types of the tables and views of these schemas, by (schema, table)."""
         found: dict[tuple[str, str], dict[str, str]] = {}
         for schema, table, column, kind in self.execute(
             f"""
             select lower(table_schema), lower(table_name), lower(column_name), lower(data_type)
             from information_schema.columns
-            where table_schema in ({", ".join("?" for _ in schemas)})
+            where table_catalog = coalesce(?, current_database())
+                and table_schema in ({", ".join("?" for _ in schemas)})
             order by table_schema, table_name, ordinal_position
             """,
-            schemas,
+            (database, *schemas),
         ):
             found.setdefault((schema, table), {})[column] = kind
         return found
