@@ -14,9 +14,11 @@ from pathlib import Path
 import click
 
 from netflix_assets.cli.alerts import alerts
+from netflix_assets.cli.diff import diff
 from netflix_assets.cli.files import fetch, generate, land
 from netflix_assets.cli.home import dashboards, reset, ui
 from netflix_assets.cli.output import EXIT_FAILED, EXIT_STOPPED, EXIT_USAGE, fail, note
+from netflix_assets.cli.publish import publish
 from netflix_assets.cli.rejects import rejects
 from netflix_assets.cli.replay import rebuild, replay
 from netflix_assets.cli.run import demo, run
@@ -78,7 +80,23 @@ def _message(error: Exception) -> str:
 
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"]},
-    commands=[alerts, dashboards, demo, fetch, generate, land, rebuild, rejects, replay, reset, run, status, ui],
+    commands=[
+        alerts,
+        dashboards,
+        demo,
+        diff,
+        fetch,
+        generate,
+        land,
+        publish,
+        rebuild,
+        rejects,
+        replay,
+        reset,
+        run,
+        status,
+        ui,
+    ],
 )
 @click.version_option(package_name="netflix-assets")
 def cli() -> None:
