@@ -126,6 +126,7 @@ bench: install  ## What the guarantees cost, as ratios (sample files; `python -m
 	cat .netflix/bench/ratings-2015.csv > .netflix/bench/ratings.csv
 	tail -q -n +2 .netflix/bench/ratings-201[6-9].csv .netflix/bench/ratings-202[0-3].csv >> .netflix/bench/ratings.csv
 	$(BIN)/python -m bench.ingest .netflix/bench/ratings.csv
+	$(BIN)/python -m bench.diff
 
 lint: install  ## Ruff, mypy, the direction of imports, sqlfluff, and drift of generated files
 	$(BIN)/ruff check .
