@@ -261,3 +261,15 @@ def test_few_and_most_buckets_are_read_alike(sides: Sides, monkeypatch: pytest.M
     most = sides.one(mart)
     assert (most.added, most.removed, most.changed, most.columns) == (0, 1, 299, {"n": 299})
     assert len(most.examples_changed) == EXAMPLES
+
+
+def test_lists_are_compared_by_their_elements(sides: Sides) -> None:
+    kind, value = ("varchar[]", "['a', {}]") if isinstance(sides.warehouse, DuckDBWarehouse) else ("array", "")
+    for schema, second in (("marts", "'b'"), ("pr_1_marts", "'c'")):
+        sides.make(schema, [], {"id": "integer", "names": kind})
+        for key, element in ((1, "'b'"), (2, second)):
+            listed = value.format(element) if value else f"array_construct('a', {element})"
+            sides.warehouse.execute(f"insert into {schema}.t select {key}, {listed}")
+    found = sides.one(Mart("marts", "t", key=("id",)))
+    assert (found.changed, found.columns) == (1, {"names": 1})
+    assert "b" in str(found.examples_changed[0].before)

@@ -67,7 +67,6 @@ class SnowflakePublisher(Publisher):
 
     def versions(self) -> list[Publication]:
         """The current version, and the one in the shadow unless its publisher was killed."""
-        self._finish_swap()
         found = [each for each in (self.published(), self._in_shadow()) if each is not None]
         return sorted(found, key=lambda each: each.published_at, reverse=True)
 
@@ -96,6 +95,16 @@ class SnowflakePublisher(Publisher):
             for schema in SCHEMAS:
                 self._swap(schema)
         return Published(publication, objects, is_new=True, pinned=pinned, previous=current)
+
+    def pin(self, version: str) -> Publication:
+        """Serve a kept version until ``unpin``; finishes an interrupted switch first."""
+        self._finish_swap()
+        return super().pin(version)
+
+    def unpin(self) -> Publication:
+        """Serve the newest version; finishes an interrupted switch first."""
+        self._finish_swap()
+        return super().unpin()
 
     def _serve(self, publication: Publication) -> Publication:
         found = self._records(SCHEMAS)
