@@ -129,6 +129,7 @@ bench: install  ## What the guarantees cost, as ratios (sample files; `python -m
 	tail -q -n +2 .netflix/bench/ratings-201[6-9].csv .netflix/bench/ratings-202[0-3].csv >> .netflix/bench/ratings.csv
 	$(BIN)/python -m bench.ingest .netflix/bench/ratings.csv
 	$(BIN)/python -m bench.formats
+	$(BIN)/python -m bench.diff
 
 lint: install  ## Ruff, mypy, the direction of imports, sqlfluff, and drift of generated files
 	$(BIN)/ruff check .

@@ -17,9 +17,11 @@ from netflix_assets.cli.add_dataset import add_dataset
 from netflix_assets.cli.alerts import alerts
 from netflix_assets.cli.backup import backup, restore
 from netflix_assets.cli.contract import contract
+from netflix_assets.cli.diff import diff
 from netflix_assets.cli.files import fetch, generate, land
 from netflix_assets.cli.home import dashboards, reset, ui
 from netflix_assets.cli.output import EXIT_FAILED, EXIT_STOPPED, EXIT_USAGE, fail, note
+from netflix_assets.cli.publish import publish
 from netflix_assets.cli.rejects import rejects
 from netflix_assets.cli.replay import rebuild, replay
 from netflix_assets.cli.run import demo, run
@@ -88,9 +90,11 @@ def _message(error: Exception) -> str:
         contract,
         dashboards,
         demo,
+        diff,
         fetch,
         generate,
         land,
+        publish,
         rebuild,
         rejects,
         replay,

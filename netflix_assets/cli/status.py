@@ -72,6 +72,8 @@ def publication_lines(published: Mapping[str, Any]) -> Iterator[str]:
     if published["version"]:
         built_at = _minute(published["built_at"])
         yield f"published: {published['place']}, built by run {published['run_id'][:8]} at {built_at} UTC"
+    if published["pinned_at"]:
+        yield f"pinned since {_minute(published['pinned_at'])} UTC: version {published['version']}, whatever is built"
     if published["problem"]:
         since = f" since {_minute(published['published_at'])} UTC" if published["version"] else ""
         yield f"not published{since}: {published['problem']}"

@@ -11,20 +11,25 @@ from typing import Any
 import dagster as dg
 
 from netflix_assets.contracts.model import Dataset
-from netflix_assets.contracts.visibility import counted
+from netflix_assets.contracts.visibility import Showable, counted, showable
 from netflix_assets.defs.dbt.project import one_build_at_a_time
-from netflix_assets.defs.dbt.translator import ONE_ROW_PER
+from netflix_assets.defs.dbt.translator import KEY, ONE_ROW_PER, RUN_DEPENDENT
 from netflix_assets.defs.freshness import freshness_policy, strictest
 from netflix_assets.defs.resources import WarehouseResource
 from netflix_assets.defs.retry import retry_transient
 from netflix_assets.settings import Settings
 from netflix_assets.warehouse.builds import NotServableError
+from netflix_assets.warehouse.diff import compare
+from netflix_assets.warehouse.diff_report import summary_markdown
 from netflix_assets.warehouse.errors import HeldError
 from netflix_assets.warehouse.loads import fingerprint_of_loads
 from netflix_assets.warehouse.publishing import (
     SCHEMAS,
+    UNPIN_COMMAND,
     OneRowPer,
+    Publication,
     Published,
+    Publisher,
     PublishingError,
     ServedTable,
     SourceObject,
@@ -44,10 +49,8 @@ def published_marts(
 ) -> dg.AssetsDefinition:
     """The asset that publishes the core and marts tables of these builds."""
     specs = [spec for each in builds for spec in each.specs if spec.key.path[0] in SCHEMAS]
-    served = [
-        ServedTable(spec.key.path[0], spec.key.path[-1], _is_stored(spec), _one_row_per(spec, datasets))
-        for spec in specs
-    ]
+    tables = served_tables(specs, datasets)
+    shown = showable(settings.sources())
 
     @dg.asset(
         key=PUBLISHED_KEY,
@@ -73,17 +76,23 @@ def published_marts(
             warehouse.publisher(run_id=context.run.run_id, asset=asset) as publisher,
         ):
             try:
-                outcome = publisher.publish(served)
+                outcome = publisher.publish(tables)
+                changes = _changes(context, publisher, outcome, tables, shown)
             except HeldError:
                 raise
             except (NotServableError, PublishingError) as error:
                 raise dg.Failure(str(error), allow_retries=False) from error
         publication = outcome.publication
-        done = "published" if outcome.is_new else "already published"
+        served = outcome.pinned or publication
+        done = ("published" if outcome.is_new else "already published") if outcome.pinned is None else "kept"
         context.log.info(f"{done} version {publication.version}, {len(publication.tables)} tables")
+        if outcome.pinned is not None:
+            context.log.warning(
+                f"consumers still see version {served.version}, which is pinned. To serve the newest: {UNPIN_COMMAND}"
+            )
         yield dg.MaterializeResult(
-            metadata=_metadata(outcome, publisher.place, time.monotonic() - started),
-            data_version=dg.DataVersion(publication.version),
+            metadata={**_metadata(outcome, publisher.place, time.monotonic() - started), **changes},
+            data_version=dg.DataVersion(served.version),
         )
 
     return published
@@ -94,6 +103,44 @@ _DESCRIPTION = """The tables that consumers read: core and marts as the last com
 All tables change together. A failed build, a build of only a part of the graph, or one whose rows do not agree with
 the ledger changes nothing.
 """
+
+
+def served_tables(specs: Iterable[dg.AssetSpec], datasets: Sequence[Dataset]) -> list[ServedTable]:
+    """The tables of core and marts among dbt's assets, which are published."""
+    return [
+        ServedTable(
+            spec.key.path[0],
+            spec.key.path[-1],
+            _is_stored(spec),
+            _one_row_per(spec, datasets),
+            tuple(spec.metadata.get(KEY, ())),
+            is_run_dependent=RUN_DEPENDENT in spec.tags,
+        )
+        for spec in specs
+        if spec.key.path[0] in SCHEMAS
+    ]
+
+
+def _changes(
+    context: dg.AssetExecutionContext,
+    publisher: Publisher,
+    outcome: Published,
+    marts: Sequence[ServedTable],
+    shown: Showable,
+) -> dict[str, Any]:
+    """What the new version changes for consumers, as metadata; a failure to compare only warns."""
+    if not outcome.is_new or outcome.previous is None:
+        return {"changes": dg.MetadataValue.md("first version" if outcome.is_new else "none: already published")}
+    try:
+        with publisher.comparing(outcome.previous, outcome.publication) as sides:
+            tables = list(compare(sides.warehouse, sides.before, sides.after, marts, shown))
+    except Exception as error:  # the version is published, whatever goes wrong here
+        context.log.warning(f"version {outcome.publication.version} could not be compared: {error}")
+        return {"changes": dg.MetadataValue.md("could not be compared; see the run's log")}
+    return {
+        "changes": dg.MetadataValue.md(summary_markdown(tables)),
+        **{f"rows_{kind}": sum(getattr(each, kind) for each in tables) for kind in ("added", "removed", "changed")},
+    }
 
 
 def _is_stored(spec: dg.AssetSpec) -> bool:
@@ -121,6 +168,7 @@ def _metadata(outcome: Published, place: str, seconds: float) -> dict[str, Any]:
     tables = [dg.TableRecord({"table": name, "rows": rows}) for name, rows in publication.tables.items()]
     return {
         "version": publication.version,
+        **({} if outcome.pinned is None else pin_metadata(outcome.pinned)),
         "changed": outcome.is_new,
         "build_run_id": publication.run_id,
         "built_at": dg.MetadataValue.timestamp(publication.built_at),
@@ -138,6 +186,13 @@ def _metadata(outcome: Published, place: str, seconds: float) -> dict[str, Any]:
         "seconds": round(seconds, 3),
         **({} if outcome.size is None else {"bytes": outcome.size}),
     }
+
+
+def pin_metadata(shown: Publication) -> dict[str, Any]:
+    """The version that is pinned and since when, as metadata; nothing if none is."""
+    if shown.pinned_at is None:
+        return {}
+    return {"pinned_version": shown.version, "pinned_at": dg.MetadataValue.timestamp(shown.pinned_at)}
 
 
 def _made_from(objects: Sequence[SourceObject]) -> str:

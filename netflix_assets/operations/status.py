@@ -115,7 +115,7 @@ def publication_status(
     problem = branch_reason(schema_prefix) if schema_prefix else problem_of(ledger, publication)
     record = publication.as_json() if publication else {}
     return {
-        **{name: record.get(name) for name in ("version", "run_id", "built_at", "published_at")},
+        **{name: record.get(name) for name in ("version", "run_id", "built_at", "published_at", "pinned_at")},
         "place": place,
         "is_latest": problem is None,
         "problem": problem,

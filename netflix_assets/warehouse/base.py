@@ -25,8 +25,10 @@ class Warehouse(Ledger):
     dialect: Dialect  # how this warehouse spells the shared SQL
 
     @abstractmethod
-    def columns(self, schemas: Sequence[str]) -> dict[tuple[str, str], dict[str, str]]:
+    def columns(self, schemas: Sequence[str], database: str | None = None) -> dict[tuple[str, str], dict[str, str]]:
         """Columns and types of the tables and views in these schemas, in one statement.
+
+        ``database``: another than the one that dbt builds into.
 
         Returns (schema, table) -> column -> type as the warehouse shows it, in column order, all in lower case.
         """

@@ -111,6 +111,16 @@ class CheckRun:
     message: str | None
 
 
+@dataclass(frozen=True)
+class CheckState:
+    """The last result of a test: dbt's ``status``, and the rows that it found."""
+
+    test_name: str
+    table: str
+    status: str
+    failures: int
+
+
 class Builds:
     """The builds recorded in a warehouse, over an open connection."""
 
@@ -163,6 +173,27 @@ class Builds:
             (self._schema_prefix,),
         )
         return {(layer, name): at.replace(tzinfo=UTC) for layer, name, at in rows if at is not None}
+
+    def check_states(self, last_invocation_id: str | None = None) -> dict[str, CheckState]:
+        """Test id -> its last result; empty if nothing was ever recorded.
+
+        ``last_invocation_id``: as it was after this build; None for now.
+        """
+        if ("ops", "test_results") not in self._warehouse.columns(("ops",)):
+            return {}
+        until = "(select max(started_at) from ops.builds where invocation_id = ?)"
+        values = [self._schema_prefix, *([last_invocation_id] if last_invocation_id else [])]
+        rows = self._warehouse.execute(
+            f"""
+            select results.test_id, results.test_name, results.layer, results.name, results.status, results.failures
+            from ops.test_results as results
+            inner join ops.builds as builds on results.invocation_id = builds.invocation_id
+            where builds.schema_prefix = ? {f"and builds.started_at <= {until}" if last_invocation_id else ""}
+            qualify row_number() over (partition by results.test_id order by builds.started_at desc) = 1
+            """,
+            values,
+        )
+        return {row[0]: CheckState(row[1], f"{row[2]}.{row[3]}", row[4], int(row[5] or 0)) for row in rows}
 
     def all(self) -> list[Build]:
         """Every build into these schemas, oldest first."""

@@ -5,7 +5,8 @@ Which build may be published, the record of a publication, and the Publisher pro
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any, Self
@@ -13,13 +14,21 @@ from typing import Any, Self
 from netflix_assets.warehouse.base import Warehouse
 from netflix_assets.warehouse.builds import Build, Builds, NotServableError
 from netflix_assets.warehouse.errors import HeldError, WarehouseError
+from netflix_assets.warehouse.typing import Dialect
 
 # The layers that consumers see. Each is a schema with the same name in the warehouse and in the published set.
 SCHEMAS = ("core", "marts")
 
+LIST_COMMAND = "netflix-assets publish --list"
+UNPIN_COMMAND = "netflix-assets publish --latest"
+
 
 class PublishingError(WarehouseError):
     """The set could not be published and the previous one stays; the message says why."""
+
+
+class VersionNotKeptError(PublishingError):
+    """There is no such version any more."""
 
 
 class PublishingHeldError(PublishingError, HeldError):
@@ -44,17 +53,50 @@ class ServedTable:
     """A table to publish. ``is_stored``: it stores its rows, unlike a view or a dynamic table.
 
     ``per``: what it has one row per, so that its rows can be counted against the ledger; None if nothing is declared.
+    ``key``: the columns that dbt tests to be unique, so that two versions can be compared row by row; empty if there is
+    no such test. ``is_run_dependent``: its rows describe runs, so two builds of the same data differ.
     """
 
     schema: str
     name: str
     is_stored: bool = True
     per: OneRowPer | None = field(default=None, compare=False)
+    key: tuple[str, ...] = field(default=(), compare=False)
+    is_run_dependent: bool = field(default=False, compare=False)
 
     @property
     def full_name(self) -> str:
         """``schema.name``, as a query names it."""
         return f"{self.schema}.{self.name}"
+
+
+@dataclass(frozen=True)
+class TableSet:
+    """Where a set of tables is. ``schemas``: layer -> its schema there. ``own_tables``: those that are not models'."""
+
+    database: str
+    schemas: Mapping[str, str]
+    own_tables: frozenset[str] = frozenset()
+
+    def relation(self, dialect: Dialect, layer: str, name: str) -> str:
+        """A table's full name, as a query spells it."""
+        return f"{self.database}.{dialect.identifier(self.schemas[layer])}.{dialect.identifier(name)}"
+
+
+@dataclass(frozen=True)
+class Built:
+    """The tables as dbt left them, in schemas with this prefix."""
+
+    schema_prefix: str = ""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Two sets of tables in one session, and the session."""
+
+    warehouse: Warehouse
+    before: TableSet
+    after: TableSet
 
 
 @dataclass(frozen=True)
@@ -74,7 +116,8 @@ class Publication:
     """A published set. Times are UTC. ``tables``: ``schema.name`` -> rows. ``objects``: dataset -> number of objects.
 
     ``run_id`` and ``invocation_id`` identify the build of all models, ``last_invocation_id`` the last build of any
-    part. ``is_interrupted``: the switch to or from this set was interrupted between the two schemas.
+    part. ``is_interrupted``: the switch to or from this set was interrupted between the two schemas. ``pinned_at``:
+    when somebody chose to serve this version, whatever is built meanwhile; None if the newest is served.
     """
 
     version: str
@@ -86,6 +129,7 @@ class Publication:
     tables: Mapping[str, int]
     objects: Mapping[str, int] = field(default_factory=dict)
     is_interrupted: bool = False
+    pinned_at: datetime | None = None
 
     def is_of(self, candidate: "Candidate") -> bool:
         """Whether it shows the tables as they are now."""
@@ -103,6 +147,7 @@ class Publication:
             "published_at": self.published_at.isoformat(),
             "tables": dict(self.tables),
             "objects": dict(self.objects),
+            **({"pinned_at": self.pinned_at.isoformat()} if self.pinned_at else {}),
         }
 
     @classmethod
@@ -117,17 +162,24 @@ class Publication:
             published_at=datetime.fromisoformat(record["published_at"]),
             tables=record["tables"],
             objects=record.get("objects", {}),  # older records have none
+            pinned_at=datetime.fromisoformat(record["pinned_at"]) if "pinned_at" in record else None,
         )
 
 
 @dataclass(frozen=True)
 class Published:
-    """The outcome of publishing. ``is_new``: something changed. ``size``: bytes, if known."""
+    """The outcome of publishing. ``is_new``: a version was made. ``size``: its bytes, if known.
+
+    ``pinned``: the version that consumers still see, because it is pinned; None if they see ``publication``.
+    ``previous``: the version that they saw before.
+    """
 
     publication: Publication
     objects: Sequence[SourceObject]
     is_new: bool
     size: int | None = None
+    pinned: Publication | None = None
+    previous: Publication | None = None
 
 
 @dataclass(frozen=True)
@@ -173,11 +225,44 @@ class Publisher(ABC):
         """The current publication; None if nothing was ever published."""
 
     @abstractmethod
+    def versions(self) -> list[Publication]:
+        """The kept versions that are complete, newest first. The current one is among them."""
+
+    @abstractmethod
     def publish(self, served: Sequence[ServedTable]) -> Published:
         """Publish exactly these tables, all at once. Publishing the same build again changes nothing.
 
-        The caller ensures that one process of this home publishes at a time and none builds meanwhile. Raises:
-        NotServableError, PublishingError; nothing has changed then.
+        While a version is pinned, the new one is kept and consumers see the pinned one. The caller ensures that one
+        process of this home publishes at a time and none builds meanwhile. Raises: NotServableError, PublishingError;
+        nothing has changed then.
+        """
+
+    def pin(self, version: str) -> Publication:
+        """Serve a kept version, all tables at once, until ``unpin``. The caller ensures the same as for ``publish``.
+
+        Raises: VersionNotKeptError; PublishingError when it is not complete. Nothing has changed then.
+        """
+        kept = next((each for each in self.versions() if each.version == version), None)
+        if kept is None:
+            raise VersionNotKeptError(f"version '{version}' is not kept. To list those that are: {LIST_COMMAND}")
+        return self._serve(replace(kept, pinned_at=datetime.now(UTC)))
+
+    def unpin(self) -> Publication:
+        """Serve the newest version, and what is published from now on. Raises: as ``pin``."""
+        versions = self.versions()
+        if not versions:
+            raise VersionNotKeptError("nothing is published yet. To build and publish everything: netflix-assets run")
+        return self._serve(replace(versions[0], pinned_at=None))
+
+    @abstractmethod
+    def _serve(self, publication: Publication) -> Publication:
+        """Switch consumers to a kept version, pinned or not."""
+
+    @abstractmethod
+    def comparing(self, before: Publication, after: Publication | Built) -> AbstractContextManager[Compared]:
+        """Open two sets of tables for reading. The caller ensures that nobody builds or publishes meanwhile.
+
+        Raises: WarehouseError.
         """
 
 
@@ -205,6 +290,8 @@ def problem_of(warehouse: Warehouse | None, shown: Publication | None) -> str | 
         return str(error)
     if shown is not None and shown.is_of(candidate):
         return None
+    if shown is not None and shown.pinned_at is not None:
+        return f"this version is pinned, and newer builds are kept. To serve the newest: {UNPIN_COMMAND}"
     advice = "netflix-assets run --select published/marts"
     if shown is not None and shown.is_interrupted:
         return f"the last switch was interrupted between core and marts. To finish it: {advice}"
@@ -240,6 +327,20 @@ def objects_of(build: Build, warehouse: Warehouse) -> list[SourceObject]:
 def by_dataset(objects: Iterable[SourceObject]) -> dict[str, list[SourceObject]]:
     """The objects of each dataset; ``objects`` are sorted by dataset."""
     return {dataset: list(each) for dataset, each in groupby(objects, key=lambda one: one.dataset)}
+
+
+def assert_whole(publication: Publication, found: Mapping[str, int]) -> None:
+    """Check a kept version before it is served. ``found``: ``schema.name`` -> rows.
+
+    Raises: PublishingError naming tables that are missing or whose rows differ from the record of the version.
+    """
+    wrong = [
+        f"{name} has {f'{found[name]:,}' if name in found else 'no table for'} of its {rows:,} rows"
+        for name, rows in sorted(publication.tables.items())
+        if found.get(name) != rows
+    ]
+    if wrong:
+        raise PublishingError(f"version {publication.version} is not complete: {'; '.join(wrong[:3])}")
 
 
 def row_counts(warehouse: Warehouse, served: Sequence[ServedTable]) -> dict[str, int]:

@@ -19,6 +19,11 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def identifier(name: str) -> str:
+    """A name as a quoted SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
 @dataclass(frozen=True)
 class Dialect:
     """How a warehouse spells the template's functions; texts are format strings."""
@@ -29,6 +34,7 @@ class Dialect:
     approx_quantile: str  # estimate of the {share} quantile of {value}
     every_nth_row: str  # whether a row of a table is one of each {step}
     literal: Callable[[str], str] = literal
+    identifier: Callable[[str], str] = identifier  # of a name in lower case, as ``Warehouse.columns`` gives it
     bounds: Mapping[str, int] = field(default_factory=dict)  # for types that are wider here: -bound <= value < bound
 
 

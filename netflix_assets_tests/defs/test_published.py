@@ -109,7 +109,7 @@ def first(demo: Demo, project: Project) -> RunOutcome:
 def test_a_home_without_a_run_has_published_nothing(tmp_path: Path) -> None:
     settings = read_settings(home=tmp_path)
     assert Project(settings, []).status() == {
-        **dict.fromkeys(("version", "run_id", "built_at", "published_at")),
+        **dict.fromkeys(("version", "run_id", "built_at", "published_at", "pinned_at")),
         "place": str(settings.published_folder / "current"),
         "is_latest": False,
         "problem": "nothing has been loaded yet. To load, build and publish: netflix-assets run",

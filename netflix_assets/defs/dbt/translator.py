@@ -19,6 +19,12 @@ _OPERATIONS = "operations"
 # dbt's meta and Dagster's metadata: what a table has one row per. Publishing counts its rows against the ledger.
 ONE_ROW_PER = "one_row_per"
 
+KEY = "key"  # in Dagster's metadata: the columns that identify a row
+
+RUN_DEPENDENT = "run_dependent"  # dbt's tag of models whose rows describe runs
+
+_IDENTIFIERS = ("_id", "_key", "_day")  # how columns end that name a thing, unlike ranks and labels
+
 _OPS_DESCRIPTIONS = {
     "loads": "The ledger: every load of every object, with its row counts.",
     "rejected_rows": "Every record kept out of a raw table, with its file, line and reason.",
@@ -50,13 +56,33 @@ class Translator(DagsterDbtTranslator):
             key=dg.AssetKey([layer, node["name"]]),
             group_name=_OPERATIONS if OBSERVATION in node["tags"] else meta.get("group", layer),
             owners=[meta["owner"]] if "owner" in meta else [],
-            metadata={**spec.metadata, **({ONE_ROW_PER: meta[ONE_ROW_PER]} if ONE_ROW_PER in meta else {})},
+            metadata={
+                **spec.metadata,
+                **({ONE_ROW_PER: meta[ONE_ROW_PER]} if ONE_ROW_PER in meta else {}),
+                **({KEY: key} if (key := tested_key(manifest, unique_id)) else {}),
+            },
             freshness_policy=(
                 freshness_policy(strictest(sources_of(unique_id, manifest, self._datasets)))
                 if layer == "marts"
                 else None
             ),
         )
+
+
+def tested_key(manifest: Mapping[str, Any], unique_id: str) -> list[str]:
+    """The columns that a dbt test finds unique in a model: ``unique`` or ``unique_combination``; empty without one.
+
+    Of several keys, the one with the most identifiers: a film stays the same film when its rank changes.
+    """
+    keys = []
+    for test in (manifest["nodes"].get(child, {}) for child in manifest["child_map"].get(unique_id, ())):
+        kind = (test.get("test_metadata") or {}).get("name")
+        if test.get("attached_node") == unique_id and not test["config"]["where"]:
+            if kind == "unique":
+                keys.append([test["column_name"]])
+            elif kind == "unique_combination":
+                keys.append(test["test_metadata"]["kwargs"]["columns"])
+    return min(keys, key=lambda key: (-sum(each.endswith(_IDENTIFIERS) for each in key), len(key), key), default=[])
 
 
 def ops_tables(raw_keys: Iterable[dg.AssetKey], models: dg.AssetsDefinition, kind: str) -> list[dg.AssetSpec]:

@@ -1,6 +1,7 @@
 """Publish from the embedded warehouse: one folder per version, and a link to the current one.
 
-    published/current -> versions/<version>
+    published/current -> versions/<version>, or -> pinned while a version is pinned
+    published/pinned  -> versions/<version>
     published/versions/<version>/netflix.duckdb, parquet/<schema>/<table>.parquet, manifest.json
     published/versions/<version>/marts.duckdb -> netflix.duckdb
 
@@ -9,14 +10,18 @@ follows the link, earlier versions do not and must open ``netflix.duckdb``.
 
 Consumers never open the warehouse, so no writer's lock blocks them, and files they have open do not change when the
 link moves. A version is built under a name with a leading dot and never changes after its rename. One rename switches
-the link: a kill at any moment leaves the previous version or the new one, complete.
+the link: a kill at any moment leaves the previous version or the new one, complete. A pin is in the same link, so it
+switches with it.
 """
 
 import json
 import os
 import shutil
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -25,18 +30,22 @@ from netflix_assets.warehouse.builds import NotServableError
 from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse, retry_while_held
 from netflix_assets.warehouse.publishing import (
     SCHEMAS,
+    Built,
+    Compared,
     Publication,
     Published,
     Publisher,
     PublishingError,
     ServedTable,
     SourceObject,
+    TableSet,
+    assert_whole,
     by_dataset,
     candidate_of,
     objects_of,
 )
 from netflix_assets.warehouse.served_counts import checked_row_counts
-from netflix_assets.warehouse.typing import literal
+from netflix_assets.warehouse.typing import identifier, literal
 
 VERSIONS_KEPT = 3
 
@@ -45,7 +54,11 @@ STORAGE_VERSION = "v1.4.0"
 
 # Enough for any number of rows: 24.8 million ratings and 15.6 million genome scores copy in 12 s with 1.1 GB resident
 # (18 s in insertion order). Readers that need an order have to ask for it.
-_SETTINGS = ("set memory_limit = '1GB'", "set preserve_insertion_order = false")
+_SETTINGS = (
+    "set memory_limit = '1GB'",
+    "set preserve_insertion_order = false",
+    "set enable_progress_bar = false",  # DuckDB draws one on standard output after 2 s
+)
 
 
 class DuckDBPublisher(Publisher):
@@ -56,34 +69,47 @@ class DuckDBPublisher(Publisher):
         self._folder = folder
         self._wait_seconds = wait_seconds
         self._link = folder / "current"
+        self._pin = folder / "pinned"
         self._versions = folder / "versions"
+        self._spilled = self._versions / ".spilled"
         self.place = str(self._link)
 
     def published(self) -> Publication | None:
         """The publication that the link points to."""
         try:
-            return Publication.from_json(json.loads((self._link / "manifest.json").read_text(encoding="utf-8")))
+            shown = _read(self._link)
         except FileNotFoundError:
             return None
+        if not self._is_pinned():
+            return shown
+        return replace(shown, pinned_at=datetime.fromtimestamp(self._pin.lstat().st_mtime, UTC))
+
+    def versions(self) -> list[Publication]:
+        """The complete versions in the folder, newest first."""
+        return [_read(folder) for folder in reversed(self._version_folders()) if folder.name[0] != "."]
 
     def file_of(self, publication: Publication) -> Path:
         """The database of a published set; it never changes."""
         return self._versions / publication.version / "netflix.duckdb"
 
     def publish(self, served: Sequence[ServedTable]) -> Published:
-        """Copy the tables into a new version and switch the link to it."""
+        """Copy the tables into a new version and switch the link to it, unless another one is pinned."""
         if not self._file.exists():
             raise NotServableError("nothing has been built yet. To build and publish everything: netflix-assets run")
-        with _AttachedWarehouse(self._file, self._versions / ".spilled", self._wait_seconds) as warehouse:
+        with Attached({"warehouse": self._file}, self._spilled, self._wait_seconds) as warehouse:
             candidate = candidate_of(warehouse)
             self._remove_debris()
             objects = objects_of(candidate.build, warehouse)
             current = self.published()
-            if current is not None and current.is_of(candidate):
+            pinned = current if current is not None and current.pinned_at else None
+            newest = self.versions()[0] if pinned else current
+            if newest is not None and newest.is_of(candidate):
                 self._prune()
-                return Published(current, objects, is_new=False, size=_size(self._versions / current.version))
-            rows = checked_row_counts(warehouse, candidate.build, objects, served)
-            publication = candidate.publication(rows, objects)
+                size = _size(self._versions / newest.version)
+                return Published(newest, objects, is_new=False, size=size, pinned=pinned, previous=current)
+            publication = candidate.publication(
+                checked_row_counts(warehouse, candidate.build, objects, served), objects
+            )
             draft = self._versions / f".{publication.version}"
             draft.mkdir(parents=True)
             try:
@@ -96,23 +122,60 @@ class DuckDBPublisher(Publisher):
         _make_durable(draft)
         version = draft.rename(draft.with_name(publication.version))
         _sync(self._versions)
-        self._switch(version)
+        if pinned is None:
+            self._switch(self._link, version)
         self._prune()
-        return Published(publication, objects, is_new=True, size=_size(version))
+        return Published(publication, objects, is_new=True, size=_size(version), pinned=pinned, previous=current)
 
-    def _switch(self, version: Path) -> None:
-        new_link = self._folder / ".current"
+    def _serve(self, publication: Publication) -> Publication:
+        version = self._versions / publication.version
+        with duckdb.connect(str(version / "netflix.duckdb"), read_only=True) as connection:
+            tables = connection.execute("select schema_name, table_name from duckdb_tables()").fetchall()
+            counts = {
+                f"{schema}.{name}": connection.table(f"{identifier(schema)}.{identifier(name)}").count("*").fetchall()
+                for schema, name in tables
+            }
+        assert_whole(publication, {name: rows[0][0] for name, rows in counts.items()})
+        if publication.pinned_at is None:
+            self._switch(self._link, version)
+            self._pin.unlink(missing_ok=True)
+        elif self._is_pinned():
+            self._switch(self._pin, version)
+        else:
+            self._switch(self._pin, version)  # nobody follows it yet
+            self._switch(self._link, self._pin)
+        return publication
+
+    @contextmanager
+    def comparing(self, before: Publication, after: Publication | Built) -> Iterator[Compared]:
+        """Attach the files, all read-only. A version never changes, so only the warehouse's file can be held."""
+        layers = dict(zip(SCHEMAS, SCHEMAS, strict=True))
+        if isinstance(after, Built):
+            file, schemas = self._file, {layer: f"{after.schema_prefix}{layer}" for layer in SCHEMAS}
+        else:
+            file, schemas = self.file_of(after), layers
+        with Attached({"before": self.file_of(before), "after": file}, self._spilled, self._wait_seconds) as warehouse:
+            yield Compared(warehouse, TableSet("before", layers), TableSet("after", schemas))
+
+    def _is_pinned(self) -> bool:
+        return self._link.is_symlink() and self._link.readlink() == Path(self._pin.name)
+
+    def _switch(self, link: Path, target: Path) -> None:
+        new_link = link.with_name(f".{link.name}")
         new_link.unlink(missing_ok=True)
-        new_link.symlink_to(version.relative_to(self._folder))  # relative, so that the home can move
-        new_link.replace(self._link)
+        new_link.symlink_to(target.relative_to(self._folder))  # relative, so that the home can move
+        new_link.replace(link)
         _sync(self._folder)
 
     def _remove_debris(self) -> None:
         """Remove what a killed publisher left: drafts, and versions that the link never pointed to.
 
-        Without a link nobody knows which version was current; all stay until they are pruned.
+        Without a link nobody knows which version was current; all stay until they are pruned. While a version is
+        pinned, newer ones are kept on purpose.
         """
-        current = self._link.resolve().name if self._link.exists() else None
+        current = self._link.resolve().name if self._link.exists() and not self._is_pinned() else None
+        if not self._is_pinned():
+            self._pin.unlink(missing_ok=True)
         for path in self._version_folders():
             if path.name.startswith(".") or (current is not None and path.name > current):
                 shutil.rmtree(path)
@@ -129,20 +192,22 @@ class DuckDBPublisher(Publisher):
         return sorted(path for path in self._versions.iterdir() if path.is_dir()) if self._versions.exists() else []
 
 
-class _AttachedWarehouse(DuckDBWarehouse):
-    """The warehouse, attached read-only to a connection that can write another database."""
+class Attached(DuckDBWarehouse):
+    """Databases (name -> file), attached read-only to a connection that can write another one; the first is in use."""
 
-    def __init__(self, file: Path, spill_folder: Path, wait_seconds: float) -> None:
-        self.file = file
+    def __init__(self, files: Mapping[str, Path], spill_folder: Path, wait_seconds: float) -> None:
+        self.file = next(iter(files.values()))
         self._spill_folder = spill_folder
         self._connection = duckdb.connect()
         for setting in (*_SETTINGS, f"set temp_directory = {literal(str(spill_folder))}"):
             self._connection.execute(setting)
-        statement = f"attach {literal(str(file))} as warehouse (read_only)"
-        retry_while_held(file, wait_seconds, lambda: self._connection.execute(statement))
-        self._connection.execute("use warehouse")
+        for name, file in files.items():
+            statement = f"attach {literal(str(file))} as {name} (read_only)"
+            retry_while_held(file, wait_seconds, partial(self._connection.execute, statement))
+        self._connection.execute(f"use {next(iter(files))}")
 
     def close(self) -> None:
+        """Close the files, and remove what did not fit into memory."""
         super().close()
         shutil.rmtree(self._spill_folder, ignore_errors=True)
 
@@ -163,6 +228,10 @@ def _copy(warehouse: DuckDBWarehouse, served: Sequence[ServedTable], publication
             if count != publication.tables[name]:
                 raise PublishingError(f"{name}: {count:,} of its {publication.tables[name]:,} rows were copied")
     warehouse.execute("detach published")  # flushes it to disk
+
+
+def _read(folder: Path) -> Publication:
+    return Publication.from_json(json.loads((folder / "manifest.json").read_text(encoding="utf-8")))
 
 
 def _write_manifest(file: Path, publication: Publication, objects: Sequence[SourceObject]) -> None:

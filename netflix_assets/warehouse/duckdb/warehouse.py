@@ -50,6 +50,8 @@ class DuckDBWarehouse(Warehouse):
         if not read_only and not file.exists():
             _create(file)
         self._connection = retry_while_held(file, wait_seconds, lambda: duckdb.connect(str(file), read_only=read_only))
+        # DuckDB draws it on standard output after 2 s, also into a pipe.
+        self._connection.execute("set enable_progress_bar = false")
 
     def execute(self, statement: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Run one statement and return its rows."""
@@ -71,17 +73,18 @@ class DuckDBWarehouse(Warehouse):
             raise
         self._connection.commit()
 
-    def columns(self, schemas: Sequence[str]) -> dict[tuple[str, str], dict[str, str]]:
+    def columns(self, schemas: Sequence[str], database: str | None = None) -> dict[tuple[str, str], dict[str, str]]:
         """Columns and types of the tables and views of these schemas, by (schema, table)."""
         found: dict[tuple[str, str], dict[str, str]] = {}
         for schema, table, column, kind in self.execute(
             f"""
             select lower(table_schema), lower(table_name), lower(column_name), lower(data_type)
             from information_schema.columns
-            where table_schema in ({", ".join("?" for _ in schemas)})
+            where table_catalog = coalesce(?, current_database())
+                and table_schema in ({", ".join("?" for _ in schemas)})
             order by table_schema, table_name, ordinal_position
             """,
-            schemas,
+            (database, *schemas),
         ):
             found.setdefault((schema, table), {})[column] = kind
         return found

@@ -7,28 +7,37 @@ All four belong to the transformer and have the same grants, which a swap carrie
 happens in the shadow; only two renames remain, one after the other. Each schema contains the record of its set, so an
 interrupted switch is visible and the next publication finishes it. A query that joins both schemas between the two
 renames may see tables of two sets.
+
+So two versions are kept: the current one and the one in the shadow. Serving the latter is the same swap, and a pin is
+part of the record. While a version is pinned, new sets are cloned into the shadow and stay there.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 from netflix_assets.warehouse.builds import NotServableError
 from netflix_assets.warehouse.publishing import (
     SCHEMAS,
+    Built,
     Candidate,
+    Compared,
     Publication,
     Published,
     Publisher,
     PublishingHeldError,
     ServedTable,
+    TableSet,
+    VersionNotKeptError,
     candidate_of,
     objects_of,
     objects_query,
 )
 from netflix_assets.warehouse.served_counts import checked_row_counts
 from netflix_assets.warehouse.snowflake.warehouse import SnowflakeWarehouse
+from netflix_assets.warehouse.typing import identifier, literal
 
 # In each published schema: one row, and one row per object version that the set was built from.
 _OWN_TABLES = {
@@ -56,14 +65,21 @@ class SnowflakePublisher(Publisher):
         shown = found.get("marts") or found["core"]
         return replace(shown, is_interrupted=len({found[schema].version for schema in found}) > 1 or len(found) == 1)
 
+    def versions(self) -> list[Publication]:
+        """The current version, and the one in the shadow unless its publisher was killed."""
+        found = [each for each in (self.published(), self._in_shadow()) if each is not None]
+        return sorted(found, key=lambda each: each.published_at, reverse=True)
+
     def publish(self, served: Sequence[ServedTable]) -> Published:
-        """Clone the tables into the shadow and swap it in."""
+        """Clone the tables into the shadow and swap it in, unless another version is pinned."""
         self._finish_swap()
         candidate = candidate_of(self._warehouse)
         objects = objects_of(candidate.build, self._warehouse)
         current = self.published()
-        if current is not None and current.is_of(candidate):
-            return Published(current, objects, is_new=False)
+        pinned = current if current is not None and current.pinned_at else None
+        newest = self.versions()[0] if pinned else current
+        if newest is not None and newest.is_of(candidate):
+            return Published(newest, objects, is_new=False, pinned=pinned, previous=current)
         publication = candidate.publication(
             checked_row_counts(self._warehouse, candidate.build, objects, served), objects
         )
@@ -75,15 +91,79 @@ class SnowflakePublisher(Publisher):
             self._drop_others(schema, {table.name for table in served if table.schema == schema})
         self._record_objects(candidate)
         self._assert_unchanged(candidate, publication)
+        if pinned is None:
+            for schema in SCHEMAS:
+                self._swap(schema)
+        return Published(publication, objects, is_new=True, pinned=pinned, previous=current)
+
+    def pin(self, version: str) -> Publication:
+        """Serve a kept version until ``unpin``; finishes an interrupted switch first."""
+        self._finish_swap()
+        return super().pin(version)
+
+    def unpin(self) -> Publication:
+        """Serve the newest version; finishes an interrupted switch first."""
+        self._finish_swap()
+        return super().unpin()
+
+    def _serve(self, publication: Publication) -> Publication:
+        found = self._records(SCHEMAS)
+        is_served = "marts" in found and found["marts"].version == publication.version
         for schema in SCHEMAS:
-            self._swap(schema)
-        return Published(publication, objects, is_new=True)
+            place = f"{self._serving}.{schema}" if is_served else self._shadow(schema)
+            self._warehouse.execute(
+                f"update {place}.publication set record = ? where version = ?",
+                (json.dumps(publication.as_json()), publication.version),
+            )
+        if not is_served:
+            for schema in SCHEMAS:
+                self._swap(schema)
+        return publication
+
+    def _in_shadow(self) -> Publication | None:
+        """The set in the shadow, if it is complete: the objects are recorded last, and no table has lost a row."""
+        shadows = [f"{schema}_next" for schema in SCHEMAS]
+        found = self._records(shadows)
+        if len({found[each].version if each in found else "" for each in shadows}) > 1 or not found:
+            return None
+        publication = replace(found[shadows[0]], pinned_at=None)
+        counts = [
+            f"select '{schema.removesuffix('_next')}.' || {literal(name)}, count(*) "
+            f"from {self._serving}.{schema}.{identifier(name.upper())}"
+            for schema, name in self._warehouse.columns(shadows, self._serving)
+        ]
+        rows = {name: int(count) for name, count in self._warehouse.execute(" union all ".join(counts))}
+        objects = sum(publication.objects.values())
+        expected = {**publication.tables, **{f"{schema}.publication_objects": objects for schema in SCHEMAS}}
+        return publication if expected.items() <= rows.items() else None
+
+    @contextmanager
+    def comparing(self, before: Publication, after: Publication | Built) -> Iterator[Compared]:
+        """The schemas of both sets, in this session."""
+        yield Compared(self._warehouse, self._tables_of(before), self._tables_of(after))
+
+    def _tables_of(self, version: Publication | Built) -> TableSet:
+        if isinstance(version, Built):
+            schemas = {schema: f"{version.schema_prefix}{schema}" for schema in SCHEMAS}
+            (database,) = self._warehouse.execute("select current_database()")[0]
+            return TableSet(database, schemas)
+        found = self._records([*SCHEMAS, *(f"{schema}_next" for schema in SCHEMAS)])
+        versions = {schema: record.version for schema, record in found.items()}
+        for suffix in ("", "_next"):
+            schemas = {schema: f"{schema}{suffix}" for schema in SCHEMAS}
+            if all(versions.get(each) == version.version for each in schemas.values()):
+                return TableSet(self._serving, schemas, frozenset(_OWN_TABLES))
+        raise VersionNotKeptError(f"version '{version.version}' is not kept any more")
 
     def _shadow(self, schema: str) -> str:
         return f"{self._serving}.{schema}_next"
 
     def _claim(self, schema: str, publication: Publication) -> None:
-        """Put the record of this set into the shadow first: another publisher that finds it gives way."""
+        """Put the record of this set into the shadow first: another publisher that finds it gives way.
+
+        The objects of the last set go, because recording them is what completes a set.
+        """
+        self._warehouse.execute(f"drop table if exists {self._shadow(schema)}.publication_objects")
         self._create_own_table(schema, "publication")
         self._warehouse.execute(
             f"insert into {self._shadow(schema)}.publication (version, record) values (?, ?)",
@@ -136,7 +216,9 @@ class SnowflakePublisher(Publisher):
     def _finish_swap(self) -> None:
         """Swap marts too if a publisher was interrupted after swapping core."""
         found = self._records((*SCHEMAS, "marts_next"))
-        if "core" in found and "marts_next" in found and found["core"] == found["marts_next"] != found.get("marts"):
+        versions = {schema: record.version for schema, record in found.items()}
+        core, shadow = versions.get("core"), versions.get("marts_next")
+        if core is not None and core == shadow != versions.get("marts"):
             self._swap("marts")
 
     def _records(self, schemas: Sequence[str]) -> Mapping[str, Publication]:

@@ -26,7 +26,7 @@ from netflix_assets.warehouse.ledger import in_chunks
 from netflix_assets.warehouse.loads import StagedObject
 from netflix_assets.warehouse.relations import is_wider
 from netflix_assets.warehouse.snowflake.errors import DATA_ERRORS, FILE_NOT_FOUND, SESSION_ENDED, advice_for
-from netflix_assets.warehouse.typing import Dialect, literal, typed_select
+from netflix_assets.warehouse.typing import Dialect, identifier, literal, typed_select
 
 DIALECT = Dialect(
     matches="regexp_like({text}, {pattern})",  # matches the whole text, always
@@ -37,6 +37,7 @@ DIALECT = Dialect(
     every_nth_row="mod(hash(*), {step}) = 0",
     bounds=INTEGER_BOUNDS,  # each is a NUMBER(38, 0)
     literal=lambda text: literal(text.replace("\\", "\\\\")),  # a backslash escapes, unlike in DuckDB
+    identifier=lambda name: identifier(name.upper()),
 )
 
 # COPY INTO takes at most this many names.
@@ -124,14 +125,15 @@ class SnowflakeWarehouse(Warehouse):
 
     # ---------------------------------------------------------------- tables
 
-    def columns(self, schemas: Sequence[str]) -> dict[tuple[str, str], dict[str, str]]:
+    def columns(self, schemas: Sequence[str], database: str | None = None) -> dict[tuple[str, str], dict[str, str]]:
         """Columns and types of the tables and views of these schemas, by (schema, table)."""
         found: dict[tuple[str, str], dict[str, str]] = {}
+        within = f"{database}." if database else ""
         for schema, table, column, kind, precision, scale in self.execute(
             f"""
             select lower(table_schema), lower(table_name), lower(column_name), lower(data_type), numeric_precision,
                 numeric_scale
-            from information_schema.columns
+            from {within}information_schema.columns
             where table_schema in ({", ".join("?" for _ in schemas)})
             order by table_schema, table_name, ordinal_position
             """,

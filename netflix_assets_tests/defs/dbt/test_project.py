@@ -12,6 +12,8 @@ from typing import Any, cast
 import duckdb
 import pytest
 
+from netflix_assets.defs.dbt.results import layer_of
+from netflix_assets.defs.dbt.translator import tested_key
 from netflix_assets.defs.resources import warehouse
 from netflix_assets.dev import docs
 from netflix_assets.dev.questions import PAGE, QuestionError, is_current, questions
@@ -254,3 +256,26 @@ def test_an_invalid_question_is_named(tmp_path: Path, entries: list[str], files:
     with pytest.raises(QuestionError) as raised:
         questions(tmp_path)
     assert str(raised.value) == fault
+
+
+def test_every_published_table_is_compared_by_a_key_of_identifiers_where_it_has_one(manifest: Path) -> None:
+    parsed = json.loads(manifest.read_text())
+    keys = {
+        node["name"]: tested_key(parsed, unique_id)
+        for unique_id, node in parsed["nodes"].items()
+        if node["resource_type"] == "model" and layer_of(node) in ("core", "marts")
+    }
+    assert [name for name, key in keys.items() if not key] == []
+    assert keys["fct_ratings"] == ["user_id", "movie_id"]
+    assert keys["mart_top_actors"] == ["person_id"]  # not its rank
+    assert keys["mart_movie_co_ratings"] == ["movie_id", "liked_movie_id"]  # not rank_for_movie
+    assert keys["mart_growth_candidates"] == ["genre_key", "decade"]  # not the shorter growth_rank
+
+
+def test_a_key_that_is_tested_for_some_rows_only_is_no_key(manifest: Path) -> None:
+    parsed = json.loads(manifest.read_text())
+    (users,) = (unique_id for unique_id, node in parsed["nodes"].items() if node["name"] == "dim_users")
+    for child in parsed["child_map"][users]:
+        if child in parsed["nodes"]:
+            parsed["nodes"][child]["config"]["where"] = "user_id > 3"
+    assert tested_key(parsed, users) == []

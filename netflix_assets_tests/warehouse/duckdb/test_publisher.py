@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Thread
@@ -13,10 +14,19 @@ from threading import Event, Thread
 import duckdb
 import pytest
 
+from netflix_assets.contracts.visibility import Showable
 from netflix_assets.warehouse.builds import NotServableError
+from netflix_assets.warehouse.diff import compare
 from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from netflix_assets.warehouse.errors import WarehouseError
-from netflix_assets.warehouse.publishing import Published, PublishingError, ServedTable, problem_of
+from netflix_assets.warehouse.publishing import (
+    Built,
+    Published,
+    PublishingError,
+    ServedTable,
+    VersionNotKeptError,
+    problem_of,
+)
 from netflix_assets_tests.warehouse.publishing import (
     MARTS,
     POINTS,
@@ -361,3 +371,105 @@ def test_a_publisher_killed_at_any_point_leaves_the_old_or_the_new_version(
 
 
 _REACHED_TWICE = ("a table copied", "a parquet file written", "a link made", "a file of an old version removed")
+
+
+@pytest.fixture
+def three_versions(tmp_path: Path, warehouse) -> list[str]:
+    """The names of the versions of builds 1 to 3, oldest first."""
+    for number in (1, 2, 3):
+        with warehouse() as connection:
+            build(connection, number)
+        publish(tmp_path)
+    return versions(tmp_path)
+
+
+def test_a_pinned_version_is_served_whole_until_it_is_unpinned(tmp_path: Path, warehouse, three_versions) -> None:
+    first, second, third = three_versions
+    pinned = publisher(tmp_path).pin(first)
+    assert visible_builds(tmp_path) == {1}
+    assert (tmp_path / "published" / "current").readlink() == Path("pinned")
+    shown = publisher(tmp_path).published()
+    assert shown.version == pinned.version == first
+    assert abs(shown.pinned_at - pinned.pinned_at).total_seconds() < 5
+    with warehouse() as connection:
+        assert "this version is pinned" in str(problem_of(connection, shown))
+
+    publisher(tmp_path).pin(second)
+    assert visible_builds(tmp_path) == {2}
+
+    assert publisher(tmp_path).unpin().version == third
+    assert visible_builds(tmp_path) == {3}
+    assert publisher(tmp_path).published().pinned_at is None
+    assert sorted(path.name for path in (tmp_path / "published").iterdir()) == ["current", "versions"]
+    with warehouse() as connection:
+        assert problem_of(connection, publisher(tmp_path).published()) is None
+
+
+def test_builds_are_kept_but_not_served_while_a_version_is_pinned(tmp_path: Path, warehouse, three_versions) -> None:
+    publisher(tmp_path).pin(three_versions[0])
+    for number in (4, 5):
+        with warehouse() as connection:
+            build(connection, number)
+        outcome = publish(tmp_path)
+        assert outcome.is_new
+        assert outcome.pinned.version == outcome.previous.version == three_versions[0]
+        assert visible_builds(tmp_path) == {1}
+        again = publish(tmp_path)
+        assert (again.is_new, again.publication.version) == (False, outcome.publication.version)
+    assert publisher(tmp_path).versions()[0].version == outcome.publication.version
+    assert len(versions(tmp_path)) == 3
+    assert versions(tmp_path)[0] == three_versions[0]
+
+    publisher(tmp_path).unpin()
+    assert visible_builds(tmp_path) == {5}
+
+
+def test_only_a_kept_and_complete_version_is_served(tmp_path: Path, three_versions) -> None:
+    before = contents(tmp_path / "published")
+    with pytest.raises(VersionNotKeptError, match=r"version '\.\./x' is not kept"):
+        publisher(tmp_path).pin("../x")
+    assert contents(tmp_path / "published") == before
+    file = tmp_path / "published" / "versions" / three_versions[0] / "netflix.duckdb"
+    file.chmod(0o644)
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("delete from core.fct_ratings where number = 3")
+    with pytest.raises(PublishingError, match=r"is not complete: core\.fct_ratings has 9 of its 10 rows"):
+        publisher(tmp_path).pin(three_versions[0])
+    assert visible_builds(tmp_path) == {3}
+
+
+@pytest.mark.parametrize("nth", [1, 2])
+def test_pinning_killed_at_any_switch_leaves_one_whole_version(tmp_path: Path, three_versions, nth: int) -> None:
+    script = (
+        "import sys; from pathlib import Path; from netflix_assets_tests.warehouse import publishing as it; "
+        "kills = iter(range(1, 9)); "
+        "it.POINTS['the link switched'](lambda: next(kills) == int(sys.argv[2]) and it.os.kill(it.os.getpid(), 9)); "
+        "it.publisher(Path(sys.argv[1])).pin(sys.argv[3])"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path), str(nth), three_versions[0]], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert visible_builds(tmp_path) == ({3} if nth == 1 else {1})
+    assert (publisher(tmp_path).published().pinned_at is not None) == (nth == 2)
+    publisher(tmp_path).unpin()
+    assert visible_builds(tmp_path) == {3}
+    assert sorted(path.name for path in (tmp_path / "published").iterdir()) == ["current", "versions"]
+
+
+def test_versions_and_built_tables_are_compared(tmp_path: Path, warehouse, three_versions) -> None:
+    with warehouse() as connection:
+        build(connection, 4)
+        connection.execute("create schema pr_1_marts")
+        connection.execute("create table pr_1_marts.mart_movies as select number, 3 as content from marts.mart_movies")
+    third, second, _ = publisher(tmp_path).versions()
+    marts = [replace(mart, key=("number",)) for mart in MARTS]
+    found = []
+    for candidate in (second, Built(), Built("pr_1_")):
+        with publisher(tmp_path).comparing(third, candidate) as sides:
+            tables = compare(sides.warehouse, sides.before, sides.after, marts, Showable(None))
+            found.append({each.name: (each.state, each.added, each.removed, each.changed) for each in tables})
+    names = [mart.full_name for mart in MARTS]
+    version, built, branch = found
+    assert version == dict.fromkeys(names, ("different", 0, 10, 20))
+    assert built == dict.fromkeys(names, ("different", 10, 0, 30))
+    unbuilt = dict.fromkeys(names, ("not built", 0, 0, 0))
+    assert branch == {**unbuilt, "marts.mart_movies": ("different", 10, 0, 0)}

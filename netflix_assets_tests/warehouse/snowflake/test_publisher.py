@@ -6,9 +6,19 @@ from dataclasses import dataclass
 import pytest
 from snowflake.connector.errors import DatabaseError
 
+from netflix_assets.contracts.visibility import Showable
 from netflix_assets.settings import SnowflakeSettings, read_settings
 from netflix_assets.warehouse.builds import NotServableError
-from netflix_assets.warehouse.publishing import Publication, Published, PublishingError, problem_of
+from netflix_assets.warehouse.diff import compare
+from netflix_assets.warehouse.publishing import (
+    Built,
+    Publication,
+    Published,
+    PublishingError,
+    ServedTable,
+    VersionNotKeptError,
+    problem_of,
+)
 from netflix_assets.warehouse.snowflake.publisher import SnowflakePublisher
 from netflix_assets.warehouse.snowflake.warehouse import SnowflakeWarehouse
 from netflix_assets_tests.emulator.fixtures import SnowflakeDatabase, Statement
@@ -193,6 +203,107 @@ def test_a_failure_before_the_first_rename_keeps_the_old_set(account: Account, p
     assert account.publisher.published() == first.publication
     assert account.publish().is_new
     assert account.visible_builds() == {2}
+
+
+def publish_two(account: Account) -> tuple[Publication, Publication]:
+    """Build and publish twice; the first version is in the shadow then."""
+    versions = []
+    for number in (1, 2):
+        build(account.warehouse, number)
+        versions.append(account.publish().publication)
+    return versions[0], versions[1]
+
+
+def test_the_version_before_is_pinned_and_unpinned_by_a_swap(account: Account) -> None:
+    first, second = publish_two(account)
+    assert account.publisher.versions() == [second, first]
+    before = len(account.sent())
+
+    pinned = account.publisher.pin(first.version)
+
+    assert account.visible_builds() == {1}
+    shown = account.publisher.published()
+    assert (shown.version, shown.pinned_at) == (first.version, pinned.pinned_at)
+    assert shown.pinned_at is not None
+    assert "this version is pinned" in str(problem_of(account.warehouse, shown))
+    changes = [each.line.split()[0] for each in account.sent()[before:] if not each.line.startswith("select")]
+    assert changes == ["update", "update", "alter", "alter"]
+
+    assert account.publisher.unpin() == second
+    assert account.visible_builds() == {2}
+    assert account.publisher.published() == second
+    assert account.publisher.versions() == [second, first]
+
+
+def test_the_current_version_is_pinned_where_it_is(account: Account) -> None:
+    _, second = publish_two(account)
+    account.publisher.pin(second.version)
+    assert account.publisher.published().pinned_at is not None
+    assert account.visible_builds() == {2}
+    account.publisher.unpin()
+    assert account.publisher.published() == second
+
+
+def test_a_build_waits_in_the_shadow_while_a_version_is_pinned(account: Account) -> None:
+    first, _ = publish_two(account)
+    account.publisher.pin(first.version)
+    build(account.warehouse, 3)
+    outcome = account.publish()
+    assert outcome.is_new
+    assert outcome.pinned.version == outcome.previous.version == first.version
+    assert account.visible_builds() == {1}
+    again = account.publish()
+    assert (again.is_new, again.publication, again.pinned) == (False, outcome.publication, outcome.pinned)
+    assert account.publisher.unpin() == outcome.publication
+    assert account.visible_builds() == {3}
+
+
+def test_a_version_whose_publisher_was_killed_is_not_kept(account: Account) -> None:
+    publish_two(account)
+    build(account.warehouse, 3)
+    pattern = "create or replace transient table .*mart_movies"
+    with account.database.server.failing(pattern, 1), pytest.raises(DatabaseError):
+        account.publish()
+    (kept,) = account.publisher.versions()
+    claimed = account.database.server.execute(f"select version from {account.serving}.core_next.publication")[0][0]
+    assert kept.version != claimed
+    with pytest.raises(VersionNotKeptError):
+        account.publisher.pin(claimed)
+    assert account.visible_builds() == {2}
+
+
+def test_a_version_that_lost_a_row_is_not_kept(account: Account) -> None:
+    first, second = publish_two(account)
+    account.database.server.execute(f"delete from {account.serving}.marts_next.mart_movies where number = 3")
+    assert account.publisher.versions() == [second]
+    with pytest.raises(VersionNotKeptError):
+        account.publisher.pin(first.version)
+
+
+def test_a_pin_that_fails_between_the_renames_is_completed_later(account: Account) -> None:
+    first, _ = publish_two(account)
+    with account.database.server.failing("alter schema .*marts swap", 1), pytest.raises(DatabaseError):
+        account.publisher.pin(first.version)
+    assert account.publisher.published().is_interrupted
+    assert account.publisher.pin(first.version).version == first.version
+    assert account.visible_builds() == {1}
+    assert account.publisher.published().pinned_at is not None
+
+
+def test_versions_and_built_tables_are_compared(account: Account) -> None:
+    first, second = publish_two(account)
+    build(account.warehouse, 3)
+    marts = [ServedTable(mart.schema, mart.name, mart.is_stored, key=("number",)) for mart in MARTS]
+    found = []
+    for candidate in (first, Built()):
+        with account.publisher.comparing(second, candidate) as sides:
+            tables = compare(sides.warehouse, sides.before, sides.after, marts, Showable(None))
+            found.append({each.name: (each.state, each.added, each.removed, each.changed) for each in tables})
+    names = [mart.full_name for mart in MARTS]
+    assert found == [
+        dict.fromkeys(names, ("different", 0, 10, 10)),
+        dict.fromkeys(names, ("different", 10, 0, 20)),
+    ]
 
 
 def test_a_failure_between_the_renames_is_reported_and_completed_later(account: Account) -> None:
