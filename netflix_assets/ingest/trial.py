@@ -99,7 +99,6 @@ def open_trial(dataset: Dataset, work_folder: Path) -> Iterator[Trial]:
     """A trial with the dataset's empty raw table, on disk in ``work_folder`` until the block ends."""
     with scratch_folder(work_folder) as folder, DuckDBWarehouse(folder / "trial.duckdb") as warehouse:
         warehouse.execute(f"set memory_limit = '{_MEMORY_LIMIT}'")
-        warehouse.execute("set enable_progress_bar = false")  # it would be printed between the results
         warehouse.prepare(dataset)
         yield Trial(warehouse, folder)
 
