@@ -46,11 +46,8 @@ DBT = {
         "int_users__genre_vectors", "int_users__clusters", "int_users__cluster_assignments",
         "int_genres__segment_stats", "int_titles__parsed", "int_objects__receipts",
     ],
-    "core": [
-        "dim_movies", "dim_users", "dim_genres", "dim_dates", "dim_genome_tags", "dim_tags", "dim_movies_with_tags",
-        "dim_netflix_titles", "bridge_movie_genres", "bridge_title_genres", "bridge_title_countries",
-        "bridge_title_credits", "fct_ratings", "fct_rating_versions", "fct_tags", "fct_genome_scores",
-    ],
+    # `add-dataset` writes more.
+    "core": sorted(path.stem for path in (REPO / "dbt" / "models" / "core").glob("*.sql")),
     "marts": [
         "mart_user_activity", "mart_activity_by_hour", "mart_rating_consistency", "mart_user_segments",
         "mart_similar_users", "mart_movie_releases", "mart_movie_ratings", "mart_ratings_by_genre_year",

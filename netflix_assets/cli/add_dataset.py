@@ -1,4 +1,4 @@
-"""``add-dataset``: from unknown files to a contract entry, a dbt source and a staging model."""
+"""``add-dataset``: from unknown files to a contract entry and dbt models."""
 
 import shlex
 from collections.abc import Sequence
@@ -36,8 +36,8 @@ def add_dataset(
     """Add a dataset for files that no contract describes.
 
     Profiles the files and proposes how they are written, types, key, mode and freshness, each with the evidence. Writes
-    the contract entry, the dbt source and a staging model. Files of a dataset that exists are compared with its
-    contract, and nothing is written.
+    the contract entry, the dbt source, a staging model and a core table, which the next run publishes. Files of a
+    dataset that exists are compared with its contract, and nothing is written.
 
     All FILES are deliveries of one dataset.
     """

@@ -107,7 +107,7 @@ def _message(error: Exception) -> str:
 )
 @click.version_option(package_name="netflix-assets")
 def cli() -> None:
-    """Land CSV files in S3; get tested tables and dashboards.
+    """Land files in S3; get tested tables and dashboards.
 
     All state is under $NETFLIX_HOME (default: .netflix in the repository).
     """
