@@ -97,7 +97,9 @@ class Column(ValueOptions):
     description: str = Field(description="What the column is; it becomes the description in dbt and Dagster.")
     nullable: bool = Field(default=False, description="Whether a value may be missing.")
     default: str | None = Field(
-        default=None, description="Value of all records if the file does not have the column. An empty text: no value."
+        default=None,
+        description="Value of all records of a file that does not have the column. An empty text: no value. "
+        "Rows loaded before the column was added have none, until `netflix-assets rebuild`.",
     )
     format: str | None = Field(
         default=None,

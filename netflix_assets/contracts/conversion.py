@@ -140,7 +140,7 @@ def _time_reader(kind: str, time_format: str) -> tuple[Callable[[str], datetime]
         ), example
     sample = datetime(2026, 11, 7, 13, 45)
     example = sample.strftime(time_format).replace("%z", "+0100") if time_format else "2026-11-07 13:45:00"
-    return partial(_parse, time_format, f"is not a {kind} like {example}"), example
+    return partial(_parse, time_format, f"is not a valid {kind} like {example}"), example
 
 
 def _from_epoch(units: int, problem: str, text: str) -> datetime:

@@ -79,7 +79,10 @@ class Dataset(Strict):
     source: Name
     name: Name
     description: str = Field(description="What the dataset is.")
-    mode: Mode = Field(description="append, upsert or overwrite.")
+    mode: Mode = Field(
+        description="What a further file does. `append`: adds rows. `upsert`: adds rows, and the later one of the same "
+        "`key` counts in core. `overwrite`: the newest file is the whole table."
+    )
     key: tuple[Name, ...] = Field(description="The columns that identify a row.")
     columns: tuple[Column, ...] = Field(min_length=1, description="The columns, in the order of the table.")
     file: str = Field(default="", description="Start of the file names, if it differs from the dataset's name.")

@@ -178,7 +178,7 @@ def _dbt_changes(dbt_project: Path, source: Source, dataset: Dataset) -> Iterato
         (folder / f"{model_name(dataset)}.sql", render_sql(dataset)),
         (folder / f"{model_name(dataset)}.yml", render_yaml(dataset)),
         (core / f"{table}.sql", render_core_sql(dataset)),
-        (core / f"{table}.yml", render_core_yaml(dataset, table, dimension_keys(dbt_project))),
+        (core / f"{table}.yml", render_core_yaml(dataset, table, dimension_keys(dbt_project, dataset.source))),
     ):
         before = path.read_text(encoding="utf-8") if path.exists() else None
         if before is not None and path.stem in (model_name(dataset), table):

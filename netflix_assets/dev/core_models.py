@@ -4,6 +4,7 @@ With a key, the table has one row per key, the latest. Without one, equal record
 nothing tells them apart.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from netflix_assets.dev.staging_models import model_name as staging_model
 from netflix_assets.warehouse.relations import raw_columns
 
 _COUNT = "n_records"
+_REF = re.compile(r"""ref\(\s*['"](\w+)['"]\s*\)""")
 _SQL = """\
 with
 
@@ -74,9 +76,7 @@ def _latest(dataset: Dataset) -> str:
 
 
 def _in_lines(names: Sequence[str]) -> str:
-    return (
-        " " + ", ".join(names) if len(names) <= 3 else "".join(f"\n            {each}," for each in names).rstrip(",")
-    )
+    return " " + ", ".join(names) if len(names) <= 3 else "".join(f"\n        {each}," for each in names).rstrip(",")
 
 
 def render_core_yaml(dataset: Dataset, name: str, dimensions: Mapping[str, str]) -> str:
@@ -122,14 +122,29 @@ def _columns(dataset: Dataset, name: str, dimensions: Mapping[str, str]) -> Iter
         yield {"name": _COUNT, "data_type": "bigint", "description": "Number of equal records."}
 
 
-def dimension_keys(dbt_project: Path) -> dict[str, str]:
-    """Column -> the dimension whose only key it is."""
+def dimension_keys(dbt_project: Path, source: str) -> dict[str, str]:
+    """Column -> the dimension of this source whose only key it is. Another source's ``user_id`` are other users."""
     keys: dict[str, str] = {}
     for file in sorted(core_folder(dbt_project).glob("dim_*.yml")):
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
         for model in content["models"]:
+            if source not in _sources_of(model["name"], dbt_project):
+                continue
             for column in model["columns"]:
                 name = column["name"]
                 if "unique" in column.get("data_tests", ()) and name.endswith(("_id", "_key", "_day")):
                     keys.setdefault(name, model["name"])
     return keys
+
+
+def _sources_of(model: str, dbt_project: Path) -> set[str]:
+    """The sources that a model reads, through the models that it refers to."""
+    files = {path.stem: path for path in (dbt_project / "models").rglob("*.sql")}
+    seen: set[str] = set()
+    waiting = [model]
+    while waiting:
+        name = waiting.pop()
+        if name in files and name not in seen:
+            seen.add(name)
+            waiting += _REF.findall(files[name].read_text(encoding="utf-8"))
+    return {name.removeprefix("stg_").partition("__")[0] for name in seen if name.startswith("stg_")}

@@ -14,8 +14,8 @@ _LINEAGE = {
     "_object_key": "Key of the object the row came from.",
 }
 _SQL = """\
--- The ledger decides which rows the source has, so it must be upstream. The test reconciles_with_ledger needs it too.
--- depends_on: {{{{ ref('stg_ops__loads') }}}}
+-- The ledger decides which rows the source has, so it must be upstream. The test reconciles_with_ledger reads it.
+-- depends_on: {{{{ source('ops', 'loads') }}}}
 with
 
 source as (

@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
+from netflix_assets.contracts.column import Column
 from netflix_assets.contracts.dialect import TableDialect
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.contracts.values import could_start, find_fault
@@ -91,13 +92,22 @@ def read_csv_records(path: Path, layout: Layout) -> Iterator[Record]:
 
 
 def _refuse_records_in_footer(footer: Sequence[str], layout: Layout) -> None:
+    rows = layout.dataset.dialect.footer_rows
+    # A contract of texts that may all be missing cannot tell a total from a record.
+    can_tell = any(not column.nullable or _has_form(column) for column in layout.dataset.columns)
     for line in footer:
-        if _is_record(line, layout):
+        if can_tell and _is_record(line, layout):
             raise RefusedError(
-                f"the contract says footer_rows: {layout.dataset.dialect.footer_rows}, but one of these lines is a "
-                f"valid record: {line.strip()[:100]!r}. If the file lacks its footer, upload it again; if files have "
-                "none, correct the contract"
+                f"the contract says footer_rows: {rows}, but one of these lines is a valid record: "
+                f"{line.strip()[:100]!r}. If the file lacks its footer, upload it again; if files have none, correct "
+                "the contract"
             )
+    last = parse_csv_text(footer[-1], layout) if footer else []
+    if last and not last[0].has_line_end and len(last[0].fields) < layout.width and not _is_footer(layout, last[0]):
+        raise RefusedError(
+            f"the contract says footer_rows: {rows}, but the last line looks like the start of a record: "
+            f"{last[0].text[:100]!r}. The file may be truncated; upload it again"
+        )
 
 
 class _Reader:
@@ -217,8 +227,12 @@ def holds_records(record: Record, layout: Layout, share: float) -> bool:
     lines = [line for line in split_lines(record.text)[1 : 1 + _SAMPLE_LINES] if line.strip("\r\n")]
     found = [_is_record(line, layout) for line in lines]
     between = found[:-1]
-    has_form = any(column.type != "text" or column.values or column.pattern for column in layout.dataset.columns)
+    has_form = any(map(_has_form, layout.dataset.columns))
     return sum(found) >= (1 if has_form else _RECORDS_IN_TEXT) and sum(between) >= share * len(between)
+
+
+def _has_form(column: Column) -> bool:
+    return column.type != "text" or bool(column.values or column.pattern)
 
 
 def _is_record(line: str, layout: Layout) -> bool:

@@ -151,8 +151,8 @@ def _keep_rejects(
     rejects = find_rejects(staged.file, dataset)
     if dataset.mode == "overwrite":
         rejects = _refuse_truncated(rejects)
-    if rows_loaded == 0 and _would_supersede(dataset, staged.listed, current):
-        _refuse_if_none_passes(rejects, rows_in)
+    if 2 * rows_loaded < rows_in and _would_supersede(dataset, staged.listed, current):
+        _refuse_replacement(rejects, rows_in, missing)
     rejects = within_tolerance(rejects, dataset, rows_in)
     if missing > dataset.tolerance.rejects_allowed(rows_in):
         kept = sum(1 for _ in rejects)  # stops at the first one too many
@@ -183,11 +183,12 @@ def _refuse_truncated(rejects: Iterable[RejectedRecord]) -> Iterator[RejectedRec
         yield reject
 
 
-def _refuse_if_none_passes(rejects: Iterable[RejectedRecord], rows_in: int) -> None:
-    # Bad input never costs good data: a version without a single good record does not supersede loaded rows.
+def _refuse_replacement(rejects: Iterable[RejectedRecord], rows_in: int, rejected: int) -> None:
+    # Bad input never costs good data: a version that is mostly rejected does not supersede loaded rows.
     first = next(iter(rejects), None)
     if first is not None:
+        subject = f"all {rows_in:,}" if rejected == rows_in else f"{rejected:,} of {rows_in:,}"
         raise RefusedError(
-            f"all {rows_in:,} records violate the contract; keeping the rows loaded earlier. First: line "
+            f"{subject} records violate the contract; keeping the rows loaded earlier. First: line "
             f"{first.line_number}: {first.reason}"
         )

@@ -85,6 +85,18 @@ def test_a_footer_that_is_a_record_refuses_the_file(load):
     )
 
 
+def test_half_a_record_is_not_taken_for_the_footer(load):
+    columns = make_column("a", "integer"), make_column("b"), make_column("c", "integer")
+    dataset = make_dataset(*columns, dialect={"footer_rows": 1})
+    rows, _, refusal = load("a,b,c\n1,x,1\n2,y", dataset)
+    assert rows == []
+    assert refusal == (
+        "the contract says footer_rows: 1, but the last line looks like the start of a record: '2,y'. The file may be "
+        "truncated; upload it again"
+    )
+    assert load("a,b,c\n1,x,1\nTotal,1", dataset) == ([(1, "x", 1)], {}, None)
+
+
 def test_an_unclosed_quote_of_another_kind_costs_its_line(load):
     dataset = make_dataset(make_column("a", "integer"), make_column("b"), dialect={"quote_char": "'"})
     rows, rejects, _ = load("a,b\n1,x\n2,'y\n3,z\n4,u\n", dataset)
@@ -157,14 +169,14 @@ def test_values(load, kind, options, text, value):
         ("decimal(12,2)", {**EUROPE, "max": 5}, "1.000,00", "is above the maximum 5"),
         ("integer", {"decimal_zeros": True}, "862.5", "is not an integer like 1234"),
         ("boolean", {"true_values": ["J"], "false_values": ["N"]}, "true", "is not one of J, N"),
-        ("date", {"format": "%d.%m.%Y"}, "2026-11-07", "is not a date like 07.11.2026"),
-        ("date", {"format": "%d.%m.%Y"}, "31.11.2026", "is not a date like 07.11.2026"),
-        ("date", {"format": "%d.%m.%Y"}, "7. 11.2026", "is not a date like 07.11.2026"),
+        ("date", {"format": "%d.%m.%Y"}, "2026-11-07", "is not a valid date like 07.11.2026"),
+        ("date", {"format": "%d.%m.%Y"}, "31.11.2026", "is not a valid date like 07.11.2026"),
+        ("date", {"format": "%d.%m.%Y"}, "7. 11.2026", "is not a valid date like 07.11.2026"),
         ("timestamp", {"format": "epoch_ms"}, "1.5", "is not a time in ms like 1772000000000"),
         ("timestamp", {"format": "epoch_s"}, "99999999999999", "is not a time in s like 1772000000"),
         ("timestamp", BERLIN, "2026-03-29 02:30:00", "does not exist in Europe/Berlin: clocks were set forward"),
         ("timestamp", BERLIN, "2026-10-25 02:30:00", "is ambiguous in Europe/Berlin: clocks were set back"),
-        ("timestamp", BERLIN, "2026-W01-1", "is not a timestamp like 2026-11-07 13:45:00"),
+        ("timestamp", BERLIN, "2026-W01-1", "is not a valid timestamp like 2026-11-07 13:45:00"),
         ("text", {"missing_values": ["NA"]}, "NA", "means no value, but the column is not nullable"),
         ("json", {}, "{'a': 1}", "is not valid JSON"),
         ("json", {}, '{"a": NaN}', "is not valid JSON (NaN is not JSON)"),

@@ -54,6 +54,12 @@ FLAGS, BIG = typed("boolean", "flags"), typed("bigint", "big")
 STARS = typed("decimal(2,1)", "stars", min=0.5, max=5, multiple_of=0.5)
 ROLES = typed("text", "roles", values=("ACTOR", "DIRECTOR"))
 CODES = typed("text", "codes", pattern="[0-9]{7}")
+COMMAS = typed("decimal(4,2)", "commas", decimal_char=",")
+LOCAL = typed("timestamp", "local", time_zone="Europe/Berlin")
+FOOTED = things(dialect={"footer_rows": 1})
+DEFAULTED = make_dataset(
+    make_column("id", "integer"), make_column("label", default="none", aliases=["name"]), name="defaulted"
+)
 NAMED = make_dataset(make_column("id", "integer"), make_column("label"), name="named")
 
 
@@ -183,23 +189,26 @@ CORPUS = (
     Nasty("one word", "a column missing, renamed", b"hello", Refused(
         "the header is missing columns 'id', 'label' and has unknown column 'hello'; expected: id,label")),
     Nasty("no header", HEAD, b"1,x\n2,y\n", Refused(
-        "the first line looks like data, not a header; add the header: id,label")),
+        "the first line looks like data, not a header; add the header: id,label; or, if files never have one, declare "
+        "`dialect: {header: false}` in the contract")),
     Nasty("a title above the header", HEAD, b"Things of May\n\nid,label\n1,x\n",
-          Refused("the header is on line 3; delete the lines above it")),
+          Refused("the header is on line 3; delete the lines above it, or, if files always have such lines, declare "
+                  "`dialect: {header_rows: [3]}` in the contract")),
     Nasty("Excel's sep= above semicolons", HEAD, b"sep=;\r\nid;label\r\n1;x\r\n", Refused(
-        "line 1, 'sep=;', is an Excel directive, not the header; delete it, and export the file with ',' as the "
-        'separator, or declare `delimiter: ";"` in the contract')),
+        "line 1, 'sep=;', is an Excel directive, not the header; declare `dialect: {delimiter: \";\", "
+        "header_rows: [2]}` in the contract, or delete it and export the file with ',' as the separator")),
     Nasty("Excel's sep= as the contract says", HEAD, b"sep=;\r\nid;label\r\n1;x\r\n", Refused(
-        "line 1, 'sep=;', is an Excel directive, not the header; delete it"), SEMICOLONS),
+        "line 1, 'sep=;', is an Excel directive, not the header; delete it, or, if files always have such lines, "
+        "declare `dialect: {header_rows: [2]}` in the contract"), SEMICOLONS),
     Nasty("semicolons", SEPARATED, b"id;label\n1;x\n", Refused(
         "the header is separated by ';', but the contract says ','; export the file with ',' as the separator, or "
-        'declare `delimiter: ";"` in the contract')),
+        'declare `dialect: {delimiter: ";"}` in the contract')),
     Nasty("tabs", SEPARATED, b"id\tlabel\n1\tx\n", Refused(
         "the header is separated by TAB, but the contract says ','; export the file with ',' as the separator, or "
-        'declare `delimiter: "\\t"` in the contract')),
+        'declare `dialect: {delimiter: "\\t"}` in the contract')),
     Nasty("commas where the contract says semicolons", SEPARATED, b"id,label\n1,x\n", Refused(
         "the header is separated by ',', but the contract says ';'; export the file with ';' as the separator, or "
-        'declare `delimiter: ","` in the contract'), SEMICOLONS),
+        'declare `dialect: {delimiter: ","}` in the contract'), SEMICOLONS),
     # ------------------------------------------------------------ lines
     Nasty("only CR", "LF, CRLF, CR or mixed", b"id,label\r1,x\r2,y\r", TWO),
     Nasty("mixed line ends, none after the last record", "LF, CRLF, CR or mixed", b"id,label\r\n1,x\r2,y\n3,z",
@@ -464,6 +473,21 @@ CORPUS = (
     Nasty("an invalid code", "a value outside `min`", values("0123456", "tt0123456", "١٢٣٤٥٦٧"), Loads(
         [(1, "0123456")], ((2, "value 'tt0123456' does not match [0-9]{7}"),
                            (3, "value '١٢٣٤٥٦٧' does not match [0-9]{7}"))), CODES),
+    Nasty("decimal points where the contract says commas", "a number, date or time that is not written",
+          b'id,value\n1,"1,5"\n2,1.5\n', Loads(
+              [(1, Decimal("1.5"))], ((2, "value '1.5' is not a number like 1234,50"),)), COMMAS),
+    Nasty("an hour that summer time skips, one that winter time repeats", "a local time that a change of the clocks",
+          values("2026-07-01 12:00:00", "2026-03-29 02:30:00", "2026-10-25 02:30:00"), Loads(
+              [(1, datetime(2026, 7, 1, 10))],
+              ((2, "value '2026-03-29 02:30:00' does not exist in Europe/Berlin: clocks were set forward"),
+               (3, "value '2026-10-25 02:30:00' is ambiguous in Europe/Berlin: clocks were set back"))), LOCAL),
+    Nasty("a record where the footer should be", "a record among the last lines", b"id,label\n1,x\n2,y\n", Refused(
+        "the contract says footer_rows: 1, but one of these lines is a valid record: '2,y'. If the file lacks its "
+        "footer, upload it again; if files have none, correct the contract"), FOOTED),
+    Nasty("no column with a default", "a column missing for which the contract has a `default`", b"id\n1\n",
+          Loads([(1, "none")]), DEFAULTED),
+    Nasty("two names of a column", "two of the names that the contract accepts", b"id,label,name\n1,x,y\n", Refused(
+        "columns 'label', 'name' in the header are the same column of the contract, label"), DEFAULTED),
     Nasty("1,001 invalid records of 2,000", "more than 1,000 rejected records",
           HEADER + A_LINE * 999 + b"x,x\n" * 1001, Refused(
               "more than 1,000 of 2,000 records violate the contract, which allows 1,000 or 1.0%, whichever is more. "

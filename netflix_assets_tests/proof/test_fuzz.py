@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from netflix_assets.ingest import decode
+from netflix_assets.ingest import decompress
 from netflix_assets.storage.objects import ObjectVersion
 from netflix_assets_tests.proof.csv_files import FEATURES, random_dataset, random_file
 from netflix_assets_tests.proof.csv_oracle import judge
@@ -44,7 +44,7 @@ class ChoppedStore:
         content = b"".join(self._store.read(listed))
         size = max(self._chance.choice([1, 2, 3, 5, 64, 4096]), len(content) // MAX_BLOCKS)
         # A small compressed file may be large.
-        self._monkeypatch.setattr(decode, "BLOCK_BYTES", size if len(content) < 1000 else size * 100)
+        self._monkeypatch.setattr(decompress, "BLOCK_BYTES", size if len(content) < 1000 else size * 100)
         for start in range(0, len(content), size):
             yield content[start : start + size]
 

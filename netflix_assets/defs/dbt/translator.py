@@ -59,7 +59,7 @@ class Translator(DagsterDbtTranslator):
             metadata={
                 **spec.metadata,
                 **({ONE_ROW_PER: meta[ONE_ROW_PER]} if ONE_ROW_PER in meta else {}),
-                **({KEY: key} if (key := tested_key(manifest, unique_id)) else {}),
+                **({KEY: key} if (key := key_of_tests(manifest, unique_id)) else {}),
             },
             freshness_policy=(
                 freshness_policy(strictest(sources_of(unique_id, manifest, self._datasets)))
@@ -69,7 +69,7 @@ class Translator(DagsterDbtTranslator):
         )
 
 
-def tested_key(manifest: Mapping[str, Any], unique_id: str) -> list[str]:
+def key_of_tests(manifest: Mapping[str, Any], unique_id: str) -> list[str]:
     """The columns that a dbt test finds unique in a model: ``unique`` or ``unique_combination``; empty without one.
 
     Of several keys, the one with the most identifiers: a film stays the same film when its rank changes.

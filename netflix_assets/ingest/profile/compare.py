@@ -1,6 +1,7 @@
 """Compare a later delivery of a known dataset with its contract. Pure functions."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from netflix_assets.contracts.column import Column
 from netflix_assets.contracts.model import Dataset
@@ -17,20 +18,40 @@ def compare(dataset: Dataset, proposal: Proposal, results: Sequence[TrialResult]
     ``results``: of the files under the contract.
     """
     found = {each.name: each for each in proposal.columns}
-    by_name = {entry.get("source_name", entry["name"]): found[entry["name"]] for entry in proposal.entry["columns"]}
-    if dataset.dialect.header:
-        known = {name for column in dataset.columns for name in column.file_names}
-        for each in (each for name, each in by_name.items() if name not in known):
-            yield Finding("new column", f"{each.name} ({each.type})", each.evidence, "; ".join(each.alternatives))
+    delivered = {_place(entry): found[entry["name"]] for entry in proposal.entry["columns"]}
+    if dataset.format != "csv" or dataset.dialect.header:
+        for place, each in delivered.items():
+            if not any(_reads(dataset, column, place) for column in dataset.columns):
+                yield Finding("new column", f"{each.name} ({each.type})", each.evidence, "; ".join(each.alternatives))
     for column, position in zip(dataset.columns, dataset.positions, strict=True):
-        if dataset.dialect.header:
-            delivered = next((by_name[name] for name in column.file_names if name in by_name), None)
+        if dataset.format == "csv" and not dataset.dialect.header:
+            match = proposal.columns[position] if position < len(proposal.columns) else None
         else:
-            delivered = proposal.columns[position] if position < len(proposal.columns) else None
-        if delivered is not None:
-            yield from _compare_column(dataset, column, delivered, results)
-        elif column.default is None:
+            match = next((delivered[place] for place in _places_of(column) if place in delivered), None)
+        if match is not None:
+            yield from _compare_column(dataset, column, match, results)
+        elif dataset.format != "jsonl" and column.default is None and not column.rest:
             yield Finding("missing column", column.file_name, "the contract requires it", "a default in the contract")
+
+
+def _place(entry: Mapping[str, Any]) -> str:
+    """Where a proposed column is in a record, as a JSON Pointer."""
+    return Column.model_validate({"type": "text", "description": "?", **entry}).pointer
+
+
+def _places_of(column: Column) -> list[str]:
+    names = [column.model_copy(update={"source_name": name}).pointer for name in column.aliases]
+    return [column.pointer, *([] if column.path else names)]
+
+
+def _reads(dataset: Dataset, column: Column, place: str) -> bool:
+    """Whether a column reads this place, a part of it, or what contains it; the rest reads all others."""
+    if column.rest:
+        return dataset.format != "csv"
+    return any(
+        place == each or (column.path is not None and f"{each}/".startswith(f"{place}/"))
+        for each in _places_of(column)
+    )  # fmt: skip
 
 
 def _compare_column(

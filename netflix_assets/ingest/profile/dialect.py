@@ -29,7 +29,10 @@ _TYPED = re.compile(
     r"|true|false",
     re.IGNORECASE,
 )
-_FOOTER = re.compile(r"\s*(#.*|total\b.*|sum\b.*|\(?[0-9][0-9,. ]*(rows?|records?)\b.*|[^\w\s].*)\s*", re.IGNORECASE)
+_FOOTER = re.compile(
+    r"\s*(#.*|\"?(total|sum|gesamt|somme|count)\w*\b.*|\(?[0-9][0-9,. ]*(rows?|records?)\b.*|[^\w\s].*)\s*",
+    re.IGNORECASE,
+)
 _NAME = re.compile(r"[^\W\d][\w .,:%/()\[\]#&+'-]{0,80}")
 
 
@@ -84,6 +87,19 @@ class _Split:
     width: int
     share: float  # of records with that width
     typed: float  # share of the fields of these that look like numbers, dates or booleans
+
+
+def read_by_dialect(file: FileText, known: TableDialect, options: dict[str, Any]) -> DialectGuess:
+    """The header and the first records of a file whose dialect is known. ``options``: what the contract sets of it."""
+    split = _split(file.text, known.delimiter, known.quote_char is not None)
+    comment = known.comment_char
+    rows = [(line, fields) for line, fields in split.rows if not (comment and fields[0].startswith(comment))]
+    if not known.header:
+        return DialectGuess(options, (), split.width, [fields for _, fields in rows[:_SHOWN]])
+    at = next((index for index, (line, _) in enumerate(rows) if line >= known.header_rows[-1]), len(rows))
+    header = tuple(rows[at][1]) if at < len(rows) else ()
+    sample = [fields for _, fields in rows[at + 1 : at + 1 + _SHOWN] if len(fields) == len(header)]
+    return DialectGuess(options, header, len(header), sample)
 
 
 def guess_dialect(file: FileText) -> DialectGuess:
@@ -196,7 +212,13 @@ def _find_header(
     rows: Sequence[tuple[int, list[str]]], width: int, options: dict[str, Any], findings: list[Finding]
 ) -> tuple[tuple[str, ...], int]:
     """The header's fields, empty where there is none, and the index of the first record."""
-    at = next((index for index, (_, fields) in enumerate(rows[:_MAX_ABOVE]) if len(fields) == width), 0)
+    # A title that a spreadsheet has padded with delimiters names few columns.
+    named = (
+        index
+        for index, (_, fields) in enumerate(rows[:_MAX_ABOVE])
+        if len(fields) == width and 2 * sum(map(bool, fields)) > width
+    )
+    at = next(named, 0)
     line, first = rows[at] if rows else (1, [])
     records = [fields for _, fields in rows[at + 1 :] if len(fields) == width]
     why_not = _why_no_header(first, records)
@@ -244,12 +266,20 @@ def _find_footer(file: FileText, best: _Split, options: dict[str, Any], findings
     for line in reversed(lines[1:]):
         fields = [fields for _, fields in _rows(line, best.delimiter, best.quoted)]
         is_comment = "comment_char" in options and line.startswith(options["comment_char"])
-        if is_comment or not fields or len(fields[0]) == best.width or not _FOOTER.fullmatch(line):
+        is_total = bool(fields) and 2 * sum(map(bool, fields[0])) <= best.width  # padded by a spreadsheet, or short
+        is_record = bool(fields) and len(fields[0]) == best.width and not is_total
+        if is_comment or not fields or is_record or not _is_footer(line, fields[0], best.width):
             break
         count += 1
     if count:
         options["footer_rows"] = count
         findings.append(Finding("footer", counted(count, "line"), f"the last line is {lines[-1][:60]!r}"))
+
+
+def _is_footer(line: str, fields: Sequence[str], width: int) -> bool:
+    """``Total;3``, ``;;;Sum: 7;``, or a line of text below a table of several columns."""
+    is_text = len(fields) == 1 < width - 1 and line.endswith(".") is False and _NAME.match(line) is not None
+    return bool(_FOOTER.fullmatch(line)) or (len(fields) == width and not fields[0]) or is_text
 
 
 def as_dialect(options: dict[str, Any]) -> TableDialect:

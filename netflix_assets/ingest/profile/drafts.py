@@ -1,14 +1,14 @@
 """Draft a contract in which every column is a nullable text, so that all values load and can be profiled."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from netflix_assets.contracts.dialect import EXTENSIONS, Format
+from netflix_assets.contracts.dialect import EXTENSIONS, Format, ValueOptions
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.ingest.errors import RefusedError
-from netflix_assets.ingest.profile.dialect import DialectGuess, Finding, guess_dialect
+from netflix_assets.ingest.profile.dialect import DialectGuess, Finding, guess_dialect, read_by_dialect
 from netflix_assets.ingest.profile.encoding import FileText, common_encoding, read_text
 from netflix_assets.ingest.profile.names import column_names, common_stem, is_safe_stem, split_extension
 
@@ -27,10 +27,6 @@ class Draft:
     columns: Sequence[dict[str, Any]]
     variants: Sequence[dict[str, Any]]
     findings: Sequence[Finding]
-
-    def with_variant(self, dialect: dict[str, Any]) -> "Draft":
-        """The draft with a dialect to try before all others."""
-        return replace(self, variants=[dialect, *(each for each in self.variants if each != dialect)])
 
     def dataset(self, dialect: dict[str, Any]) -> Dataset:
         """The draft as a dataset of texts."""
@@ -54,14 +50,29 @@ def _as_drafted(column: dict[str, Any]) -> dict[str, Any]:
     return {**options, "type": kind, "nullable": True, "description": "?", **limit}
 
 
-def draft_csv(paths: Sequence[Path], source: str, name: str) -> Draft:
-    """Draft the contract of CSV files. Raises: RefusedError when they cannot be read; OSError."""
+def _layout_of(dataset: Dataset) -> dict[str, Any]:
+    """The options of a dialect that say how fields are separated, as far as the contract sets them."""
+    return {
+        name: getattr(dataset.dialect, name)
+        for name in dataset.dialect.model_fields_set - ValueOptions.model_fields.keys()
+        if not name.endswith("_format")
+    }
+
+
+def draft_csv(paths: Sequence[Path], source: str, name: str, known: Dataset | None = None) -> Draft:
+    """Draft the contract of CSV files, in the dialect of the ``known`` dataset if there is one.
+
+    Raises: RefusedError when they cannot be read; OSError.
+    """
     files = [read_text(path) for path in paths]
     if not any(file.size for file in files):
         raise RefusedError(f"{paths[0].name} is empty (0 bytes)")
     encoding = common_encoding(files)
     filled = [file for file in files if file.size]
-    guesses = [guess_dialect(file) for file in filled]
+    guesses = [
+        guess_dialect(file) if known is None else read_by_dialect(file, known.dialect, _layout_of(known))
+        for file in filled
+    ]
     guess = guesses[0]
     findings = [
         Finding("encoding", encoding.encoding, encoding.evidence, " or ".join(encoding.alternatives)),

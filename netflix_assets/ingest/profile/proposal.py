@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from netflix_assets.contracts.dialect import ValueOptions
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.contracts.visibility import counted
 from netflix_assets.ingest.decode import Decoder
@@ -42,13 +41,11 @@ class Proposal:
 def propose(paths: Sequence[Path], source: str, name: str, work_folder: Path, known: Dataset | None = None) -> Proposal:
     """Propose the contract of files that are deliveries of one dataset. Reads all of them, in bounded memory.
 
-    ``known``: the dataset's present contract; files are read by its dialect if they can be.
+    ``known``: the dataset's present contract; CSV files are read by its dialect.
 
     Raises: RefusedError, naming the file, when one cannot be loaded whatever the contract says; OSError.
     """
-    draft = _draft(paths, source, name)
-    if known is not None:
-        draft = draft.with_variant(_layout_of(known))
+    draft = _draft(paths, source, name, known)
     with ExitStack() as stack:
         dialect, trial = _best_dialect(draft, paths, work_folder, stack)
         findings = [_after_trial(finding, dialect, draft) for finding in draft.findings]
@@ -65,7 +62,7 @@ def propose(paths: Sequence[Path], source: str, name: str, work_folder: Path, kn
     return Proposal(source, name, _in_order(entry), looked_at, [*findings, *key.findings], columns)
 
 
-def _draft(paths: Sequence[Path], source: str, name: str) -> Draft:
+def _draft(paths: Sequence[Path], source: str, name: str, known: Dataset | None) -> Draft:
     """The draft of the format that the first file has."""
     head = _head(paths[0])
     if head.startswith(b"PAR1"):
@@ -73,7 +70,7 @@ def _draft(paths: Sequence[Path], source: str, name: str) -> Draft:
 
         return draft_parquet(paths, source, name)
     is_json = head.lstrip(b" \t\r\n").startswith((b"{", b"[{"))
-    return draft_json(paths, source, name) if is_json else draft_csv(paths, source, name)
+    return draft_json(paths, source, name) if is_json else draft_csv(paths, source, name, known)
 
 
 def _head(path: Path) -> bytes:
@@ -97,15 +94,6 @@ def _with_own_type(drafted: dict[str, Any], found: ColumnProposal, profile: Colu
     return ColumnProposal(
         profile.name, kind, {**({"nullable": True} if empty else {}), **options}, f"{because}{missing}", others
     )
-
-
-def _layout_of(dataset: Dataset) -> dict[str, Any]:
-    """The options of a dialect that say how fields are separated, as far as the contract sets them."""
-    return {
-        name: getattr(dataset.dialect, name)
-        for name in dataset.dialect.model_fields_set - ValueOptions.model_fields.keys()
-        if not name.endswith("_format")
-    }
 
 
 def _best_dialect(

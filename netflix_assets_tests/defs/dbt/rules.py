@@ -65,6 +65,13 @@ class Project:
         for name in node["depends_on"].get("nodes", ()):
             yield self.manifest["nodes"].get(name) or self.manifest["sources"][name]
 
+    def sources_of(self, node: Node) -> set[str]:
+        """The sources that a node reads, directly or not, without the records of runs."""
+        found: set[str] = set()
+        for parent in self.parents(node):
+            found |= {parent["source_name"]} if parent["resource_type"] == "source" else self.sources_of(parent)
+        return found - {"ops"}
+
     def keys(self) -> dict[str, str]:
         """Columns that are the single key of a core table, with the table: the targets of foreign keys."""
         keys: dict[str, str] = {}
@@ -187,6 +194,7 @@ def foreign_keys_have_relationships(project: Project) -> Iterator[Fault]:
     Models about runs are left out: their days are those of the wall clock, and the calendar ends with the ratings.
     """
     keys = project.keys()
+    sources = {node["name"]: project.sources_of(node) for node in project.models("core", "marts")}
     for node in project.models("core", "marts"):
         if "observation" in node["tags"]:
             continue
@@ -197,6 +205,8 @@ def foreign_keys_have_relationships(project: Project) -> Iterator[Fault]:
         }
         for column in node["columns"]:
             for key, table in keys.items():
+                if not sources[node["name"]] & sources[table]:
+                    continue  # the user_id of another source are other users
                 if (column == key or column.endswith(f"_{key}")) and table != node["name"] and column not in related:
                     yield node["name"], f"column {column} has no relationships test to {table}"
 

@@ -13,7 +13,7 @@ import duckdb
 import pytest
 
 from netflix_assets.defs.dbt.results import layer_of
-from netflix_assets.defs.dbt.translator import tested_key
+from netflix_assets.defs.dbt.translator import key_of_tests
 from netflix_assets.defs.resources import warehouse
 from netflix_assets.dev import docs
 from netflix_assets.dev.questions import PAGE, QuestionError, is_current, questions
@@ -261,7 +261,7 @@ def test_an_invalid_question_is_named(tmp_path: Path, entries: list[str], files:
 def test_every_published_table_is_compared_by_a_key_of_identifiers_where_it_has_one(manifest: Path) -> None:
     parsed = json.loads(manifest.read_text())
     keys = {
-        node["name"]: tested_key(parsed, unique_id)
+        node["name"]: key_of_tests(parsed, unique_id)
         for unique_id, node in parsed["nodes"].items()
         if node["resource_type"] == "model" and layer_of(node) in ("core", "marts")
     }
@@ -278,4 +278,4 @@ def test_a_key_that_is_tested_for_some_rows_only_is_no_key(manifest: Path) -> No
     for child in parsed["child_map"][users]:
         if child in parsed["nodes"]:
             parsed["nodes"][child]["config"]["where"] = "user_id > 3"
-    assert tested_key(parsed, users) == []
+    assert key_of_tests(parsed, users) == []

@@ -20,6 +20,7 @@ from netflix_assets.contracts.loading import load_source
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.dev.forms import FORMS
 from netflix_assets.ingest.errors import RefusedError
+from netflix_assets.ingest.profile.compare import compare
 from netflix_assets.ingest.profile.proposal import Proposal, propose
 from netflix_assets.ingest.profile.readings import MISSING
 from netflix_assets.ingest.trial import TrialResult, check_files, open_trial
@@ -322,3 +323,60 @@ def _same(value: Any, wanted: Any, date_format: str) -> bool:
     if isinstance(wanted, float):
         return float(value) == wanted
     return bool(Decimal(str(value)) == Decimal(str(wanted)))
+
+
+HEAD = "No;Day;Buyer;Amount;Place;Paid\n"
+SALES = "".join(f"{i:05};{1 + i % 28:02}.0{1 + i % 9}.2024;Buyer {i};{i}.123,50;Rome;yes\n" for i in range(1, 300))
+TOTAL = {"padded": "Sum;;;3.495.553,08;;\n", "empty": ";;;3.495.553,08;;\n", "short": "Total: 3.495.553,08\n"}
+
+
+@pytest.mark.parametrize("total", TOTAL)
+@pytest.mark.parametrize("title", ["", "Sales\n2024\n", "Sales;;;;;\nas of;01.02.2024;;;;\n"])
+def test_titles_and_totals_are_no_records(tmp_path: Path, title: str, total: str) -> None:
+    proposal, result = propose_text(tmp_path, title + HEAD + SALES + TOTAL[total])
+    dialect = proposal.entry["dialect"]
+    assert dialect["footer_rows"] == 1
+    assert list(dialect.get("header_rows", [1])) == [title.count("\n") + 1]
+    assert [column["name"] for column in proposal.entry["columns"]] == ["no", "day", "buyer", "amount", "place", "paid"]
+    assert not any(column.get("nullable") for column in proposal.entry["columns"])
+    assert (proposal.entry["key"], result.rows, result.rejected) == (["no"], 299, 0)
+
+
+def test_half_a_record_at_the_end_is_no_footer(tmp_path: Path) -> None:
+    proposal, result = propose_text(tmp_path, HEAD + SALES + "00300;01.02")
+    assert "footer_rows" not in proposal.entry["dialect"]
+    assert result.outcome == "refused"  # it would replace the whole table
+    assert "A truncated file cannot replace the whole table" in result.reason
+
+
+def test_a_later_delivery_is_read_by_the_contracts_dialect(tmp_path: Path) -> None:
+    first, _ = propose_text(tmp_path, "Sales;;;;;\n" + HEAD + SALES + TOTAL["padded"])
+    known = dataset_of(first, tmp_path)
+    file = tmp_path / "things-2.csv"
+    wider = SALES.replace("\n", ";new\n").replace("1.123,50", "1.123,505")
+    file.write_text("Sales;;;;;;\n" + HEAD.replace("\n", ";Colour\n") + wider + "Sum;;;3.495.553,08;;;\n")
+    proposal = propose([file], known.source, known.name, tmp_path / "work", known)
+    differences = list(compare(known, proposal, check_files(known, [file], tmp_path / "work")))
+    assert [(each.subject, each.proposal) for each in differences if each.subject != "rejects"] == [
+        ("new column", "colour (text)"),
+        ("type", "amount: decimal(18,2) -> decimal(18,3)"),
+    ]
+
+
+def test_a_later_delivery_of_json_is_compared_by_path(tmp_path: Path) -> None:
+    def lines(*extra: tuple[str, object]) -> str:
+        user = {"name": "x", "geo": {"lat": 1.5}}
+        return "".join(f"{json.dumps({'id': i, 'user': user, **dict(extra)})}\n" for i in range(50))
+
+    first, _ = propose_text(tmp_path, lines(), "things.jsonl")
+    columns = [
+        {"name": "id", "type": "integer", "description": "ID."},
+        {"name": "lat", "type": "double", "path": "/user/geo/lat", "nullable": True, "description": "Latitude."},
+        {"name": "others", "type": "json", "rest": True, "nullable": True, "description": "All others."},
+    ]
+    known = dataset_of(first, tmp_path)
+    known = Dataset.model_validate({**known.model_dump(exclude={"dialect"}), "key": ("id",), "columns": columns})
+    file = tmp_path / "things-2.jsonl"
+    file.write_text(lines(("channel", "web")))
+    proposal = propose([file], known.source, known.name, tmp_path / "work", known)
+    assert list(compare(known, proposal, check_files(known, [file], tmp_path / "work"))) == []
