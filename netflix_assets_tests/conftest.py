@@ -80,10 +80,17 @@ def _remove_old_sessions() -> None:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start the slowest files first, so that no process is left alone with one at the end; others keep their order."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Start the slowest files first, so that no process is left alone with one at the end; others keep their order.
+
+    With another warehouse, only tests that use it run: the others have run already.
+    """
     order = {Path(__file__).parent / name: rank for rank, name in enumerate(_SLOWEST)}
     items.sort(key=lambda item: order.get(item.path, len(order)))
+    if config.option.warehouse != "duckdb":
+        others = [item for item in items if "warehouse" not in getattr(item, "fixturenames", ())]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in set(others)]
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
