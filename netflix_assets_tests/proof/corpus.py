@@ -484,6 +484,10 @@ CORPUS = (
     Nasty("a record where the footer should be", "a record among the last lines", b"id,label\n1,x\n2,y\n", Refused(
         "the contract says footer_rows: 1, but one of these lines is a valid record: '2,y'. If the file lacks its "
         "footer, upload it again; if files have none, correct the contract"), FOOTED),
+    Nasty("half a record where the footer should be", "the start of a record, without a line ending",
+          b"id,label\n1,x\n2", Refused(
+              "the contract says footer_rows: 1, but the last line looks like the start of a record: '2'. The file may "
+              "be truncated; upload it again"), FOOTED),
     Nasty("no column with a default", "a column missing for which the contract has a `default`", b"id\n1\n",
           Loads([(1, "none")]), DEFAULTED),
     Nasty("two names of a column", "two of the names that the contract accepts", b"id,label,name\n1,x,y\n", Refused(
