@@ -37,7 +37,7 @@ def describe_dialect(dataset: Dataset) -> Iterator[str]:
     """How the files are written, as far as it differs from the default."""
     dialect = dataset.dialect
     if dataset.format == "csv":
-        yield f"fields separated by {name_of(dialect.delimiter)}"
+        yield f"fields separated by {character_name(dialect.delimiter)}"
         yield "no quoting" if dialect.quote_char is None else f"quoted by {dialect.quote_char}"
         yield _header(dialect)
     default = TableDialect()
@@ -102,9 +102,13 @@ def _rules(dataset: Dataset, column: Column) -> Iterator[str]:
 
 
 def _value(value: object) -> str:
-    return ", ".join(map(repr, value)) if isinstance(value, tuple) else name_of(value)
+    if isinstance(value, tuple):
+        return ", ".join(map(repr, value))
+    return character_name(value) if isinstance(value, str) and len(value) == 1 else str(value)
 
 
-def name_of(value: object) -> str:
-    """A character as people call it, other values as they are."""
-    return _NAMES.get(value, value) if isinstance(value, str) else str(value)
+def character_name(text: str) -> str:
+    """A separator or another character as people call it: ``TAB``, ``0x01``, ``';'``."""
+    if text in _NAMES:
+        return _NAMES[text]
+    return f"'{text}'" if text.isprintable() else " ".join(f"0x{ord(each):02X}" for each in text)

@@ -201,6 +201,11 @@ class TableDialect(ValueOptions):
             )
 
 
+# The options that say how fields and lines are separated; the others say how values are written.
+LAYOUT_OPTIONS = (
+    TableDialect.model_fields.keys() - ValueOptions.model_fields.keys() - {"date_format", "timestamp_format"}
+)
+
 Format = Literal["csv", "jsonl", "parquet"]
 EXTENSIONS: dict[Format, tuple[str, ...]] = {
     "csv": ("csv", "tsv", "txt"),

@@ -13,6 +13,7 @@ from netflix_assets.contracts.column import Column, Name
 from netflix_assets.contracts.dialect import (
     COMPRESSIONS,
     EXTENSIONS,
+    LAYOUT_OPTIONS,
     Format,
     Strict,
     TableDialect,
@@ -39,9 +40,6 @@ def _extension(text: str) -> str:
         raise ValueError(f"extension '{text}' is not lowercase letters and digits; leave out the point")
     return text
 
-
-# Options of a dialect that say how fields and lines are separated.
-_CSV_OPTIONS = TableDialect.model_fields.keys() - ValueOptions.model_fields.keys() - {"date_format", "timestamp_format"}
 
 Mode = Literal["append", "upsert", "overwrite"]
 DeletedObjects = Literal["keep", "remove"]
@@ -132,7 +130,7 @@ class Dataset(Strict):
     def _options_fit_the_format(self) -> "Dataset":
         has_header, is_csv = self.dialect.header, self.format == "csv"
         if not is_csv:
-            unfit = sorted(self.dialect.model_fields_set & _CSV_OPTIONS)
+            unfit = sorted(self.dialect.model_fields_set & LAYOUT_OPTIONS)
             if unfit:
                 raise ValueError(f"dialect.{unfit[0]} does not fit format: {self.format}")
         if self.format == "parquet" and self.encoding != "utf-8":

@@ -45,7 +45,7 @@ _MAX_QUOTED = 60  # characters of a value that a reason quotes
 
 def form(column: Column) -> str | None:
     """The regular expression that a whole value of this column must match; None where any text is valid."""
-    return _form(column.type)
+    return form_of(column.type)
 
 
 def precision(column: Column) -> tuple[int, int] | None:
@@ -55,7 +55,8 @@ def precision(column: Column) -> tuple[int, int] | None:
 
 # Cached by type: called once per value.
 @lru_cache(maxsize=512)
-def _form(type_name: str) -> str | None:
+def form_of(type_name: str) -> str | None:
+    """The form of a type; None where any text is valid."""
     digits = _precision(type_name)
     if digits is None:
         return _FORMS.get(type_name)

@@ -7,14 +7,23 @@ from pathlib import Path
 
 from netflix_assets.ingest.decompress import decompress, read_prefix
 from netflix_assets.ingest.errors import RefusedError
+from netflix_assets.storage.objects import BLOCK_BYTES
 
 HEAD_BYTES = 4096  # enough to recognise the file's format
+PARQUET_MAGIC = b"PAR1"
 # Byte order mark -> the encodings it can stand for. No mark is a prefix of another.
 _MARKS = {
     codecs.BOM_UTF8: ("utf-8",),
     codecs.BOM_UTF16_LE: ("utf-16", "utf-16-le"),
     codecs.BOM_UTF16_BE: ("utf-16", "utf-16-be"),
 }
+
+
+def blocks_of(path: Path) -> Iterator[bytes]:
+    """The bytes of a local file, block by block."""
+    with path.open("rb") as file:
+        while block := file.read(BLOCK_BYTES):
+            yield block
 
 
 class Decoder:

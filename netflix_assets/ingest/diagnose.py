@@ -9,9 +9,11 @@ import json
 import re
 from collections.abc import Sequence
 
+from netflix_assets.contracts.describe import character_name
 from netflix_assets.contracts.dialect import TableDialect
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.ingest.csv_records import parse_csv_text
+from netflix_assets.ingest.decode import PARQUET_MAGIC
 from netflix_assets.ingest.fields import split_record
 from netflix_assets.ingest.records import Layout, find_faults
 
@@ -48,7 +50,7 @@ _BY_PREFIX: tuple[tuple[bytes, str], ...] = (
     (b"SQLite format 3\0", f"an SQLite database, not {{name}}; {_EXPORT}"),
     (codecs.BOM_UTF32_LE, "encoded in UTF-32; save it as 'CSV UTF-8'"),
 )
-_PARQUET = re.compile(rb"PAR1[^ -~]")
+_PARQUET = re.compile(PARQUET_MAGIC + rb"[^ -~]")
 # PGP's first packet: a session key (version 3), for a public key or a passphrase, or compressed data.
 _PGP = re.compile(rb"[\x84\x85\xc1](..?|....)\x03|[\x8c\xc3].\x04|\xa3[\x01-\x03]", re.DOTALL)
 _BZIP2 = re.compile(rb"BZh[1-9]1AY&SY")
@@ -73,7 +75,7 @@ def diagnose_format(head: bytes, dataset: Dataset) -> str | None:
 
     ``head``: the object's first bytes, decompressed.
     """
-    if dataset.format == "parquet" and head.startswith(b"PAR1"):
+    if dataset.format == "parquet" and head.startswith(PARQUET_MAGIC):
         return None  # another fault of a Parquet file
     text = head.removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace")
     found = _recognise_binary(head) or _recognise_markup(text)
@@ -152,14 +154,18 @@ def _diagnose_utf16(head: bytes, encoding: str) -> str | None:
         return None  # the byte order mark has already been checked
     if encoding.startswith("utf-16") and b"\0" not in head and len(head) >= _MIN_HEAD:
         return f"the contract says {encoding}, but the file is not; save it as {encoding}, or correct the contract"
-    shares = sorted(half.count(0) / len(half) for half in (head[0:200:2], head[1:200:2]) if half)
-    has_utf16_nuls = len(shares) == 2 and shares[0] < _FEW_NULS and shares[1] > _MANY_NULS  # text in a Western script
-    if has_utf16_nuls and not encoding.startswith("utf-16"):
+    if has_utf16_nuls(head) and not encoding.startswith("utf-16"):
         return (
             f"the file is encoded in UTF-16 without a byte order mark (NUL byte at offset {head.index(0)}); save it as "
             "'CSV UTF-8', or declare `encoding: utf-16` in the contract"
         )
     return None
+
+
+def has_utf16_nuls(head: bytes) -> bool:
+    """Whether bytes are UTF-16 text in a Western script: NUL is every other of them."""
+    shares = sorted(half.count(0) / len(half) for half in (head[0:200:2], head[1:200:2]) if half)
+    return len(shares) == 2 and shares[0] < _FEW_NULS and shares[1] > _MANY_NULS
 
 
 def diagnose_header(lines: Sequence[str], dataset: Dataset) -> str | None:
@@ -168,7 +174,7 @@ def diagnose_header(lines: Sequence[str], dataset: Dataset) -> str | None:
     ``lines``: the first lines of the file. None when only the column names are wrong.
     """
     lines = [line.rstrip("\r\n") for line in lines]
-    first = dataset.dialect.header_rows[0]
+    first, declared = dataset.dialect.header_rows[0], character_name(dataset.dialect.delimiter)
     filled = [(number, line) for number, line in enumerate(lines, start=1) if line and number >= first]
     if not filled:
         return None
@@ -180,7 +186,7 @@ def diagnose_header(lines: Sequence[str], dataset: Dataset) -> str | None:
             return f"{problem}; delete it{_or_declare(number + 1)}"
         return (
             f"{problem}; declare `dialect: {{delimiter: {json.dumps(directive[1])}, header_rows: [{number + 1}]}}` in "
-            f"the contract, or delete it and export the file with {_name(dataset.dialect.delimiter)} as the separator"
+            f"the contract, or delete it and export the file with {declared} as the separator"
         )
     names = {name for column in dataset.columns for name in column.file_names}
     at = next((each for each, line in enumerate(lines, start=1) if _is_header(line, dataset)), None)
@@ -196,7 +202,7 @@ def diagnose_header(lines: Sequence[str], dataset: Dataset) -> str | None:
     separator = _find_separator(header, names, dataset.dialect)
     if separator:
         return (
-            f"the header is separated by {_name(separator)}, but the contract says {_name(dataset.dialect.delimiter)}; "
+            f"the header is separated by {character_name(separator)}, but the contract says {declared}; "
             f"{_separator_fix(separator, dataset)}"
         )
     fields = split_record(header, dataset.dialect)
@@ -241,10 +247,6 @@ def _find_separator(header: str, names: set[str], dialect: TableDialect) -> str 
 
 def _separator_fix(separator: str, dataset: Dataset) -> str:
     return (
-        f"export the file with {_name(dataset.dialect.delimiter)} as the separator, or declare "
+        f"export the file with {character_name(dataset.dialect.delimiter)} as the separator, or declare "
         f"`dialect: {{delimiter: {json.dumps(separator)}}}` in the contract"
     )
-
-
-def _name(separator: str) -> str:
-    return "TAB" if separator == "\t" else f"'{separator}'"

@@ -20,12 +20,13 @@ import pyarrow.parquet as pq
 from pyarrow import types
 
 from netflix_assets.contracts.model import Dataset
+from netflix_assets.ingest.decode import PARQUET_MAGIC
 from netflix_assets.ingest.errors import RefusedError
 from netflix_assets.ingest.members import to_json
 from netflix_assets.ingest.parquet_schema import ColumnPlan, Leaf, Plan, is_list, is_number, plan_reading
 from netflix_assets.ingest.records import Default, Literal, Record
 
-_MAGIC, _ENCRYPTED = b"PAR1", b"PARE"
+_ENCRYPTED = b"PARE"  # at both ends instead of PARQUET_MAGIC
 _BUFFER_BYTES = 2**20  # of each column
 _BATCH_ROWS, _BATCH_BYTES = 4_096, 16 * 2**20
 _NS_BOUND = 9_223_372_036_854_775  # microseconds that fit 64 bits as nanoseconds
@@ -114,14 +115,14 @@ class Parquet:
 def _check_ends(path: Path) -> None:
     size = path.stat().st_size
     with path.open("rb") as file:
-        start = file.read(len(_MAGIC))
-        file.seek(max(size - len(_MAGIC), 0))
+        start = file.read(len(PARQUET_MAGIC))
+        file.seek(max(size - len(PARQUET_MAGIC), 0))
         end = file.read()
     if _ENCRYPTED in (start, end):
         raise RefusedError("the Parquet file is encrypted; export it without encryption")
-    if start != _MAGIC:
+    if start != PARQUET_MAGIC:
         raise RefusedError("the file is not Parquet; export it as Parquet, or correct `format` in the contract")
-    if end != _MAGIC or size < 3 * len(_MAGIC):
+    if end != PARQUET_MAGIC or size < 3 * len(PARQUET_MAGIC):
         raise RefusedError("the Parquet file ends early; upload it again")
 
 

@@ -6,10 +6,9 @@ from typing import Protocol
 
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.ingest.csv_records import is_cut_off, open_quote_reason, read_csv_records
+from netflix_assets.ingest.decode import PARQUET_MAGIC
 from netflix_assets.ingest.json_lines import JsonLines
 from netflix_assets.ingest.records import Layout, Record
-
-PARQUET_MAGIC = b"PAR1"
 
 
 class Records(Protocol):

@@ -12,18 +12,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from netflix_assets.contracts.model import Dataset, Tolerance
+from netflix_assets.ingest.decode import blocks_of
 from netflix_assets.ingest.errors import RefusedError
 from netflix_assets.ingest.load import commit_loads
 from netflix_assets.ingest.reasons import RejectReason, group_reasons
 from netflix_assets.ingest.scratch import scratch_folder
 from netflix_assets.ingest.validate import validate
-from netflix_assets.storage.objects import BLOCK_BYTES, ObjectVersion
+from netflix_assets.storage.objects import ObjectVersion
 from netflix_assets.warehouse.base import Warehouse
 from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from netflix_assets.warehouse.loads import StagedObject
 
 _MEMORY_LIMIT = "512MB"  # of DuckDB; more spills to the scratch folder
-_EVERYTHING = Tolerance(rejected_rows=2**62, rejected_share=1)
+NO_LIMIT = Tolerance(rejected_rows=2**62, rejected_share=1)
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Trial:
         listed = _as_object(dataset, path, len(self.results))
         copy = self.folder / f"{uuid.uuid4().hex}.csv"
         try:
-            file = validate(_blocks(path), dataset, copy)
+            file = validate(blocks_of(path), dataset, copy)
             result = self._commit(dataset, path, StagedObject(listed, file))
         except RefusedError as error:
             result = TrialResult(path, "ignored" if error.ignored else "refused", error.reason)
@@ -74,7 +75,7 @@ class Trial:
         if done.refused:
             refused = done.refused[0]
             # Its rejects are not kept. Load it again without limits, for the reasons.
-            tolerant = dataset.model_copy(update={"tolerance": _EVERYTHING, "mode": "append"})
+            tolerant = dataset.model_copy(update={"tolerance": NO_LIMIT, "mode": "append"})
             again = commit_loads(tolerant, self.warehouse, [staged], "trial")
             reasons = self._reasons(dataset, again.loads[0].load_id) if again.loads else ()
             for load in again.loads:
@@ -112,19 +113,8 @@ def check_files(dataset: Dataset, paths: Iterable[Path], work_folder: Path) -> l
     return results
 
 
-def as_tolerant(dataset: Dataset) -> Dataset:
-    """The dataset without a limit to its rejects."""
-    return dataset.model_copy(update={"tolerance": _EVERYTHING})
-
-
 def _as_object(dataset: Dataset, path: Path, number: int) -> ObjectVersion:
     stat = path.stat()
     key = f"{dataset.key_prefix}-{number}"
     modified = datetime.fromtimestamp(stat.st_mtime, UTC)
     return ObjectVersion("trial", key, uuid.uuid4().hex, stat.st_size, modified)
-
-
-def _blocks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while block := file.read(BLOCK_BYTES):
-            yield block

@@ -16,11 +16,11 @@ from typing import TextIO
 from netflix_assets.contracts.dialect import TableDialect
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.ingest.csv_records import holds_records, read_csv_records, read_header
-from netflix_assets.ingest.decode import Decoder
+from netflix_assets.ingest.decode import PARQUET_MAGIC, Decoder
 from netflix_assets.ingest.diagnose import diagnose_format, diagnose_header, is_csv
 from netflix_assets.ingest.errors import RefusedError
 from netflix_assets.ingest.headers import compare_header, unknown_warnings
-from netflix_assets.ingest.read import PARQUET_MAGIC, open_members
+from netflix_assets.ingest.read import open_members
 from netflix_assets.ingest.records import CANONICAL, MAX_RECORD_BYTES, Layout, Record, layout_of_contract
 from netflix_assets.warehouse.loads import LoadableTable, ValidatedFile
 

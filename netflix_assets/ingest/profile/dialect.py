@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from netflix_assets.contracts.describe import character_name
 from netflix_assets.contracts.dialect import TableDialect
 from netflix_assets.contracts.visibility import counted
 from netflix_assets.ingest.profile.encoding import FileText
@@ -176,7 +177,7 @@ def _rank(split: _Split, sep: str | None) -> tuple[Any, ...]:
 
 
 def _delimiter_finding(best: _Split, splits: Sequence[_Split], *, has_sep: bool) -> Finding:
-    name = {"\t": "TAB", "\x1f": "0x1F", "\x01": "0x01"}.get(best.delimiter, f"'{best.delimiter}'")
+    name = character_name(best.delimiter)
     if best.width == 1:
         return Finding("delimiter", name, "every record is one field, so nothing separates fields")
     others = sorted({
@@ -188,7 +189,7 @@ def _delimiter_finding(best: _Split, splits: Sequence[_Split], *, has_sep: bool)
         "delimiter",
         name,
         f"{directive}{best.share:.1%} of {counted(len(best.rows), 'record')} looked at have {best.width} fields",
-        f"{' '.join(map(repr, others))} splits evenly too" if others else "",
+        f"{' '.join(map(character_name, others))} splits evenly too" if others else "",
     )
 
 
@@ -280,8 +281,3 @@ def _is_footer(line: str, fields: Sequence[str], width: int) -> bool:
     """``Total;3``, ``;;;Sum: 7;``, or a line of text below a table of several columns."""
     is_text = len(fields) == 1 < width - 1 and line.endswith(".") is False and _NAME.match(line) is not None
     return bool(_FOOTER.fullmatch(line)) or (len(fields) == width and not fields[0]) or is_text
-
-
-def as_dialect(options: dict[str, Any]) -> TableDialect:
-    """The options as a dialect. Raises: pydantic.ValidationError."""
-    return TableDialect.model_validate(options)

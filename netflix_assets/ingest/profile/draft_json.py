@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from netflix_assets.contracts.visibility import counted
-from netflix_assets.ingest.decode import Decoder
+from netflix_assets.ingest.decode import Decoder, blocks_of
+from netflix_assets.ingest.fields import MAX_REJECT_LENGTH
 from netflix_assets.ingest.profile.dialect import Finding
 from netflix_assets.ingest.profile.drafts import Draft, file_options
-from netflix_assets.ingest.profile.encoding import blocks_of
 from netflix_assets.ingest.profile.names import column_names
 
 _MAX_DEPTH = 3  # levels of objects whose members become columns
 _MAX_MEMBERS = 40  # of an object; one with more is a dictionary, and stays JSON
-_MAX_LINE = 16_000_000
 
 
 @dataclass
@@ -72,7 +71,7 @@ def _objects(path: Path) -> Iterator[dict[str, Any]]:
     for block in Decoder(blocks_of(path), "utf-8").utf8():
         *lines, rest = (rest + block).split(b"\n")
         yield from _parsed(lines)
-        rest = rest[-_MAX_LINE:]
+        rest = rest[-MAX_REJECT_LENGTH:]
     yield from _parsed([rest])
 
 

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from netflix_assets.contracts.dialect import EXTENSIONS, Format, ValueOptions
+from netflix_assets.contracts.dialect import EXTENSIONS, LAYOUT_OPTIONS, Format
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.ingest.errors import RefusedError
 from netflix_assets.ingest.profile.dialect import DialectGuess, Finding, guess_dialect, read_by_dialect
 from netflix_assets.ingest.profile.encoding import FileText, common_encoding, read_text
 from netflix_assets.ingest.profile.names import column_names, common_stem, is_safe_stem, split_extension
+from netflix_assets.ingest.trial import NO_LIMIT
 
 _LONGEST_TEXT = 2_000_000  # characters; no record is longer
 
@@ -37,7 +38,7 @@ class Draft:
             "mode": "append",
             "key": (),
             "freshness": {"warn_after_days": 1, "fail_after_days": 2},
-            "tolerance": {"rejected_rows": 2**62, "rejected_share": 1},
+            "tolerance": NO_LIMIT,
             "dialect": dialect,
             "columns": columns,
         })  # fmt: skip
@@ -52,11 +53,7 @@ def _as_drafted(column: dict[str, Any]) -> dict[str, Any]:
 
 def _layout_of(dataset: Dataset) -> dict[str, Any]:
     """The options of a dialect that say how fields are separated, as far as the contract sets them."""
-    return {
-        name: getattr(dataset.dialect, name)
-        for name in dataset.dialect.model_fields_set - ValueOptions.model_fields.keys()
-        if not name.endswith("_format")
-    }
+    return {name: getattr(dataset.dialect, name) for name in dataset.dialect.model_fields_set & LAYOUT_OPTIONS}
 
 
 def draft_csv(paths: Sequence[Path], source: str, name: str, known: Dataset | None = None) -> Draft:

@@ -2,17 +2,16 @@
 
 import codecs
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from netflix_assets.ingest.decode import Decoder
+from netflix_assets.ingest.decode import Decoder, blocks_of
+from netflix_assets.ingest.diagnose import has_utf16_nuls
 from netflix_assets.ingest.errors import RefusedError
-from netflix_assets.storage.objects import BLOCK_BYTES
 
 HEAD_BYTES = 2 * 2**20  # of each file, from which the dialect is proposed; the trial load proves it on all
 TAIL_BYTES = 8_192  # of each file, in which a footer is looked for
-_HIGH = bytes(range(0x80, 0x100))
 _ASCII = bytes(range(0x80))
 # Bytes that are no character in Windows-1252 but common letters in DOS code pages: ü, ì, Å, É, Ø.
 _NOT_WINDOWS = bytes([0x81, 0x8D, 0x8F, 0x90, 0x9D])
@@ -61,7 +60,7 @@ def read_text(path: Path) -> FileText:
         if "UTF-16" not in error.reason:
             raise
         return _read_utf16(path)
-    if _looks_like_utf16(scan.head):
+    if has_utf16_nuls(scan.head):
         return _read_utf16(path)
     return FileText(path, scan.head, scan.tail, scan.size, *scan.encoding(), scan.has_quote)
 
@@ -77,21 +76,8 @@ def _read_utf16(path: Path) -> FileText:
     return FileText(path, head, tail, size, "utf-16", found, (), has_quote)
 
 
-def blocks_of(path: Path) -> Iterator[bytes]:
-    """The bytes of a file, block by block."""
-    with path.open("rb") as file:
-        while block := file.read(BLOCK_BYTES):
-            yield block
-
-
 def _codec(encoding: str, head: bytes) -> str:
     return "utf-8" if encoding == "utf-16" else encoding  # the decoder has converted it
-
-
-def _looks_like_utf16(head: bytes) -> bool:
-    halves = (head[0:200:2], head[1:200:2])
-    shares = sorted(half.count(0) / len(half) for half in halves if half)
-    return len(shares) == 2 and shares[0] < 0.1 and shares[1] > 0.7
 
 
 class _Scan:

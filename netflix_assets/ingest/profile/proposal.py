@@ -8,13 +8,12 @@ from typing import Any
 
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.contracts.visibility import counted
-from netflix_assets.ingest.decode import Decoder
+from netflix_assets.ingest.decode import PARQUET_MAGIC, Decoder, blocks_of
 from netflix_assets.ingest.errors import RefusedError
 from netflix_assets.ingest.profile.columns import ColumnProfile, profile_columns
 from netflix_assets.ingest.profile.dialect import Finding
 from netflix_assets.ingest.profile.draft_json import draft_json
 from netflix_assets.ingest.profile.drafts import Draft, draft_csv
-from netflix_assets.ingest.profile.encoding import blocks_of
 from netflix_assets.ingest.profile.keys import propose_key
 from netflix_assets.ingest.profile.types import ColumnProposal, propose_columns
 from netflix_assets.ingest.trial import Trial, open_trial
@@ -65,7 +64,7 @@ def propose(paths: Sequence[Path], source: str, name: str, work_folder: Path, kn
 def _draft(paths: Sequence[Path], source: str, name: str, known: Dataset | None) -> Draft:
     """The draft of the format that the first file has."""
     head = _head(paths[0])
-    if head.startswith(b"PAR1"):
+    if head.startswith(PARQUET_MAGIC):
         from netflix_assets.ingest.profile.draft_parquet import draft_parquet  # Arrow takes 0.2 s
 
         return draft_parquet(paths, source, name)
@@ -159,9 +158,7 @@ def _entry(
 
 def _column_entry(drafted: dict[str, Any], column: ColumnProposal, *, comma: bool) -> dict[str, Any]:
     options = dict(column.options)
-    is_numeric = column.type in ("integer", "bigint", "double") or column.type.startswith("decimal")
-    # A group character is checked against the column's own decimal character, so both go together.
-    if comma and is_numeric and column.style is not None and "group_char" not in options:
+    if comma and column.style is not None:
         point = options.pop("decimal_char", ".")
         if point != ",":
             options["decimal_char"] = point

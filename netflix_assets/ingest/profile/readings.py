@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from netflix_assets.contracts.values import form_of
 from netflix_assets.warehouse.typing import literal
 
 # Texts that exports write for "no value". The first group means nothing else in any column; the others are words.
@@ -71,7 +72,7 @@ class Reading:
 
 def readings(name: str) -> Iterator[Reading]:
     """Every reading of a column with this name, the preferred ones first."""
-    yield _matching("boolean", "true or false", "true|false|TRUE|FALSE|True|False")
+    yield _matching("boolean", "true or false", form_of("boolean") or "")
     for true, false in TRUE_FALSE:
         options = {"true_values": true, "false_values": false}
         yield _matching("boolean", f"{true[0]} or {false[0]}", "|".join((*true, *false)), options)
@@ -132,7 +133,7 @@ def _timed(kind: str, form: str) -> Reading:
     return Reading(kind, form, pattern, condition, {} if form == "%Y-%m-%d" else {"format": form})
 
 
-_ISO = "[0-9]{4}-[0-9]{2}-[0-9]{2}[ T]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,6})?"
+_ISO = form_of("timestamp") or ""
 
 
 def _iso_condition(pattern: str) -> str:

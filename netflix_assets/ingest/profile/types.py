@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from netflix_assets.contracts.column import DEFAULT_MAX_LENGTH
+from netflix_assets.contracts.dialect import EPOCHS
 from netflix_assets.contracts.visibility import counted
 from netflix_assets.ingest.profile.columns import ColumnProfile, Fit, NumberStats
 from netflix_assets.ingest.profile.readings import EPOCH_YEARS, PLAIN_MISSING, TELLING_TIME
@@ -17,7 +18,6 @@ _FEW_RECORDS = 100
 _INTEGER_ROOM = 10**9  # half of what an integer holds; above it a bigint leaves room to grow
 _BIGINT_DIGITS, _DECIMAL_DIGITS, _DOUBLE_DIGITS = 18, 38, 17
 _MONEY_SCALE = 6  # digits after the point up to which a number is a decimal
-_EPOCHS = {"epoch_s": 1, "epoch_ms": 1_000, "epoch_us": 1_000_000}
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ def _number_type(kind: str, stats: NumberStats) -> str | None:
 
 def _epoch(stats: NumberStats) -> str | None:
     least, greatest = EPOCH_YEARS
-    for form, units in _EPOCHS.items():
+    for form, units in EPOCHS.items():
         if least * units <= stats.least and stats.greatest <= greatest * units:
             return form
     return None
