@@ -1,6 +1,6 @@
 """The warehouse, opened for reading its ledger."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 
 from netflix_assets.defs.resources import Role, warehouse
@@ -25,22 +25,23 @@ def open_ledger(settings: Settings) -> Iterator[Warehouse | None]:
     if not warehouse(settings).exists():
         yield None
         return
-    if _upgrade_statements(settings):
-        _upgrade(settings)
     with warehouse(settings).open("reader") as connection:
         found = connection.columns(("ops",))
-        yield connection if all(("ops", name) in found for name in _TABLES) else None
-
-
-def _upgrade_statements(settings: Settings) -> list[str]:
-    """What the existing ops tables lack; nothing for a warehouse that was never written."""
+        check_version(found)
+        is_loaded = all(("ops", name) in found for name in _TABLES)
+        if not list(_lacking(found, {**OPS_TABLES, **BUILD_TABLES})):
+            yield connection if is_loaded else None
+            return
+    _upgrade(settings)
     with warehouse(settings).open("reader") as connection:
-        found = connection.columns(("ops",))
-    check_version(found)
-    if ("ops", "loads") not in found:
-        return []
-    existing = {name: columns for name, columns in {**OPS_TABLES, **BUILD_TABLES}.items() if ("ops", name) in found}
-    return list(ops_ddl(found, existing))
+        yield connection if is_loaded else None
+
+
+def _lacking(
+    found: Mapping[tuple[str, str], Collection[str]], tables: Mapping[str, Mapping[str, str]]
+) -> Iterator[str]:
+    """The statements that add what existing tables lack; none for tables that are not there yet."""
+    return ops_ddl(found, {name: columns for name, columns in tables.items() if ("ops", name) in found})
 
 
 def _upgrade(settings: Settings) -> None:
@@ -48,7 +49,5 @@ def _upgrade(settings: Settings) -> None:
     owned: dict[Role, Mapping[str, Mapping[str, str]]] = {"loader": OPS_TABLES, "transformer": BUILD_TABLES}
     for role, tables in owned.items():
         with warehouse(settings).open(role) as connection:
-            found = connection.columns(("ops",))
-            existing = {name: columns for name, columns in tables.items() if ("ops", name) in found}
-            for statement in ops_ddl(found, existing):
+            for statement in _lacking(connection.columns(("ops",)), tables):
                 connection.execute(statement)

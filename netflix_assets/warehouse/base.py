@@ -10,10 +10,18 @@ from typing import Self, TypeVar
 
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.warehouse.errors import WarehouseError
-from netflix_assets.warehouse.ledger import OPS_TABLES, VERSION_TABLE, Ledger, in_chunks
+from netflix_assets.warehouse.ledger import OPS_TABLES, Ledger, in_chunks
 from netflix_assets.warehouse.loads import Load, StagedObject
 from netflix_assets.warehouse.profile import PROFILED_COLUMNS, SAMPLE_ROWS, profile_insert
-from netflix_assets.warehouse.relations import Relation, check_version, current_view, ddl, ops_ddl, raw_columns
+from netflix_assets.warehouse.relations import (
+    VERSION_TABLE,
+    Relation,
+    check_version,
+    current_view,
+    ddl,
+    ops_ddl,
+    raw_columns,
+)
 from netflix_assets.warehouse.typing import Dialect
 
 T = TypeVar("T")

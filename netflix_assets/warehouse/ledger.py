@@ -45,10 +45,6 @@ OPS_TABLES: Mapping[str, Mapping[str, str]] = {
     "load_locks": {"dataset": "varchar", "last_load_id": "integer"},
 }  # fmt: skip
 
-# The version of the ops tables: one column per version, added by the code that introduced it. The statement that lists
-# columns then tells the version too. Add a column when older code would misread what newer code writes.
-VERSION_TABLE: Mapping[str, Mapping[str, str]] = {"schema_version": {"v1": "timestamp", "v2": "timestamp"}}
-
 
 class Ledger(ABC):
     """A connection that keeps the ``ops`` tables.

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.warehouse.errors import WarehouseError
-from netflix_assets.warehouse.ledger import VERSION_TABLE
+
+# The version of the ops tables: one column per version, added by the code that introduced it. The statement that lists
+# columns then tells the version too. Add a column when older code would misread what newer code writes.
+VERSION_TABLE: Mapping[str, Mapping[str, str]] = {"schema_version": {"v1": "timestamp", "v2": "timestamp"}}
 
 
 @dataclass(frozen=True)
