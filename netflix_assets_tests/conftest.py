@@ -86,6 +86,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     With another warehouse, only tests that use it run: the others have run already.
     """
     order = {Path(__file__).parent / name: rank for rank, name in enumerate(_SLOWEST)}
+    if gone := [path.name for path in order if not path.exists()]:
+        raise pytest.UsageError(f"conftest.py lists files that are not there: {', '.join(gone)}")
     items.sort(key=lambda item: order.get(item.path, len(order)))
     if config.option.warehouse != "duckdb":
         others = [item for item in items if "warehouse" not in getattr(item, "fixturenames", ())]

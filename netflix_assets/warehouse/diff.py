@@ -121,20 +121,20 @@ class _Comparison:
 
 
 def compare(
-    warehouse: Warehouse, before: TableSet, after: TableSet, marts: Sequence[ServedTable], shown: Showable
+    warehouse: Warehouse, before: TableSet, after: TableSet, served: Sequence[ServedTable], shown: Showable
 ) -> Iterator[TableDiff]:
     """Compare every table of two sets, by name; ``before`` is what is published.
 
-    ``marts``: the tables of the project. Those that describe runs are left out.
+    ``served``: the tables of the project. Those that describe runs are left out.
     """
     tables_before, tables_after = (_tables(warehouse, side) for side in (before, after))
-    by_name = {(mart.schema, mart.name): mart for mart in marts}
+    by_name = {(table.schema, table.name): table for table in served}
     for schema, name in sorted({*tables_before, *tables_after}):
-        mart = by_name.get((schema, name), ServedTable(schema, name))
-        if not mart.is_run_dependent:
+        table = by_name.get((schema, name), ServedTable(schema, name))
+        if not table.is_run_dependent:
             old, new = tables_before.get((schema, name)), tables_after.get((schema, name))
             relations = [side.relation(warehouse.dialect, schema, name) for side in (before, after)]
-            yield _compare_table(warehouse, mart, (schema, name) in by_name, relations, old, new, shown)
+            yield _compare_table(warehouse, table, (schema, name) in by_name, relations, old, new, shown)
 
 
 def _tables(warehouse: Warehouse, side: TableSet) -> dict[tuple[str, str], dict[str, str]]:
@@ -146,14 +146,14 @@ def _tables(warehouse: Warehouse, side: TableSet) -> dict[tuple[str, str], dict[
 
 def _compare_table(
     warehouse: Warehouse,
-    mart: ServedTable,
+    table: ServedTable,
     is_in_project: bool,
     relations: Sequence[str],
     old: Mapping[str, str] | None,
     new: Mapping[str, str] | None,
     shown: Showable,
 ) -> TableDiff:
-    name = mart.full_name
+    name = table.full_name
     if old is None or new is None:
         rows = _count(warehouse, relations[old is None])
         if old is None:
@@ -164,7 +164,7 @@ def _compare_table(
     old, new = ({column: kind for column, kind in side.items() if column[0] != "_"} for side in (old, new))
     retyped = {column: (old[column], new[column]) for column in old if new.get(column, old[column]) != old[column]}
     common = {column: new[column] if column in retyped else "" for column in new if column in old}
-    key = mart.key if set(mart.key) <= common.keys() else ()
+    key = table.key if set(table.key) <= common.keys() else ()
     comparison = _Comparison(relations[0], relations[1], key, common, warehouse.dialect)
     diff = _compare_rows(warehouse, comparison, name, shown)
     columns_added = tuple(column for column in new if column not in old)
