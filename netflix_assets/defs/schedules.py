@@ -17,7 +17,7 @@ TIDY_AT = "30 3 * * *"
 def schedules(settings: Settings, sources: Sequence[Source]) -> list[dg.ScheduleDefinition]:
     """The daily run of everything, and the daily retention job.
 
-    Dagster+ keeps its own history and refuses to delete runs, so there is no retention job to schedule there.
+    Dagster+ keeps its own history and refuses to delete runs, so the retention job is not scheduled there.
     """
     covered = synced_by(sources)
 

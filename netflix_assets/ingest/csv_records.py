@@ -23,7 +23,7 @@ from netflix_assets.ingest.fields import MAX_REJECT_LENGTH, is_well_formed, spli
 from netflix_assets.ingest.records import MAX_RECORD_BYTES, Layout, Record, find_faults, size_of
 
 # Recovery reads lines again, up to this many characters in one file: 13 s for a million records of which every 40th
-# opens a quote that runs to the end. Without a limit such a file would take hours.
+# opens a quote that runs to the end. Without a limit this would take hours.
 _REREAD_LENGTH = 20 * MAX_REJECT_LENGTH
 _SAMPLE_LINES = 1_000  # lines that recovery looks at
 # Lines that must be records, where the contract has nothing but text to tell a record from a line of a text.
@@ -207,7 +207,7 @@ def parse_csv_text(text: str, layout: Layout) -> list[Record]:
 
 
 def split_lines(text: str) -> list[str]:
-    """The lines of a text, each with its line ending. Other separators, such as U+2028, are no line endings."""
+    """The lines of a text, each with its line ending. Other separators (U+2028) do not end a line."""
     ends = [match.end() for match in _LINE_END.finditer(text)]
     return [text[start:end] for start, end in zip([0, *ends], [*ends, len(text)], strict=True) if start < end]
 

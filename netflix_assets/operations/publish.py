@@ -36,7 +36,7 @@ def _serve(settings: Settings, switch: Callable[[Publisher], Publication]) -> Pu
     """Switch while nobody builds or publishes, and record it on the asset.
 
     As an observation, not a materialization: the sensor compares the bucket with what was last materialized, and a
-    choice between two versions is no reason to load or to build anything.
+    choice between two versions does not require a load or a build.
     """
     if settings.schema_prefix:
         raise InputError(branch_reason(settings.schema_prefix))

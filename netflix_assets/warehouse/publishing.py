@@ -28,7 +28,7 @@ class PublishingError(WarehouseError):
 
 
 class VersionNotKeptError(PublishingError):
-    """There is no such version any more."""
+    """The version is not kept any more."""
 
 
 class PublishingHeldError(PublishingError, HeldError):

@@ -127,7 +127,7 @@ class Examples:
         return [(to_yaml(use) or "datasets: {things: …}", "a valid contract")]
 
     def read(self, entry: Mapping[str, Any]) -> Dataset:
-        """The example's dataset, in a table of its own. Raises: ContractError."""
+        """The example's dataset, in its own table. Raises: ContractError."""
         self.count += 1
         options = {**_BASE, **entry}
         options["columns"] = [

@@ -239,7 +239,7 @@ def _find_header(
 def _why_no_header(first: Sequence[str], records: Sequence[Sequence[str]]) -> str | None:
     typed = [value for value in first if _TYPED.fullmatch(value.strip()) and not re.fullmatch(r"(19|20)\d\d", value)]
     if typed:
-        return f"the first line has the value {typed[0]!r}, which is no name"
+        return f"the first line has the value {typed[0]!r}, which is not a name"
     if not any(first):
         return "the first line is empty"
     for at, name in enumerate(first):
