@@ -158,7 +158,7 @@ def _only_fitting(kind: str, options: dict[str, Any]) -> dict[str, Any]:
 
 def _figure(value: float) -> str:
     comma = "," if abs(value) >= 10_000 else ""  # 1995 is a year
-    return f"{value:{comma}.0f}" if value == int(value) and abs(value) < 10**15 else f"{value:{comma}.6g}"
+    return f"{value:{comma}.15g}"
 
 
 def _label(fit: Fit) -> str:
