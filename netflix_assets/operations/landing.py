@@ -81,4 +81,4 @@ def _advice(sources: Sequence[Source], name: str) -> str:
         names = " or ".join(f"{dataset.file_stem}-<anything>.{dataset.extension}" for dataset in meant)
         return f"Rename it ({names}) or pass --as DATASET"
     known = ", ".join(f"{dataset.id} ({dataset.file_stem}-<anything>.{dataset.extension})" for dataset in datasets)
-    return f"Rename it or pass --as DATASET. Datasets: {known}"
+    return f"Rename it, pass --as DATASET, or add a dataset for it with netflix-assets add-dataset. Datasets: {known}"
