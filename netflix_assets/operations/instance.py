@@ -19,6 +19,7 @@ SHIPPED_BEFORE = frozenset({
     "1bb028798f3445c03f969018d74b771c8b6d059c60a9a2af6d283ac04fa820b4",
     "4ca0385d59de245b4ae608c308db166108c65f95bbbc5db15520f746c54da9b6",
     "2a6eedc00886b4d53dda1daa39fd1d9aa0a77a8e98805f80be1704945fa1efb8",
+    "c99884880a446cd9019c875a438fc4b7cdd5b38cc3e860254a8698c8017b074f",
 })  # fmt: skip
 
 # The module of the run launcher in a dagster.yaml of an earlier version.

@@ -4,16 +4,20 @@ import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from queue import Queue
 
 import dagster as dg
 import dagster_dbt.asset_utils
+import psutil
 import pytest
 from dagster._core.launcher import WorkerStatus
+from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._daemon.monitoring.run_monitoring import monitor_started_run
 from dagster_dbt import DbtCliResource
 from packaging.version import Version
 
 from netflix_assets.defs.dagster_internals import (
+    EventLogStorage,
     FastDbtCliResource,
     RunLauncher,
     locking_in_process_executor,
@@ -94,3 +98,69 @@ def test_dagster_dbt_selects_nodes_with_the_function_that_is_replaced() -> None:
     with selected_nodes({"model.a"}):
         assert dagster_dbt.asset_utils.select_unique_ids(select="x", exclude="", selector="") == {"model.a"}
     assert dagster_dbt.asset_utils.select_unique_ids is original
+
+
+@dg.asset
+def a() -> None: ...
+
+
+def materialize_a(instance: dg.DagsterInstance) -> str:
+    result = dg.materialize([a], instance=instance)
+    assert result.success
+    return result.run_id
+
+
+def event_log(instance: dg.DagsterInstance) -> EventLogStorage:
+    storage = instance.event_log_storage
+    assert isinstance(storage, EventLogStorage)
+    return storage
+
+
+def folder_of(instance: dg.DagsterInstance) -> Path:
+    return Path(instance.root_directory) / "history" / "runs"
+
+
+def test_dagsters_event_log_reads_the_same_events(instance: dg.DagsterInstance) -> None:
+    """If it breaks: compare ``_connect`` and ``__init__`` with Dagster's, or drop ``storage`` from dagster.yaml."""
+    run_id = materialize_a(instance)
+    events = event_log(instance).get_logs_for_run(run_id)
+    assert [event.dagster_event_type for event in events].count(dg.DagsterEventType.ASSET_MATERIALIZATION) == 1
+    dagsters = SqliteEventLogStorage(str(folder_of(instance)))
+    assert dagsters.get_logs_for_run(run_id) == events
+    assert dagsters.all_asset_keys() == [dg.AssetKey("a")]
+
+
+def test_the_event_log_tells_watchers_of_another_process(instance: dg.DagsterInstance) -> None:
+    """If it breaks: see how Dagster's PostgreSQL storage implements ``watch``. Without it the UI does not go on."""
+    first = materialize_a(instance)
+    seen: Queue[str] = Queue()
+    with dg.DagsterInstance.from_ref(instance.get_ref()) as webserver:
+        webserver.watch_event_logs(first, None, lambda event, _: seen.put(event.message))
+        expected = [event.message for event in event_log(instance).get_logs_for_run(first)]
+        assert [seen.get(timeout=60) for _ in expected] == expected
+        run = instance.get_run_by_id(first)
+        assert run
+        instance.report_engine_event("later", run)
+        assert seen.get(timeout=60) == "later"
+
+
+def test_the_event_log_keeps_few_files_open(instance: dg.DagsterInstance) -> None:
+    """If it breaks: a webserver that lives for months would run out of file descriptors."""
+    for _ in range(12):
+        materialize_a(instance)
+    opened = {Path(file.path).stem for file in psutil.Process().open_files() if file.path.endswith(".db")}
+    shards = {path.stem for path in folder_of(instance).glob("*.db")}
+    assert len(shards) == 13
+    assert len(opened & shards) == 8
+
+
+def test_the_event_log_goes_on_after_its_file_was_removed(instance: dg.DagsterInstance) -> None:
+    """If it breaks: ``retention`` removes files of old runs while other processes have them open."""
+    run_id = materialize_a(instance)
+    for file in folder_of(instance).glob(f"{run_id}*"):
+        file.unlink()
+    assert event_log(instance).get_logs_for_run(run_id) == []
+    run = instance.get_run_by_id(run_id)
+    assert run
+    instance.report_engine_event("still here", run)
+    assert [event.message for event in event_log(instance).get_logs_for_run(run_id)] == ["still here"]
