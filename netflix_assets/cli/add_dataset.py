@@ -12,6 +12,7 @@ from netflix_assets.cli.output import EXIT_NOTHING_LOADED, EXIT_REFUSED, fail, p
 from netflix_assets.settings import REPO, Settings, current_settings
 
 if TYPE_CHECKING:
+    from netflix_assets.contracts.model import Dataset
     from netflix_assets.dev.add_dataset import Comparison, Plan
     from netflix_assets.ingest.profile.dialect import Finding
     from netflix_assets.ingest.profile.proposal import Proposal
@@ -91,7 +92,7 @@ def _finish_plan(settings: Settings, plan: "Plan", *, dry_run: bool) -> int:
         for line in change.diff(REPO).splitlines():
             say(line)
     say()
-    code = _print_results(plan.results)
+    code = _print_results(plan.dataset, plan.results)
     if dry_run:
         say("Nothing is written (--dry-run)")
         return code
@@ -109,18 +110,18 @@ def _shown(path: Path) -> str:
     return path.relative_to(REPO).as_posix() if path.is_relative_to(REPO) else str(path)
 
 
-def _print_results(results: Sequence["TrialResult"]) -> int:
+def _print_results(dataset: "Dataset", results: Sequence["TrialResult"]) -> int:
     """Print what the files give under the contract, and return the exit code that says so."""
     for result in results:
         say(f"{result.path.name}: {summary(result)}")
-        print_details(result)
+        print_details(dataset, result)
     if any(result.outcome == "refused" for result in results):
         return EXIT_REFUSED
     return EXIT_NOTHING_LOADED if any(result.outcome == "loads" and not result.rows for result in results) else 0
 
 
 def _print_comparison(comparison: "Comparison") -> int:
-    code = _print_results(comparison.results)
+    code = _print_results(comparison.dataset, comparison.results)
     if comparison.differences:
         say()
         say(f"The contract of {comparison.dataset.id} would have to change; nothing is written:")

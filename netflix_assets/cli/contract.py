@@ -11,6 +11,7 @@ from netflix_assets.contracts.visibility import counted
 from netflix_assets.settings import current_settings
 
 if TYPE_CHECKING:
+    from netflix_assets.contracts.model import Dataset
     from netflix_assets.ingest.trial import TrialResult
 
 _MAX_REASONS = 20
@@ -59,7 +60,7 @@ def check_contract(context: click.Context, paths: tuple[Path, ...], dataset_id: 
     with spinner("checking"):
         for owner, result in check_contract(settings, paths, dataset):
             say(f"{result.path.name} as {owner.id}: {summary(result)}")
-            print_details(result)
+            print_details(owner, result)
             code = _worse(code, result)
     context.exit(code)
 
@@ -78,12 +79,13 @@ def summary(result: "TrialResult") -> str:
     return f"{counted(result.records or 0, 'record')}, {counted(result.rows, 'row')} would load{rejected}"
 
 
-def print_details(result: "TrialResult") -> None:
+def print_details(dataset: "Dataset", result: "TrialResult") -> None:
     """Print why records would be rejected, and the warnings."""
     for reason in result.reasons[:_MAX_REASONS]:
         more = ", …" if reason.count > len(reason.lines) else ""
         lines = ", ".join(f"{line:,}" for line in reason.lines)
-        say(f"  {reason.count:>7,} rejected, line{'s' if reason.count > 1 else ''} {lines}{more}: {reason.text}")
+        places = f"{dataset.position}{'s' if reason.count > 1 else ''} {lines}{more}"
+        say(f"  {reason.count:>7,} rejected, {places}: {reason.text}")
     if len(result.reasons) > _MAX_REASONS:
         say(f"  and {counted(len(result.reasons) - _MAX_REASONS, 'more reason')}")
     for warning in result.warnings:

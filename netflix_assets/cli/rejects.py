@@ -53,9 +53,10 @@ def show_reject(dataset_id: str, load_id: int, record: int) -> None:
     from netflix_assets.operations.rejects import find_rejects
 
     settings = current_settings()
-    for each in find_rejects(settings, find_dataset(settings, dataset_id)):
+    dataset = find_dataset(settings, dataset_id)
+    for each in find_rejects(settings, dataset):
         if (each["load_id"], each["record_number"]) == (load_id, record):
-            say(f"{each['object_key']} line {each['line_number']}: {each['reason']}")
+            say(f"{each['object_key']} {dataset.position} {each['line_number']}: {each['reason']}")
             for line in each["raw_text"].split("\n"):  # in lines, unlike a name or a reason
                 say(line)
             return

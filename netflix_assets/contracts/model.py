@@ -220,6 +220,11 @@ class Dataset(Strict):
         return f"(also {others}; {compressions})" if others else f"(also {compressions})"
 
     @property
+    def position(self) -> str:
+        """What messages call the place of a record in its file: ``line``, or ``row`` of a Parquet file."""
+        return "row" if self.format == "parquet" else "line"
+
+    @property
     def export_extension(self) -> str:
         """The extension of a file of exported rejects, without the point."""
         return self.extension if self.format == "csv" else "jsonl"

@@ -152,7 +152,7 @@ def _keep_rejects(
     if dataset.mode == "overwrite":
         rejects = _refuse_truncated(rejects)
     if 2 * rows_loaded < rows_in and _would_supersede(dataset, staged.listed, current):
-        _refuse_replacement(rejects, rows_in, missing)
+        _refuse_replacement(dataset, rejects, rows_in, missing)
     rejects = within_tolerance(rejects, dataset, rows_in)
     if missing > dataset.tolerance.rejects_allowed(rows_in):
         kept = sum(1 for _ in rejects)  # stops at the first one too many
@@ -183,12 +183,12 @@ def _refuse_truncated(rejects: Iterable[RejectedRecord]) -> Iterator[RejectedRec
         yield reject
 
 
-def _refuse_replacement(rejects: Iterable[RejectedRecord], rows_in: int, rejected: int) -> None:
+def _refuse_replacement(dataset: Dataset, rejects: Iterable[RejectedRecord], rows_in: int, rejected: int) -> None:
     # Bad input never costs good data: a version that is mostly rejected does not supersede loaded rows.
     first = next(iter(rejects), None)
     if first is not None:
         subject = f"all {rows_in:,}" if rejected == rows_in else f"{rejected:,} of {rows_in:,}"
         raise RefusedError(
-            f"{subject} records violate the contract; keeping the rows loaded earlier. First: line "
-            f"{first.line_number}: {first.reason}"
+            f"{subject} records violate the contract; keeping the rows loaded earlier. First: "
+            f"{dataset.position} {first.line_number}: {first.reason}"
         )

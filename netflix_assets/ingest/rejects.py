@@ -47,7 +47,7 @@ def within_tolerance(
             share = dataset.tolerance.rejected_share
             raise RefusedError(
                 f"more than {allowed:,} of {record_count:,} records violate the contract, which allows "
-                f"{dataset.tolerance.rejected_rows:,} or {share:.1%}, whichever is more. First: line "
-                f"{first.line_number}: {first.reason}"
+                f"{dataset.tolerance.rejected_rows:,} or {share:.1%}, whichever is more. "
+                f"First: {dataset.position} {first.line_number}: {first.reason}"
             )
         yield reject

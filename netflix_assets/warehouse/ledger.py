@@ -201,7 +201,7 @@ class Ledger(ABC):
             """,
             (dataset.id, load.load_id),
         )
-        return [f"line {line}: {reason}" for line, reason in rows]
+        return [f"{dataset.position} {line}: {reason}" for line, reason in rows]
 
     def header_of(self, dataset: Dataset, load: Load) -> str:
         """The header record of a load's object."""

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from netflix_assets.contracts.model import Dataset
+from netflix_assets.contracts.model import Dataset, Tolerance
 from netflix_assets.ingest.export import write_rejects
 from netflix_assets.ingest.replay import replay_rejects
 from netflix_assets_tests.conftest import make_column, make_dataset
@@ -204,6 +204,14 @@ def test_an_unedited_export_of_garbled_json_never_loads(sync, bucket, warehouse,
     bucket.put("shop/things-2.jsonl", file.read_bytes())
     report = sync(dataset)
     assert [(each.rows_loaded, each.rows_in) for each in report.loads] == [(0, load.rows_rejected)]
+
+
+@pytest.mark.parametrize(("kind", "place"), [("jsonl", "line 2"), ("parquet", "row 2")])
+def test_messages_name_the_place_as_the_format_does(sync, bucket, warehouse, kind, place):
+    dataset = things(kind, *SMALL, tolerance=Tolerance(rejected_rows=0, rejected_share=0))
+    bucket.put(f"shop/things.{kind}", WRITERS[kind](FAULTY))
+    [refused] = sync(dataset).refused
+    assert f". First: {place}: price '101" in refused.reason
 
 
 def test_a_truncated_file_does_not_replace_the_table(sync, bucket, warehouse):
