@@ -24,7 +24,7 @@ from packaging.version import Version
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import StaticPool
 
-from netflix_assets.defs.runs import HOST, hold_run_lock, this_host, why_dead
+from netflix_assets.defs.runs import HOST, hold_run_lock, pid_host, why_dead
 
 
 class _LockingExecutor(dg.Executor):
@@ -64,7 +64,7 @@ class RunLauncher(dg.DefaultRunLauncher):
 
     def launch_run(self, context: Any) -> None:
         """Launch the run, and record this machine: until it executes, only the code server knows its process."""
-        self._instance.add_run_tags(context.dagster_run.run_id, {HOST: this_host()})
+        self._instance.add_run_tags(context.dagster_run.run_id, {HOST: pid_host()})
         super().launch_run(context)
 
     @property

@@ -3,7 +3,8 @@
 A run whose process was killed stays "started" in Dagster's storage, and whatever waits for it would wait until the
 maximum runtime of dagster.yaml. So the process of a run holds a lock on ``$DAGSTER_HOME/run-locks/<run id>`` while it
 executes. The kernel releases the lock when the process ends. A lock that can be taken belongs to a dead run, whatever
-clocks and process ids say. Locks of another machine or container are left alone.
+clocks and process ids say. Containers of one machine share its kernel, so a new container can test the lock of the
+one that it replaces. Locks of another machine are left alone: a network file system may not pass them on.
 """
 
 import fcntl
@@ -18,7 +19,7 @@ import psutil
 
 from netflix_assets.storage.locks import is_held
 
-HOST = "netflix/host"  # tag: the machine that launched the run, and on it the namespace of its process ids
+HOST = "netflix/host"  # tag: where the run was launched, as ``pid_host`` says it
 _PID = "netflix/pid"  # tag of runs recorded before there were locks: the process
 _GRPC = ".dagster/grpc_info"  # Dagster's tag: the code server that a run was launched on
 
@@ -56,7 +57,7 @@ def hold_run_lock(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
         fcntl.flock(lock, fcntl.LOCK_EX)
         # Written under the lock: whoever finds the file empty knows that it is not locked yet.
         lock.truncate(0)
-        lock.write(this_host())
+        lock.write(lock_host())
         lock.flush()
         try:
             yield
@@ -87,10 +88,10 @@ def why_dead(run: dg.DagsterRun, instance: dg.DagsterInstance) -> str | None:
     lock = _lock_of(instance, run.run_id)
     with suppress(FileNotFoundError):
         if host := lock.read_text(encoding="utf-8"):
-            dead = host == this_host() and not is_held(lock)
-            return f"the process of the run is gone from {_MACHINE}: {_CAUSES}" if dead else None
+            dead = _can_test(host) and not is_held(lock)
+            return f"the process of the run is gone from {host.split()[0]}: {_CAUSES}" if dead else None
     # Not executing yet, or recorded before there were locks.
-    if run.tags.get(HOST) == this_host() and (pid := _pid_of(run, instance)) and not _is_running(pid):
+    if run.tags.get(HOST) == pid_host() and (pid := _pid_of(run, instance)) and not _is_running(pid):
         return f"the process of the run (pid {pid} on {_MACHINE}) is gone: {_CAUSES}"
     return None
 
@@ -100,8 +101,8 @@ def remove_run_lock(instance: dg.DagsterInstance, run_id: str) -> None:
     _lock_of(instance, run_id).unlink(missing_ok=True)
 
 
-def this_host() -> str:
-    """The machine, and the process id namespace where there are several (containers)."""
+def pid_host() -> str:
+    """Where a process id means one process: the machine, and its process id namespace (containers have their own)."""
     try:
         namespace = str(Path("/proc/self/ns/pid").readlink())
     except OSError:
@@ -109,6 +110,22 @@ def this_host() -> str:
     return f"{_MACHINE} {namespace}".strip()
 
 
+def lock_host() -> str:
+    """Where a lock can be tested: the machine, and this start of its kernel where the system tells (Linux)."""
+    boot = _BOOT_ID.read_text(encoding="utf-8").strip() if _BOOT_ID.exists() else ""
+    return f"{_MACHINE} {boot}".strip()
+
+
+def _can_test(host: str) -> bool:
+    """Whether a lock taken at ``host`` can be tested from here.
+
+    The same kernel knows all its locks, under whatever name a container takes them. The same name with another start
+    of the kernel is this machine before it went down.
+    """
+    return not set(host.split()).isdisjoint(lock_host().split())
+
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _MACHINE = socket.gethostname()
 _CAUSES = "it was killed, or the machine went down"
 

@@ -23,7 +23,7 @@ from netflix_assets.defs.dagster_internals import (
     locking_in_process_executor,
     selected_nodes,
 )
-from netflix_assets.defs.runs import HOST, this_host, why_dead
+from netflix_assets.defs.runs import HOST, lock_host, pid_host, why_dead
 from netflix_assets.operations.instance import open_instance
 from netflix_assets.settings import read_settings
 
@@ -31,7 +31,7 @@ from netflix_assets.settings import read_settings
 @dg.op(retry_policy=dg.RetryPolicy(max_retries=1))
 def look_at_lock(context: dg.OpExecutionContext) -> None:
     lock = Path(context.instance.root_directory) / "run-locks" / context.run_id
-    assert lock.read_text() == this_host()
+    assert lock.read_text() == lock_host()
     assert why_dead(context.instance.get_run_by_id(context.run_id), context.instance) is None
     if context.retry_number == 0:
         raise ValueError("the first attempt")
@@ -71,7 +71,7 @@ def test_run_monitoring_reports_a_dead_run_by_what_the_launcher_answers(instance
     assert launcher.supports_check_run_worker_health
     alive = instance.create_run_for_job(locked, status=dg.DagsterRunStatus.STARTED)
     assert launcher.check_run_worker_health(alive).status == WorkerStatus.RUNNING
-    tags = {HOST: this_host(), "netflix/pid": str(2**22 + 1)}
+    tags = {HOST: pid_host(), "netflix/pid": str(2**22 + 1)}
     dead = instance.create_run_for_job(locked, status=dg.DagsterRunStatus.STARTED, tags=tags)
     record = instance.get_run_record_by_id(dead.run_id)
     monitor_started_run(instance, None, record, logging.getLogger("test"))
@@ -83,7 +83,7 @@ def test_the_launcher_records_its_machine(instance: dg.DagsterInstance, monkeypa
     monkeypatch.setattr(dg.DefaultRunLauncher, "launch_run", lambda *_: None)
     run = instance.create_run_for_job(locked)
     instance.launch_run(run.run_id, workspace=None)
-    assert instance.get_run_by_id(run.run_id).tags[HOST] == this_host()
+    assert instance.get_run_by_id(run.run_id).tags[HOST] == pid_host()
 
 
 def test_dagster_dbt_has_the_steps_that_are_left_out() -> None:

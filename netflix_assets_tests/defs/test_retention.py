@@ -25,7 +25,7 @@ from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
 from netflix_assets.definitions import build_defs
 from netflix_assets.defs.retention import Removed, remove_old
-from netflix_assets.defs.runs import hold_run_lock, this_host
+from netflix_assets.defs.runs import hold_run_lock, pid_host
 from netflix_assets.operations.instance import open_instance
 from netflix_assets.settings import Settings, read_settings
 from netflix_assets_tests.demo import Demo
@@ -138,5 +138,5 @@ def test_the_daily_run_waits_for_a_loading_run_but_not_for_a_dead_one(
     run = instance.create_run_for_job(defs.resolve_job_def("everything"), status=dg.DagsterRunStatus.STARTED)
     with hold_run_lock(instance, run.run_id):
         assert tick() == []
-    (settings.dagster_home / "run-locks" / run.run_id).write_text(this_host())  # as a killed process leaves it
+    (settings.dagster_home / "run-locks" / run.run_id).write_text(pid_host())  # as a killed process leaves it
     assert len(tick()) == 1

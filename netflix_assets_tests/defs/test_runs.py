@@ -2,6 +2,8 @@
 
 import json
 import os
+import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -13,9 +15,10 @@ import dagster as dg
 import pytest
 from dagster._core.events import EngineEventData
 
-from netflix_assets.defs.runs import HOST, hold_run_lock, reap, remove_run_lock, this_host
+from netflix_assets.defs.runs import HOST, hold_run_lock, lock_host, pid_host, reap, remove_run_lock
 from netflix_assets.operations.instance import open_instance
 from netflix_assets.settings import read_settings
+from netflix_assets_tests.waiting import until
 
 PID = "netflix/pid"  # tag of runs recorded before there were locks
 HOLD = """
@@ -54,11 +57,18 @@ def status(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
     return instance.get_run_by_id(run.run_id).status.value
 
 
+# A process id namespace and a host name, as a container has them. Their first process takes the others with it.
+CONTAINER = (
+    "unshare", "--user", "--map-root-user", "--uts", "--pid", "--fork", "--mount-proc", "--kill-child",
+    "sh", "-c", 'hostname code && exec "$@"', "sh",
+)  # fmt: skip
+HAS_CONTAINERS = shutil.which("unshare") and subprocess.run([*CONTAINER, "true"], check=False).returncode == 0
+
+
 @contextmanager
-def executed_by_another_process(run: dg.DagsterRun) -> Iterator[subprocess.Popen[str]]:
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLD, run.run_id], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as worker:
+def executed_by_another_process(run: dg.DagsterRun, *within: str) -> Iterator[subprocess.Popen[str]]:
+    command = [*within, sys.executable, "-c", HOLD, run.run_id]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as worker:
         try:
             assert worker.stdout.readline() == "held\n"
             yield worker
@@ -89,7 +99,7 @@ def test_a_run_is_reported_when_its_process_was_killed_and_not_before(instance: 
 
 @pytest.mark.parametrize("moved_s", [-86_400, 86_400])
 def test_the_clock_does_not_matter(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, moved_s: int) -> None:
-    alive, dead = begin(instance), begin(instance, **{HOST: this_host(), PID: str(os.getpid())})
+    alive, dead = begin(instance), begin(instance, **{HOST: pid_host(), PID: str(os.getpid())})
     with executed_by_another_process(dead):
         pass
     with executed_by_another_process(alive):
@@ -120,12 +130,55 @@ def test_two_homes_do_not_see_each_others_runs(
         assert (reap(instance), reap(other)) == ([], [there.run_id])
 
 
-def test_the_lock_of_another_machine_is_left_alone(instance: dg.DagsterInstance) -> None:
+@pytest.mark.skipif(not HAS_CONTAINERS, reason="this system does not let its users create namespaces")
+def test_a_run_in_a_container_that_was_killed_is_reported_from_another(instance: dg.DagsterInstance) -> None:
+    run = begin(instance)
+    with executed_by_another_process(run, *CONTAINER) as container:
+        assert lock_of(instance, run).read_text().split()[0] == "code"
+        assert reap(instance) == []
+        container.kill()
+        container.wait()
+        assert until(lambda: reap(instance)) == [run.run_id]
+    (event,) = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE)
+    assert "the process of the run is gone from code" in event.dagster_event.message
+
+
+HERE, BOOT = socket.gethostname(), Path("/proc/sys/kernel/random/boot_id")
+
+
+@pytest.mark.parametrize(
+    ("locked_at", "is_reaped"),
+    [
+        pytest.param(f"{HERE} earlier-boot", True, id="this machine, before it went down"),
+        pytest.param(f"{HERE} pid:[4026531836]", True, id="as the version before wrote it"),
+        pytest.param("elsewhere another-boot", False, id="another machine"),
+        pytest.param("elsewhere", False, id="another machine that does not tell its boot"),
+    ],
+)
+@pytest.mark.parametrize("tells_boot", [True, False])
+def test_a_lock_is_tested_where_it_can_be(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, locked_at: str, is_reaped: bool, tells_boot: bool
+) -> None:
+    if not tells_boot:  # macOS
+        monkeypatch.setattr("netflix_assets.defs.runs._BOOT_ID", Path("/proc/not/there"))
     run = begin(instance)
     with executed_by_another_process(run):
-        lock_of(instance, run).write_text("another machine")
-    assert reap(instance) == []
-    assert lock_of(instance, run).exists()
+        lock_of(instance, run).write_text(locked_at)
+        assert reap(instance) == []
+    assert reap(instance) == ([run.run_id] if is_reaped else [])
+    assert lock_of(instance, run).exists() is not is_reaped
+
+
+def test_containers_of_one_machine_test_each_others_locks(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not BOOT.exists():
+        pytest.skip("no kernel that containers share")
+    run = begin(instance)
+    with executed_by_another_process(run):
+        monkeypatch.setattr("netflix_assets.defs.runs._MACHINE", "the-new-container")
+        assert reap(instance) == []
+    assert reap(instance) == [run.run_id]
 
 
 def test_a_lock_file_that_is_not_locked_yet_is_left_alone(instance: dg.DagsterInstance) -> None:
@@ -142,7 +195,7 @@ def test_the_lock_file_goes_with_the_block_also_when_it_fails(instance: dg.Dagst
 
     def fail_inside() -> None:
         with hold_run_lock(instance, run.run_id):
-            assert lock_of(instance, run).read_text() == this_host()
+            assert lock_of(instance, run).read_text() == lock_host()
             raise ValueError("inside")
 
     with pytest.raises(ValueError, match="inside"):
@@ -165,7 +218,7 @@ def test_lock_files_of_ended_and_removed_runs_are_swept(instance: dg.DagsterInst
 
 
 def test_runs_recorded_before_there_were_locks_are_reported_by_their_process_id(instance: dg.DagsterInstance) -> None:
-    gone, here = str(ended_process()), this_host()
+    gone, here = str(ended_process()), pid_host()
     dead = begin(instance, **{HOST: here, PID: gone})
     begin(instance, **{HOST: here, PID: str(os.getpid())})
     begin(instance, **{HOST: "another machine", PID: gone})
@@ -178,16 +231,16 @@ def test_runs_recorded_before_there_were_locks_are_reported_by_their_process_id(
 def test_a_zombie_is_gone(instance: dg.DagsterInstance) -> None:
     with subprocess.Popen(["true"]) as process:
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-        run = begin(instance, **{HOST: this_host(), PID: str(process.pid)})
+        run = begin(instance, **{HOST: pid_host(), PID: str(process.pid)})
         assert reap(instance) == [run.run_id]
 
 
 @pytest.mark.parametrize(
     ("server", "tags", "is_reaped"),
     [
-        ({"host": "localhost", "socket": "/tmp/x"}, {HOST: this_host()}, True),  # noqa: S108
+        ({"host": "localhost", "socket": "/tmp/x"}, {HOST: pid_host()}, True),  # noqa: S108
         ({"host": "localhost", "socket": "/tmp/x"}, {HOST: "another machine"}, False),  # noqa: S108
-        ({"host": "10.0.0.7", "port": 4000}, {HOST: this_host()}, False),
+        ({"host": "10.0.0.7", "port": 4000}, {HOST: pid_host()}, False),
     ],
 )
 def test_a_run_killed_before_it_executes_is_reported_where_its_code_server_is_on_this_machine(

@@ -18,7 +18,7 @@ from netflix_assets.defs.published import PUBLISHED_KEY
 from netflix_assets.defs.raw import assets as raw
 from netflix_assets.defs.raw.assets import raw_key
 from netflix_assets.defs.resources import landing_bucket
-from netflix_assets.defs.runs import hold_run_lock, this_host
+from netflix_assets.defs.runs import hold_run_lock, lock_host
 from netflix_assets.dev.samples import generate
 from netflix_assets.operations.instance import open_instance
 from netflix_assets.operations.run import run_graph
@@ -272,7 +272,7 @@ def test_a_run_with_a_dead_process_is_not_waited_for(watched: Watched) -> None:
     with hold_run_lock(watched.instance, run.run_id):
         assert watched.tick() == IN_PROGRESS
     locks = Path(watched.instance.root_directory) / "run-locks"
-    (locks / run.run_id).write_text(this_host())  # as a killed process leaves it
+    (locks / run.run_id).write_text(lock_host())  # as a killed process leaves it
     assert attempt(watched.tick()) == "1"
     assert watched.instance.get_run_by_id(run.run_id).status == dg.DagsterRunStatus.FAILURE
     elsewhere = watched.begin("everything")
