@@ -165,7 +165,7 @@ def test_compose_runs_the_commands_of_the_documentation() -> None:
     documented = [
         shlex.split(line, comments=True)
         for line in (REPO / "docs" / "running.md").read_text().splitlines()
-        if line.startswith(("dagster code-server", "dagster-daemon", "dagster-webserver"))
+        if line.startswith(("dagster api grpc", "dagster-daemon", "dagster-webserver"))
     ]
     # Within containers a server must listen on all addresses; nothing but the webserver has a published port.
     composed = [
