@@ -37,10 +37,11 @@ HOME, DAGSTER_HOME = "/var/lib/netflix", "/opt/dagster/dagster_home"
 _FOLDERS = rf"(?<![\w/])({HOME}|{DAGSTER_HOME}|/tmp)(?=/|$)"  # where services have files
 RESTART_S = 1.0  # an engine waits 0.1 s, and longer where a container ends again and again
 
-# The first process starts the service and waits for it, as `init: true` does. With it, the whole namespace ends.
+# The first process starts the service and waits for it, as `init: true` does. With it, the whole namespace ends. What a
+# shell starts in the background ignores SIGINT, and Dagster then ignores SIGTERM as well.
 _NAMESPACE = (
     "unshare", "--user", "--map-root-user", "--uts", "--pid", "--fork", "--mount-proc", "--kill-child",
-    "sh", "-c", 'hostname "$0" && { "$@" & wait $!; }',
+    "sh", "-c", 'hostname "$0" && { env --default-signal=INT,QUIT "$@" & wait $!; }',
 )  # fmt: skip
 HAS_NAMESPACES = bool(
     shutil.which("unshare") and not subprocess.run([*_NAMESPACE, "code", "true"], check=False).returncode
