@@ -58,19 +58,22 @@ compared as (
         on
             loads.dataset = rejected.dataset
             and loads.load_id = rejected.load_id
+    where loads.purged_at is null
     union all
     select
         'replayed' as what,
         loads.dataset,
         loads.load_id,
-        loads.rows_in as n_expected,
+        loads.rows_loaded as n_expected,
         coalesce(replayed.n_found, 0) as n_found
     from loads
     left join replayed
         on
             loads.dataset = replayed.dataset
             and loads.load_id = replayed.load_id
-    where loads.parent_load_id is not null
+    where
+        loads.parent_load_id is not null
+        and loads.purged_at is null
 
 )
 

@@ -24,6 +24,7 @@ from netflix_assets.cli.output import EXIT_FAILED, EXIT_STOPPED, EXIT_USAGE, fai
 from netflix_assets.cli.publish import publish
 from netflix_assets.cli.rejects import rejects
 from netflix_assets.cli.replay import rebuild, replay
+from netflix_assets.cli.retention import retention
 from netflix_assets.cli.run import demo, run
 from netflix_assets.cli.status import status
 from netflix_assets.environment import protect_command
@@ -100,6 +101,7 @@ def _message(error: Exception) -> str:
         replay,
         reset,
         restore,
+        retention,
         run,
         status,
         ui,

@@ -2,7 +2,7 @@
 
 import re
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -116,6 +116,11 @@ class Column(ValueOptions):
         default=None, gt=0, description=f"Longest valid text, in characters. Default: {DEFAULT_MAX_LENGTH:,}."
     )
     showable: bool = Field(default=True, description="Whether values may appear in check metadata and alerts.")
+    identifies: Literal["user"] | None = Field(
+        default=None,
+        description="The kind of person that the value names: user. `netflix-assets erase --user` removes that "
+        "person's rows. Requires type integer, bigint or text.",
+    )
 
     @model_validator(mode="after")
     def _rules_fit_the_type(self) -> "Column":
@@ -145,6 +150,7 @@ class Column(ValueOptions):
             ("time_zone", is_timestamp, "type timestamp"),
             ("format", is_timestamp or self.type == "date", "type date or timestamp"),
             ("rest", self.type == "json", "type json"),
+            ("identifies", is_whole or self.type == "text", "type integer, bigint or text"),
         ):
             if getattr(self, option) and not fits:
                 raise ValueError(f"column '{self.name}': {option} requires {wanted}, not {self.type}")

@@ -96,6 +96,12 @@ class Dataset(Strict):
     longer_files: tuple[str, ...] = ()
     optional: bool = Field(default=False, description="Whether the source can do without this dataset.")
     deleted_objects: DeletedObjects = Field(default="keep", description="keep or remove the rows of deleted files.")
+    keep_versions: int | None = Field(
+        default=None,
+        gt=0,
+        description="How many versions of a file keep their rows, the current one included. Older ones are purged by "
+        "the job `retention`. In a dataset with `mode: overwrite`, how many versions of the table. Default: all.",
+    )
     freshness: Freshness = Field(description="How old the newest data may be.")
     tolerance: Tolerance = Field(default=Tolerance(), description="How many records of a file may be rejected.")
     owners: tuple[str, ...] = Field(
@@ -151,6 +157,18 @@ class Dataset(Strict):
         if count is not None and count <= max(self.positions):
             raise ValueError(f"dialect.field_count is {count}, but a column is at position {max(self.positions) + 1}")
         return self
+
+    @property
+    def identifying(self) -> tuple[Column, ...]:
+        """The columns that name a person."""
+        return tuple(column for column in self.columns if column.identifies)
+
+    def may_show(self, column: Column) -> bool:
+        """Whether single values of the column may be kept outside the table: none that name a person or may be theirs.
+
+        Figures over many rows, such as a mean, are always kept.
+        """
+        return column.showable and not (self.identifying and (column.identifies or column.is_text))
 
     @property
     def positions(self) -> tuple[int, ...]:

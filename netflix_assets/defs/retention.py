@@ -1,4 +1,7 @@
-"""Retention: remove Dagster's old runs and ticks, and dbt's old target folders. Data is not touched."""
+"""Retention: remove Dagster's old runs and ticks, dbt's old target folders, and superseded loads.
+
+Loads are only purged in datasets whose contract has ``keep_versions``; without one the warehouse is not opened.
+"""
 
 import shutil
 from collections.abc import Iterator
@@ -7,8 +10,11 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from netflix_assets.contracts.model import all_datasets
+from netflix_assets.defs.resources import warehouse
 from netflix_assets.defs.runs import remove_run_lock
 from netflix_assets.settings import Settings
+from netflix_assets.warehouse.purging import last_applied_build, purge_loads
 
 RETENTION = "retention"
 
@@ -18,31 +24,38 @@ _RUNS_AT_ONCE = 500
 
 @dataclass(frozen=True)
 class Removed:
-    """The number of runs and dbt folders that were removed."""
+    """The number of runs, dbt folders and superseded loads that were removed."""
 
     runs: int
     dbt_folders: int
+    loads: int = 0
 
 
 def retention_job(settings: Settings) -> dg.JobDefinition:
     """The job that removes whatever is older than the settings allow."""
 
-    @dg.op(name="remove_old", description="Removes old runs with their logs, old ticks and dbt's old target folders.")
+    @dg.op(name="remove_old", description=_DESCRIPTION)
     def remove(context: dg.OpExecutionContext) -> None:
         removed = remove_old(settings, context.instance, datetime.now(UTC))
-        context.log.info(f"removed {removed.runs} runs and {removed.dbt_folders} dbt folders")
+        context.log.info(
+            f"removed {removed.runs} runs, {removed.dbt_folders} dbt folders and the rows of {removed.loads} "
+            "superseded loads"
+        )
         context.add_output_metadata(asdict(removed))
 
     @dg.job(
         name=RETENTION,
         description=f"Removes runs after {settings.keep_runs_days:g} days (except those with an asset's newest "
-        f"materialization), ticks after {settings.keep_ticks_days:g} days and dbt's target folders after "
-        f"{settings.keep_builds_days:g} days.",
+        f"materialization), ticks after {settings.keep_ticks_days:g} days, dbt's target folders after "
+        f"{settings.keep_builds_days:g} days, and the rows of superseded loads that contracts no longer keep.",
     )
     def retention() -> None:
         remove()
 
     return retention
+
+
+_DESCRIPTION = "Removes old runs with their logs, old ticks, dbt's old target folders and superseded loads."
 
 
 def remove_old(settings: Settings, instance: dg.DagsterInstance, now: datetime) -> Removed:
@@ -51,7 +64,24 @@ def remove_old(settings: Settings, instance: dg.DagsterInstance, now: datetime) 
     return Removed(
         runs=_remove_runs(settings, instance, now - timedelta(days=settings.keep_runs_days)),
         dbt_folders=_remove_dbt_folders(settings, now - timedelta(days=settings.keep_builds_days)),
+        loads=_purge_loads(settings),
     )
+
+
+def _purge_loads(settings: Settings) -> int:
+    """Purge superseded loads. A branch reads the raw tables of its environment and leaves them alone."""
+    datasets = [dataset for dataset in all_datasets(settings.sources()) if dataset.keep_versions is not None]
+    resource = warehouse(settings)
+    if not datasets or settings.schema_prefix or not resource.exists():
+        return 0
+    with resource.open("reader", asset=RETENTION) as connection:
+        applied = last_applied_build(connection)
+    if applied is None:
+        return 0
+    with resource.open(asset=RETENTION) as connection:
+        for dataset in datasets:
+            connection.prepare(dataset)
+        return sum(len(purge_loads(dataset, connection, applied)) for dataset in datasets)
 
 
 def _remove_runs(settings: Settings, instance: dg.DagsterInstance, before: datetime) -> int:

@@ -9,9 +9,11 @@ from itertools import islice
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.ingest.errors import RefusedError
 from netflix_assets.ingest.fields import join_record
+from netflix_assets.ingest.persons import names_person
 from netflix_assets.ingest.rejects import find_rejects, within_tolerance
 from netflix_assets.storage.objects import ObjectVersion
 from netflix_assets.warehouse.base import Warehouse
+from netflix_assets.warehouse.erasures import Erased, read_erased
 from netflix_assets.warehouse.loads import Load, RefusedObject, RejectedRecord, StagedObject, live_loads, slot_of
 
 
@@ -62,16 +64,24 @@ def _commit(dataset: Dataset, warehouse: Warehouse, batch: Sequence[StagedObject
         current = warehouse.current_loads(dataset)
         wanted, overtaken = _still_wanted(dataset, batch, current)
         numbered = dict(enumerate(wanted, start=last_id + 1))
-        counts = warehouse.insert_records(dataset, numbered) if numbered else {}
+        erased = read_erased(warehouse, dataset)
+        persons = erased.condition(dataset, warehouse.dialect)
+        counts = warehouse.insert_records(dataset, numbered, persons) if numbered else {}
+        left_out = warehouse.count_records(dataset, numbered, persons) if numbered and persons else {}
         now, seconds = datetime.now(UTC), (time.monotonic() - started) / max(len(numbered), 1)
         done = Committed(overtaken=overtaken)
         for load_id, staged in numbered.items():
             rows_in, rows_loaded = staged.file.record_count, counts.get(load_id, 0)
+            valid = rows_loaded + left_out.get(load_id, 0)
             try:
-                rejected = _keep_rejects(dataset, warehouse, staged, load_id, rows_loaded, current)
+                rejected = _keep_rejects(dataset, warehouse, staged, load_id, valid, current, erased)
+                gone = rows_in - rows_loaded - rejected
                 done.loads.append(
-                    Load(dataset.id, load_id, staged.listed, rows_in, rows_loaded, rejected, True, now, seconds)
-                )
+                    Load(
+                        dataset.id, load_id, staged.listed, rows_in, rows_loaded, rejected, True, now, seconds,
+                        rows_erased=gone,
+                    )
+                )  # fmt: skip
             except RefusedError as error:
                 warehouse.discard_load(dataset, load_id)
                 done.refused.append(_quarantine(dataset, warehouse, staged.listed, error, run_id))
@@ -135,35 +145,61 @@ def _keep_rejects(
     warehouse: Warehouse,
     staged: StagedObject,
     load_id: int,
-    rows_loaded: int,
+    rows_valid: int,
     current: Sequence[Load],
+    erased: Erased,
 ) -> int:
-    """Store the records that were not loaded. Returns how many there are.
+    """Store the records that are not valid, except those of erased persons. Returns how many are stored.
 
     Reads only as many rejects as it needs: an object above its tolerance is refused at the first reject too many.
 
     Raises: RefusedError when there are too many, or when they do not explain the missing rows.
     """
     rows_in = staged.file.record_count
-    missing = rows_in - rows_loaded
+    missing = rows_in - rows_valid
     if missing == 0:
         return 0
     rejects = find_rejects(staged.file, dataset)
     if dataset.mode == "overwrite":
         rejects = _refuse_truncated(rejects)
-    if 2 * rows_loaded < rows_in and _would_supersede(dataset, staged.listed, current):
+    if 2 * rows_valid < rows_in and _would_supersede(dataset, staged.listed, current):
         _refuse_replacement(dataset, rejects, rows_in, missing)
-    rejects = within_tolerance(rejects, dataset, rows_in)
+    found = _Counted(within_tolerance(rejects, dataset, rows_in))
+    kept = 0
     if missing > dataset.tolerance.rejects_allowed(rows_in):
-        kept = sum(1 for _ in rejects)  # stops at the first one too many
+        for _ in found:  # stops at the first one too many
+            pass
     else:
-        kept = warehouse.keep_rejects(dataset, staged.listed, load_id, islice(rejects, max(missing, 0) + 1))
-    if kept != missing:
+        first = islice(found, max(missing, 0) + 1)
+        kept = warehouse.keep_rejects(dataset, staged.listed, load_id, _without(erased, dataset, staged, first))
+    if found.count != missing:
         raise RefusedError(
-            f"{rows_in:,} records in, but {rows_loaded:,} would be loaded and {kept:,} rejected; nothing was loaded. "
-            "This is a bug in the loader: please report it with the file"
+            f"{rows_in:,} records in, but {rows_valid:,} would be loaded and {found.count:,} rejected; nothing was "
+            "loaded. This is a bug in the loader: please report it with the file"
         )
     return kept
+
+
+def _without(
+    erased: Erased, dataset: Dataset, staged: StagedObject, rejects: Iterable[RejectedRecord]
+) -> Iterator[RejectedRecord]:
+    """The rejects that name no erased person."""
+    for reject in rejects:
+        if not (erased and names_person(dataset, staged.file.header, reject.text, erased.covers)):
+            yield reject
+
+
+class _Counted:
+    """Rejects, counted as they are read."""
+
+    def __init__(self, rejects: Iterable[RejectedRecord]) -> None:
+        self._rejects = rejects
+        self.count = 0
+
+    def __iter__(self) -> Iterator[RejectedRecord]:
+        for reject in self._rejects:
+            self.count += 1
+            yield reject
 
 
 def _would_supersede(dataset: Dataset, listed: ObjectVersion, current: Iterable[Load]) -> bool:

@@ -15,6 +15,7 @@ from netflix_assets.ingest.records import Layout, find_faults, layout_of_contrac
 from netflix_assets.ingest.validate import validate
 from netflix_assets.storage.objects import ObjectVersion
 from netflix_assets.warehouse.base import Warehouse
+from netflix_assets.warehouse.erasures import read_erased
 from netflix_assets.warehouse.errors import WarehouseError
 from netflix_assets.warehouse.loads import Load, RefusedObject, StagedObject, ValidatedFile
 
@@ -91,7 +92,8 @@ def replay_rejects(dataset: Dataset, warehouse: Warehouse, run_id: str, folder: 
         last_id = warehouse.lock(dataset)
         _assert_still_open(dataset, warehouse, replays)
         numbered = dict(enumerate(staged, start=last_id + 1))
-        counts = warehouse.insert_records(dataset, numbered)
+        persons = read_erased(warehouse, dataset).condition(dataset, warehouse.dialect)
+        counts = warehouse.insert_records(dataset, numbered, persons)
         loads = [
             _replayed_load(dataset, warehouse, parent, replay, load_id, counts.get(load_id, 0))
             for load_id, (parent, replay) in zip(numbered, replays, strict=True)

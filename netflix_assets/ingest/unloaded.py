@@ -21,7 +21,7 @@ class Unloaded:
 def find_unloaded(dataset: Dataset, ledger: Ledger, current: Sequence[Load]) -> list[Unloaded]:
     """The current loads of a dataset that have no row, and of which no replay has loaded one."""
     replayed = {load.parent_load_id for load in current}
-    empty = [load for load in current if load.rows_loaded == 0 and load.load_id not in replayed]
+    empty = [load for load in current if load.rows_loaded == 0 and load.rows_rejected and load.load_id not in replayed]
     return [Unloaded(load, _reason(load, ledger.first_reasons(dataset, load, _REASONS))) for load in empty]
 
 

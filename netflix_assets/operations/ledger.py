@@ -7,8 +7,7 @@ from netflix_assets.defs.resources import Role, warehouse
 from netflix_assets.settings import Settings
 from netflix_assets.warehouse.base import Warehouse
 from netflix_assets.warehouse.builds import BUILD_TABLES
-from netflix_assets.warehouse.ledger import OPS_TABLES
-from netflix_assets.warehouse.relations import check_version, ops_ddl
+from netflix_assets.warehouse.relations import OPS_TABLES, check_version, ops_ddl
 
 _TABLES = ("loads", "rejected_rows", "refused_objects")
 

@@ -72,7 +72,7 @@ def dataset_status(
     unloaded = find_unloaded(dataset, ledger, current) if ledger else []
     rows = sum(load.rows_loaded for load in current)
     loaded = "rejected" if unloaded and rows == 0 else "loaded"
-    replayed = sum(load.rows_in for load in current if load.is_replay)
+    replayed = sum(load.rows_loaded for load in current if load.is_replay)
     return {
         "dataset": dataset.id,
         "state": loaded if current else "refused" if refused else "awaited",

@@ -10,10 +10,11 @@ from typing import Self, TypeVar
 
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.warehouse.errors import WarehouseError
-from netflix_assets.warehouse.ledger import OPS_TABLES, Ledger, in_chunks
+from netflix_assets.warehouse.ledger import Ledger, in_chunks
 from netflix_assets.warehouse.loads import Load, StagedObject
 from netflix_assets.warehouse.profile import PROFILED_COLUMNS, SAMPLE_ROWS, profile_insert
 from netflix_assets.warehouse.relations import (
+    OPS_TABLES,
     VERSION_TABLE,
     Relation,
     check_version,
@@ -57,11 +58,18 @@ class Warehouse(Ledger):
         """
 
     @abstractmethod
-    def insert_records(self, dataset: Dataset, staged: Mapping[int, StagedObject]) -> dict[int, int]:
+    def insert_records(
+        self, dataset: Dataset, staged: Mapping[int, StagedObject], without: str | None = None
+    ) -> dict[int, int]:
         """Insert the records that keep the contract; ``staged`` maps ``_load_id`` to its object.
 
-        Returns ``_load_id`` -> rows inserted; loads without rows may be missing.
+        ``without``: SQL that is true for typed records to leave out, those of erased persons. Returns ``_load_id`` ->
+        rows inserted; loads without rows may be missing.
         """
+
+    @abstractmethod
+    def count_records(self, dataset: Dataset, staged: Mapping[int, StagedObject], only: str) -> dict[int, int]:
+        """``_load_id`` -> records that keep the contract and satisfy ``only``; loads without any may be missing."""
 
     @abstractmethod
     def data_fault(self, error: Exception) -> str | None:
@@ -148,8 +156,8 @@ class Warehouse(Ledger):
         rows without a ledger entry, which no query counts and the next call drops.
         """
         with self.transaction():
-            for table in OPS_TABLES:
-                if table != "load_locks":
+            for table, columns in OPS_TABLES.items():
+                if table != "load_locks" and "dataset" in columns:
                     self.execute(f"delete from ops.{table} where dataset = ?", (dataset.id,))
         self.execute(f"drop view if exists raw.{dataset.table}_current")
         self.execute(f"drop table if exists raw.{dataset.table}")

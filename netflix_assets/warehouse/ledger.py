@@ -11,6 +11,7 @@ from netflix_assets.contracts.model import Dataset
 from netflix_assets.storage.objects import ObjectVersion
 from netflix_assets.warehouse.loads import Counts, Load, RefusedObject, RejectedRecord
 from netflix_assets.warehouse.profile import ColumnProfile
+from netflix_assets.warehouse.relations import OPS_TABLES
 
 T = TypeVar("T")
 
@@ -18,32 +19,7 @@ T = TypeVar("T")
 # nothing.
 ROWS_PER_INSERT = 500
 
-# Names, types (spelled as both warehouses understand them) and order of the columns of each ops table.
-OPS_TABLES: Mapping[str, Mapping[str, str]] = {
-    "loads": {
-        "dataset": "varchar", "load_id": "integer", "parent_load_id": "integer", "bucket": "varchar",
-        "object_key": "varchar", "etag": "varchar", "size_bytes": "bigint", "last_modified": "timestamp",
-        "rows_in": "bigint", "rows_loaded": "bigint", "rows_rejected": "bigint", "is_current": "boolean",
-        "superseded_by": "integer", "loaded_at": "timestamp", "load_seconds": "double", "run_id": "varchar",
-        "header": "varchar", "removed_at": "timestamp",
-    },
-    "rejected_rows": {
-        "dataset": "varchar", "load_id": "integer", "object_key": "varchar", "record_number": "bigint",
-        "line_number": "bigint", "column_name": "varchar", "reason": "varchar", "raw_text": "varchar",
-        "replayed_by": "integer",
-    },
-    "refused_objects": {
-        "dataset": "varchar", "bucket": "varchar", "object_key": "varchar", "etag": "varchar", "size_bytes": "bigint",
-        "last_modified": "timestamp", "outcome": "varchar", "reason": "varchar", "refused_at": "timestamp",
-        "run_id": "varchar",
-    },
-    "profiles": {
-        "dataset": "varchar", "load_id": "integer", "column_name": "varchar", "row_count": "bigint",
-        "sampled_rows": "bigint", "null_share": "double", "approx_distinct": "bigint", "min_value": "varchar",
-        "max_value": "varchar", "mean": "double", "p25": "double", "p50": "double", "p75": "double",
-    },
-    "load_locks": {"dataset": "varchar", "last_load_id": "integer"},
-}  # fmt: skip
+_ERASED = "coalesce(rows_erased, 0)"  # null in loads of earlier versions
 
 
 class Ledger(ABC):
@@ -69,15 +45,15 @@ class Ledger(ABC):
     def loads(self, dataset: Dataset) -> list[Load]:
         """The dataset's loads, oldest first."""
         rows = self.execute(
-            """
+            f"""
             select dataset, load_id, bucket, object_key, etag, size_bytes, last_modified, rows_in, rows_loaded,
-                rows_rejected, is_current, loaded_at, load_seconds, parent_load_id
+                rows_rejected, is_current, loaded_at, load_seconds, parent_load_id, {_ERASED}
             from ops.loads where dataset = ? order by load_id
             """,
             (dataset.id,),
         )
         return [
-            Load(row[0], row[1], _object_version(row[2:7]), row[7], row[8], row[9], row[10], _utc(row[11]), *row[12:14])
+            Load(row[0], row[1], _object_version(row[2:7]), row[7], row[8], row[9], row[10], _utc(row[11]), *row[12:15])
             for row in rows
         ]
 
@@ -159,12 +135,12 @@ class Ledger(ABC):
     def counts(self, dataset: Dataset) -> Counts:
         """The figures to reconcile, each counted from its own table."""
         ledger = self.execute(
-            """
+            f"""
             select
-                coalesce(sum(case when rows_in <> rows_loaded + rows_rejected then 1 end), 0),
+                coalesce(sum(case when rows_in <> rows_loaded + rows_rejected + {_ERASED} then 1 end), 0),
                 coalesce(sum(case when is_current then rows_loaded end), 0),
                 coalesce(sum(case when is_current then rows_rejected end), 0),
-                coalesce(sum(case when is_current and parent_load_id is not null then rows_in end), 0)
+                coalesce(sum(case when is_current and parent_load_id is not null then rows_loaded end), 0)
             from ops.loads where dataset = ?
             """,
             (dataset.id,),
@@ -243,6 +219,7 @@ class Ledger(ABC):
                     "rows_in": load.rows_in,
                     "rows_loaded": load.rows_loaded,
                     "rows_rejected": load.rows_rejected,
+                    "rows_erased": load.rows_erased,
                     "is_current": load.is_current,
                     "loaded_at": _naive(load.loaded_at),
                     "load_seconds": load.seconds,

@@ -86,7 +86,8 @@ class Load:
     """One row of the ledger: one loaded object version. Times are UTC.
 
     ``parent_load_id`` is set when the load replays rejected records of an earlier load of the same object version. Its
-    ``rows_in`` are then records that the parent counts as rejected and that pass now.
+    ``rows_in`` are then records that the parent counts as rejected and that pass now. ``rows_erased``: records of
+    erased persons, which are not kept.
     """
 
     dataset: str
@@ -99,6 +100,7 @@ class Load:
     loaded_at: datetime
     seconds: float
     parent_load_id: int | None = None
+    rows_erased: int = 0
 
     @property
     def is_replay(self) -> bool:
@@ -130,17 +132,17 @@ class RefusedObject:
 class Counts:
     """The figures of a dataset that must agree, in rows.
 
-    A load's figures never change. A replayed record stays among the rejects of its load and is marked with the load
-    that replayed it.
+    A load's figures change only when a person is erased. A replayed record stays among the rejects of its load and is
+    marked with the load that replayed it.
     """
 
-    unaccounted_loads: int  # loads with rows_in <> rows_loaded + rows_rejected
+    unaccounted_loads: int  # loads with rows_in <> rows_loaded + rows_rejected + rows_erased
     ledger_rows: int  # rows_loaded of the current loads
     current_rows: int  # rows of the _current view
     rejected_rows: int  # rows_rejected of the current loads
     kept_rejects: int  # rows in ops.rejected_rows of the current loads
     replayed_rejects: int = 0  # those of them that a replay has loaded
-    replay_rows: int = 0  # rows_in of the current loads that are replays
+    replay_rows: int = 0  # rows_loaded of the current loads that are replays
 
     @property
     def open_rejects(self) -> int:

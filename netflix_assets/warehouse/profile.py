@@ -29,7 +29,8 @@ class ColumnProfile:
 
     ``null_share`` is 0 to 1; ``approx_distinct`` is accurate to a few percent. ``min_value`` and ``max_value`` are text
     of at most 100 characters. ``mean`` and the quartiles, in the column's unit, exist for numbers only. All are None
-    if there is no value, or if the contract hides the column's values.
+    if there is no value, or if the contract hides the column's values. A dataset with persons keeps no
+    ``min_value`` and ``max_value`` of identifying columns and of texts.
     """
 
     load_id: int
@@ -57,7 +58,7 @@ def profile_insert(
     # A second, short pass for the sample; picking it in the first pass costs twice as much.
     of_sample = of_loads if every == 1 else f"{of_loads} and {dialect.every_nth_row.format(step=every)}"
     numbered = list(enumerate(columns))
-    figures = ", ".join(figure for at, column in numbered for figure in _figures(column, at, dialect))
+    figures = ", ".join(figure for at, column in numbered for figure in _figures(dataset, column, at, dialect))
     quartiles = ", ".join(["count(*) as sampled_rows", *(q for at, c in numbered for q in _quartiles(c, at, dialect))])
     rows = "\n        union all\n        ".join(_row(dataset, column, at, dialect) for at, column in numbered)
     return f"""
@@ -72,10 +73,10 @@ def profile_insert(
         """
 
 
-def _figures(column: Column, at: int, dialect: Dialect) -> list[str]:
+def _figures(dataset: Dataset, column: Column, at: int, dialect: Dialect) -> list[str]:
     name = column.name
     figures = [f"count({name}) as filled_{at}", f"{dialect.approx_distinct.format(value=name)} as distinct_{at}"]
-    if column.showable:
+    if dataset.may_show(column):
         figures += [f"min({name}) as min_{at}", f"max({name}) as max_{at}"]
     if column.showable and column.is_numeric:
         # As a double: the sum of long decimals would fit no type.
@@ -98,7 +99,7 @@ def _row(dataset: Dataset, column: Column, at: int, dialect: Dialect) -> str:
     numbers = [_finite(f"{name}_{at}", dialect) for name in ("mean", *_QUARTILES)]
     unknown = "cast(null as {})".format
     shown = [
-        *(extremes if column.showable else [unknown("varchar")] * len(extremes)),
+        *(extremes if dataset.may_show(column) else [unknown("varchar")] * len(extremes)),
         *(numbers if column.showable and column.is_numeric else [unknown("double")] * len(numbers)),
     ]
     return (

@@ -9,7 +9,37 @@ from netflix_assets.warehouse.errors import WarehouseError
 
 # The version of the ops tables: one column per version, added by the code that introduced it. The statement that lists
 # columns then tells the version too. Add a column when older code would misread what newer code writes.
-VERSION_TABLE: Mapping[str, Mapping[str, str]] = {"schema_version": {"v1": "timestamp", "v2": "timestamp"}}
+VERSION_TABLE: Mapping[str, Mapping[str, str]] = {
+    "schema_version": {"v1": "timestamp", "v2": "timestamp", "v3": "timestamp"},
+}
+
+# Names, types (spelled as both warehouses understand them) and order of the columns of each ops table.
+OPS_TABLES: Mapping[str, Mapping[str, str]] = {
+    "loads": {
+        "dataset": "varchar", "load_id": "integer", "parent_load_id": "integer", "bucket": "varchar",
+        "object_key": "varchar", "etag": "varchar", "size_bytes": "bigint", "last_modified": "timestamp",
+        "rows_in": "bigint", "rows_loaded": "bigint", "rows_rejected": "bigint", "is_current": "boolean",
+        "superseded_by": "integer", "loaded_at": "timestamp", "load_seconds": "double", "run_id": "varchar",
+        "header": "varchar", "removed_at": "timestamp", "purged_at": "timestamp", "rows_erased": "bigint",
+    },
+    "rejected_rows": {
+        "dataset": "varchar", "load_id": "integer", "object_key": "varchar", "record_number": "bigint",
+        "line_number": "bigint", "column_name": "varchar", "reason": "varchar", "raw_text": "varchar",
+        "replayed_by": "integer",
+    },
+    "refused_objects": {
+        "dataset": "varchar", "bucket": "varchar", "object_key": "varchar", "etag": "varchar", "size_bytes": "bigint",
+        "last_modified": "timestamp", "outcome": "varchar", "reason": "varchar", "refused_at": "timestamp",
+        "run_id": "varchar",
+    },
+    "profiles": {
+        "dataset": "varchar", "load_id": "integer", "column_name": "varchar", "row_count": "bigint",
+        "sampled_rows": "bigint", "null_share": "double", "approx_distinct": "bigint", "min_value": "varchar",
+        "max_value": "varchar", "mean": "double", "p25": "double", "p50": "double", "p75": "double",
+    },
+    "erasures": {"subject": "varchar", "salt": "varchar", "digest": "varchar", "erased_at": "timestamp"},
+    "load_locks": {"dataset": "varchar", "last_load_id": "integer"},
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -33,15 +33,24 @@ class Dialect:
     approx_distinct: str  # estimate of the number of different {value}
     approx_quantile: str  # estimate of the {share} quantile of {value}
     every_nth_row: str  # whether a row of a table is one of each {step}
+    sha256: str  # the hexadecimal SHA-256 of {text}, in lower case
     literal: Callable[[str], str] = literal
     identifier: Callable[[str], str] = identifier  # of a name in lower case, as ``Warehouse.columns`` gives it
     bounds: Mapping[str, int] = field(default_factory=dict)  # for types that are wider here: -bound <= value < bound
 
 
-def typed_select(dataset: Dataset, source: str, dialect: Dialect, *, numeric: bool, carried: Sequence[str] = ()) -> str:
+def typed_select(
+    dataset: Dataset,
+    source: str,
+    dialect: Dialect,
+    *,
+    numeric: bool,
+    carried: Sequence[str] = (),
+    condition: str | None = None,
+) -> str:
     """SELECT of the contract's columns, typed, from a relation of text columns ``t0 … tn``.
 
-    ``carried`` names columns of the relation to keep unchanged.
+    ``carried`` names columns of the relation to keep unchanged. ``condition``: a further one, on the typed columns.
 
     ``numeric``: validation found only digits, points, commas and line ends, so a value without a point is an integer.
     This check costs a third of the general one (ml-25m ratings: 3.4 s vs. 4.6 s on top of a plain typed read of 4.7 s).
@@ -54,6 +63,8 @@ def typed_select(dataset: Dataset, source: str, dialect: Dialect, *, numeric: bo
     valid = "\n    and ".join(
         _is_valid(column, text, dialect, numeric=numeric) for column, text in zip(columns, texts, strict=True)
     )
+    if condition is not None:
+        valid += f"\n    and {condition}"
     names = ", ".join([*(column.name for column in columns), *carried])
     return f"""
 select {names}

@@ -1,6 +1,7 @@
 """What the job `retention` removes and keeps, and that the daily run waits for a run that loads."""
 
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -23,11 +24,16 @@ from dagster._core.scheduler.instigation import (
 )
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
+from netflix_assets.contracts.loading import dataset_by_id
 from netflix_assets.definitions import build_defs
+from netflix_assets.defs.resources import landing_bucket, warehouse
 from netflix_assets.defs.retention import Removed, remove_old
 from netflix_assets.defs.runs import hold_run_lock, pid_host
+from netflix_assets.ingest.sync import sync
 from netflix_assets.operations.instance import open_instance
+from netflix_assets.operations.retention import remove_what_is_old
 from netflix_assets.settings import Settings, read_settings
+from netflix_assets.warehouse.builds import Build, Builds
 from netflix_assets_tests.demo import Demo
 
 KEPT = dg.AssetKey("kept")
@@ -113,6 +119,31 @@ def test_old_dbt_folders_are_removed(settings: Settings, instance: dg.DagsterIns
         os.utime(runs / name, (now - age * DAY_S,) * 2)
     assert remove_old(settings, instance, datetime.fromtimestamp(now, UTC)) == Removed(runs=0, dbt_folders=1)
     assert [path.name for path in runs.iterdir()] == ["new"]
+
+
+def test_superseded_loads_are_purged_if_a_contract_says_so(settings: Settings, tmp_path: Path) -> None:
+    contracts = tmp_path / "contracts"
+    shutil.copytree(settings.contracts, contracts, ignore=shutil.ignore_patterns("*.py"))
+    text = (contracts / "movielens.yaml").read_text()
+    (contracts / "movielens.yaml").write_text(text.replace("mode: append\n", "mode: append\n    keep_versions: 1\n"))
+    keeping = settings.model_copy(update={"contracts": contracts})
+    tags = dataset_by_id(keeping.sources(), "movielens/tags")
+    with landing_bucket(settings).open() as store, warehouse(settings).open() as connection:
+        for tag in ("first", "second"):
+            (tmp_path / "tags.csv").write_text(f"userId,movieId,tag,timestamp\n1,1,{tag},1\n")
+            store.put("movielens/tags.csv", tmp_path / "tags.csv")
+            sync(tags, store, connection, "run", work_folder=tmp_path / "work")
+        Builds(connection).prepare()
+        now = datetime.now(UTC)
+        inputs = connection.last_loads()
+        done = Build("build", "run", "", now, "models", now, is_whole=True, has_passed=True, inputs=inputs)
+        Builds(connection).finish(done, [], [], {})
+
+    assert remove_what_is_old(settings).loads == 0  # all versions are kept
+    assert remove_what_is_old(keeping.model_copy(update={"schema_prefix": "pr_1_"})).loads == 0
+    assert remove_what_is_old(keeping).loads == 1
+    with warehouse(settings).open("reader") as connection:
+        assert connection.execute("select tag from raw.movielens_tags") == [("second",)]
 
 
 def test_the_job_removes_what_is_old(settings: Settings, instance: dg.DagsterInstance) -> None:

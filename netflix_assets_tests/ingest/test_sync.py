@@ -21,8 +21,8 @@ from netflix_assets.ingest.replay import forget_refusals
 from netflix_assets.ingest.sync import ROUNDS, settled_listing
 from netflix_assets.storage.objects import ObjectChangedError, ObjectStore, ObjectVersion, fingerprint
 from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
-from netflix_assets.warehouse.ledger import OPS_TABLES
 from netflix_assets.warehouse.loads import Counts
+from netflix_assets.warehouse.relations import OPS_TABLES
 from netflix_assets_tests.waiting import until
 
 SOURCES = load_sources()
@@ -797,7 +797,7 @@ def test_a_crash_at_any_statement_leaves_nothing_and_the_next_sync_loads_once(sy
 class LosingWarehouse(DuckDBWarehouse):
     """Silently loses one row of each object that has more than one."""
 
-    def insert_records(self, dataset, staged):
+    def insert_records(self, dataset, staged, without=None):
         counts = super().insert_records(dataset, staged)
         for load_id in [load_id for load_id, rows in counts.items() if rows > 1]:
             self.execute(
@@ -826,7 +826,7 @@ def test_a_row_lost_by_the_loader_refuses_the_object(sync, bucket, tmp_path):
 
 def test_a_row_loaded_twice_refuses_the_object(sync, bucket, tmp_path):
     class DoublingWarehouse(DuckDBWarehouse):
-        def insert_records(self, dataset, staged):
+        def insert_records(self, dataset, staged, without=None):
             once, twice = super().insert_records(dataset, staged), super().insert_records(dataset, staged)
             return {load_id: rows + twice[load_id] for load_id, rows in once.items()}
 
@@ -839,7 +839,7 @@ def test_a_row_loaded_twice_refuses_the_object(sync, bucket, tmp_path):
 class ChokingWarehouse(DuckDBWarehouse):
     """Fails on objects that contain a certain user, as a warehouse's CSV reader might."""
 
-    def insert_records(self, dataset, staged):
+    def insert_records(self, dataset, staged, without=None):
         for each in staged.values():
             if b"\n13," in each.file.path.read_bytes():
                 self.execute("select cast('no number' as integer)")

@@ -249,6 +249,7 @@ def _acts(chance: Random) -> Iterator[Act]:
     yield from (Act(chance.choice(["build", "build facts", "build facts"])) for _ in range(chance.randint(2, 4)))
     yield from [Act("sync")] * chance.randint(0, 3)
     yield from [Act("replay")] * chance.randint(0, 2)
+    yield from [Act("purge")] * chance.randint(0, 3)
     if chance.random() < 0.3:
         yield Act("full refresh")
     if chance.random() < 0.3:

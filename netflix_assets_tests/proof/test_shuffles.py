@@ -14,6 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from random import Random
@@ -26,7 +27,9 @@ from netflix_assets.defs.resources import LandingBucket
 from netflix_assets.ingest.replay import forget_refusals, replay_rejects
 from netflix_assets.ingest.sync import sync
 from netflix_assets.storage.objects import ObjectStore, objects_of
+from netflix_assets.warehouse.builds import Build
 from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from netflix_assets.warehouse.purging import purge_loads
 from netflix_assets_tests.demo import COMMAND
 from netflix_assets_tests.proof.arrivals import (
     CHAINS,
@@ -110,6 +113,18 @@ class Place:
                 (self.home / "replay").mkdir(exist_ok=True)
                 replay_rejects(self.contract(dataset), warehouse, "replay", self.home / "replay")
 
+    def purge(self) -> None:
+        """The job `retention` with a contract that keeps no superseded version, whether a build has applied it or not.
+
+        The job waits for a build only because publishing counts the rows that the build read.
+        """
+        with self.warehouse() as warehouse:
+            for dataset in DATASETS:
+                warehouse.prepare(dataset)
+                now = datetime.now(UTC)
+                applied = Build("", "", "", now, "models", now, inputs=warehouse.last_loads())
+                purge_loads(dataset.model_copy(update={"keep_versions": 1}), warehouse, applied)
+
     def rebuild(self, dataset: Dataset) -> None:
         with self.warehouse() as warehouse:
             warehouse.prepare(dataset)
@@ -187,6 +202,8 @@ def take_steps(steps: Sequence[Step], at: Place) -> None:
                 at.sync()
             case "replay":
                 at.replay()
+            case "purge":
+                at.purge()
             case "rebuild":
                 at.rebuild(dataset_by_id(load_sources(), step.of))
             case "build":

@@ -16,9 +16,8 @@ from netflix_assets.warehouse.builds import Build, Builds, Part
 from netflix_assets.warehouse.duckdb import publisher as duckdb_publisher
 from netflix_assets.warehouse.duckdb.publisher import DuckDBPublisher
 from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
-from netflix_assets.warehouse.ledger import OPS_TABLES
 from netflix_assets.warehouse.publishing import ServedTable
-from netflix_assets.warehouse.relations import ddl, ops_ddl
+from netflix_assets.warehouse.relations import OPS_TABLES, ddl, ops_ddl
 
 MARTS = (
     ServedTable("core", "fct_ratings"),

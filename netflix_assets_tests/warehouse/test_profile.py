@@ -58,7 +58,7 @@ def test_quartiles_of_large_loads_come_from_a_sample(sync, bucket, warehouse, mo
     bucket.put("movielens/ratings-small.csv", ratings(*range(1, 101)))
     sync(RATINGS)
     large, small = (warehouse.profiles(RATINGS, [load_id])[0] for load_id in (1, 2))
-    assert (large.row_count, large.min_value, large.max_value, large.mean) == (10_000, "1", "10000", 5_000.5)
+    assert (large.row_count, large.min_value, large.max_value, large.mean) == (10_000, None, None, 5_000.5)
     assert large.sampled_rows == 1_000
     assert large.p50 == pytest.approx(5_000, rel=0.05)
     assert large.approx_distinct == pytest.approx(10_000, rel=0.1)

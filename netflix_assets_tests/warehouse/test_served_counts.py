@@ -7,9 +7,8 @@ import pytest
 
 from netflix_assets.warehouse.base import Warehouse
 from netflix_assets.warehouse.builds import Build, Builds, NodeRun
-from netflix_assets.warehouse.ledger import OPS_TABLES
 from netflix_assets.warehouse.publishing import OneRowPer, PublishingError, ServedTable, objects_of
-from netflix_assets.warehouse.relations import ddl, ops_ddl
+from netflix_assets.warehouse.relations import OPS_TABLES, ddl, ops_ddl
 from netflix_assets.warehouse.served_counts import checked_row_counts
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)

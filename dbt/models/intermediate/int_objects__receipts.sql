@@ -32,6 +32,7 @@ receipts as (
         rows_in,
         rows_loaded,
         rows_rejected,
+        rows_erased,
         load_seconds,
         cast(null as varchar) as reason
     from loads
@@ -49,6 +50,7 @@ receipts as (
         cast(null as bigint) as rows_in,
         cast(null as bigint) as rows_loaded,
         cast(null as bigint) as rows_rejected,
+        cast(null as bigint) as rows_erased,
         cast(null as double) as load_seconds,
         reason
     from refused

@@ -10,7 +10,7 @@ from netflix_assets.contracts.model import Dataset
 from netflix_assets.defs.dbt.results import OBSERVATION, layer_of
 from netflix_assets.defs.freshness import freshness_policy, sources_of, strictest
 from netflix_assets.warehouse.builds import BUILD_TABLES
-from netflix_assets.warehouse.ledger import OPS_TABLES
+from netflix_assets.warehouse.relations import OPS_TABLES
 
 # Groups are layers, with two exceptions that would make the graph of groups cyclic: models that describe the runs (this
 # group), and intermediate models that dimensions are made of (`meta: {group: core}`).

@@ -82,6 +82,12 @@ COLUMN = (
         {"columns": [{"name": "email", "type": "text", "showable": False}]},
         {"columns": [{"name": "email", "type": "text", "showable": "never"}]},
     ),
+    Example(
+        "Column.identifies",
+        {},
+        {"columns": [{"name": "customer", "type": "bigint", "identifies": "user"}]},
+        {"columns": [{"name": "customer", "type": "double", "identifies": "user"}]},
+    ),
     of_values("Column.missing_values", {"type": "date", "nullable": True, "missing_values": ["-"]}, "-", "?"),
     of_values("Column.decimal_char", {"type": "double", "decimal_char": ","}, "0,5", "0.5"),
     of_values("Column.group_char", {"type": "bigint", "group_char": "'"}, "1'234'567", "1'23"),

@@ -48,6 +48,7 @@ DATASET = (
     Example(
         "Dataset.deleted_objects", {}, {"deleted_objects": "remove"}, {"deleted_objects": "remove", "mode": "overwrite"}
     ),
+    Example("Dataset.keep_versions", {}, {"keep_versions": 10}, {"keep_versions": 0}),
     Example(
         "Dataset.freshness",
         {},

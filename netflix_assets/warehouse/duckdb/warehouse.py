@@ -30,6 +30,7 @@ DIALECT = Dialect(
     approx_distinct="approx_count_distinct({value})",
     approx_quantile="approx_quantile({value}, {share})",
     every_nth_row="rowid % {step} = 0",
+    sha256="sha256({text})",
 )
 
 _POLL_S = 0.2
@@ -100,17 +101,26 @@ class DuckDBWarehouse(Warehouse):
     def stage(self, dataset: Dataset, batch: Sequence[StagedObject]) -> None:
         """Nothing to do: validated files are read in place."""
 
-    def insert_records(self, dataset: Dataset, staged: Mapping[int, StagedObject]) -> dict[int, int]:
-        """Insert the records that keep the contract."""
-        return {load_id: self._insert_object(dataset, each, load_id) for load_id, each in staged.items()}
-
-    def _insert_object(self, dataset: Dataset, staged: StagedObject, load_id: int) -> int:
+    def insert_records(
+        self, dataset: Dataset, staged: Mapping[int, StagedObject], without: str | None = None
+    ) -> dict[int, int]:
+        """Insert the records that keep the contract, but not those ``without``."""
         names = ", ".join(column.name for column in dataset.columns)
-        select = typed_select(dataset, _texts(staged), DIALECT, numeric=staged.file.table.numeric)
-        rows = self.execute(
-            f"insert into raw.{dataset.table} ({names}, _load_id) select *, {load_id:d} from ({select}) as typed"
-        )
-        return int(rows[0][0])
+        into = f"insert into raw.{dataset.table} ({names}, _load_id)"
+        kept = f"not {without}" if without else None
+        return {
+            load_id: int(
+                self.execute(f"{into} select *, {load_id:d} from ({_typed(dataset, each, kept)}) as typed")[0][0]
+            )
+            for load_id, each in staged.items()
+        }
+
+    def count_records(self, dataset: Dataset, staged: Mapping[int, StagedObject], only: str) -> dict[int, int]:
+        """The number of records that keep the contract and satisfy ``only``."""
+        return {
+            load_id: int(self.execute(f"select count(*) from ({_typed(dataset, each, only)}) as typed")[0][0])
+            for load_id, each in staged.items()
+        }
 
     def data_fault(self, error: Exception) -> str | None:
         """DuckDB's message when it could not read or convert the data."""
@@ -119,6 +129,10 @@ class DuckDBWarehouse(Warehouse):
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
+
+
+def _typed(dataset: Dataset, staged: StagedObject, condition: str | None) -> str:
+    return typed_select(dataset, _texts(staged), DIALECT, numeric=staged.file.table.numeric, condition=condition)
 
 
 def _texts(staged: StagedObject) -> str:

@@ -35,6 +35,7 @@ DIALECT = Dialect(
     approx_distinct="approx_count_distinct({value})",
     approx_quantile="approx_percentile({value}, {share})",
     every_nth_row="mod(hash(*), {step}) = 0",
+    sha256="sha2({text}, 256)",
     bounds=INTEGER_BOUNDS,  # each is a NUMBER(38, 0)
     literal=lambda text: literal(text.replace("\\", "\\\\")),  # a backslash escapes, unlike in DuckDB
     identifier=lambda name: identifier(name.upper()),
@@ -247,18 +248,29 @@ class SnowflakeWarehouse(Warehouse):
             if _is_verbatim(dataset, staged) and landed.get(name_there, staged.listed.etag) != staged.listed.etag:
                 raise ObjectChangedError(f"{staged.listed.key} changed between validation and Snowflake's COPY")
 
-    def insert_records(self, dataset: Dataset, staged: Mapping[int, StagedObject]) -> dict[int, int]:
-        """Insert the records that keep the contract."""
+    def insert_records(
+        self, dataset: Dataset, staged: Mapping[int, StagedObject], without: str | None = None
+    ) -> dict[int, int]:
+        """Insert the records that keep the contract, but not those ``without``."""
         names = ", ".join([*(column.name for column in dataset.columns), "_load_id"])
-        numeric = all(each.file.table.numeric for each in staged.values())
-        source = self._texts(dataset, staged)
-        select = typed_select(dataset, source, DIALECT, numeric=numeric, carried=("_load_id",))
+        select = self._typed(dataset, staged, f"not {without}" if without else None)
         self.execute(f"insert into raw.{dataset.table} ({names}) {select}")
         counts = self.execute(
             f"select _load_id, count(*) from raw.{dataset.table} where _load_id between ? and ? group by _load_id",
             (min(staged), max(staged)),
         )
         return {int(load_id): int(count) for load_id, count in counts}
+
+    def count_records(self, dataset: Dataset, staged: Mapping[int, StagedObject], only: str) -> dict[int, int]:
+        """The number of records that keep the contract and satisfy ``only``."""
+        select = self._typed(dataset, staged, only)
+        counts = self.execute(f"select _load_id, count(*) from ({select}) as typed group by _load_id")
+        return {int(load_id): int(count) for load_id, count in counts}
+
+    def _typed(self, dataset: Dataset, staged: Mapping[int, StagedObject], condition: str | None) -> str:
+        numeric = all(each.file.table.numeric for each in staged.values())
+        source = self._texts(dataset, staged)
+        return typed_select(dataset, source, DIALECT, numeric=numeric, carried=("_load_id",), condition=condition)
 
     def _texts(self, dataset: Dataset, staged: Mapping[int, StagedObject]) -> str:
         """The landed records of the right width as text columns t0 … tn, empty ones as NULL, with their _load_id."""

@@ -20,8 +20,9 @@ received as (
         cast(sum(coalesce(rows_in, 0)) as bigint) as n_rows_in,
         cast(sum(coalesce(rows_loaded, 0)) as bigint) as n_rows_loaded,
         cast(sum(coalesce(rows_rejected, 0)) as bigint) as n_rows_rejected,
+        cast(sum(coalesce(rows_erased, 0)) as bigint) as n_rows_erased,
         cast(sum(case when state = 'refused' then 1 else 0 end) as bigint) as n_objects_refused,
-        cast(sum(abs(rows_in - rows_loaded - rows_rejected)) as bigint) as reconciliation_difference
+        cast(sum(abs(rows_in - rows_loaded - rows_rejected - rows_erased)) as bigint) as reconciliation_difference
     from receipts
     group by cast(received_at as date)
 
@@ -44,7 +45,8 @@ final as (
         n_rows_in,
         n_rows_loaded,
         n_rows_rejected,
-        cast(n_rows_loaded as double) / nullif(n_rows_in, 0) as valid_row_share,
+        n_rows_erased,
+        cast(n_rows_loaded as double) / nullif(n_rows_in - n_rows_erased, 0) as valid_row_share,
         n_objects_refused,
         coalesce(reconciliation_difference, 0) as reconciliation_difference
     from received
@@ -64,6 +66,7 @@ final as (
         cast(null as bigint) as n_rows_in,
         cast(null as bigint) as n_rows_loaded,
         cast(null as bigint) as n_rows_rejected,
+        cast(null as bigint) as n_rows_erased,
         cast(null as double) as valid_row_share,
         cast(null as bigint) as n_objects_refused,
         reconciliation_difference

@@ -20,6 +20,7 @@ final as (
         rows_in,
         rows_loaded,
         rows_rejected,
+        rows_erased,
         load_seconds,
         run_id,
         reason,

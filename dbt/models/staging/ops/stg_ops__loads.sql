@@ -28,11 +28,13 @@ renamed as (
         rows_in,
         rows_loaded,
         rows_rejected,
+        coalesce(rows_erased, 0) as rows_erased,
         load_seconds,
 
         ---------- state
         is_current,
-        loaded_at
+        loaded_at,
+        purged_at
     from source
 
 )
