@@ -18,6 +18,7 @@ from netflix_assets.cli.alerts import alerts
 from netflix_assets.cli.backup import backup, restore
 from netflix_assets.cli.contract import contract
 from netflix_assets.cli.diff import diff
+from netflix_assets.cli.erase import erase
 from netflix_assets.cli.files import fetch, generate, land
 from netflix_assets.cli.home import dashboards, reset, ui
 from netflix_assets.cli.output import EXIT_FAILED, EXIT_STOPPED, EXIT_USAGE, fail, note
@@ -92,6 +93,7 @@ def _message(error: Exception) -> str:
         dashboards,
         demo,
         diff,
+        erase,
         fetch,
         generate,
         land,

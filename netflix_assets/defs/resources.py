@@ -193,6 +193,10 @@ class WarehouseResource(dg.ConfigurableResource, ABC):  # type: ignore[type-arg]
     def exists(self) -> bool:
         """Whether there is a warehouse to open for reading."""
 
+    @abstractmethod
+    def clear_deleted(self) -> None:
+        """Remove deleted values from the storage itself, as far as this process can."""
+
 
 class EmbeddedWarehouse(WarehouseResource):
     """One DuckDB file. A step closes it, so that dbt can open it."""
@@ -233,6 +237,12 @@ class EmbeddedWarehouse(WarehouseResource):
     def exists(self) -> bool:
         """Whether the file exists."""
         return Path(self.file).exists()
+
+    def clear_deleted(self) -> None:
+        """Write the file anew, without the blocks of deleted rows."""
+        from netflix_assets.warehouse.duckdb.rewrite import rewrite
+
+        rewrite(Path(self.file), self.wait_seconds)
 
 
 class SnowflakeAccount(WarehouseResource):
@@ -283,6 +293,9 @@ class SnowflakeAccount(WarehouseResource):
     def exists(self) -> bool:
         """An account always exists."""
         return True
+
+    def clear_deleted(self) -> None:
+        """Nothing: Snowflake keeps deleted rows for Time Travel and Fail-safe, then removes them itself."""
 
 
 def _snowflake(settings: Settings, role: Role, query_tag: str, database: str | None) -> "SnowflakeResource":

@@ -190,9 +190,14 @@ def built_tables(warehouse: Warehouse, names: Sequence[str], database: str | Non
     spell = warehouse.dialect.identifier
     found: dict[str, list[str]] = {}
     for schema, table, column in rows:
-        if any(column == name or column.endswith(f"_{name}") for name in names):  # _ stands for any character in LIKE
+        if is_named(column, names):  # in LIKE, _ stands for any character
             found.setdefault(f"{within}{spell(schema)}.{spell(table)}", []).append(spell(column))
     return found
+
+
+def is_named(column: str, names: Sequence[str]) -> bool:
+    """Whether a column of a built table names a person, by its own name: ``user_id`` or ``similar_user_id``."""
+    return any(column.lower() == name or column.lower().endswith(f"_{name}") for name in names)
 
 
 def count_built(warehouse: Warehouse, tables: Mapping[str, Sequence[str]], text: str) -> dict[str, int]:

@@ -255,6 +255,20 @@ class Publisher(ABC):
         return self._serve(replace(versions[0], pinned_at=None))
 
     @abstractmethod
+    def forget_others(self) -> list[Publication]:
+        """Remove every kept version but the one that consumers see. Returns those that were removed.
+
+        The caller ensures the same as for ``publish``. Readers keep the tables that they have open.
+        """
+
+    @abstractmethod
+    def person_counts(self, names: Sequence[str], text: str) -> Mapping[str, int]:
+        """Published tables -> rows that name a person in a column with such a name; only tables that have any.
+
+        ``names``: of the contracts' columns. Every kept version is searched.
+        """
+
+    @abstractmethod
     def _serve(self, publication: Publication) -> Publication:
         """Switch consumers to a kept version, pinned or not."""
 

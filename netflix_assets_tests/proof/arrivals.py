@@ -31,7 +31,7 @@ class Put:
 
 @dataclass(frozen=True)
 class Act:
-    """An action: sync, build, build facts, full refresh, widen, replay or rebuild (``of`` a dataset)."""
+    """An action: sync, build, build facts, full refresh, widen, replay, purge or rebuild (``of`` a dataset)."""
 
     name: str
     of: str = ""

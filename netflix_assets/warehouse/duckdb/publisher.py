@@ -28,6 +28,7 @@ import duckdb
 
 from netflix_assets.warehouse.builds import NotServableError
 from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse, retry_while_held
+from netflix_assets.warehouse.erasures import built_tables, count_built, is_named
 from netflix_assets.warehouse.publishing import (
     SCHEMAS,
     Built,
@@ -127,6 +128,25 @@ class DuckDBPublisher(Publisher):
         self._prune()
         return Published(publication, objects, is_new=True, size=_size(version), pinned=pinned, previous=current)
 
+    def forget_others(self) -> list[Publication]:
+        """Remove all folders of versions but the current one, drafts included."""
+        if not self._link.exists():
+            return []
+        current = self._link.resolve().name
+        forgotten = [each for each in self.versions() if each.version != current]
+        for path in self._version_folders():
+            if path.name != current:
+                shutil.rmtree(path)
+        return forgotten
+
+    def person_counts(self, names: Sequence[str], text: str) -> Mapping[str, int]:
+        """The rows in each version's database and Parquet files."""
+        return {
+            str(path.relative_to(self._folder.parent)): count
+            for version in self.versions()
+            for path, count in persons_in_version(self._versions / version.version, names, text).items()
+        }
+
     def _serve(self, publication: Publication) -> Publication:
         version = self._versions / publication.version
         with duckdb.connect(str(version / "netflix.duckdb"), read_only=True) as connection:
@@ -210,6 +230,27 @@ class Attached(DuckDBWarehouse):
         """Close the files, and remove what did not fit into memory."""
         super().close()
         shutil.rmtree(self._spill_folder, ignore_errors=True)
+
+
+def persons_in_version(folder: Path, names: Sequence[str], text: str) -> dict[Path, int]:
+    """File or table of a version -> rows that name a person, for those that have any."""
+    found: dict[Path, int] = {}
+    database = folder / "netflix.duckdb"
+    with DuckDBWarehouse(database, read_only=True) as warehouse:
+        counts = count_built(warehouse, built_tables(warehouse, names), text)
+    found |= {database / table.replace('"', ""): count for table, count in counts.items()}
+    with duckdb.connect() as connection:
+        for file in sorted(folder.glob("parquet/*/*.parquet")):
+            rows = f"read_parquet({literal(str(file))})"
+            columns = [row[0] for row in connection.execute(f"describe select * from {rows}").fetchall()]
+            named = [each for each in columns if is_named(each, names)]
+            if named:
+                condition = " or ".join(f"cast({identifier(each)} as varchar) = ?" for each in named)
+                ((count,),) = connection.execute(
+                    f"select count(*) from {rows} where {condition}", [text] * len(named)
+                ).fetchall()
+                found |= {file: count} if count else {}
+    return found
 
 
 def _copy(warehouse: DuckDBWarehouse, served: Sequence[ServedTable], publication: Publication, draft: Path) -> None:

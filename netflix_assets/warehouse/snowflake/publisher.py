@@ -13,12 +13,13 @@ part of the record. While a version is pinned, new sets are cloned into the shad
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 from netflix_assets.warehouse.builds import NotServableError
+from netflix_assets.warehouse.erasures import built_tables, count_built
 from netflix_assets.warehouse.publishing import (
     SCHEMAS,
     Built,
@@ -106,6 +107,19 @@ class SnowflakePublisher(Publisher):
         self._finish_swap()
         return super().unpin()
 
+    def forget_others(self) -> list[Publication]:
+        """Drop the tables in the shadow; finishes an interrupted switch first."""
+        self._finish_swap()
+        current = self.published()
+        forgotten = [each for each in self.versions() if current is None or each.version != current.version]
+        for schema in SCHEMAS:
+            self._drop_others(schema, set(), kept=())
+        return forgotten
+
+    def person_counts(self, names: Sequence[str], text: str) -> Mapping[str, int]:
+        """The rows in all schemas of the serving database."""
+        return count_built(self._warehouse, built_tables(self._warehouse, names, self._serving), text)
+
     def _serve(self, publication: Publication) -> Publication:
         found = self._records(SCHEMAS)
         is_served = "marts" in found and found["marts"].version == publication.version
@@ -182,7 +196,7 @@ class SnowflakePublisher(Publisher):
         rows = f"clone {table.full_name}" if table.is_stored else f"as select * from {table.full_name}"
         self._warehouse.execute(f"create or replace transient table {self._shadow(table.schema)}.{table.name} {rows}")
 
-    def _drop_others(self, schema: str, wanted: set[str]) -> None:
+    def _drop_others(self, schema: str, wanted: set[str], kept: Collection[str] = tuple(_OWN_TABLES)) -> None:
         for (name,) in self._warehouse.execute(
             f"""
             select lower(table_name) from {self._serving}.information_schema.tables
@@ -190,7 +204,7 @@ class SnowflakePublisher(Publisher):
             """,
             (f"{schema}_next".upper(),),
         ):
-            if name not in wanted and name not in _OWN_TABLES:
+            if name not in wanted and name not in kept:
                 self._warehouse.execute(f"drop table {self._shadow(schema)}.{name}")
 
     def _record_objects(self, candidate: Candidate) -> None:
