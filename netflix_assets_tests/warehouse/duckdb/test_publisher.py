@@ -473,3 +473,35 @@ def test_versions_and_built_tables_are_compared(tmp_path: Path, warehouse, three
     assert built == dict.fromkeys(names, ("different", 10, 0, 30))
     unbuilt = dict.fromkeys(names, ("not built", 0, 0, 0))
     assert branch == {**unbuilt, "marts.mart_movies": ("different", 10, 0, 0)}
+
+
+# ---------------------------------------------------------------- persons
+
+
+def test_all_versions_but_the_served_one_are_forgotten(tmp_path: Path, warehouse, three_versions) -> None:
+    with duckdb.connect(str(tmp_path / "published" / "versions" / versions(tmp_path)[0] / "netflix.duckdb")) as reader:
+        forgotten = publisher(tmp_path).forget_others()
+        assert len(forgotten) == 2
+        assert reader.execute("select count(*) > 0 from marts.mart_movies").fetchall() == [(True,)]
+    assert versions(tmp_path) == [(tmp_path / "published" / "current").resolve().name]
+    assert visible_builds(tmp_path) == {3}
+    with warehouse() as connection:
+        build(connection, 4)
+    assert publish(tmp_path).is_new
+
+
+def test_persons_are_counted_in_tables_and_files_of_every_version(tmp_path: Path, warehouse) -> None:
+    served = [*MARTS, ServedTable("core", "dim_users")]
+    for number, user in ((1, 7), (2, 8)):
+        with warehouse() as connection:
+            build(connection, number)
+            connection.execute(
+                f"create or replace table core.dim_users as select {user} as user_id, 7 as other_user_id"
+            )
+        publisher(tmp_path).publish(served)
+    counts = publisher(tmp_path).person_counts(["user_id"], "8")
+    assert [(name.split("/", 3)[3], rows) for name, rows in counts.items()] == [
+        ("netflix.duckdb/core.dim_users", 1), ("parquet/core/dim_users.parquet", 1)
+    ]  # fmt: skip
+    assert len(publisher(tmp_path).person_counts(["user_id"], "7")) == 4
+    assert publisher(tmp_path).person_counts(["user_id"], "9") == {}

@@ -290,6 +290,30 @@ def test_a_pin_that_fails_between_the_renames_is_completed_later(account: Accoun
     assert account.publisher.published().pinned_at is not None
 
 
+def test_the_set_in_the_shadow_is_forgotten_and_the_next_one_is_published(account: Account) -> None:
+    for number in (1, 2):
+        build(account.warehouse, number)
+        account.publish()
+    assert len(account.publisher.forget_others()) == 1
+    assert account.warehouse.columns(("core_next", "marts_next"), account.serving) == {}
+    assert [account.visible_builds(), len(account.publisher.versions())] == [{2}, 1]
+    assert account.publisher.forget_others() == []
+    build(account.warehouse, 3)
+    account.publish()
+    assert account.visible_builds() == {3}
+
+
+def test_persons_are_counted_in_both_sets(account: Account) -> None:
+    build(account.warehouse, 1)
+    account.warehouse.execute("create table core.dim_users as select 7 as user_id, 8 as similar_user_id")
+    account.publisher.publish([*MARTS, ServedTable("core", "dim_users")])
+    build(account.warehouse, 2)
+    account.publisher.publish([*MARTS, ServedTable("core", "dim_users")])
+    for user in ("7", "8"):
+        assert sorted(account.publisher.person_counts(["user_id"], user).values()) == [1, 1]
+    assert account.publisher.person_counts(["user_id"], "9") == {}
+
+
 def test_versions_and_built_tables_are_compared(account: Account) -> None:
     first, second = publish_two(account)
     build(account.warehouse, 3)
