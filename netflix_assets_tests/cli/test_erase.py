@@ -72,7 +72,7 @@ def test_a_dry_run_shows_where_the_person_is_and_changes_nothing(built: Home) ->
     assert rows["raw.movielens_tags"] == 2
     assert rows["raw.movielens_ratings"] == 1
     assert rows["ops.rejected_rows of movielens/tags"] == 1
-    assert rows['"core"."fct_tags"'] == rows['"snapshots"."snap_tags"'] == rows['"core"."dim_users"'] == 1
+    assert rows["core.fct_tags"] == rows["snapshots.snap_tags"] == rows["core.dim_users"] == 1
     assert any(name.startswith("published/versions/") and name.endswith(".parquet") for name in rows)
     assert built.query("select * from ops.loads order by all") == before
     assert built.query("select count(*) from ops.erasures") == [(0,)]
