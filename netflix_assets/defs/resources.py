@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from botocore.credentials import Credentials
     from dagster_aws.s3 import S3Resource
     from dagster_snowflake import SnowflakeResource
+    from snowflake.connector import SnowflakeConnection
 
     from netflix_assets.storage.events import EventQueue
     from netflix_assets.warehouse.snowflake.warehouse import SnowflakeWarehouse
@@ -96,6 +97,10 @@ class LandingBucket(dg.ConfigurableResource):  # type: ignore[type-arg]
             return None
         with self._s3() as s3:
             return _event_queue(self.events_queue, **_session_options(s3))
+
+    def reconnect_events(self) -> None:
+        """Open the queue with the credentials of that time when it is used next: they may have been rotated."""
+        _event_queue.cache_clear()
 
     def _credentials(self, s3: "S3Resource") -> tuple[dict[str, Any], "Credentials"]:
         """The local S3's own keys, or else what AWS' default chain finds; for obstore and for the lister."""
@@ -283,11 +288,16 @@ class SnowflakeAccount(WarehouseResource):
             query_tag,
         )  # takes seconds to import
 
-        snowflake = _snowflake(self.settings, role, query_tag(self.settings.env, run_id, asset), database)
-        with (
-            ExitStack() as sessions,
-            SnowflakeWarehouse(lambda: sessions.enter_context(snowflake.get_connection())) as warehouse,
-        ):
+        tag = query_tag(self.settings.env, run_id, asset)
+
+        def connect() -> "SnowflakeConnection":
+            try:  # with a new resource, because each reads the key's file once and the key may have been rotated
+                snowflake = _snowflake(self.settings, role, tag, database)
+                return sessions.enter_context(snowflake.get_connection())
+            except (ValueError, TypeError, OSError) as error:  # of the key; the connector has errors of its own
+                raise WarehouseError(_unreadable_key(self.settings, error)) from None
+
+        with ExitStack() as sessions, SnowflakeWarehouse(connect) as warehouse:
             yield warehouse
 
     def exists(self) -> bool:
@@ -337,6 +347,13 @@ def _snowflake(settings: Settings, role: Role, query_tag: str, database: str | N
             },
         },
     )
+
+
+def _unreadable_key(settings: Settings, error: Exception) -> str:
+    path = settings.snowflake.private_key_path
+    setting = f"NETFLIX_SNOWFLAKE_PRIVATE_KEY_PATH={path}" if path else "NETFLIX_SNOWFLAKE_PRIVATE_KEY"
+    reason = error.strerror if isinstance(error, OSError) else "it is damaged, or its passphrase does not fit"
+    return f"{setting}: cannot read the private key: {reason}. Check it and NETFLIX_SNOWFLAKE_PRIVATE_KEY_PASSPHRASE"
 
 
 def _revealed(secret: SecretStr | None) -> str | None:

@@ -7,6 +7,7 @@ statements fail; ``end-sessions``.
 """
 
 import argparse
+import base64
 import gzip
 import itertools
 import json
@@ -51,6 +52,7 @@ class Emulator:
     sessions: dict[str, Session] = field(default_factory=dict)
     statements: list[dict[str, Any]] = field(default_factory=list)
     faults: list[dict[str, Any]] = field(default_factory=list)
+    keys: dict[str, list[str]] = field(default_factory=dict)  # user -> fingerprints; others log in with any key
 
     def __post_init__(self) -> None:
         self._fakesnow = FakeSnow(create_database_on_connect=False, create_schema_on_connect=False)
@@ -145,6 +147,9 @@ class Handler(BaseHTTPRequestHandler):
         if path == "/emulator/faults":
             self.emulator.faults[:] = body["faults"]
             return {"success": True}
+        if path == "/emulator/keys":
+            self.emulator.keys[body["user"]] = body["fingerprints"]
+            return {"success": True}
         if path == "/emulator/databases":
             self.emulator.change_databases(body["statement"])
             return {"success": True}
@@ -155,6 +160,9 @@ class Handler(BaseHTTPRequestHandler):
         return {"data": None, "code": None, "message": None, "success": True}
 
     def _log_in(self, query: dict[str, str], data: dict[str, Any]) -> dict[str, Any]:
+        wanted = self.emulator.keys.get(data.get("LOGIN_NAME", "").upper())
+        if wanted is not None and _key_of(data.get("TOKEN", "")) not in wanted:
+            return {"data": None, "code": "390144", "message": "JWT token is invalid.", "success": False}
         token, session = self.emulator.log_in(query, data.get("SESSION_PARAMETERS") or {})
         autocommit = session.parameters.get("autocommit", True)
         info = {
@@ -221,6 +229,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         """The statement log covers the requests."""
+
+
+def _key_of(token: str) -> str:
+    """The fingerprint of the key that a JSON web token names in ``iss``: ``ACCOUNT.USER.SHA256:<fingerprint>``."""
+    payload = token.split(".")[1] if token.count(".") == 2 else ""
+    claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)) or "{}")
+    return str(claims.get("iss", "")).partition("SHA256:")[2]
 
 
 def _failure(error: Exception) -> dict[str, Any]:

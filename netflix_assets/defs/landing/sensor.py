@@ -122,6 +122,7 @@ def _received_events(
     try:
         received = receive_events(queue, cursor.received, bucket.bucket, bucket.prefix, sources)
     except EventQueueError as error:
+        bucket.reconnect_events()
         context.log.warning(f"{error}. Checking all sources at each tick until the queue answers")
         return None
     if received.unreadable:

@@ -19,9 +19,14 @@ DATA_ERRORS = range(100_000, 101_000)
 
 FILE_NOT_FOUND = 91_016  # COPY INTO names a file that is not on the stage
 
+_WRONG_KEY = (
+    "The private key (NETFLIX_SNOWFLAKE_PRIVATE_KEY_PATH or NETFLIX_SNOWFLAKE_PRIVATE_KEY) matches no public key of "
+    "NETFLIX_SNOWFLAKE_USER; see `desc user`, and docs/running.md, 'Rotate keys'"
+)
 _ADVICE = {
     250_001: "Is NETFLIX_SNOWFLAKE_ACCOUNT right, and does the network allow the connection?",
-    390_144: "The private key does not match the public key of NETFLIX_SNOWFLAKE_USER; see `desc user`",
+    390_144: _WRONG_KEY,
+    394_304: _WRONG_KEY,
     390_100: "The account does not know NETFLIX_SNOWFLAKE_USER or its key",
     390_189: "The role does not exist or is not granted to the user; deploy/snowflake grants it",
 }
