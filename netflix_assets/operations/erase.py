@@ -92,8 +92,7 @@ def find(settings: Settings, user: str, texts: Sequence[str] = ()) -> Found:
             places[f"raw.{dataset.table}"] = sum(traces.rows.values())
             places[f"ops.rejected_rows of {dataset.id}"] = sum(map(len, traces.rejects.values()))
         places["ops.failing_rows"] = _failing_rows(connection, _names(settings), user)
-        built = erasures.count_built(connection, erasures.built_tables(connection, _names(settings)), user)
-        places |= {table.replace('"', "").lower(): rows for table, rows in built.items()}
+        places |= erasures.count_built(connection, erasures.built_tables(connection, _names(settings)), user)
     with warehouse(settings).publisher() as publisher:
         places |= publisher.person_counts(_names(settings), user)
     skipped = [settings.home / name for name in _SOURCE_FOLDERS]

@@ -201,14 +201,14 @@ def is_named(column: str, names: Sequence[str]) -> bool:
 
 
 def count_built(warehouse: Warehouse, tables: Mapping[str, Sequence[str]], text: str) -> dict[str, int]:
-    """Table -> rows that name a person, for those tables that have any."""
+    """Table, as people write it -> rows that name a person, for those tables that have any."""
     counts = {
         table: int(
             warehouse.execute(f"select count(*) from {table} where {_any_is(columns)}", [text] * len(columns))[0][0]
         )
         for table, columns in tables.items()
     }
-    return {table: count for table, count in counts.items() if count}
+    return {table.replace('"', "").lower(): count for table, count in counts.items() if count}
 
 
 def delete_built(warehouse: Warehouse, tables: Mapping[str, Sequence[str]], text: str) -> None:

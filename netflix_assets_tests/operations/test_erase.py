@@ -7,7 +7,7 @@ import json
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +15,8 @@ from types import SimpleNamespace
 from unittest.mock import Mock
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from netflix_assets.contracts.loading import dataset_by_id
 from netflix_assets.defs.resources import EmbeddedWarehouse, landing_bucket, warehouse
@@ -23,9 +25,12 @@ from netflix_assets.operations import erase as module
 from netflix_assets.operations.erase import check_person, erase, find
 from netflix_assets.operations.errors import InputError, OperationError
 from netflix_assets.settings import Settings, read_settings
+from netflix_assets.storage.local_s3 import local_s3
 from netflix_assets.warehouse.builds import Build, Builds
 from netflix_assets.warehouse.duckdb.publisher import DuckDBPublisher
 from netflix_assets.warehouse.publishing import ServedTable
+from netflix_assets_tests.conftest import Bucket
+from netflix_assets_tests.emulator.fixtures import SnowflakeDatabase
 
 CANARY = "zebra crossing at dusk"
 SERVED = [ServedTable("core", "fct_tags"), ServedTable("marts", "mart_tags")]
@@ -40,7 +45,7 @@ def build_and_publish(settings: Settings, run_id: str = "a run of the graph") ->
         for statement in (
             "create or replace table core.fct_tags as select user_id, tag from raw.movielens_tags_current",
             "create or replace table marts.mart_tags as select tag, count(*) as n from core.fct_tags group by tag",
-            "create table if not exists snapshots.snap_tags as select * from core.fct_tags",
+            "create table if not exists snapshots.snap_tags (user_id integer, tag varchar)",
             "insert into snapshots.snap_tags select * from core.fct_tags",
         ):
             connection.execute(statement)
@@ -59,23 +64,79 @@ def build_and_publish(settings: Settings, run_id: str = "a run of the graph") ->
     return SimpleNamespace(success=True, errors=())
 
 
+def load_and_build(settings: Settings, folder: Path) -> None:
+    """Load a file that knows user 7 and publish two versions built from it."""
+    tags = dataset_by_id(settings.sources(), "movielens/tags")
+    with landing_bucket(settings).open() as store:
+        (folder / "tags.csv").write_text(TAGS)
+        store.put("movielens/tags.csv", folder / "tags.csv")
+        with warehouse(settings).open() as connection:
+            sync(tags, store, connection, "run", work_folder=folder / "work")
+    for _ in range(2):
+        build_and_publish(settings)
+
+
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """A home with two published versions that know user 7."""
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home" / "dagster"))
     found = read_settings(home=tmp_path / "home", settle_seconds=0)
-    tags = dataset_by_id(found.sources(), "movielens/tags")
-    with landing_bucket(found).open() as store:
-        (tmp_path / "tags.csv").write_text(TAGS)
-        store.put("movielens/tags.csv", tmp_path / "tags.csv")
-        with warehouse(found).open() as connection:
-            sync(tags, store, connection, "run", work_folder=tmp_path / "work")
-            connection.execute("pragma force_compression = 'uncompressed'")  # so that a search of bytes finds it
-            connection.execute("checkpoint")
-    for _ in range(2):
-        build_and_publish(found)
+    load_and_build(found, tmp_path)
+    with warehouse(found).open() as connection:  # so that a search of bytes finds it
+        connection.execute("pragma force_compression = 'uncompressed'")
+        connection.execute("create table core.fct_old as select * from core.fct_tags")
     monkeypatch.setattr(module, "run_graph", lambda settings, *_, **__: build_and_publish(settings))
     return found
+
+
+@pytest.fixture
+def emulated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, snowflake_database: SnowflakeDatabase, bucket: Bucket
+) -> Iterator[Settings]:
+    """The same in an account, with its serving database."""
+    server, s3 = snowflake_database.server, local_s3(bucket.home)
+    address, serving = server.address(), f"{snowflake_database.name}_SERVING"
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    for name, value in {
+        "NETFLIX_ENV": "production", "NETFLIX_SNOWFLAKE_ACCOUNT": "org-account", "NETFLIX_SNOWFLAKE_USER": "RUNNER",
+        "NETFLIX_SNOWFLAKE_PRIVATE_KEY": key.private_bytes(*form).decode(),
+        "NETFLIX_SNOWFLAKE_HOST": address["host"], "NETFLIX_SNOWFLAKE_PORT": str(address["port"]),
+        "NETFLIX_SNOWFLAKE_PROTOCOL": "http", "NETFLIX_SNOWFLAKE_DATABASE": snowflake_database.name,
+        "NETFLIX_BUCKET": bucket.name, "NETFLIX_S3_ENDPOINT": s3.endpoint, "AWS_ACCESS_KEY_ID": s3.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": s3.secret_access_key,
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    with server.new_database(serving):
+        server.execute(*(f"create schema {serving}.{each}" for each in ("core", "marts", "core_next", "marts_next")))
+        snowflake_database.execute(
+            "create schema raw", "create schema ops", "create stage raw.normalised",
+            f"create stage raw.landing url = 's3://{bucket.name}/production/'",
+        )  # fmt: skip
+        found = read_settings(home=tmp_path / "home")
+        found.home.mkdir()
+        load_and_build(found, tmp_path)
+        monkeypatch.setattr(module, "run_graph", lambda settings, *_, **__: build_and_publish(settings))
+        yield found
+
+
+@pytest.mark.emulated
+def test_a_person_is_erased_from_an_account(emulated: Settings) -> None:
+    places = find(emulated, "7").places
+    serving = str(emulated.serving_database).lower()
+    assert places == {
+        "raw.movielens_tags": 1, "ops.rejected_rows of movielens/tags": 1, "ops.failing_rows": 1, "core.fct_tags": 1,
+        "snapshots.snap_tags": 2, f"{serving}.core.fct_tags": 1, f"{serving}.core_next.fct_tags": 1,
+    }  # fmt: skip
+    done = erase(emulated, Mock(), "7")
+    assert (done.left.places, done.objects, len(done.forgotten)) == ({}, ["movielens/tags.csv"], 1)
+    with warehouse(emulated).open("reader") as connection:
+        assert connection.execute("select user_id, tag from core.fct_tags") == [(8, "common remark")]
+        ledger = connection.execute("select rows_in, rows_loaded, rows_rejected, rows_erased from ops.loads")
+        assert ledger == [(3, 1, 0, 2)]
+    with warehouse(emulated).served() as served:
+        assert served is not None
+        assert served.query("select tag from marts.mart_tags")[1] == [("common remark",)]
 
 
 def versions(settings: Settings) -> int:

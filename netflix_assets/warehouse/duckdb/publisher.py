@@ -238,7 +238,7 @@ def persons_in_version(folder: Path, names: Sequence[str], text: str) -> dict[Pa
     database = folder / "netflix.duckdb"
     with DuckDBWarehouse(database, read_only=True) as warehouse:
         counts = count_built(warehouse, built_tables(warehouse, names), text)
-    found |= {database / table.replace('"', ""): count for table, count in counts.items()}
+    found |= {database / table: count for table, count in counts.items()}
     with duckdb.connect() as connection:
         for file in sorted(folder.glob("parquet/*/*.parquet")):
             rows = f"read_parquet({literal(str(file))})"
