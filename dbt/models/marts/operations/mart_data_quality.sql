@@ -22,7 +22,9 @@ received as (
         cast(sum(coalesce(rows_rejected, 0)) as bigint) as n_rows_rejected,
         cast(sum(coalesce(rows_erased, 0)) as bigint) as n_rows_erased,
         cast(sum(case when state = 'refused' then 1 else 0 end) as bigint) as n_objects_refused,
-        cast(sum(abs(rows_in - rows_loaded - rows_rejected - rows_erased)) as bigint) as reconciliation_difference
+        cast(
+            sum(abs(rows_in - rows_loaded - rows_rejected - rows_erased)) as bigint
+        ) as reconciliation_difference
     from receipts
     group by cast(received_at as date)
 
