@@ -27,6 +27,8 @@ from netflix_assets.warehouse.publishing import Publication, branch_reason
 _KIND = "user"
 # Copies of what the source has sent: the bucket, its cache, what `fetch` downloaded. The ledger names the objects.
 _SOURCE_FOLDERS = ("s3", "s3-cache", "downloads")
+# The longest texts are the least likely to be anybody else's. 47 MB/s with 100 texts, 5 MB/s with 1,000.
+_MOST_TEXTS = 100
 _AGAIN = "Everything erased so far stays erased. When the cause is gone, run the same command again"
 
 Progress = Callable[[str], None]
@@ -96,7 +98,8 @@ def find(settings: Settings, user: str, texts: Sequence[str] = ()) -> Found:
     with warehouse(settings).publisher() as publisher:
         places |= publisher.person_counts(_names(settings), user)
     skipped = [settings.home / name for name in _SOURCE_FOLDERS]
-    files = files_with(settings.home, sorted(known), skipped) if settings.names is None else ()
+    longest = sorted(known, key=len, reverse=True)[:_MOST_TEXTS]
+    files = files_with(settings.home, longest, skipped) if settings.names is None else ()
     places |= {str(file.relative_to(settings.home)): 1 for file in files}
     return Found({place: rows for place, rows in places.items() if rows}, sorted(known))
 
