@@ -40,7 +40,8 @@ _SLOWEST = (
     "proof/test_contract_changes.py", "ingest/test_validate.py", "defs/test_retry.py",
     "warehouse/snowflake/test_dbt_builds.py", "defs/test_published.py", "proof/test_edges.py",
     "proof/test_crashes.py", "cli/test_bad_files.py", "cli/test_erase.py", "proof/test_shuffles.py",
-    "proof/test_snapshot_crashes.py", "defs/dbt/test_project.py", "cli/test_run.py", "test_environment.py", "test_definitions.py",
+    "proof/test_snapshot_crashes.py", "defs/dbt/test_project.py", "cli/test_run.py", "test_environment.py",
+    "test_definitions.py",
     "defs/landing/test_sensor.py", "cli/test_app.py", "cli/test_rejects.py", "test_secrets.py", "cli/test_replay.py",
 )  # fmt: skip
 _SESSION = "netflix-assets-tests-"
