@@ -1,9 +1,10 @@
-"""Print the SQL and the AWS policies that set up an environment, from the templates in ``deploy/``.
+"""Print the SQL that sets up an environment on Snowflake, from the templates in ``deploy/snowflake``.
 
     python -m netflix_assets.dev.snowflake_setup setup --env production --bucket my-bucket ... > setup.sql
 
 The templates quote values as they are, so every value is validated first: none may contain a quote, a blank, a
-backslash or a line end. Nothing here connects to Snowflake or AWS; a person runs the output.
+backslash or a line end. Nothing here connects to Snowflake; a person runs the output.
+What an environment has on AWS is in ``deploy/aws``.
 """
 
 import argparse
@@ -23,17 +24,6 @@ from netflix_assets.settings import ENVIRONMENTS, REPO
 DEPLOY = REPO / "deploy"
 
 _DEV_ONLY = frozenset({"06_branches.sql"})
-AWS_FILES = {
-    "snowflake-access": "snowflake_access.json",
-    "snowflake-trust": "snowflake_trust.json",
-    "runner-access": "runner_access.json",
-    "lifecycle": "lifecycle.json",
-    "alerts-access": "alerts_access.json",
-    "queue": "queue.json",
-    "notification": "notification.json",
-    "queue-access": "queue_access.json",
-}
-
 _MIN_KEY_BITS = 2_048  # Snowflake's minimum
 
 
@@ -108,31 +98,6 @@ OPTIONS: Mapping[str, tuple[Validator, str]] = {
     "credits": (_integer(1, 1_000_000), "credits per month for all three warehouses (default: 20)"),
     "retention_days": (_integer(0, 90), "days of Time Travel (default: 1; more needs the Enterprise edition)"),
     "statement_timeout": (_integer(60, 604_800), "maximum seconds per statement (default: 3600)"),
-    "snowflake_user": (
-        _matching(
-            r"arn:aws:iam::[0-9]{12}:user/[A-Za-z0-9_+=,.@/-]{1,500}",
-            "the STORAGE_AWS_IAM_USER_ARN from `desc storage integration`: arn:aws:iam::<account>:user/<name>",
-        ),
-        "STORAGE_AWS_IAM_USER_ARN of the storage integration",
-    ),
-    "external_id": (
-        _matching(r"[A-Za-z0-9_+=,.@:/-]{2,1224}", "the STORAGE_AWS_EXTERNAL_ID from `desc storage integration`"),
-        "STORAGE_AWS_EXTERNAL_ID of the storage integration",
-    ),
-    "topic": (
-        _matching(
-            r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?",
-            "a topic ARN: arn:aws:sns:<region>:<account>:<name>",
-        ),
-        "ARN of the SNS topic for alerts",
-    ),
-    "queue": (
-        _matching(
-            r"arn:aws:sqs:[a-z]{2}(-[a-z]+)+-[0-9]:[0-9]{12}:[A-Za-z0-9_-]{1,75}",
-            "a queue ARN: arn:aws:sqs:<region>:<account>:<name> (not a FIFO queue: S3 does not send events to those)",
-        ),
-        "ARN of the queue for the bucket's events, in the same region and account",
-    ),
 }
 DEFAULTS = {"credits": "20", "retention_days": "1", "statement_timeout": "3600"}
 
@@ -167,12 +132,6 @@ def render_teardown(env: str, confirm: str) -> str:
     if confirm != database:
         raise SetupError(f"this drops the databases of {env} with all their data; to confirm: --confirm {database}")
     return _render([DEPLOY / "snowflake" / "teardown.sql"], env, {})
-
-
-def render_aws(file: str, env: str, values: Mapping[str, str]) -> str:
-    """Return one of the policies in ``deploy/aws``; ``file`` is a key of AWS_FILES."""
-    account = {"queue_account": values["queue"].split(":")[4]} if "queue" in values else {}
-    return _render([DEPLOY / "aws" / AWS_FILES[file]], env, {**values, **account})
 
 
 def _render(files: Sequence[Path], env: str, values: Mapping[str, str]) -> str:
@@ -211,9 +170,6 @@ def _parser() -> argparse.ArgumentParser:
     teardown = commands.add_parser("teardown", help="the SQL that drops it")
     teardown.add_argument("--confirm", default="", help="the name of the database to drop")
     _add_options(teardown)
-    aws = commands.add_parser("aws", help="a policy for AWS")
-    aws.add_argument("file", choices=AWS_FILES)
-    _add_options(aws, "bucket", "prefix", "snowflake_user", "external_id", "topic", "queue")
     return parser
 
 
@@ -227,13 +183,11 @@ def _output(arguments: argparse.Namespace) -> str:
     if arguments.command == "teardown":
         return render_teardown(arguments.env, arguments.confirm)
     values = validated({name: value for name, value in vars(arguments).items() if name in OPTIONS})
-    if arguments.command == "aws":
-        return render_aws(arguments.file, arguments.env, values)
     return render_setup(arguments.env, values)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print the SQL or the policy; exit with 2 and print none of it if a value is invalid."""
+    """Print the SQL; exit with 2 and print none of it if a value is invalid."""
     arguments = _parser().parse_args(argv)
     try:
         output = _output(arguments)

@@ -9,7 +9,6 @@ from netflix_assets.settings import REPO, Settings, SnowflakeSettings
 def test_every_template_is_rendered_by_a_command() -> None:
     rendered = {file.name for file in snowflake_setup.setup_files("dev")} | {"teardown.sql"}
     assert rendered == {file.name for file in (REPO / "deploy" / "snowflake").iterdir()}
-    assert set(snowflake_setup.AWS_FILES.values()) == {file.name for file in (REPO / "deploy" / "aws").iterdir()}
 
 
 DOCS = "".join((REPO / "docs" / name).read_text() for name in ("snowflake.md", "alerts.md", "running.md"))

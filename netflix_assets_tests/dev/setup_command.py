@@ -10,9 +10,6 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from netflix_assets.dev import snowflake_setup
 
 ROLE_ARN = "arn:aws:iam::123456789012:role/netflix-snowflake"
-USER_ARN = "arn:aws:iam::210987654321:user/abc1-b-self1234"
-QUEUE_ARN = "arn:aws:sqs:eu-central-1:123456789012:netflix-dev-events"
-EXTERNAL_ID = "MYORG_SFCRole=2_Kp7/x+Q="
 
 
 def _pem(key) -> bytes:

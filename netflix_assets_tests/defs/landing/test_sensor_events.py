@@ -5,7 +5,6 @@ test_sensor.py and test_published.py have real runs.
 """
 
 import json
-import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,11 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-import boto3
 import dagster as dg
 import pytest
 from botocore.exceptions import ClientError
-from moto.server import ThreadedMotoServer
 
 from netflix_assets.contracts.model import all_datasets
 from netflix_assets.defs import published as publish
@@ -29,10 +26,10 @@ from netflix_assets.defs.published import PUBLISHED_KEY
 from netflix_assets.defs.raw import assets as raw
 from netflix_assets.defs.raw.assets import raw_key
 from netflix_assets.defs.resources import landing_bucket
-from netflix_assets.dev.snowflake_setup import render_aws
 from netflix_assets.settings import Settings, SettingsError, read_settings
 from netflix_assets.storage import events
 from netflix_assets.storage.objects import S3ObjectStore
+from netflix_assets_tests.deploy.stacks import BUCKET, PARAMETERS, REGION, Cloud, moto_server
 from netflix_assets_tests.storage.test_events import bridge_event, s3_event, through_sns
 
 NOTHING = "no new file events; full check in"
@@ -119,25 +116,25 @@ class Watched:
 
 
 @pytest.fixture(scope="module")
-def moto() -> Iterator[str]:
-    logging.getLogger("werkzeug").setLevel(logging.WARNING)  # one line per request
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def bucket(moto: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
-    """A bucket with one file."""
-    with pytest.MonkeyPatch.context() as patch, dg.DagsterInstance.ephemeral() as instance:
+def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    """The bucket and the queue of deploy/aws/data.yaml, with one file."""
+    with pytest.MonkeyPatch.context() as patch, dg.DagsterInstance.ephemeral() as instance, moto_server() as moto:
         patch.setenv("AWS_ACCESS_KEY_ID", "test")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        s3, sqs = (boto3.client(each, endpoint_url=moto, region_name="us-east-1") for each in ("s3", "sqs"))
-        s3.create_bucket(Bucket="landing")
-        home = tmp_path_factory.mktemp("events")
-        watched = Watched(read_settings(home=home, bucket_prefix=PREFIX, s3_endpoint=moto), instance, s3, sqs)
+        cloud = Cloud(moto)
+        cloud.create("data", **PARAMETERS["data"] | {"Prefix": PREFIX})
+        s3, sqs = cloud.client("s3"), cloud.client("sqs")
+        # moto, unlike S3, reports no deletion from a bucket with versions.
+        s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Suspended"})
+        settings = read_settings(
+            home=tmp_path_factory.mktemp("events"),
+            bucket=BUCKET,
+            bucket_prefix=PREFIX,
+            s3_endpoint=moto,
+            s3_region=REGION,
+            events_queue_url=sqs.get_queue_url(QueueName="netflix-dev-events")["QueueUrl"],
+        )
+        watched = Watched(settings, instance, s3, sqs)
         patch.setattr(sensors.time, "time", lambda: watched.now)
         _spy(patch, S3ObjectStore, "listings", lambda _, arguments: watched.listed.append(arguments[1].source))
         _spy(patch, events.EventQueue, "receive", lambda messages, _: watched.received.extend(messages))
@@ -159,14 +156,15 @@ def _spy(patch: pytest.MonkeyPatch, owner: type, name: str, record: Callable[[An
 
 @pytest.fixture
 def watched(bucket: Watched) -> Watched:
-    """The bucket in sync and just fully checked, with a new queue for this test."""
-    name = f"events-{time.monotonic_ns()}"
-    values = {"bucket": "landing", "prefix": PREFIX, "queue": f"arn:aws:sqs:us-east-1:123456789012:{name}"}
-    queue, notification = (json.loads(render_aws(each, "dev", values)) for each in ("queue", "notification"))
-    bucket.sqs.create_queue(QueueName=f"{name}-dead")
-    url = bucket.sqs.create_queue(QueueName=name, Attributes=queue)["QueueUrl"]
-    bucket.s3.put_bucket_notification_configuration(Bucket="landing", NotificationConfiguration=notification)
-    bucket.settings = bucket.settings.model_copy(update={"events_queue_url": url})
+    """The bucket in sync and just fully checked, with an empty queue."""
+    bucket.make_hidden_visible()
+    for url in (bucket.url, f"{bucket.url}-dead"):
+        while waiting := bucket.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+            entries = [{"Id": str(n), "ReceiptHandle": each["ReceiptHandle"]} for n, each in enumerate(waiting)]
+            bucket.sqs.delete_message_batch(QueueUrl=url, Entries=entries)
+    notification = bucket.s3.get_bucket_notification_configuration(Bucket=BUCKET)
+    notification.pop("ResponseMetadata")
+    bucket.s3.put_bucket_notification_configuration(Bucket=BUCKET, NotificationConfiguration=notification)
     bucket.sync()
     bucket.cursor = None
     assert bucket.message_count() == 1  # the event that S3 sends to test the queue
