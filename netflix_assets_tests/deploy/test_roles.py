@@ -21,6 +21,7 @@ from netflix_assets_tests.deploy.stacks import (
     BUCKET,
     ENV,
     EXTERNAL_ID,
+    PREFIX,
     REGION,
     SNOWFLAKE_USER,
     Cloud,
