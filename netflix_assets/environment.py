@@ -9,10 +9,11 @@ results. docs/running.md lists what a user may set.
 import os
 import sysconfig
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from netflix_assets.settings import REPO, DagsterPlusSettings, Settings, variables_of
+from netflix_assets.secret_store import LateSecretStr
+from netflix_assets.settings import REPO, DagsterPlusSettings, Settings, secrets_of, variables_of
 
 UI_OF = "NETFLIX_UI_OF"  # in all processes of a UI, also in those of dbt: its home
 
@@ -37,8 +38,13 @@ def for_rclone(access_key_id: str, secret_access_key: str) -> dict[str, str]:
     return {"RCLONE_AUTH_KEY": f'"{access_key_id},{secret_access_key}"'}
 
 
-def for_dbt(settings: Settings, run_id: str = "") -> dict[str, str]:
-    """The environment of dbt: what profiles.yml and macros read, and on Snowflake the account's credentials."""
+def for_dbt(
+    settings: Settings, run_id: str = "", reveal: Callable[[LateSecretStr], str] = LateSecretStr.get_secret_value
+) -> dict[str, str]:
+    """The environment of dbt: what profiles.yml and macros read, and on Snowflake the account's credentials.
+
+    ``reveal`` gives the text of each. Raises: SecretError when one is in Secrets Manager and cannot be read.
+    """
     made = {
         **_system(),
         "TZ": "UTC",
@@ -48,7 +54,7 @@ def for_dbt(settings: Settings, run_id: str = "") -> dict[str, str]:
         "NETFLIX_SCHEMA_PREFIX": settings.schema_prefix,
     }
     if settings.names is not None:
-        made |= {**variables_of(settings.snowflake), **settings.dbt_names}
+        made |= {**variables_of(settings.snowflake, reveal), **settings.dbt_names}
         if settings.snowflake.authenticator == "externalbrowser":
             made |= _copied(*_BROWSER)
     return made
@@ -64,7 +70,7 @@ def for_dagster(settings: Settings) -> dict[str, str]:
     return {
         **_system(),
         **_copied(_STORAGE, *own, *aws, *(_BROWSER if settings.names is not None else ())),
-        **variables_of(settings),
+        **variables_of(settings, LateSecretStr.as_set),
         "DAGSTER_HOME": str(settings.dagster_home),
         "PYTHONPATH": str(REPO),
     }
@@ -111,7 +117,8 @@ def aws_endpoint() -> str | None:
 
 
 def _uses_aws(settings: Settings) -> bool:
-    return not settings.serves_s3 or settings.sns_topic_arn is not None or settings.events_queue_url is not None
+    asked = settings.sns_topic_arn or settings.events_queue_url
+    return not settings.serves_s3 or asked is not None or any(each.is_reference for each in secrets_of(settings))
 
 
 def _system() -> dict[str, str]:

@@ -1,24 +1,25 @@
 """The settings and the environments: read from ``NETFLIX_*`` variables, validated once.
 
 On Dagster+, ``DAGSTER_CLOUD_*`` fills in the environment and a branch's schema prefix where ``NETFLIX_*`` does not set
-them. AWS credentials are not here (AWS' default chain finds them). Snowflake's are only checked for their shape; a
-session tries them at first use.
+them. AWS credentials are not here (AWS' default chain finds them). Secrets are only checked for their shape; they are
+tried, and read if they are in AWS Secrets Manager, at first use.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from unicodedata import category
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from netflix_assets.contracts.loading import CONTRACTS_DIR, load_sources
 from netflix_assets.contracts.model import Source
 from netflix_assets.contracts.visibility import reason_of
+from netflix_assets.secret_store import LateSecretStr, checked
 
 PACKAGE = Path(__file__).resolve().parent
 REPO = PACKAGE.parent
@@ -113,18 +114,24 @@ def _without_credentials(address: str) -> str:
 Address = Annotated[str, AfterValidator(_without_credentials)]
 
 
-def _pem(key: SecretStr) -> SecretStr:
+def _pem(text: str) -> str:
     # Variables that cannot hold line ends have them as the two characters \\n.
-    text = key.get_secret_value().replace("\\n", "\n").strip()
+    text = text.replace("\\n", "\n").strip()
     if not (text.startswith("-----BEGIN ") and text.endswith(" PRIVATE KEY-----")):
         raise ValueError("not a private key in PEM form (-----BEGIN PRIVATE KEY----- …)")
-    return SecretStr(text)
+    return text
 
 
-def _web_url(url: SecretStr) -> SecretStr:
-    if not url.get_secret_value().startswith(("http://", "https://")):
+def _web_url(text: str) -> str:
+    if not text.startswith(("http://", "https://")):
         raise ValueError("not a URL (https://…)")
-    return url
+    return text
+
+
+# In plain text, or as a reference to AWS Secrets Manager (secret_store.py).
+Secret = Annotated[LateSecretStr, AfterValidator(checked)]
+PemSecret = Annotated[Secret, AfterValidator(lambda secret: secret.checked_by(_pem))]
+UrlSecret = Annotated[Secret, AfterValidator(lambda secret: secret.checked_by(_web_url))]
 
 
 class SnowflakeSettings(BaseSettings):
@@ -139,10 +146,10 @@ class SnowflakeSettings(BaseSettings):
     account: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.-]+$")
     user: str | None = None
     private_key_path: AbsolutePath | None = None
-    private_key: Annotated[SecretStr, AfterValidator(_pem)] | None = None
-    private_key_passphrase: SecretStr | None = None
+    private_key: PemSecret | None = None
+    private_key_passphrase: Secret | None = None
     authenticator: Literal["snowflake_jwt", "oauth", "externalbrowser"] = "snowflake_jwt"
-    token: SecretStr | None = None
+    token: Secret | None = None
     database: str | None = Field(default=None, pattern=r"^[A-Z][A-Z0-9_]*$")
     host: str | None = None
     port: int | None = Field(default=None, gt=0, lt=65536)
@@ -218,11 +225,11 @@ class Settings(BaseSettings):
     schema_prefix: str = Field(default="", pattern=r"^([a-z][a-z0-9_]*_)?$")
     alerts: AbsolutePath = PACKAGE / "alerts" / "alerts.yaml"
     web_url: str = Field(default="http://127.0.0.1:3000", pattern=r"^https?://.+")
-    slack_token: SecretStr | None = None
+    slack_token: Secret | None = None
     slack_channel: str | None = Field(default=None, pattern=r"^[CG][A-Z0-9]{2,}$")
     slack_base_url: str = Field(default="https://slack.com/api/", pattern=r"^https?://.+")
     sns_topic_arn: str | None = Field(default=None, pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:.+$")
-    heartbeat_url: Annotated[SecretStr, AfterValidator(_web_url)] | None = None
+    heartbeat_url: UrlSecret | None = None
     snowflake: SnowflakeSettings = Field(default_factory=SnowflakeSettings)
     dagster_plus: DagsterPlusSettings = Field(default_factory=DagsterPlusSettings)
 
@@ -335,17 +342,25 @@ def read_settings(**overrides: Any) -> Settings:
         raise SettingsError("; ".join(_problems(error))) from None
 
 
-def variables_of(settings: BaseSettings) -> dict[str, str]:
-    """The variables from which another process reads the same settings. Secrets are in plain text."""
+def variables_of(settings: BaseSettings, reveal: Callable[[LateSecretStr], str]) -> dict[str, str]:
+    """The variables from which another process reads the same settings. ``reveal`` gives the text of a secret."""
     prefix = settings.model_config["env_prefix"]
     variables: dict[str, str] = {}
     for name, value in settings:
         if isinstance(value, BaseSettings):
-            variables |= variables_of(value)
+            variables |= variables_of(value, reveal)
         elif value is not None:
-            secret = value.get_secret_value() if isinstance(value, SecretStr) else value
-            variables[f"{prefix}{name.upper()}"] = str(secret)
+            variables[f"{prefix}{name.upper()}"] = reveal(value) if isinstance(value, LateSecretStr) else str(value)
     return variables
+
+
+def secrets_of(settings: BaseSettings) -> Iterator[LateSecretStr]:
+    """Every secret that is set."""
+    for _, value in settings:
+        if isinstance(value, LateSecretStr):
+            yield value
+        elif isinstance(value, BaseSettings):
+            yield from secrets_of(value)
 
 
 def _problems(error: ValidationError) -> Iterator[str]:
@@ -357,7 +372,7 @@ def _problems(error: ValidationError) -> Iterator[str]:
             yield reason_of(problem)
             continue
         name = str(problem["loc"][0])
-        is_secret = SecretStr.__name__ in str(model.model_fields[name].annotation) or "@" in str(problem["input"])
+        is_secret = LateSecretStr.__name__ in str(model.model_fields[name].annotation) or "@" in str(problem["input"])
         given = "" if is_secret else f"={str(problem['input'])!r}"
         yield f"{prefix}{name.upper()}{given}: {reason_of(problem)}"
 

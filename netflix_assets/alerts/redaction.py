@@ -2,13 +2,11 @@
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
-
-from pydantic import BaseModel, SecretStr
+from collections.abc import Callable, Iterable
 
 from netflix_assets.contracts.model import Source
 from netflix_assets.contracts.visibility import Showable, showable
-from netflix_assets.settings import Settings
+from netflix_assets.settings import Settings, secrets_of
 
 _HIDDEN = "(not shown)"
 _MAX_CHARACTERS = 300
@@ -30,9 +28,8 @@ _MIN_SECRET_CHARACTERS = 6  # shorter secrets would remove ordinary words
 
 def redactor(settings: Settings, sources: Iterable[Source]) -> Callable[[str], str]:
     """A function that turns any text into one line without secrets and hidden values."""
-    found = {each for each in _secrets(settings) if len(each) >= _MIN_SECRET_CHARACTERS}
-    secrets, shown = sorted(found, key=len, reverse=True), showable(sources)
-    return lambda text: redact(text, secrets, shown)
+    shown = showable(sources)
+    return lambda text: redact(text, _secrets(settings), shown)
 
 
 def redact(text: str, secrets: Iterable[str], shown: Showable) -> str:
@@ -43,11 +40,8 @@ def redact(text: str, secrets: Iterable[str], shown: Showable) -> str:
     return line if len(line) <= _MAX_CHARACTERS else f"{line[: _MAX_CHARACTERS - 1]}…"
 
 
-def _secrets(model: BaseModel) -> Iterator[str]:
-    """Every secret in the settings and in AWS' variables."""
-    for _, value in model:
-        if isinstance(value, SecretStr):
-            yield value.get_secret_value()
-        elif isinstance(value, BaseModel):
-            yield from _secrets(value)
-    yield from (os.environ[name] for name in _SECRET_VARIABLES if name in os.environ)
+def _secrets(settings: Settings) -> list[str]:
+    """Every secret of the settings that this process knows, and those in AWS' variables; the longest first."""
+    found = {value for secret in secrets_of(settings) for value in secret.known_values()}
+    found |= {os.environ[name] for name in _SECRET_VARIABLES if name in os.environ}
+    return sorted((each for each in found if len(each) >= _MIN_SECRET_CHARACTERS), key=len, reverse=True)

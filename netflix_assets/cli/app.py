@@ -59,6 +59,7 @@ def _exit_code(error: Exception) -> int | None:
     from netflix_assets.contracts.loading import ContractError
     from netflix_assets.dev.fetch import DownloadError
     from netflix_assets.operations.errors import InputError, OperationError
+    from netflix_assets.secret_store import SecretError
     from netflix_assets.settings import SettingsError
     from netflix_assets.storage.local_s3 import LocalS3Error
     from netflix_assets.storage.retries import BucketError
@@ -66,7 +67,7 @@ def _exit_code(error: Exception) -> int | None:
 
     if isinstance(error, InputError | SettingsError | ContractError | AlertsError):
         return EXIT_USAGE
-    failures = OperationError | WarehouseError | BucketError | LocalS3Error | DownloadError | OSError
+    failures = OperationError | WarehouseError | BucketError | SecretError | LocalS3Error | DownloadError | OSError
     return EXIT_FAILED if isinstance(error, failures) else None
 
 

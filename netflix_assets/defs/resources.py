@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 import dagster as dg
-from pydantic import SecretStr
 
 from netflix_assets.environment import aws_endpoint, protect_bucket
+from netflix_assets.secret_store import LateSecretStr
 from netflix_assets.settings import Settings
 from netflix_assets.storage.objects import S3ObjectStore
 from netflix_assets.storage.retries import RETRIES, BucketError
@@ -356,7 +356,7 @@ def _unreadable_key(settings: Settings, error: Exception) -> str:
     return f"{setting}: cannot read the private key: {reason}. Check it and NETFLIX_SNOWFLAKE_PRIVATE_KEY_PASSPHRASE"
 
 
-def _revealed(secret: SecretStr | None) -> str | None:
+def _revealed(secret: LateSecretStr | None) -> str | None:
     return secret.get_secret_value() if secret else None
 
 

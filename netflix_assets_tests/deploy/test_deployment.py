@@ -52,8 +52,8 @@ MODULE = PROJECT["code_location_target_module"]
 
 # ---------------------------------------------------------------- variables
 
-# Read by dagster's workspace.yaml, by the live test, by the process itself.
-OTHERS = {"NETFLIX_CODE_SERVER_HOST", "NETFLIX_CODE_SERVER_PORT", "NETFLIX_SMOKE_ADMIN_ROLE"}
+# Read by the files of deploy/dagster, by the live test, by the process itself.
+OTHERS = {"NETFLIX_CODE_SERVER_HOST", "NETFLIX_CODE_SERVER_PORT", "NETFLIX_LOGS_BUCKET", "NETFLIX_SMOKE_ADMIN_ROLE"}
 
 
 def test_every_variable_that_is_set_is_a_setting() -> None:
@@ -69,6 +69,7 @@ def test_every_variable_that_is_set_is_a_setting() -> None:
         *itertools.chain(*map(strings, map(read_yaml, WORKFLOWS))),
     ]
     texts += [(REPO / name).read_text() for name in ("Dockerfile", "Makefile", "deploy/image/build.env")]
+    texts += [file.read_text() for file in (*(DEPLOY / "aws").iterdir(), *(DEPLOY / "terraform").glob("*/*.tf"))]
     found = {name for text in texts for name in re.findall(r"\bNETFLIX_[A-Z0-9_]*[A-Z0-9]\b", text)}
     assert found - known - {"NETFLIX_PRODUCTION_RUNNER"} == set()  # a user of Snowflake
     assert {"NETFLIX_HOME", "NETFLIX_SNOWFLAKE_ACCOUNT", "NETFLIX_S3_ENDPOINT"} <= found

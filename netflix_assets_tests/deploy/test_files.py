@@ -20,7 +20,8 @@ def test_every_documented_variable_is_read() -> None:
     # Set by the process itself for dbt. To run dbt alone, people set them by hand.
     known |= {"NETFLIX_SNOWFLAKE_WAREHOUSE", "NETFLIX_SNOWFLAKE_ROLE", "NETFLIX_RUN_ID"}
     known.add("NETFLIX_SMOKE_ADMIN_ROLE")  # for the live test
-    known |= set(re.findall(r"env: (NETFLIX_\w+)", (REPO / "deploy" / "dagster" / "workspace.yaml").read_text()))
+    for file in ("workspace.yaml", "s3_logs.yaml"):
+        known |= set(re.findall(r"env: (NETFLIX_\w+)", (REPO / "deploy" / "dagster" / file).read_text()))
     objects_made = {
         name
         for name in re.findall(r"NETFLIX_[A-Z0-9_]+", DOCS)

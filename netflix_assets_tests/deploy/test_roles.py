@@ -1,6 +1,5 @@
 """The roles of deploy/aws allow what the code does, and nothing else: moto enforces their policies on real requests."""
 
-import contextlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -8,14 +7,13 @@ from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
-from moto.core.authorization import enable_iam_authentication
 from moto.iam.access_control import IAMPolicy, PermissionResult
 
 from netflix_assets.alerts.sns import TopicError, open_topic
 from netflix_assets.defs.resources import landing_bucket
 from netflix_assets.settings import Settings, read_settings
 from netflix_assets.storage.retries import BucketError
-from netflix_assets_tests.deploy.access import assume, policies_evaluated
+from netflix_assets_tests.deploy.access import policies_evaluated, signed_in
 from netflix_assets_tests.deploy.stacks import (
     ACCOUNT,
     BUCKET,
@@ -74,16 +72,6 @@ def settings(cloud: Cloud, tmp_path: Path) -> Settings:
         events_queue_url=f"{cloud.endpoint}/{ACCOUNT}/netflix-{ENV}-events",  # moto's answer for the AWS address
         sns_topic_arn=outputs["AlertsTopicArn"],
     )
-
-
-@contextlib.contextmanager
-def signed_in(cloud: Cloud, role: str, patch: pytest.MonkeyPatch, **options: str) -> Iterator[dict[str, str]]:
-    """A role's credentials, also in the environment, with policies enforced for the length of the block."""
-    keys = assume(cloud, role, **options)
-    for name, value in {**keys, "AWS_ENDPOINT_URL": cloud.endpoint}.items():
-        patch.setenv(name.upper(), value)
-    with enable_iam_authentication():
-        yield keys
 
 
 def refused(cloud: Cloud, keys: Mapping[str, str], service: str, call: str, **arguments: object) -> bool:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import sysconfig
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +15,7 @@ from dagster_dbt.errors import DagsterDbtError
 
 from netflix_assets.defs.dagster_internals import FastDbtCliResource
 from netflix_assets.environment import for_dbt, in_place_of_mine
+from netflix_assets.secret_store import LateSecretStr
 from netflix_assets.settings import Settings
 
 
@@ -51,7 +52,8 @@ def _parse(project: DbtProject, settings: Settings, state: str) -> None:
     from filelock import FileLock
 
     settings.home.mkdir(parents=True, exist_ok=True)
-    with FileLock(settings.home / "dbt.lock"), exported(settings):
+    # Parsing uses no credential, and definitions load without reading one.
+    with FileLock(settings.home / "dbt.lock"), exported(settings, reveal=LateSecretStr.as_set):
         if not _is_parsed(project, settings, state):  # another process may have parsed it meanwhile
             try:
                 dbt_resource(settings, project).cli(["parse", "--quiet"], target_path=_target_path(settings)).wait()
@@ -98,12 +100,14 @@ def _stamp(settings: Settings) -> Path:
     return _target_path(settings) / "sources.sha256"
 
 
-def exported(settings: Settings, run_id: str = "") -> AbstractContextManager[None]:
+def exported(
+    settings: Settings, run_id: str = "", reveal: Callable[[LateSecretStr], str] = LateSecretStr.get_secret_value
+) -> AbstractContextManager[None]:
     """Give this process dbt's environment for the length of the block.
 
     dagster-dbt passes its own environment on to dbt and copies dbt's parse cache from $DBT_TARGET_PATH.
     """
-    return in_place_of_mine({**for_dbt(settings, run_id), "DBT_TARGET_PATH": str(_target_path(settings))})
+    return in_place_of_mine({**for_dbt(settings, run_id, reveal), "DBT_TARGET_PATH": str(_target_path(settings))})
 
 
 def project_state(settings: Settings) -> str:
