@@ -17,7 +17,7 @@ export PIP_USER := 0
 .PHONY: help install demo ui docs questions test test-long test-snowflake test-dashboards proof smoke-snowflake \
 	superset test-superset superset-lock bench lint format sources lock clean \
 	check-deploy audit secrets dbt-check check-lock image-lock image image-push compose-demo ecr-login branch-settings \
-	plus-deploy plus-notify plus-close dependencies-pr
+	plus-deploy plus-notify plus-close dependencies-pr pr-number pr-code pr-samples pr-build pr-diff pr-comment pr-drop
 
 help:  ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## */\1\t/' | expand -t 18
@@ -212,6 +212,42 @@ check-lock:  ## Resolve deploy/checks/requirements.in again
 	$(UV_COMPILE) --upgrade deploy/checks/requirements.in --constraint deploy/image/requirements.txt \
 		--output-file deploy/checks/requirements.txt
 	rm -rf $(VENV)-lock
+
+# What a pull request changes in the data, in its own schemas of the environment (docs/deploy.md). The base is the code
+# that the branch started from. It comes from git, so no manifest of production has to be kept.
+BASE ?= origin/main
+PR_FOLDER := build/pr
+PR_MARK := <!-- what this pull request changes in the data -->
+pr-build pr-diff pr-drop: export NETFLIX_SCHEMA_PREFIX = pr_$(PR)_
+pr-number:
+	@[ -n "$(PR)" ] || { echo "Usage: make $(MAKECMDGOALS) PR=7"; exit 2; }
+
+pr-code:
+	@rm -rf $(PR_FOLDER)/base && mkdir -p $(PR_FOLDER)/base
+	@base=$$(git merge-base HEAD $(BASE)) && git archive "$$base" | tar -x -C $(PR_FOLDER)/base && echo "base: $$base"
+
+pr-samples: install pr-code  ## Build and publish the sample files with the base's code: make pr-samples [BASE=origin/main]
+	cd $(PR_FOLDER)/base && NETFLIX_HOME="$${NETFLIX_HOME:-$(CURDIR)/.netflix}" PYTHONPATH="$$PWD" \
+		$(CURDIR)/$(BIN)/python -c 'from netflix_assets.cli.app import main; main()' demo
+
+pr-build: pr-number install pr-code  ## Build what a pull request changes in its own schemas: make pr-build PR=7 [BASE=origin/main]
+	$(BIN)/netflix-assets branch build --base $(PR_FOLDER)/base/dbt
+
+# GitHub takes comments of at most 65,536 characters.
+pr-diff: pr-number install  ## Write what it changes in the data to build/pr/diff.md: make pr-diff PR=7
+	@mkdir -p $(PR_FOLDER)
+	{ echo '$(PR_MARK)'; $(BIN)/netflix-assets diff --markdown; } > $(PR_FOLDER)/diff.tmp
+	head -c 60000 $(PR_FOLDER)/diff.tmp > $(PR_FOLDER)/diff.md
+
+pr-comment: pr-number  ## Show build/pr/diff.md on the pull request, in one comment that is updated: make pr-comment PR=7 (gh)
+	@id=$$(gh api --paginate 'repos/{owner}/{repo}/issues/$(PR)/comments' \
+		--jq '.[] | select(.body | startswith("$(PR_MARK)")) | .id' | head -n 1) && \
+	if [ -n "$$id" ]; then \
+		gh api --silent --method PATCH "repos/{owner}/{repo}/issues/comments/$$id" --field body=@$(PR_FOLDER)/diff.md; \
+	else gh pr comment $(PR) --body-file $(PR_FOLDER)/diff.md; fi
+
+pr-drop: pr-number install  ## Drop the schemas of a pull request and the records of its builds: make pr-drop PR=7
+	$(BIN)/netflix-assets branch drop
 
 # From here on, targets need Docker, an account or GitHub. None of them has run yet (docs/deploy.md).
 IMAGE ?= netflix-assets

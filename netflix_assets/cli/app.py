@@ -16,6 +16,7 @@ import click
 from netflix_assets.cli.add_dataset import add_dataset
 from netflix_assets.cli.alerts import alerts
 from netflix_assets.cli.backup import backup, restore
+from netflix_assets.cli.branch import branch
 from netflix_assets.cli.contract import contract
 from netflix_assets.cli.diff import diff
 from netflix_assets.cli.erase import erase
@@ -90,6 +91,7 @@ def _message(error: Exception) -> str:
         add_dataset,
         alerts,
         backup,
+        branch,
         contract,
         dashboards,
         demo,

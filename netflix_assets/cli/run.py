@@ -88,7 +88,7 @@ def _run(settings: Settings, select: str | None, full_refresh: bool) -> int:
             full_refresh=full_refresh,
             progress=lambda message: status.update(progress_text(message)),
         )
-    _print_outcome(outcome, time.monotonic() - started)
+    print_outcome(outcome, time.monotonic() - started)
     if select is None or PUBLISHED_KEY.to_user_string() in outcome.materialized:
         print_published(settings)
     if any(asset.startswith("dashboards/") for asset in outcome.materialized):
@@ -106,7 +106,8 @@ def _run(settings: Settings, select: str | None, full_refresh: bool) -> int:
     return EXIT_NOTHING_LOADED if outcome.without_rows else 0
 
 
-def _print_outcome(outcome: "RunOutcome", seconds: float) -> None:
+def print_outcome(outcome: "RunOutcome", seconds: float) -> None:
+    """Print the checks and errors of a run, and how it ended."""
     for check in outcome.failed_checks:
         message = outcome.check_messages[check]
         fail(f"{check} failed: {message}" if message else f"{check} failed")

@@ -34,7 +34,8 @@ class CheckChange:
 class Diff:
     """``after`` against the published version ``before``.
 
-    ``after``: in words. ``problem``: why it cannot be published. ``left_out``: tables that describe runs.
+    ``after``: in words. ``problem``: why it cannot be published; of a branch, why its build failed.
+    ``left_out``: tables that describe runs.
     """
 
     before: Publication
@@ -107,6 +108,8 @@ def _read_checks(
         if isinstance(after, Publication):
             return changed_checks(states, Builds(connection).check_states(after.last_invocation_id)), None
         builds = Builds(connection, after.schema_prefix)
+        if after.schema_prefix:  # it is never published, and builds only what it changes
+            return changed_checks(states, builds.check_states()), builds.failure()
         try:
             builds.servable()
         except NotServableError as error:

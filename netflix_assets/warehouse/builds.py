@@ -7,7 +7,7 @@ marker: its tables are not known to have passed.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -162,6 +162,22 @@ class Builds:
             self._warehouse.insert_rows("failing_rows", samples)
             self._warehouse.execute("delete from ops.builds where invocation_id = ?", (build.invocation_id,))
             self._warehouse.insert_rows("builds", [{**_columns(build), "inputs": json.dumps(build.inputs)}])
+
+    def failure(self) -> str | None:
+        """Why the last run that built into these schemas failed; None if it passed, in whole or in part."""
+        builds = self.all()
+        retried = {build.retry_of for build in builds}
+        last = [each for each in builds if each.run_id == builds[-1].run_id and each.invocation_id not in retried]
+        faults = [_fault(replace(each, is_whole=True)) for each in last]
+        return next((fault for fault in faults if fault), None)
+
+    def forget(self) -> None:
+        """Delete the records of every build into these schemas, in one transaction."""
+        found = self._warehouse.columns(("ops",))
+        with self._warehouse.transaction():
+            for table in BUILD_TABLES:
+                if ("ops", table) in found:
+                    self._warehouse.execute(f"delete from ops.{table} where schema_prefix = ?", (self._schema_prefix,))
 
     def newest_runs(self) -> dict[tuple[str, str], datetime]:
         """(layer, name) -> when the node was last built successfully; empty if nothing was ever recorded."""

@@ -295,7 +295,8 @@ def test_the_steps_are_make_targets() -> None:
     matrix = set(read_yaml(REPO / ".github" / "workflows" / "ci.yml")["jobs"]["suites"]["strategy"]["matrix"]["target"])
     assert matrix <= targets
     for job, step in steps():
-        if "run" not in step or step.get("name") == "Log in":
+        run = step.get("run")
+        if run is None or step.get("name") == "Log in" or re.fullmatch(r'echo "::notice [^\n]*', run):
             continue
         called = re.findall(r"^make (.+)$", step["run"], re.MULTILINE)
         assert called, (job, step)

@@ -14,7 +14,7 @@ from netflix_assets.warehouse.builds import CheckRun, NodeRun, Part
 OBSERVATION = "observation"
 
 _FOLDERS = {"seed": "seeds", "snapshot": "snapshots", "source": "source", "exposure": "exposure"}
-_BUILT = ("model", "seed", "snapshot")
+BUILT = ("model", "seed", "snapshot")
 _FAILED = frozenset({"error", "fail", "runtime error", "partial success"})
 _MESSAGE_CHARACTERS = 500
 
@@ -106,7 +106,7 @@ def nodes_of(part: Part, manifest: Manifest) -> frozenset[str]:
     wanted = [
         unique_id
         for unique_id, node in manifest["nodes"].items()
-        if node["resource_type"] in (*_BUILT, "test") and node["config"]["materialized"] != "ephemeral"
+        if node["resource_type"] in (*BUILT, "test") and node["config"]["materialized"] != "ephemeral"
     ]
     return frozenset(each for each in wanted if part_of(each, manifest) == part)
 
@@ -189,7 +189,7 @@ def retry_selection(results: Results, folder: Path) -> list[str]:
 def _node_runs(results: Mapping[str, Any], manifest: Manifest) -> Iterator[NodeRun]:
     for unique_id, result in results.items():
         node = manifest["nodes"].get(unique_id)
-        if node is not None and node["resource_type"] in _BUILT:
+        if node is not None and node["resource_type"] in BUILT:
             yield NodeRun(
                 node_id=unique_id,
                 resource_type=node["resource_type"],

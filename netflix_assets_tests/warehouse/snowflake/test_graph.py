@@ -7,6 +7,7 @@ from the same files on DuckDB. The live test creates a separate database and dro
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import uuid
@@ -24,7 +25,7 @@ import pytest
 
 from netflix_assets.dashboards.pages import PAGES
 from netflix_assets.defs.freshness import FRESH
-from netflix_assets.settings import ENVIRONMENTS
+from netflix_assets.settings import ENVIRONMENTS, REPO
 from netflix_assets.storage.local_s3 import LocalS3
 from netflix_assets_tests.conftest import landing_key, s3_client
 from netflix_assets_tests.demo import COMMAND
@@ -297,6 +298,39 @@ def test_emulated_keys_never_reach_logs_or_history(emulated: Twins) -> None:
     files = [path for path in Path(emulated.environment["NETFLIX_HOME"]).rglob("*") if path.is_file()]
     assert len(files) > 20
     assert [path for path in files if any(secret in path.read_bytes() for secret in secrets)] == []
+
+
+@pytest.mark.emulated
+def test_emulated_branch_is_cloned_built_compared_and_dropped(
+    emulated: Twins, snowflake_server: SnowflakeEmulator, tmp_path: Path
+) -> None:
+    project = tmp_path / "dbt"
+    shutil.copytree(REPO / "dbt", project, ignore=shutil.ignore_patterns("target", "logs"))
+    model = project / "models" / "marts" / "movies" / "mart_ratings_by_genre_year.sql"
+    threshold = ">= {{ var('genre_year_min_ratings') }} as"
+    assert threshold in model.read_text()
+    model.write_text(model.read_text().replace(threshold, threshold.replace(">=", ">= 2 *")))
+    # In dev, a pull request has its own schemas. The emulator checks no privileges, so production will do here.
+    branch = {**emulated.environment, "NETFLIX_SCHEMA_PREFIX": "pr_7_", "NETFLIX_DBT_PROJECT": str(project)}
+    before = snowflake_server.mark()
+    printed = run(branch, "branch", "build", "--base", str(REPO / "dbt"))
+    assert printed.splitlines()[-1] == (
+        "built in pr_7_*: marts/mart_ratings_by_genre_decade, marts/mart_ratings_by_genre_year"
+    )
+    sent = [each.line.lower() for each in snowflake_server.statements(before)]
+    clones = {line for line in sent if line.startswith("create or replace") and " clone " in line}
+    tables = [each for each in emulated.models() if each[0] in ("core", "marts", "intermediate")]
+    assert len(clones) >= len(tables) - 1  # one is a dynamic table, of which dbt makes a view
+    assert all(" pr_7_" in line.replace("netflix_production.", "").partition(" clone ")[0] for line in clones)
+    found = json.loads(run(branch, "diff", "--json"))
+    differing = {each["name"]: list(each["columns"]) for each in found["tables"] if each["state"] != "same"}
+    assert differing == {"marts.mart_ratings_by_genre_year": ["has_enough_ratings"]}
+    assert run(branch, "branch", "drop").startswith("dropped 6 schemas: pr_7_core, ")
+    execute = lambda statement: snowflake_server.execute(statement, database="NETFLIX_PRODUCTION")  # noqa: E731
+    schemas = execute("select lower(schema_name) from information_schema.schemata")
+    assert [name for (name,) in schemas if name.startswith("pr_7_")] == []
+    assert execute("select count(*) from ops.builds where schema_prefix = 'pr_7_'") == [(0,)]
+    assert emulated.differences(execute) == []
 
 
 # ---------------------------------------------------------------- live
