@@ -60,7 +60,7 @@ test: install  ## The fast tests
 	$(PYTEST) -m "not (long or emulated or live or postgres or browser or superset)"
 
 test-long: install  ## Slow tests: runs that fail, dbt by itself, a few cases of each proof
-	$(PYTEST) -m "long and not (healing or postgres)"
+	$(PYTEST) -m "long and not (healing or operations or postgres)"
 
 # The ingestion suite is the contract of both warehouses, so it runs again with the other one.
 test-snowflake: install  ## The Snowflake half against an emulator, with the ingestion suite
@@ -87,9 +87,11 @@ proof-shuffles := $(TESTS)/proof/test_shuffles.py --cases 100
 proof-mutations := $(TESTS)/proof/test_mutations.py
 proof-s3-faults := $(TESTS)/proof/test_s3_faults.py --cases 100
 proof-healing := $(TESTS)/proof/test_healing.py --durations 0
+proof-operations := $(TESTS)/proof/test_operations.py
 proof-postgres := $(TESTS)/proof/test_postgres.py
 proof-alerts := $(TESTS)/alerts/test_delivery.py -s -k 30_percent --cases 100
-SUITES := sequences crashes fuzz formats corpus dialects foreign edges shuffles mutations s3-faults healing postgres alerts
+SUITES := sequences crashes fuzz formats corpus dialects foreign edges shuffles mutations s3-faults healing operations postgres \
+	alerts
 
 proof: install  ## One proof of docs/reliability.md at full length: make proof SUITE=sequences|crashes|fuzz|…
 	@[ -n "$(proof-$(SUITE))" ] || { echo "Usage: make proof SUITE=<$(SUITES)>" | sed 's/ /|/4g'; exit 2; }

@@ -72,6 +72,7 @@ class Writer:
             "run": finding.run_id or None,
             "links": dict(self._links(finding)),
             "command": self.command(finding),
+            "what_to_do": _section(finding),
         }
         subject = f"[{self.environment}] {finding.title} {finding.state}"
         return {
@@ -102,6 +103,7 @@ class Writer:
             yield from map(_escaped, finding.details)
             if finding.event not in _NOT_FIXED_BY_A_RUN:
                 yield f"Run again: {_code(self.command(finding))}"
+            yield f"What to do: {_section(finding)}"
         yield from (f"{name}: {link}" for name, link in self._links(finding))
 
     def _links(self, finding: Finding) -> Iterator[tuple[str, str]]:
@@ -116,6 +118,11 @@ class Writer:
 def incident_id(incident: Incident) -> str:
     """The incident's id, the same in all its messages."""
     return f"{incident.subject}@{_iso(incident.opened_at)}"
+
+
+def _section(finding: Finding) -> str:
+    """The section for people on duty; its heading is the event."""
+    return f"docs/operations.md#{finding.event}"
 
 
 def _title(incident: Incident) -> str:

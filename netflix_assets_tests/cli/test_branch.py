@@ -112,7 +112,7 @@ def test_a_push_starts_from_fresh_copies_and_a_failed_test_is_in_the_comment(pul
     assert "This model has an enforced contract that failed" in found["problem"]
     tables = {each["name"]: each for each in found["tables"]}
     assert tables["marts.mart_ratings_by_genre_year"]["state"] == "same"  # the copy, not what the last push built
-    assert set(tables["core.dim_movies_with_tags"]["columns"]) == {"top_tags"}
+    assert set(tables["core.dim_movies_with_tags"]["columns"]) == {"top_tags", "top_genome_tags"}
     assert "Cannot be published: `build of run" in pull_request.command("diff", "--markdown").stdout
 
 
