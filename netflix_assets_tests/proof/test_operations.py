@@ -32,6 +32,7 @@ EXPECTED = {
     "Roll back a published version": ["served", "consumers see version", "against published version", "version"],
     "Back up and restore": ["", "published: "],
     "Rotate keys": ["succeeded"],
+    "Remove a person": ["movielens", "user 7 is erased"],
     "A run hangs or was killed": ["succeeded", "published: "],
     "Somebody holds the warehouse": [],
     "The disk is full": ["warehouse.duckdb", "RUN_SUCCESS"],
