@@ -225,6 +225,7 @@ class Settings(BaseSettings):
     schema_prefix: str = Field(default="", pattern=r"^([a-z][a-z0-9_]*_)?$")
     alerts: AbsolutePath = PACKAGE / "alerts" / "alerts.yaml"
     web_url: str = Field(default="http://127.0.0.1:3000", pattern=r"^https?://.+")
+    docs_url: str = Field(default="docs", pattern=r"^(https?://.+|docs)$")
     slack_token: Secret | None = None
     slack_channel: str | None = Field(default=None, pattern=r"^[CG][A-Z0-9]{2,}$")
     slack_base_url: str = Field(default="https://slack.com/api/", pattern=r"^https?://.+")

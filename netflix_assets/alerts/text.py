@@ -29,16 +29,20 @@ _SELECT_CHARACTERS = 1_500
 
 @dataclass(frozen=True)
 class Writer:
-    """Writes the messages of one environment. ``web``: URL of Dagster's UI; ``mentions``: owner -> Slack mention."""
+    """Writes the messages of one environment.
+
+    ``web``: URL of Dagster's UI; ``docs``: URL of this project's docs folder; ``mentions``: owner -> Slack mention.
+    """
 
     environment: str
     web: str
+    docs: str
     mentions: Mapping[str, str]
 
     @classmethod
     def of(cls, settings: Settings, rules: Rules) -> "Writer":
         """The writer of these settings' environment."""
-        return cls(settings.env, settings.web_url, rules.mentions)
+        return cls(settings.env, settings.web_url, settings.docs_url, rules.mentions)
 
     def command(self, finding: Finding) -> str:
         """The command that runs the broken assets and everything downstream; all assets if that would be too long."""
@@ -72,7 +76,7 @@ class Writer:
             "run": finding.run_id or None,
             "links": dict(self._links(finding)),
             "command": self.command(finding),
-            "what_to_do": _section(finding),
+            "what_to_do": self._section(finding),
         }
         subject = f"[{self.environment}] {finding.title} {finding.state}"
         return {
@@ -103,8 +107,12 @@ class Writer:
             yield from map(_escaped, finding.details)
             if finding.event not in _NOT_FIXED_BY_A_RUN:
                 yield f"Run again: {_code(self.command(finding))}"
-            yield f"What to do: {_section(finding)}"
+            yield f"What to do: {self._section(finding)}"
         yield from (f"{name}: {link}" for name, link in self._links(finding))
+
+    def _section(self, finding: Finding) -> str:
+        """The section for people on duty; its heading is the event."""
+        return f"{self.docs.rstrip('/')}/operations.md#{finding.event}"
 
     def _links(self, finding: Finding) -> Iterator[tuple[str, str]]:
         web = self.web.rstrip("/")
@@ -118,11 +126,6 @@ class Writer:
 def incident_id(incident: Incident) -> str:
     """The incident's id, the same in all its messages."""
     return f"{incident.subject}@{_iso(incident.opened_at)}"
-
-
-def _section(finding: Finding) -> str:
-    """The section for people on duty; its heading is the event."""
-    return f"docs/operations.md#{finding.event}"
 
 
 def _title(incident: Incident) -> str:

@@ -19,7 +19,9 @@ from netflix_assets_tests.cli.command import run
 
 KEY = "-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----"
 SECRETS = ["xoxb-12-ab", "AKIAABCDEFGHIJKLMNOP", "s3cret/of+mine", KEY]
-WRITER = Writer("production", "https://dagster.example/prod/", {"team:shop": "<!subteam^S1>"})
+WRITER = Writer(
+    "production", "https://dagster.example/prod/", "https://git.example/docs/", {"team:shop": "<!subteam^S1>"}
+)
 FAILURE = "asset_materialization_failure"
 
 findings = st.builds(

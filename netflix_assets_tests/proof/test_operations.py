@@ -35,7 +35,7 @@ EXPECTED = {
     "Remove a person": ["movielens", "user 7 is erased"],
     "A run hangs or was killed": ["succeeded", "published: "],
     "Somebody holds the warehouse": [],
-    "The disk is full": ["warehouse.duckdb", "RUN_SUCCESS"],
+    "The disk is full": ["warehouse.duckdb", "removed"],
     "The sensor was off for days": ["succeeded"],
     "S3 or Snowflake is away": ["succeeded", "published: "],
     "An incident": ["against published version", "nothing differs", "version", "published: "],
