@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 from urllib.parse import urlsplit
 
+import boto3
 import flask
 import pytest
 from moto.core.authorization import enable_iam_authentication
@@ -104,5 +105,6 @@ def signed_in(cloud: Any, role: str, patch: pytest.MonkeyPatch, **options: str) 
     keys = _assume(cloud, role, **options)
     for name, value in {**keys, "AWS_ENDPOINT_URL": cloud.endpoint}.items():
         patch.setenv(name.upper(), value)
+    patch.setattr(boto3, "DEFAULT_SESSION", None)  # it keeps the credentials of its first use
     with enable_iam_authentication():
         yield keys
