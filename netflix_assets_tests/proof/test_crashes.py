@@ -23,6 +23,7 @@ from functools import cached_property
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import dagster as dg
 import pytest
@@ -402,7 +403,8 @@ class Case:
 
 def dagster_knows_what_is_loaded(machine: Machine, home: Path, bucket: str) -> bool:
     with (
-        dg.DagsterInstance.from_config(str(home / "dagster")) as instance,
+        patch.dict(os.environ, DAGSTER_HOME=str(home / "dagster")),
+        dg.DagsterInstance.get() as instance,
         LandingBucket(bucket=bucket, local_home=str(machine.server.home)).open() as store,
     ):
         listings = store.listings(machine.source)
