@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from netflix_assets_tests.deploy.data_checks import TOPIC_ARN, actions, statements
+from netflix_assets_tests.deploy.data_checks import REPOSITORIES, TOPIC_ARN, actions, statements
 from netflix_assets_tests.deploy.stacks import (
     ACCOUNT,
     BUCKET,
@@ -81,8 +81,8 @@ def check_execution_role(cloud: Cloud) -> None:
     check_task_trust(cloud, role)
     allowed = {each["Sid"]: each for each in statements(cloud, role, "start-tasks")}
     assert {sid for sid, each in allowed.items() if each["Resource"] == "*"} == {"LogIn"}
-    assert allowed["ReadAgentToken"]["Resource"] == cloud.outputs["data"]["SecretArn"]
-    assert allowed["PullImages"]["Resource"] == f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/netflix-assets"
+    assert allowed["ReadAgentToken"]["Resource"] == cloud.outputs["data"]["AgentSecretArn"]
+    assert allowed["PullImages"]["Resource"] == REPOSITORIES
     assert all("/netflix-assets/dev/" in each for each in allowed["WriteLogs"]["Resource"])
 
 
@@ -125,7 +125,7 @@ def check_agent_task(cloud: Cloud) -> None:
     assert task["taskRoleArn"].endswith(f"role/netflix-{ENV}-agent")
     assert task["executionRoleArn"].endswith(f"role/netflix-{ENV}-execution")
     (agent,) = task["containerDefinitions"]
-    secret = cloud.outputs["data"]["SecretArn"]
+    secret = cloud.outputs["data"]["AgentSecretArn"]
     assert agent["secrets"] == [{"name": "DAGSTER_CLOUD_AGENT_TOKEN", "valueFrom": f"{secret}:dagster_agent_token::"}]
     assert agent["logConfiguration"]["options"]["awslogs-group"] == f"/netflix-assets/{ENV}/agent"
     # deploy/checks/agent.py validates the configuration with the agent's schema; here: nothing is left unresolved.

@@ -22,13 +22,20 @@ QUEUE_ARN = f"arn:aws:sqs:{REGION}:{ACCOUNT}:netflix-{ENV}-events"
 TOPIC_ARN = f"arn:aws:sns:{REGION}:{ACCOUNT}:netflix-{ENV}-alerts"
 
 
-def check_repository(cloud: Cloud) -> None:
-    ecr = cloud.client("ecr")
-    (found,) = ecr.describe_repositories(repositoryNames=["netflix-assets"])["repositories"]
-    assert found["imageTagMutability"] == "IMMUTABLE"
-    assert found["imageScanningConfiguration"] == {"scanOnPush": True}
-    policy = json.loads(ecr.get_lifecycle_policy(repositoryName="netflix-assets")["lifecyclePolicyText"])
-    assert [each["selection"]["countType"] for each in policy["rules"]] == ["sinceImagePushed", "imageCountMoreThan"]
+REPOSITORIES = [f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/netflix-assets{suffix}" for suffix in ("", "-branches")]
+
+
+def check_repository(name: str, removed: tuple[str, str]) -> Callable[[Cloud], None]:
+    def check(cloud: Cloud) -> None:
+        ecr = cloud.client("ecr")
+        (found,) = ecr.describe_repositories(repositoryNames=[name])["repositories"]
+        assert found["imageTagMutability"] == "IMMUTABLE"
+        assert found["imageScanningConfiguration"] == {"scanOnPush": True}
+        (rule,) = json.loads(ecr.get_lifecycle_policy(repositoryName=name)["lifecyclePolicyText"])["rules"]
+        # A rule for tagged images could remove the one that runs in production.
+        assert (rule["selection"]["tagStatus"], rule["selection"]["countType"]) == removed
+
+    return check
 
 
 def check_github_provider(cloud: Cloud) -> None:
@@ -49,12 +56,12 @@ def check_push_role(cloud: Cloud) -> None:
     assert trust["Condition"] == {
         "StringEquals": {
             f"{github}:aud": "sts.amazonaws.com",
-            f"{github}:sub": [f"repo:{repository}:environment:{each}" for each in ("production", "branch")],
+            f"{github}:sub": [f"repo:{repository}:environment:{each}" for each in ("production", "staging", "branch")],
         }
     }
     log_in, push = statements(cloud, "netflix-image-push", "push")
     assert (log_in["Action"], log_in["Resource"]) == ("ecr:GetAuthorizationToken", "*")
-    assert push["Resource"] == f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/netflix-assets"
+    assert push["Resource"] == REPOSITORIES
     assert not [action for action in push["Action"] if "Delete" in action or "Policy" in action]
 
 
@@ -183,12 +190,15 @@ def check_alarm(cloud: Cloud) -> None:
     assert (alarm["AlarmActions"], alarm["TreatMissingData"]) == ([TOPIC_ARN], "notBreaching")
 
 
-def check_secret(cloud: Cloud) -> None:
-    secret = cloud.client("secretsmanager").describe_secret(SecretId=f"netflix/{ENV}")
-    assert secret["ARN"] == cloud.outputs["data"]["SecretArn"]
-    declared = STACKS["data"]["Resources"]["Secret"]
-    assert not set(declared["Properties"]) & {"SecretString", "GenerateSecretString"}
-    assert kept(declared)
+def check_secret(resource: str, name: str) -> Callable[[Cloud], None]:
+    def check(cloud: Cloud) -> None:
+        secret = cloud.client("secretsmanager").describe_secret(SecretId=name)
+        assert secret["ARN"] == cloud.outputs["data"][f"{resource}Arn"]
+        declared = STACKS["data"]["Resources"][resource]
+        assert not set(declared["Properties"]) & {"SecretString", "GenerateSecretString"}
+        assert kept(declared)
+
+    return check
 
 
 def check_runner_policy(cloud: Cloud) -> None:

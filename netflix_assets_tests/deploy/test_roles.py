@@ -45,6 +45,7 @@ def cloud() -> Iterator[Cloud]:
             s3.put_object(Bucket=bucket, Key=key, Body=TAGS.encode())
         secrets = cloud.client("secretsmanager")
         secrets.put_secret_value(SecretId=f"netflix/{ENV}", SecretString=json.dumps({"slack_token": "xoxb-1"}))
+        secrets.put_secret_value(SecretId=f"netflix/{ENV}/agent", SecretString=json.dumps({"dagster_agent_token": "x"}))
         secrets.create_secret(Name="netflix/production", SecretString="{}")
         cloud.client("sns").create_topic(Name="another-topic")
         cloud.client("sqs").create_queue(QueueName="another-queue")
@@ -149,8 +150,9 @@ def test_the_runner_may_not(what: str, runner: Mapping[str, str], cloud: Cloud) 
 
 
 def test_the_runner_reads_its_secret_and_keeps_run_logs(runner: Mapping[str, str], cloud: Cloud) -> None:
-    secret = cloud.outputs["data"]["SecretArn"]
+    secret, token = (cloud.outputs["data"][name] for name in ("SecretArn", "AgentSecretArn"))
     assert not refused(cloud, runner, "secretsmanager", "get_secret_value", SecretId=secret)
+    assert refused(cloud, runner, "secretsmanager", "get_secret_value", SecretId=token)
     log = {"Bucket": LOGS, "Key": "dagster/storage/run/2.out"}
     assert not refused(cloud, runner, "s3", "put_object", **log, Body=b"")
     assert not refused(cloud, runner, "s3", "get_object", **log)
@@ -174,9 +176,10 @@ def test_snowflake_reads_the_prefix_and_writes_nothing(cloud: Cloud, monkeypatch
 def test_the_agent_and_ecs_read_no_file(role: str, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     with signed_in(cloud, f"netflix-{ENV}-{role}", monkeypatch) as keys:
         assert refused(cloud, keys, "s3", "get_object", Bucket=BUCKET, Key=f"{PREFIX}movielens/tags.csv")
-        secret = cloud.outputs["data"]["SecretArn"]
-        may_read = not refused(cloud, keys, "secretsmanager", "get_secret_value", SecretId=secret)
-        assert may_read is (role == "execution")  # it hands the token of the agent to the container
+        assert refused(cloud, keys, "secretsmanager", "get_secret_value", SecretId=cloud.outputs["data"]["SecretArn"])
+        token = cloud.outputs["data"]["AgentSecretArn"]
+        may_read = not refused(cloud, keys, "secretsmanager", "get_secret_value", SecretId=token)
+        assert may_read is (role == "execution")  # ECS hands it to the container of the agent
 
 
 def test_requests_without_tls_are_refused(cloud: Cloud, runner: Mapping[str, str]) -> None:

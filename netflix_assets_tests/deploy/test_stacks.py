@@ -40,6 +40,7 @@ from netflix_assets_tests.deploy.data_checks import (
 )
 from netflix_assets_tests.deploy.stacks import (
     BUCKET,
+    ENV,
     MISSING,
     PARAMETERS,
     SNOWFLAKE_USER,
@@ -62,7 +63,8 @@ def test_what_moto_cannot_create_is_known() -> None:
 
 
 CHECKS: dict[str, Callable[[Cloud], None]] = {
-    "Repository": check_repository,
+    "Repository": check_repository("netflix-assets", ("untagged", "sinceImagePushed")),
+    "BranchRepository": check_repository("netflix-assets-branches", ("any", "imageCountMoreThan")),
     "GitHubProvider": check_github_provider,
     "PushRole": check_push_role,
     "Budget": check_budget,
@@ -76,7 +78,8 @@ CHECKS: dict[str, Callable[[Cloud], None]] = {
     "AlertsTopic": check_topic,
     "AlertsTopicPolicy": check_topic_policy,
     "DeadLettersAlarm": check_alarm,
-    "Secret": check_secret,
+    "Secret": check_secret("Secret", f"netflix/{ENV}"),
+    "AgentSecret": check_secret("AgentSecret", f"netflix/{ENV}/agent"),
     "RunnerPolicy": check_runner_policy,
     "AlertsPolicy": check_alerts_policy,
     "SnowflakeRole": check_snowflake_role,

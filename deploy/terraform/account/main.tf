@@ -1,5 +1,5 @@
 # The resources of deploy/aws/account.yaml for teams that use Terraform. Never applied: docs/deploy.md says what was
-# checked. The stack says why each is as it is.
+# checked. deploy/aws/account.yaml has the reasons.
 terraform {
   required_version = ">= 1.9"
   required_providers {
@@ -25,13 +25,13 @@ variable "monthly_budget" {
 }
 
 variable "budget_email" {
-  description = "Address that hears of the budget"
+  description = "Address that receives budget alerts"
   type        = string
 }
 
 locals {
-  repository_arn = aws_ecr_repository.main.arn
-  provider_arn   = var.github_provider_arn != "" ? var.github_provider_arn : aws_iam_openid_connect_provider.github[0].arn
+  repository_arns = [aws_ecr_repository.main.arn, aws_ecr_repository.branches.arn]
+  provider_arn    = var.github_provider_arn != "" ? var.github_provider_arn : aws_iam_openid_connect_provider.github[0].arn
 }
 
 resource "aws_ecr_repository" "main" {
@@ -49,6 +49,23 @@ resource "aws_ecr_repository" "main" {
 resource "aws_ecr_lifecycle_policy" "main" {
   repository = aws_ecr_repository.main.name
   policy     = jsonencode(local.policies.images)
+}
+
+resource "aws_ecr_repository" "branches" {
+  name                 = "netflix-assets-branches"
+  image_tag_mutability = "IMMUTABLE"
+
+  image_scanning_configuration {
+    scan_on_push = true
+  }
+  lifecycle {
+    prevent_destroy = true
+  }
+}
+
+resource "aws_ecr_lifecycle_policy" "branches" {
+  repository = aws_ecr_repository.branches.name
+  policy     = jsonencode(local.policies.branch_images)
 }
 
 resource "aws_iam_openid_connect_provider" "github" {
@@ -93,7 +110,7 @@ resource "aws_budgets_budget" "main" {
 }
 
 output "registry_uri" {
-  description = "registry in build.yaml"
+  description = "registry in build.yaml; `make branch-settings` adds -branches to it"
   value       = aws_ecr_repository.main.repository_url
 }
 

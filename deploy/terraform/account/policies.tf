@@ -9,8 +9,12 @@ locals {
           selection    = { tagStatus = "untagged", countType = "sinceImagePushed", countUnit = "days", countNumber = 7 }
           action       = { type = "expire" }
         },
+      ]
+    }
+    branch_images = {
+      rules = [
         {
-          rulePriority = 2
+          rulePriority = 1
           description  = "All but the newest 200 images"
           selection    = { tagStatus = "any", countType = "imageCountMoreThan", countNumber = 200 }
           action       = { type = "expire" }
@@ -29,6 +33,7 @@ locals {
             "token.actions.githubusercontent.com:aud" = "sts.amazonaws.com"
             "token.actions.githubusercontent.com:sub" = [
               "repo:${var.github_repository}:environment:production",
+              "repo:${var.github_repository}:environment:staging",
               "repo:${var.github_repository}:environment:branch",
             ]
           }
@@ -51,7 +56,7 @@ locals {
             "ecr:PutImage",
             "ecr:UploadLayerPart",
           ]
-          Resource = local.repository_arn
+          Resource = local.repository_arns
         },
       ]
     }

@@ -1,5 +1,5 @@
 # The resources of deploy/aws/compute.yaml for teams that use Terraform. Never applied: docs/deploy.md says what was
-# checked. The stack says why each is as it is.
+# checked. deploy/aws/compute.yaml has the reasons.
 terraform {
   required_version = ">= 1.9"
   required_providers {
@@ -33,7 +33,7 @@ variable "deployments" {
 }
 
 variable "branch_deployments" {
-  description = "Whether it serves branch deployments. Their code gets this environment's role: say yes in dev only"
+  description = "Whether it serves branch deployments. Their code gets this environment's role: allowed in dev only"
   type        = bool
   default     = false
   validation {
@@ -72,8 +72,8 @@ data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
 data "aws_region" "current" {}
 
-data "aws_secretsmanager_secret" "main" {
-  name = "netflix/${var.environment}"
+data "aws_secretsmanager_secret" "agent" {
+  name = "netflix/${var.environment}/agent"
 }
 
 data "aws_iam_policy" "runner" {
@@ -96,7 +96,7 @@ locals {
   account_id        = data.aws_caller_identity.current.account_id
   partition         = data.aws_partition.current.partition
   region            = data.aws_region.current.region
-  secret_arn        = data.aws_secretsmanager_secret.main.arn
+  agent_secret_arn  = data.aws_secretsmanager_secret.agent.arn
   queue_url         = data.aws_sqs_queue.events.url
   topic_arn         = data.aws_sns_topic.alerts.arn
   security_group_id = aws_security_group.main.id

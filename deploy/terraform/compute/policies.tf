@@ -1,6 +1,7 @@
 # The policy documents and the agent's container of deploy/aws/compute.yaml. deploy/checks/terraform.py evaluates and
 # compares them.
 locals {
+  registry_arn  = "arn:${local.partition}:ecr:${local.region}:${local.account_id}:repository"
   ecs_arn       = "arn:${local.partition}:ecs:${local.region}:${local.account_id}"
   logs_arn      = "arn:${local.partition}:logs:${local.region}:${local.account_id}:log-group:/netflix-assets/${var.environment}"
   role_arn      = "arn:${local.partition}:iam::${local.account_id}:role/netflix-${var.environment}"
@@ -29,7 +30,7 @@ locals {
           Sid      = "PullImages"
           Effect   = "Allow"
           Action   = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
-          Resource = "arn:${local.partition}:ecr:${local.region}:${local.account_id}:repository/netflix-assets"
+          Resource = ["${local.registry_arn}/netflix-assets", "${local.registry_arn}/netflix-assets-branches"]
         },
         {
           Sid      = "WriteLogs"
@@ -41,7 +42,7 @@ locals {
           Sid      = "ReadAgentToken"
           Effect   = "Allow"
           Action   = "secretsmanager:GetSecretValue"
-          Resource = local.secret_arn
+          Resource = local.agent_secret_arn
         },
       ]
     }
@@ -133,7 +134,7 @@ locals {
       { name = "DAGSTER_HOME", value = "/opt/dagster/dagster_home" },
       { name = "AGENT_CONFIG", value = local.agent_config },
     ]
-    secrets = [{ name = "DAGSTER_CLOUD_AGENT_TOKEN", valueFrom = "${local.secret_arn}:dagster_agent_token::" }]
+    secrets = [{ name = "DAGSTER_CLOUD_AGENT_TOKEN", valueFrom = "${local.agent_secret_arn}:dagster_agent_token::" }]
     logConfiguration = {
       logDriver = "awslogs"
       options = {

@@ -1,5 +1,5 @@
 # The resources of deploy/aws/data.yaml for teams that use Terraform. Never applied: docs/deploy.md says what was
-# checked. The stack says why each is as it is.
+# checked. deploy/aws/data.yaml has the reasons.
 terraform {
   required_version = ">= 1.9"
   required_providers {
@@ -266,6 +266,14 @@ resource "aws_secretsmanager_secret" "main" {
   }
 }
 
+resource "aws_secretsmanager_secret" "agent" {
+  name        = "netflix/${var.environment}/agent"
+  description = "The token of the Dagster+ agent, as dagster_agent_token: docs/deploy.md"
+  lifecycle {
+    prevent_destroy = true
+  }
+}
+
 resource "aws_iam_policy" "runner" {
   name   = "netflix-${var.environment}-runner"
   policy = jsonencode(local.policies.runner)
@@ -317,6 +325,11 @@ output "logs_bucket_name" {
 output "secret_arn" {
   description = "NETFLIX_SLACK_TOKEN=<this>:slack_token:: and so on"
   value       = aws_secretsmanager_secret.main.arn
+}
+
+output "agent_secret_arn" {
+  description = "The secret with the agent's token"
+  value       = aws_secretsmanager_secret.agent.arn
 }
 
 output "runner_policy_arn" {
