@@ -113,8 +113,9 @@ def comparable(value: Any) -> Any:
 def prepare_database(execute: Execute, database: str, stage_url: str, integration: str) -> None:
     """Set up a short-lived test database, as deploy/snowflake does in full."""
     names = ENVIRONMENTS["production"] if not integration else ENVIRONMENTS[os.environ["NETFLIX_ENV"]]
-    execute(f"create schema {database}.raw")
-    execute(f"create schema {database}.ops")
+    # Grants on future tables take MANAGE GRANTS, except by the owner of a schema with managed access.
+    execute(f"create schema {database}.raw with managed access")
+    execute(f"create schema {database}.ops with managed access")
     by = f"storage_integration = {integration}" if integration else ""
     execute(f"create stage {database}.raw.landing url = '{stage_url}' {by}")
     execute(f"create stage {database}.raw.normalised")
@@ -126,8 +127,9 @@ def prepare_database(execute: Execute, database: str, stage_url: str, integratio
     for role in (names.loader_role, names.transformer_role):
         execute(f"grant all privileges on database {database} to role {role}")
         execute(f"grant all privileges on all schemas in database {database} to role {role}")
-        execute(f"grant select on future tables in database {database} to role {role}")
-        execute(f"grant select on future views in database {database} to role {role}")
+        for schema in ("raw", "ops"):
+            execute(f"grant select on future tables in schema {database}.{schema} to role {role}")
+            execute(f"grant select on future views in schema {database}.{schema} to role {role}")
     for stage, rights in (("landing", "usage"), ("normalised", "read, write")):
         execute(f"grant {rights} on stage {database}.raw.{stage} to role {names.loader_role}")
 
