@@ -1,7 +1,8 @@
 """Write the core table of a dataset: what consumers read once it is published. Pure functions.
 
-With a key, the table has one row per key, the latest. Without one, equal records are one row with their number, because
-nothing tells them apart.
+Where a later record replaces those with the same key (``upsert``, ``overwrite``), the table has one row per key. Every
+other table has one row per record: ``append`` means that files add rows, also with a key that came before. Equal records
+are numbered, so that the table has a key of its own.
 """
 
 import re
@@ -16,7 +17,7 @@ from netflix_assets.dev.model_yaml import dump_model, first_sentence
 from netflix_assets.dev.staging_models import model_name as staging_model
 from netflix_assets.warehouse.relations import raw_columns
 
-_COUNT = "n_records"
+_NUMBER = "record_occurrence"
 _REF = re.compile(r"""ref\(\s*['"](\w+)['"]\s*\)""")
 _SQL = """\
 with
@@ -31,8 +32,7 @@ final as (
 
     select
 {columns}
-    from {name}
-    {ending}
+    from {name}{ending}
 
 )
 
@@ -53,15 +53,30 @@ def core_model(dataset: Dataset, dbt_project: Path) -> str:
     return f"{kind}_{dataset.source}_{dataset.name}" if taken else short
 
 
+def _keeps_latest(dataset: Dataset) -> bool:
+    """Whether a record replaces those with the same key."""
+    return bool(dataset.key) and dataset.mode != "append"
+
+
 def render_core_sql(dataset: Dataset) -> str:
     """The table's SQL."""
     names = [column.name for column in dataset.columns]
-    selected = names if dataset.key else [*names, f"count(*) as {_COUNT}"]
+    keeps_latest = _keeps_latest(dataset)
+    selected = ",\n".join(f"        {each}" for each in names)
     return _SQL.format(
         name=dataset.name,
         staging=staging_model(dataset),
-        columns=",\n".join(f"        {each}" for each in selected),
-        ending=_latest(dataset) if dataset.key else f"group by{_in_lines(names)}",
+        columns=selected if keeps_latest else f"{selected},\n{_numbered(names)}",
+        ending=f"\n    {_latest(dataset)}" if keeps_latest else "",
+    )
+
+
+def _numbered(names: Sequence[str]) -> str:
+    """The number of a record among equal ones: the same whatever the order in which they are read."""
+    by = ",\n".join(f"                {each}" for each in names)
+    return (
+        "        row_number() over (\n            partition by\n"
+        f"{by}\n            order by _object_key\n        ) as {_NUMBER}"
     )
 
 
@@ -82,13 +97,12 @@ def _in_lines(names: Sequence[str]) -> str:
 def render_core_yaml(dataset: Dataset, name: str, dimensions: Mapping[str, str]) -> str:
     """The table's description, columns and tests. ``dimensions``: see ``dimension_keys``."""
     text = first_sentence(dataset.description)
-    if dataset.key:
-        grain = f"The latest record counts. Grain: one row per {' and '.join(dataset.key)}."
-    else:
-        grain = f"Equal records are one row, and {_COUNT} counts them. Grain: one row per different record."
     meta: dict[str, Any] = {"owner": dataset.owners[0]} if dataset.owners else {}
-    if dataset.key:
+    if _keeps_latest(dataset):
+        grain = f"The latest record counts. Grain: one row per {' and '.join(dataset.key)}."
         meta["one_row_per"] = {"dataset": dataset.id}
+    else:
+        grain = "Every record of every file is a row. Grain: one row per record."
     model: dict[str, Any] = {"name": name, "description": f"{text} {grain}"}
     if meta:
         model["config"] = {"meta": meta}
@@ -98,19 +112,20 @@ def render_core_yaml(dataset: Dataset, name: str, dimensions: Mapping[str, str])
 
 
 def _tests(dataset: Dataset, name: str) -> Iterator[dict[str, Any]]:
+    keeps_latest = _keeps_latest(dataset)
     required = [column.name for column in dataset.columns if not column.nullable]
-    required += [] if dataset.key else [_COUNT]
+    required += [] if keeps_latest else [_NUMBER]
     if required:
         yield {"no_nulls_in_columns": {"name": f"{name}_no_nulls_in_columns", "arguments": {"columns": required}}}
-    if len(dataset.key) != 1:
-        columns = list(dataset.key) or [column.name for column in dataset.columns]
-        yield {"unique_combination": {"name": f"{name}_unique_combination", "arguments": {"columns": columns}}}
+    key = dataset.key if keeps_latest else (*(column.name for column in dataset.columns), _NUMBER)
+    if len(key) > 1:
+        yield {"unique_combination": {"name": f"{name}_unique_combination", "arguments": {"columns": list(key)}}}
 
 
 def _columns(dataset: Dataset, name: str, dimensions: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    types = raw_columns(dataset)
+    types, keeps_latest = raw_columns(dataset), _keeps_latest(dataset)
     for column in dataset.columns:
-        tests: list[Any] = ["unique"] if dataset.key == (column.name,) else []
+        tests: list[Any] = ["unique"] if keeps_latest and dataset.key == (column.name,) else []
         for key, table in dimensions.items():
             if (column.name == key or column.name.endswith(f"_{key}")) and table != name:
                 arguments = {"to": f"ref('{table}')", "field": key}
@@ -118,8 +133,8 @@ def _columns(dataset: Dataset, name: str, dimensions: Mapping[str, str]) -> Iter
                 tests.append({"relationships": {"arguments": arguments, "config": {"severity": "warn"}}})
         entry = {"name": column.name, "data_type": types[column.name], "description": column.description}
         yield {**entry, "data_tests": tests} if tests else entry
-    if not dataset.key:
-        yield {"name": _COUNT, "data_type": "bigint", "description": "Number of equal records."}
+    if not keeps_latest:
+        yield {"name": _NUMBER, "data_type": "bigint", "description": "Number of the record among equal ones, from 1."}
 
 
 def dimension_keys(dbt_project: Path, source: str) -> dict[str, str]:

@@ -96,7 +96,7 @@ def render_yaml(dataset: Dataset) -> str:
 
 def _description(dataset: Dataset) -> str:
     text = first_sentence(dataset.description)
-    row = " and ".join(dataset.key) if dataset.key else "record"
+    row = " and ".join(dataset.key) if dataset.key and dataset.mode != "append" else "record"
     where = "in the newest file" if dataset.mode == "overwrite" else "and file that contains it"
     return f"{text} Current loads only, one to one with raw. Grain: one row per {row} {where}."
 
