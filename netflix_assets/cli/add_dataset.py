@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @click.option("--source", help="Who the files are from, such as movielens.  [default: files]")
 @click.option("--name", help="Name of the dataset.  [default: from the files' names]")
 @click.option("--owner", help="Owner of a new source, such as team:sales.  [default: team:unassigned]")
+@click.option("--key", metavar="COLUMN[,COLUMN…]", help='Columns that identify a row, or "".  [default: found]')
 @click.option("--dry-run", is_flag=True, help="Only show what would be written.")
 @click.pass_context
 def add_dataset(
@@ -32,6 +33,7 @@ def add_dataset(
     source: str | None,
     name: str | None,
     owner: str | None,
+    key: str | None,
     dry_run: bool,
 ) -> None:
     """Add a dataset for files that no contract describes.
@@ -51,7 +53,7 @@ def add_dataset(
             raise click.UsageError(f"{path} is not a regular file. Copy its content to a file")
     try:
         with spinner("reading the files"):
-            plan = plan_dataset(settings, paths, source, name, owner or DEFAULT_OWNER)
+            plan = plan_dataset(settings, paths, source, name, owner or DEFAULT_OWNER, _columns(key))
     except RefusedError as error:
         fail(f"netflix-assets: {error.reason}")
         context.exit(EXIT_REFUSED)
@@ -59,6 +61,10 @@ def add_dataset(
     if isinstance(plan, Plan):
         context.exit(_finish_plan(settings, plan, dry_run=dry_run))
     context.exit(_print_comparison(plan))
+
+
+def _columns(key: str | None) -> list[str] | None:
+    return None if key is None else [each.strip() for each in key.split(",") if each.strip()]
 
 
 def _print_proposal(proposal: "Proposal") -> None:

@@ -17,7 +17,7 @@ from netflix_assets.dev.staging_models import model_folder, model_name, render_s
 from netflix_assets.ingest.profile.compare import compare
 from netflix_assets.ingest.profile.dialect import Finding
 from netflix_assets.ingest.profile.names import common_stem, snake_case
-from netflix_assets.ingest.profile.proposal import Proposal, propose
+from netflix_assets.ingest.profile.proposal import Proposal, UnknownColumnError, propose
 from netflix_assets.ingest.trial import TrialResult, check_files
 from netflix_assets.operations.errors import InputError
 from netflix_assets.settings import Settings
@@ -73,10 +73,12 @@ def plan_dataset(
     source: str | None = None,
     name: str | None = None,
     owner: str = DEFAULT_OWNER,
+    key: Sequence[str] | None = None,
 ) -> Plan | Comparison:
     """Profile files, and plan what to write for them; nothing is written.
 
-    ``source``, ``name``: None takes them from the files' names. A dataset that a contract has is compared with it.
+    ``source``, ``name``: None takes them from the files' names. ``key``: None finds it, empty is none. A dataset that a
+    contract has is compared with it.
 
     Raises: InputError; RefusedError when a file cannot be loaded whatever the contract says; OSError.
     """
@@ -84,12 +86,17 @@ def plan_dataset(
     known = find_known(sources, paths, source, name)
     work = settings.home / "tmp"
     if known is not None:
+        if key is not None:
+            raise InputError(f"{known.id} has a contract. Leave out --key, and change the key there")
         proposal = propose(paths, known.source, known.name, work, known)
         results = check_files(known, paths, work)
         return Comparison(proposal, known, results, list(compare(known, proposal, results)))
     source, name = _names(paths, source, name)
     _check_table(sources, source, name)
-    proposal = propose(paths, source, name, work)
+    try:
+        proposal = propose(paths, source, name, work, key=key)
+    except UnknownColumnError as error:
+        raise InputError(f"--key: {error}") from error
     contract = _contract_change(settings.contracts, proposal, owner)
     drafted = _load_draft(contract)
     dataset = next(each for each in drafted.datasets if each.name == name)

@@ -1,8 +1,8 @@
 """Write the core table of a dataset: what consumers read once it is published. Pure functions.
 
 Where a later record replaces those with the same key (``upsert``, ``overwrite``), the table has one row per key. Every
-other table has one row per record: ``append`` means that files add rows, also with a key that came before. Equal records
-are numbered, so that the table has a key of its own.
+other table has one row per record: ``append`` means that files add rows, also with a key that came before. Equal
+records are numbered, so that the table has a key of its own.
 """
 
 import re

@@ -139,6 +139,9 @@ def test_rows_that_will_be_rejected_are_named(copy: Copy) -> None:
         ("twice.csv", "a,b,a\n1,2,3\n", (), 3, "column 'a' twice"),
         ("x.csv", "a,b\n1,2\n", ("--source", "My shop"), 2, "--source 'My shop' is not snake_case; try 'my_shop'"),
         ("файл.csv", "a,b\n1,2\n", (), 2, "Choose one with --name"),
+        ("x.csv", "a,b\n1,2\n", ("--key", "a,c"), 2, "--key: the files have no column 'c'; they have a, b"),
+        ("x.csv", "b,a\n2,1\n3,\n4,5\n", ("--key", "a"), 0, "missing in 1; the key rejects 1 record"),
+        ("x.csv", "id,b\n1,2\n", ("--key", ""), 0, "as --key says"),
         ("tags.csv", "a,b\n1,2\n", ("--source", "movielens_x", "--name", "tags"), 0, "movielens_x/tags"),
         ("y.csv", "a,b\n1,2\n", ("--source", "movielens", "--name", "tags"), 3, "movielens/tags would have to change"),
     ],
@@ -180,7 +183,7 @@ def test_what_is_written_follows_the_rules_of_the_project(copy: Copy, monkeypatc
     """dbt parses it without a warning; sqlfluff, the project's rules and dbt_sources find no fault."""
     for name, text, arguments in (
         ("umsatz-2024-03.csv", european(), ("--source", "bank")),
-        ("films.csv", "a,b,year,seen\n1,2,2000,yes\n1,3,2000,no\n", ("--source", "bank")),
+        ("films.csv", "a,b_id,year,seen\n1,2,2000,yes\n1,3,2000,no\n", ("--source", "bank")),
         ("log.csv", "x,y\n1,1.5\n1,1.5\n", ("--source", "bank")),
         ("reviews.csv", "reviewId,stars\n1,4.5\n", ("--source", "movielens")),
     ):

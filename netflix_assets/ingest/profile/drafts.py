@@ -1,5 +1,6 @@
 """Draft a contract in which every column is a nullable text, so that all values load and can be profiled."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from netflix_assets.ingest.profile.encoding import FileText, common_encoding, re
 from netflix_assets.ingest.profile.names import column_names, common_stem, is_safe_stem, split_extension
 from netflix_assets.ingest.trial import NO_LIMIT
 
+_UNNAMED = re.compile("Unnamed: [0-9]+")  # what pandas calls a column without a name
 _LONGEST_TEXT = 2_000_000  # characters; no record is longer
 
 
@@ -110,7 +112,7 @@ def _columns(guesses: Sequence[DialectGuess]) -> tuple[list[dict[str, Any]], lis
     guess = guesses[0]
     if not guess.header:
         return [{"name": f"column_{number}"} for number in range(1, guess.width + 1)], []
-    names = list(dict.fromkeys(name for each in guesses for name in each.header if name))
+    names = list(dict.fromkeys(name for each in guesses for name in each.header[_has_index(each) :] if name))
     duplicates = sorted({name for name in guess.header if name and guess.header.count(name) > 1})
     if duplicates:
         raise RefusedError(
@@ -128,11 +130,18 @@ def _columns(guesses: Sequence[DialectGuess]) -> tuple[list[dict[str, Any]], lis
     return columns, notes
 
 
+def _has_index(guess: DialectGuess) -> bool:
+    """Whether the first column is the index of a pandas data frame: row numbers from 0, without a name."""
+    values = [record[0] for record in guess.sample]
+    is_counted = bool(values) and values == [str(number) for number in range(len(values))]
+    return is_counted and (not guess.header[0] or _UNNAMED.fullmatch(guess.header[0]) is not None)
+
+
 def _unnamed(guess: DialectGuess) -> Iterator[Finding]:
     for at, name in enumerate(guess.header):
-        if name:
-            continue
-        values = [record[at] for record in guess.sample]
-        is_index = at == 0 and bool(values) and values == [str(number) for number in range(len(values))]
-        why = "row numbers: the index of a pandas data frame" if is_index else "it has no name to find it by"
-        yield Finding("left out", f"field {at + 1}, which has no name", why)
+        if at == 0 and _has_index(guess):
+            yield Finding(
+                "pandas index", "left out", "the first column: numbers of rows, which another export may lack"
+            )
+        elif not name:
+            yield Finding("left out", f"field {at + 1}, which has no name", "it has no name to find it by")

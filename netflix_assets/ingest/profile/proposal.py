@@ -37,12 +37,25 @@ class Proposal:
     columns: Sequence[ColumnProposal]
 
 
-def propose(paths: Sequence[Path], source: str, name: str, work_folder: Path, known: Dataset | None = None) -> Proposal:
+class UnknownColumnError(ValueError):
+    """The files do not have a column that the key should have."""
+
+
+def propose(
+    paths: Sequence[Path],
+    source: str,
+    name: str,
+    work_folder: Path,
+    known: Dataset | None = None,
+    key: Sequence[str] | None = None,
+) -> Proposal:
     """Propose the contract of files that are deliveries of one dataset. Reads all of them, in bounded memory.
 
-    ``known``: the dataset's present contract; CSV files are read by its dialect.
+    ``known``: the dataset's present contract; CSV files are read by its dialect. ``key``: the key to propose, empty for
+    none; None finds it.
 
-    Raises: RefusedError, naming the file, when one cannot be loaded whatever the contract says; OSError.
+    Raises: RefusedError, naming the file, when one cannot be loaded whatever the contract says; UnknownColumnError;
+    OSError.
     """
     draft = _draft(paths, source, name, known)
     with ExitStack() as stack:
@@ -52,13 +65,18 @@ def propose(paths: Sequence[Path], source: str, name: str, work_folder: Path, kn
         profiles = profile_columns(dataset, trial.warehouse)
         proposed = propose_columns(profiles, dialect.get("delimiter", ","))
         columns = list(map(_with_own_type, draft.columns, proposed, profiles))
-        key = propose_key(dataset, trial.warehouse, columns, [path.name for path in paths])
+        if unknown := [each for each in key or () if each not in {column.name for column in columns}]:
+            names = ", ".join(column.name for column in columns)
+            raise UnknownColumnError(f"the files have no column {unknown[0]!r}; they have {names}")
+        found = propose_key(dataset, trial.warehouse, columns, [path.name for path in paths], key)
         records = sum(result.records or 0 for result in trial.results)
-    entry = _entry(draft, dialect, columns, key.key)
-    entry |= {"mode": key.mode, "key": list(key.key)}
-    entry["freshness"] = {"warn_after_days": key.warn_after_days, "fail_after_days": key.fail_after_days}
+    if known is None:
+        columns = [_required(column) if column.name in found.key else column for column in columns]
+    entry = _entry(draft, dialect, columns, found.key, found.mode)
+    entry |= {"mode": found.mode, "key": list(found.key)}
+    entry["freshness"] = {"warn_after_days": found.warn_after_days, "fail_after_days": found.fail_after_days}
     looked_at = f"{counted(len(paths), 'file')}, {counted(records, 'record')}, all of them"
-    return Proposal(source, name, _in_order(entry), looked_at, [*findings, *key.findings], columns)
+    return Proposal(source, name, _in_order(entry), looked_at, [*findings, *found.findings], columns)
 
 
 def _draft(paths: Sequence[Path], source: str, name: str, known: Dataset | None) -> Draft:
@@ -67,7 +85,7 @@ def _draft(paths: Sequence[Path], source: str, name: str, known: Dataset | None)
     if head.startswith(PARQUET_MAGIC):
         from netflix_assets.ingest.profile.draft_parquet import draft_parquet  # Arrow takes 0.2 s
 
-        return draft_parquet(paths, source, name)
+        return draft_parquet(paths, source, name, known)
     is_json = head.lstrip(b" \t\r\n").startswith((b"{", b"[{"))
     return draft_json(paths, source, name) if is_json else draft_csv(paths, source, name, known)
 
@@ -93,6 +111,11 @@ def _with_own_type(drafted: dict[str, Any], found: ColumnProposal, profile: Colu
     return ColumnProposal(
         profile.name, kind, {**({"nullable": True} if empty else {}), **options}, f"{because}{missing}", others
     )
+
+
+def _required(column: ColumnProposal) -> ColumnProposal:
+    """A column of the key: records without a value are rejected, because nothing identifies them."""
+    return replace(column, options={name: value for name, value in column.options.items() if name != "nullable"})
 
 
 def _best_dialect(
@@ -135,7 +158,7 @@ def _after_trial(finding: Finding, dialect: dict[str, Any], draft: Draft) -> Fin
 
 
 def _entry(
-    draft: Draft, dialect: dict[str, Any], columns: Sequence[ColumnProposal], key: Sequence[str]
+    draft: Draft, dialect: dict[str, Any], columns: Sequence[ColumnProposal], key: Sequence[str], mode: str
 ) -> dict[str, Any]:
     missing = list(dict.fromkeys(token for column in columns for token in column.missing))
     styles = [column.style for column in columns if column.style is not None]
@@ -146,7 +169,8 @@ def _entry(
     if comma:
         shared["decimal_char"] = ","
     entry = {name: value for name, value in draft.options.items() if name not in ("source", "name")}
-    what, row = draft.options["name"].replace("_", " ").capitalize(), " and ".join(key) or "record of the files"
+    what = draft.options["name"].replace("_", " ").capitalize()
+    row = " and ".join(key) if key and mode != "append" else "record of the files"
     entry["description"] = f"{what} from {draft.options['source']}. One row per {row}."
     if shared:
         entry["dialect"] = {name: list(value) if isinstance(value, tuple) else value for name, value in shared.items()}

@@ -164,11 +164,69 @@ def test_a_dialect_is_proposed(tmp_path: Path, text: str, dialect: dict[str, Any
     assert (result.rows, result.rejected) == (9, 0)
 
 
-def test_the_index_of_a_data_frame_is_left_out(tmp_path: Path) -> None:
-    proposal, result = propose_text(tmp_path, ",id,n\n" + rows(9, "{i},{c},1"))
+@pytest.mark.parametrize("name", ["", "Unnamed: 0"])
+def test_the_index_of_a_data_frame_is_left_out(tmp_path: Path, name: str) -> None:
+    proposal, result = propose_text(tmp_path, f"{name},id,n\n" + rows(9, "{i},{c},1"))
     assert list(types(proposal)) == ["id", "n"]
-    assert found(proposal, "left out") == "field 1, which has no name"
+    assert found(proposal, "pandas index") == "left out"
     assert result.rows == 9
+
+
+@pytest.mark.parametrize(("index", "names"), [("", ["id", "n"]), ("label", ["id", "n", "label"])])
+def test_the_unnamed_index_of_a_parquet_file_is_left_out(tmp_path: Path, index: str, names: list[str]) -> None:
+    stored = index or "__index_level_0__"
+    table = pa.table({"id": ["a", "b"], "n": [1, 1], stored: [5, 7]})
+    described = {"index_columns": [stored], "columns": []}
+    pq.write_table(table.replace_schema_metadata({"pandas": json.dumps(described)}), tmp_path / "made.parquet")
+    proposal, result = propose_text(tmp_path, (tmp_path / "made.parquet").read_bytes(), "things.parquet")
+    assert list(types(proposal)) == names
+    assert [each.subject for each in proposal.findings].count("pandas index") == (not index)
+    assert (proposal.entry["key"], result.rows) == (["id"], 2)
+    pq.write_table(table.drop_columns([stored]), tmp_path / "things-2.parquet")
+    (later,) = check_files(dataset_of(proposal, tmp_path), [tmp_path / "things-2.parquet"], tmp_path / "work")
+    assert later.outcome == ("refused" if index else "loads")
+
+
+ACCIDENTS = "created_at,account_id,id,price,note\n"
+
+
+def _orders(count: int, start: int = 0, *, without: int = 0) -> str:
+    return "".join(
+        f"2024-01-01 {i // 3600:02}:{i // 60 % 60:02}:{i % 60:02},{i * 7919 % 9973},"
+        f"{f'o-{i}' if i >= start + without else ''},{i}.5,some text {i}\n"
+        for i in range(start, start + count)
+    )
+
+
+def test_one_record_without_an_id_does_not_change_the_key(tmp_path: Path) -> None:
+    proposal, result = propose_text(tmp_path, ACCIDENTS + _orders(300, without=1))
+    (key,) = (each for each in proposal.findings if each.subject == "key")
+    assert (proposal.entry["key"], key.evidence) == (
+        ["id"],
+        "different in 299, missing in 1; the key rejects 1 record",
+    )
+    assert "created_at" in key.alternatives
+    assert (result.rows, result.rejected, result.reasons[0].columns) == (299, 1, "id")
+
+
+@pytest.mark.parametrize("left_out", ["account_id,id", "id"])
+def test_times_and_texts_are_no_keys_by_themselves(tmp_path: Path, left_out: str) -> None:
+    drop = {"account_id,id": (1, 2), "id": (2,)}[left_out]
+    lines = [line.split(",") for line in (ACCIDENTS + _orders(300)).splitlines()]
+    kept = [",".join(value for at, value in enumerate(line) if at not in drop) for line in lines]
+    proposal, _ = propose_text(tmp_path, "\n".join(kept) + "\n")
+    assert proposal.entry["key"] == ([] if len(drop) == 2 else ["account_id"])
+    (key,) = (each for each in proposal.findings if each.subject == "key")
+    assert "created_at or note" in key.alternatives
+
+
+def test_a_repeated_id_of_another_table_is_no_key(tmp_path: Path) -> None:
+    text = "account_id,id\n" + "".join(f"{max(i, 1)},{max(i, 1)}\n" for i in range(300))
+    proposal, _ = propose_text(tmp_path, text)
+    assert proposal.entry["key"] == ["id"]
+    assert "the same as an earlier one of the file in 1" in " ".join(each.evidence for each in proposal.findings)
+    proposal, _ = propose_text(tmp_path, text.replace("account_id,id", "account_id,user_id"))
+    assert proposal.entry["key"] == []
 
 
 def test_a_column_that_some_files_lack_has_a_default(tmp_path: Path) -> None:
@@ -190,6 +248,9 @@ def test_the_mode_follows_from_the_keys_of_several_files(tmp_path: Path, second:
     paths[1].write_text(f"id,name\n{second}")
     proposal = propose(paths, "shop", "a", tmp_path / "work")
     assert (proposal.entry["mode"], proposal.entry["key"]) == (mode, ["id"])
+    (finding,) = (each for each in proposal.findings if each.subject == "mode")
+    effects = {"append": "every record of every file stays", "upsert": "latest counts", "overwrite": "newest file"}
+    assert effects[mode] in finding.evidence
     assert proposal.entry["freshness"] == {"warn_after_days": 2, "fail_after_days": 5}
 
 
