@@ -20,6 +20,7 @@ _SPACE = " \t\r\n"  # JSON's own
 _PIECE = re.compile(r'"(?:[^"\\]|\\.)*+(")?|[\[\]{}]', re.DOTALL)
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 _ONE_PER_LINE = "write one object per line"
+IS_ARRAY = f"the file is a JSON array; {_ONE_PER_LINE}, without brackets and commas around it"
 
 
 class JsonLines:
@@ -43,7 +44,7 @@ class JsonLines:
         for index, (number, line) in enumerate(self._lines()):
             start = line.lstrip(_SPACE)[:1]
             if index == 0 and start == "[":
-                raise RefusedError(f"the file is a JSON array; {_ONE_PER_LINE}, without brackets and commas around it")
+                raise RefusedError(IS_ARRAY)
             if was_open and start != "{":
                 raise RefusedError(f"the file is JSON over several lines; {_ONE_PER_LINE}")
             record = _parse(number, line, self._members)

@@ -9,11 +9,14 @@ from typing import Any
 
 from netflix_assets.contracts.visibility import counted
 from netflix_assets.ingest.decode import Decoder, blocks_of
+from netflix_assets.ingest.errors import RefusedError
 from netflix_assets.ingest.fields import MAX_REJECT_LENGTH
+from netflix_assets.ingest.json_lines import IS_ARRAY
 from netflix_assets.ingest.profile.dialect import Finding
 from netflix_assets.ingest.profile.drafts import Draft, file_options
-from netflix_assets.ingest.profile.names import column_names
+from netflix_assets.ingest.profile.names import NAMED_ID, column_names
 
+_NO_OBJECT = "no line of the file is a valid JSON object; write one object per line"
 _MAX_DEPTH = 3  # levels of objects whose members become columns
 _MAX_MEMBERS = 40  # of an object; one with more is a dictionary, and stays JSON
 
@@ -48,13 +51,22 @@ def _kind(value: object) -> str:
 
 
 def draft_json(paths: Sequence[Path], source: str, name: str) -> Draft:
-    """Draft the contract of JSON Lines. Raises: RefusedError when a file cannot be decompressed; OSError."""
+    """Draft the contract of JSON Lines.
+
+    Raises: RefusedError when a file cannot be decompressed, or has no objects on lines of their own; OSError.
+    """
     top, records = _Member(), 0
     for path in paths:
+        before, first = records, None
         for value in _objects(path):
             top.add(value, _MAX_DEPTH)
+            first = first or value
             records += 1
+        if reason := _why_no_lines(path, first, records - before):
+            raise RefusedError(f"{path.name}: {reason}")
     found = list(_columns(top, ()))
+    if not found:
+        raise RefusedError(f"{paths[0].name}: no object in the file has a member")
     names = column_names(["_".join(path) for path, _ in found])
     columns = [_entry(column, path, member) for column, (path, member) in zip(names, found, strict=True)]
     findings = [
@@ -73,6 +85,24 @@ def _objects(path: Path) -> Iterator[dict[str, Any]]:
         yield from _parsed(lines)
         rest = rest[-MAX_REJECT_LENGTH:]
     yield from _parsed([rest])
+
+
+def _why_no_lines(path: Path, first: dict[str, Any] | None, count: int) -> str | None:
+    """Why a file is one JSON document instead of one object per line."""
+    if count == 0:
+        head = next(iter(Decoder(blocks_of(path), "utf-8").utf8()), b"").lstrip()
+        return IS_ARRAY if head.startswith(b"[") else _NO_OBJECT if head else None
+    members = first or {}
+    if count > 1 or any(NAMED_ID.search(name) for name in members):
+        return None
+    lists = {name: value for name, value in members.items() if isinstance(value, list) and len(value) > 1}
+    found = [name for name, value in lists.items() if all(isinstance(each, dict) for each in value)]
+    if len(found) != 1:
+        return None
+    return (
+        f"the file is one JSON object, and the records are in its member {found[0]!r}; write each of the "
+        f"{len(lists[found[0]]):,} objects there on a line of its own"
+    )
 
 
 def _parsed(lines: Sequence[bytes]) -> Iterator[dict[str, Any]]:

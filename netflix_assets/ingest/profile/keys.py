@@ -11,11 +11,11 @@ from statistics import median
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.contracts.visibility import counted
 from netflix_assets.ingest.profile.dialect import Finding
+from netflix_assets.ingest.profile.names import NAMED_ID
 from netflix_assets.ingest.profile.types import ColumnProposal
 from netflix_assets.warehouse.base import Warehouse
 from netflix_assets.warehouse.typing import literal
 
-_ID = re.compile(r"(^|_)(id|uuid|guid|key|code|no|nr|num|number|nummer|ref|isin|iban|sku|ean)$")
 _MAX_CANDIDATES = 8  # columns combined: 84 queries
 _MANY_ROWS = 5_000_000  # above it, only pairs of the best five
 _TRUSTED = 2  # points of a column that may be the key alone
@@ -160,7 +160,7 @@ def _find_keys(
     likely: list[tuple[int, _Candidate]] = []
     by_chance: list[tuple[str, ...]] = []
     for each in usable:
-        if each.options.get("nullable") and not _ID.search(each.name):
+        if each.options.get("nullable") and not NAMED_ID.search(each.name):
             continue
         found = table.candidate((each.name,))
         if found.is_exact and trust[each.name] < _TRUSTED:
@@ -178,7 +178,7 @@ def _is_near(found: _Candidate, column: ColumnProposal, dataset: str, records: i
     if records < _MIN_RECORDS or (found.repeated and not _is_own_id(column, dataset)):
         return False
     faults = found.missing + found.repeated
-    return _ID.search(column.name) is not None and faults <= max(1, (1 - _NEAR) * records)
+    return NAMED_ID.search(column.name) is not None and faults <= max(1, (1 - _NEAR) * records)
 
 
 def _is_own_id(column: ColumnProposal, dataset: str) -> bool:
@@ -189,14 +189,14 @@ def _is_own_id(column: ColumnProposal, dataset: str) -> bool:
 
 def _trust(column: ColumnProposal, table: _Table, dataset: str, *, is_first: bool) -> int:
     """How much a column looks like a key. Times, and texts with spaces in them, can be different by chance."""
-    is_id = _ID.search(column.name) is not None
+    is_id = NAMED_ID.search(column.name) is not None
     if _is_time(column) or (column.type == "text" and not is_id and table.has_spaces(column.name)):
         return -1
     return 4 * is_id + 3 * _is_own_id(column, dataset) + 2 * is_first + (column.type in ("integer", "bigint"))
 
 
 def _is_time(column: ColumnProposal) -> bool:
-    is_epoch = any("epoch" in each for each in column.alternatives) and not _ID.search(column.name)
+    is_epoch = any("epoch" in each for each in column.alternatives) and not NAMED_ID.search(column.name)
     return column.type in ("date", "timestamp") or is_epoch
 
 
@@ -217,7 +217,7 @@ def _combined_keys(table: _Table, parts: Sequence[ColumnProposal], trust: Mappin
 
 def _ids_with_times(table: _Table, parts: Sequence[ColumnProposal]) -> list[tuple[str, ...]]:
     """Pairs of an id and a time that are different in all records, as those of readings are."""
-    ids = [each.name for each in parts if _ID.search(each.name)][:_MAX_CANDIDATES]
+    ids = [each.name for each in parts if NAMED_ID.search(each.name)][:_MAX_CANDIDATES]
     times = [each.name for each in parts if _is_time(each)][:_MAX_CANDIDATES]
     return [pair for pair in product(ids, times) if table.candidate(pair).is_exact]
 

@@ -16,6 +16,8 @@ _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _DELIVERY = re.compile(
     r"([-_. ]+(v?[0-9]{1,14}|\([0-9]+\)|[0-9]{4}[-_.][0-9]{1,2}([-_.][0-9]{1,2})?))+$", re.IGNORECASE
 )
+# Columns that are probably made to tell records apart.
+NAMED_ID = re.compile(r"(^|_)(id|uuid|guid|key|code|no|nr|num|number|nummer|ref|isin|iban|sku|ean)$")
 _SAFE_STEM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 

@@ -1,5 +1,6 @@
 """Propose a contract for unknown files, and prove it on them."""
 
+import re
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from netflix_assets.ingest.profile.types import ColumnProposal, propose_columns
 from netflix_assets.ingest.trial import Trial, open_trial
 
 _HEAD_BYTES = 4_096
+_JSON = re.compile(rb"\s*(\{|\[\s*[\[{\]])")
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,7 @@ def _draft(paths: Sequence[Path], source: str, name: str, known: Dataset | None)
         from netflix_assets.ingest.profile.draft_parquet import draft_parquet  # Arrow takes 0.2 s
 
         return draft_parquet(paths, source, name, known)
-    is_json = head.lstrip(b" \t\r\n").startswith((b"{", b"[{"))
-    return draft_json(paths, source, name) if is_json else draft_csv(paths, source, name, known)
+    return draft_json(paths, source, name) if _JSON.match(head) else draft_csv(paths, source, name, known)
 
 
 def _head(path: Path) -> bytes:
