@@ -9,6 +9,7 @@ import click
 
 from netflix_assets.cli.contract import print_details, summary
 from netflix_assets.cli.output import EXIT_NOTHING_LOADED, EXIT_REFUSED, fail, print_table, say, spinner
+from netflix_assets.contracts.visibility import counted
 from netflix_assets.settings import REPO, Settings, current_settings
 
 if TYPE_CHECKING:
@@ -133,5 +134,14 @@ def _print_comparison(comparison: "Comparison") -> int:
         say(f"The contract of {comparison.dataset.id} would have to change; nothing is written:")
         _print_findings(comparison.differences)
     else:
-        say(f"The contract of {comparison.dataset.id} fits; nothing to change")
+        say(f"The contract of {comparison.dataset.id} {_verdict(comparison.results)}")
     return code
+
+
+def _verdict(results: Sequence["TrialResult"]) -> str:
+    """Whether a contract fits files in which nothing was found that it would have to change for."""
+    lost = [each.path.name for each in results if each.outcome == "refused" or (each.rejected and not each.rows)]
+    if lost:
+        return f"does not fit: nothing of {', '.join(lost)} would load, for the reason above"
+    rejected = sum(each.rejected for each in results)
+    return f"fits, except for {counted(rejected, 'rejected record')}" if rejected else "fits; nothing to change"

@@ -125,6 +125,22 @@ def test_a_later_delivery_shows_what_would_change_and_writes_nothing(copy: Copy)
     assert copy.content() == before
 
 
+@pytest.mark.parametrize(
+    ("content", "code", "says"),
+    [
+        ("id,n\n1,2\n2,3,4\n", 0, "fits, except for 1 rejected record"),
+        ("id,n\n1;2\n2;3\n", 4, "does not fit: nothing of sales-2.csv would load, for the reason above"),
+        ("id,n\n1,1.500\n2,2.750\n", 4, "n: integer -> decimal(9,3)"),
+    ],
+)
+def test_a_delivery_that_does_not_load_does_not_fit(copy: Copy, content: str, code: int, says: str) -> None:
+    copy.run("add-dataset", copy.write("sales-1.csv", "id,n\n1,2\n2,3\n"), "--source", "shop", "--key", "")
+    later = copy.run("add-dataset", copy.write("sales-2.csv", content), "--source", "shop")
+    assert (later.returncode, says in later.stdout) == (code, True), later.stdout + later.stderr
+    assert "nothing to change" not in later.stdout
+    assert "missing values" not in later.stdout
+
+
 def test_rows_that_will_be_rejected_are_named(copy: Copy) -> None:
     lines = "".join(f"{i},{i}\n" for i in range(200))
     done = copy.run("add-dataset", copy.write("odd.csv", f"id,n\n{lines}200,many\n"))

@@ -28,7 +28,8 @@ class Proposal:
     """A proposed contract entry, with the evidence.
 
     ``entry``: the options of the dataset as they are written under its name in a contract file. ``looked_at``: what
-    the proposal rests on. ``findings``: about the files; ``columns``: about each column.
+    the proposal rests on. ``findings``: about the files; ``columns``: about each column. ``rows``: those that
+    could be read.
     """
 
     source: str
@@ -37,6 +38,7 @@ class Proposal:
     looked_at: str
     findings: Sequence[Finding]
     columns: Sequence[ColumnProposal]
+    rows: int
 
 
 class UnknownColumnError(ValueError):
@@ -72,13 +74,14 @@ def propose(
             raise UnknownColumnError(f"the files have no column {unknown[0]!r}; they have {names}")
         found = propose_key(dataset, trial.warehouse, columns, [path.name for path in paths], key)
         records = sum(result.records or 0 for result in trial.results)
+        rows = sum(result.rows for result in trial.results)
     if known is None:
         columns = [_required(column) if column.name in found.key else column for column in columns]
     entry = _entry(draft, dialect, columns, found.key, found.mode)
     entry |= {"mode": found.mode, "key": list(found.key)}
     entry["freshness"] = {"warn_after_days": found.warn_after_days, "fail_after_days": found.fail_after_days}
     looked_at = f"{counted(len(paths), 'file')}, {counted(records, 'record')}, all of them"
-    return Proposal(source, name, _in_order(entry), looked_at, [*findings, *found.findings], columns)
+    return Proposal(source, name, _in_order(entry), looked_at, [*findings, *found.findings], columns, rows)
 
 
 def _draft(paths: Sequence[Path], source: str, name: str, known: Dataset | None) -> Draft:

@@ -441,3 +441,36 @@ def test_a_later_delivery_of_json_is_compared_by_path(tmp_path: Path) -> None:
     file.write_text(lines(("channel", "web")))
     proposal = propose([file], known.source, known.name, tmp_path / "work", known)
     assert list(compare(known, proposal, check_files(known, [file], tmp_path / "work"))) == []
+
+
+@pytest.mark.parametrize(
+    ("later", "says"),
+    [
+        ({"n": [True, False], "at": [1, 2]}, ["n: double -> boolean", "at_: timestamp -> bigint"]),
+        ({"n": [1.5, 2.5], "at": [date(2024, 1, 1)] * 2}, ["at_: timestamp -> date"]),
+    ],
+)
+def test_a_later_parquet_file_of_other_types_does_not_fit(
+    tmp_path: Path, later: dict[str, Any], says: list[str]
+) -> None:
+    first, second = tmp_path / "things.parquet", tmp_path / "things-2.parquet"
+    pq.write_table(pa.table({"n": [1.5, 2.5], "at": [datetime(2024, 1, 1)] * 2}), first)
+    proposal, _ = propose_text(tmp_path, first.read_bytes(), first.name)
+    known = dataset_of(proposal, tmp_path)
+    pq.write_table(pa.table(later), second)
+    proposal = propose([second], known.source, known.name, tmp_path / "work", known)
+    differences = compare(known, proposal, check_files(known, [second], tmp_path / "work"))
+    assert [each.proposal for each in differences if each.subject == "type"] == says
+
+
+def test_a_later_delivery_with_values_written_otherwise(tmp_path: Path) -> None:
+    first, _ = propose_text(tmp_path, "id,n,created_at\n" + rows(20, "{i},1.{c},2024-01-{d} 10:00:00"))
+    known = dataset_of(first, tmp_path)
+    file = tmp_path / "things-2.csv"
+    file.write_text("id,n,created_at\n" + rows(20, '{i},"1,234.{c}",17000000{c}'))
+    proposal = propose([file], known.source, known.name, tmp_path / "work", known)
+    differences = list(compare(known, proposal, check_files(known, [file], tmp_path / "work")))
+    assert [each.proposal for each in differences if each.subject == "written as"] == [
+        "n: group_char: ,",
+        "created_at: format: epoch_s",
+    ]
