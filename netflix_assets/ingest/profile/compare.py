@@ -60,7 +60,7 @@ def _reads(dataset: Dataset, column: Column, place: str) -> bool:
 def _compare_column(
     dataset: Dataset, column: Column, found: ColumnProposal, results: Sequence[TrialResult]
 ) -> Iterator[Finding]:
-    reasons = [reason for result in results for reason in result.reasons if column.name in reason.columns.split(",")]
+    reasons = [reason for result in results for reason in result.reasons if column.name in reason.columns.split(", ")]
     count = sum(reason.count for reason in reasons)
     # A refusal for the types in a Parquet file names the columns.
     names = {f"column '{'/'.join(path)}'" for path in paths(column)}
