@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from netflix_assets.contracts.loading import ContractError
 from netflix_assets.contracts.model import Dataset, Source
 from netflix_assets.settings import current_settings
 from netflix_assets.warehouse.relations import raw_columns
@@ -99,10 +100,18 @@ def _tables(content: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def main() -> None:
-    """Write the files; with --check, only print how they differ from the contracts and exit with 1."""
+    """Write the files; with --check, only print how they differ from the contracts and exit with 1.
+
+    An invalid contract is named in one line, and the exit code is 2.
+    """
     settings = current_settings()
     problems = []
-    for source in settings.sources():
+    try:
+        sources = settings.sources()
+    except ContractError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+    for source in sources:
         file = sources_file(settings.dbt_project, source)
         if "--check" not in sys.argv[1:]:
             file.parent.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,10 @@
 """dbt's source definitions against the contracts."""
 
-from netflix_assets.dev.dbt_sources import differences, render, sources_file
+from pathlib import Path
+
+import pytest
+
+from netflix_assets.dev.dbt_sources import differences, main, render, sources_file
 from netflix_assets.settings import read_settings
 
 
@@ -18,3 +22,17 @@ def test_a_drift_names_dataset_and_column() -> None:
     assert difference.startswith("movielens/ratings, column rating: the contract says ")
     assert "decimal(2,1)" in difference
     assert "double" in difference
+
+
+@pytest.mark.parametrize("text", ["source: shop\ndescription: Shop.\ndatasets: {things: {}}\n", "source: [\n"])
+def test_an_invalid_contract_is_named_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    (tmp_path / "shop.yaml").write_text(text)
+    monkeypatch.setenv("NETFLIX_CONTRACTS", str(tmp_path))
+    monkeypatch.setenv("NETFLIX_DBT_PROJECT", str(tmp_path / "dbt"))
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert (stopped.value.code, "shop.yaml" in line) == (2, True)
+    assert not (tmp_path / "dbt").exists()
