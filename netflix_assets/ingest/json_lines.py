@@ -26,6 +26,8 @@ IS_ARRAY = f"the file is a JSON array; {_ONE_PER_LINE}, without brackets and com
 class JsonLines:
     """The records of a file of UTF-8 text."""
 
+    warnings: tuple[str, ...] = ()  # a file without a schema has nothing but records
+
     def __init__(self, path: Path, dataset: Dataset) -> None:
         self._path = path
         self._members = Members(dataset)

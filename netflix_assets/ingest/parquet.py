@@ -23,7 +23,7 @@ from netflix_assets.contracts.model import Dataset
 from netflix_assets.ingest.decode import PARQUET_MAGIC
 from netflix_assets.ingest.errors import RefusedError
 from netflix_assets.ingest.members import to_json
-from netflix_assets.ingest.parquet_schema import ColumnPlan, Leaf, Plan, is_list, is_number, plan_reading
+from netflix_assets.ingest.parquet_schema import UTC, ColumnPlan, Leaf, Plan, is_list, is_number, plan_reading
 from netflix_assets.ingest.records import Default, Literal, Record
 
 _ENCRYPTED = b"PARE"  # at both ends instead of PARQUET_MAGIC
@@ -37,7 +37,7 @@ _NO_NUMBER = frozenset({"nan", "inf", "-inf", "-nan"})
 class Parquet:
     """The rows of a file.
 
-    ``unknown``: its columns that are not in the contract.
+    ``unknown``: its columns that are not in the contract. ``warnings``: what else its schema has otherwise.
 
     Raises: RefusedError when it is not a Parquet file that Arrow can read, or does not have the contract's columns.
     """
@@ -49,6 +49,10 @@ class Parquet:
             self._file = self._open("us")
             self._plan: Plan = plan_reading(self._file, dataset)
         self.unknown = self._plan.unknown
+        self.warnings = tuple(
+            f"column '{name}' has no time zone in this file, but the contract says {UTC}; its times are read as {UTC}"
+            for name in self._plan.zoneless
+        )
         self.row_count: int = self._file.metadata.num_rows
 
     def _open(self, int96_unit: str) -> Any:

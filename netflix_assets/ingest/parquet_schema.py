@@ -18,6 +18,7 @@ from netflix_assets.ingest.members import paths
 
 _MAX_REASONS = 10
 _INT96 = "INT96"
+UTC = "UTC"
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class Plan:
     """How rows are read. ``row``: what is read of a row, as JSON. ``reads``: as Arrow names columns.
 
     ``int96``: columns of the old timestamp type. ``unknown``: columns that the contract does not have.
+    ``zoneless``: columns for which the contract says ``time_zone: UTC``, and the file has no zone.
     """
 
     names: tuple[str, ...]
@@ -60,6 +62,7 @@ class Plan:
     leaves: list[Leaf] = field(default_factory=list)
     columns: list[ColumnPlan] = field(default_factory=list)
     int96: list[str] = field(default_factory=list)
+    zoneless: tuple[str, ...] = ()
     row: ColumnPlan = ColumnPlan()
     reads: list[str] = field(default_factory=list)
 
@@ -101,6 +104,7 @@ def plan_reading(file: Any, dataset: Dataset) -> Plan:
     plan.row = _object([(leaf.path, at) for at, leaf in enumerate(plan.leaves)])
     plan.reads = list(dict.fromkeys(".".join(leaf.path) for leaf in plan.leaves))
     plan.int96 = _int96_columns(file, plan)
+    plan.zoneless = tuple(_zoneless(schema, dataset, found))
     return plan
 
 
@@ -189,6 +193,15 @@ def _template(tree: dict[str, Any], leaves: list[int]) -> str:
         value = _template(each, leaves) if isinstance(each, dict) else "%s"
         members.append(f"{encode_basestring(name).replace('%', '%%')}:{value}")
     return f"{{{','.join(members)}}}"
+
+
+def _zoneless(schema: Any, dataset: Dataset, found: Sequence[tuple[str, ...] | None]) -> Iterator[str]:
+    """Of Parquet, ``time_zone: UTC`` can only say that times have a zone: those without one would be UTC anyway."""
+    for column, path in zip(dataset.columns, found, strict=True):
+        kind = _type_at(schema, path) if path else None
+        is_naive = kind is not None and types.is_timestamp(kind) and kind.tz is None
+        if is_naive and column.type == "timestamp" and dataset.value_options(column).time_zone == UTC:
+            yield "/".join(path or ())
 
 
 def _int96_columns(file: Any, plan: Plan) -> list[str]:

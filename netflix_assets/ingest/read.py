@@ -15,6 +15,10 @@ class Records(Protocol):
     """The records of a file with named members. ``unknown``: those that no column reads, once all records are read."""
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the file's schema has otherwise than the contract says."""
+
+    @property
     def unknown(self) -> tuple[str, ...]:
         """Names of members that are not in the contract."""
 

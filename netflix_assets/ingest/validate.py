@@ -108,7 +108,7 @@ def _validate_members(decoder: Decoder, dataset: Dataset, path: Path) -> Validat
     if count == 0:
         raise RefusedError("the file contains only blank lines")
     header = tuple(column.file_name for column in dataset.columns)
-    warnings = (*unknown_warnings(records.unknown), *decoder.warnings)
+    warnings = (*unknown_warnings(records.unknown), *records.warnings, *decoder.warnings)
     return ValidatedFile(path, header, tuple(layout.positions), table, count, warnings, decoder.compression)
 
 

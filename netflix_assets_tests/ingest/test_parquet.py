@@ -15,6 +15,7 @@ from netflix_assets.ingest.errors import RefusedError
 from netflix_assets.ingest.json_lines import parse_json_line
 from netflix_assets.ingest.parquet import Parquet
 from netflix_assets.ingest.records import Record, find_faults, layout_of_contract
+from netflix_assets.ingest.validate import validate
 from netflix_assets_tests.conftest import make_column, make_dataset
 
 UTC_MICROS = pa.timestamp("us", "UTC")
@@ -149,6 +150,24 @@ def test_options_of_the_contract(tmp_path):
     [record] = read(tmp_path, {"x": pa.array([NOON]), "y": pa.array([NOON], UTC_MICROS)}, zone)
     for each in (record, parse_json_line(record.text, zone)):
         assert layout_of_contract(zone).loadable(each) == ["2020-02-29 11:00:00.123456", "2020-02-29 12:00:00.123456"]
+
+
+@pytest.mark.parametrize(
+    ("array", "time_zone", "warns"),
+    [
+        (pa.array([NOON]), "UTC", True),
+        (pa.array([NOON], UTC_MICROS), "UTC", False),
+        (pa.array([NOON]), "Europe/Berlin", False),  # where the zone says what these times mean
+        (pa.array([NOON]), None, False),
+        (pa.array(["2020-02-29 12:00:00"]), "UTC", False),
+    ],
+)
+def test_a_file_without_the_zone_of_the_contract_warns(tmp_path, array, time_zone, warns):
+    declared = dataset(make_column("seen_at", "timestamp", source_name="x", time_zone=time_zone))
+    path = written(tmp_path, {"x": array})
+    file = validate(iter([path.read_bytes()]), declared, tmp_path / "copy")
+    wanted = "column 'x' has no time zone in this file, but the contract says UTC; its times are read as UTC"
+    assert list(file.warnings) == ([wanted] if warns else [])
 
 
 def test_int96_keeps_nanoseconds_and_far_years(tmp_path):

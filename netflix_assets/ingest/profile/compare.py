@@ -76,6 +76,9 @@ def _compare_column(
         )
     elif count and (written := _written_otherwise(dataset, column, found)):
         yield Finding("written as", f"{column.name}: {written}", found.evidence, "; ".join(found.alternatives))
+    zone = dataset.value_options(column).time_zone
+    if zone == "UTC" and found.type == "timestamp" == column.type and not {"time_zone", "format"} & set(found.options):
+        yield Finding("time zone", f"{column.name}: none", f"the contract says {zone}, as which they are read")
     if reasons:
         yield Finding("rejects", f"{column.name}: {counted(count, 'record')}", reasons[0].text)
 

@@ -13,6 +13,7 @@ from pyarrow import types
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.contracts.visibility import counted
 from netflix_assets.ingest.errors import RefusedError
+from netflix_assets.ingest.parquet_schema import UTC
 from netflix_assets.ingest.profile.dialect import Finding
 from netflix_assets.ingest.profile.drafts import Draft, file_options
 from netflix_assets.ingest.profile.names import column_names
@@ -46,6 +47,8 @@ def draft_parquet(paths: Sequence[Path], source: str, name: str, known: Dataset 
     for column, source_name in zip(column_names(readable), readable, strict=True):
         because = f"the file's {fields[source_name]}"
         entry: dict[str, Any] = {"name": column, "type": declared[source_name], "because": because}
+        if types.is_timestamp(fields[source_name]) and fields[source_name].tz is not None:
+            entry["time_zone"] = UTC
         if column != source_name:
             entry["source_name"] = source_name
         if any(source_name not in schema.names for schema in schemas):

@@ -111,6 +111,7 @@ def _with_own_type(drafted: dict[str, Any], found: ColumnProposal, profile: Colu
     missing = f"; missing: {empty:,} of {profile.records:,}" if empty else "; none missing"
     because = drafted.get("because", "objects or arrays")
     options = {"max_length": found.options["max_length"]} if "max_length" in found.options else {}
+    options |= {"time_zone": drafted["time_zone"]} if "time_zone" in drafted else {}
     others = (f"{found.type}, which its texts fit",) if kind == "text" != found.type else ()
     return ColumnProposal(
         profile.name, kind, {**({"nullable": True} if empty else {}), **options}, f"{because}{missing}", others
@@ -196,7 +197,7 @@ def _column_entry(drafted: dict[str, Any], column: ColumnProposal, *, comma: boo
     text = f"{drafted['source_name']} in the file." if "source_name" in drafted else f"{drafted['name']} in the file."
     if number.isdigit() and "source_name" not in drafted:
         text = f"Field {number} of the file."
-    kept = {name: value for name, value in drafted.items() if name not in ("type", "because")}
+    kept = {name: value for name, value in drafted.items() if name not in ("type", "because", "time_zone")}
     return {**kept, "type": column.type, **options, "description": text}
 
 

@@ -304,9 +304,16 @@ def test_parquet_keeps_its_own_types(tmp_path: Path) -> None:
         "order_id": "bigint", "small": "integer", "amount": "decimal(12,2)", "day": "date", "at_": "timestamp",
         "code": "text", "nested": "json",
     }  # fmt: skip
+    (at,) = (column for column in proposal.entry["columns"] if column["name"] == "at_")
+    assert at["time_zone"] == "UTC"
     assert found(proposal, "left out") == "span"
     assert (proposal.entry["format"], proposal.entry["key"]) == ("parquet", ["order_id"])
-    assert (result.rows, result.rejected) == (2, 0)
+    assert (result.rows, result.rejected, result.warnings) == (2, 0, ("column 'span' is not in the contract; ignored",))
+    known, later = dataset_of(proposal, tmp_path), tmp_path / "things-2.parquet"
+    pq.write_table(table.set_column(4, "at", table["at"].cast(pa.timestamp("us"))), later)
+    proposal = propose([later], known.source, known.name, tmp_path / "work", known)
+    differences = compare(known, proposal, check_files(known, [later], tmp_path / "work"))
+    assert [(each.subject, each.proposal) for each in differences] == [("time zone", "at_: none")]
 
 
 def test_a_header_with_a_duplicate_is_refused(tmp_path: Path) -> None:
