@@ -21,6 +21,10 @@ from netflix_assets.warehouse.publishing import PublishingError, ServedTable, So
 
 _MAX_SHOWN = 3  # tables in a message
 _ADVICE = "The published tables stay as they are. To rebuild everything from raw: netflix-assets run --full-refresh"
+_KEY_ADVICE = (
+    "If {table} stays the same after that, the model keeps one row per other columns than the contract of {dataset}, "
+    "whose key counts here: change the model, or the contract's key"
+)
 
 
 class _Count(NamedTuple):
@@ -43,16 +47,22 @@ def checked_row_counts(
     Raises: PublishingError naming tables that are missing, or whose rows differ from what the ledger or the build says.
     """
     rows = row_counts(warehouse, served)
-    counts = [
-        *_raw_counts(warehouse, build, objects, served),
-        *_key_counts(warehouse, build, served, rows),
-        *_built_counts(warehouse, served, rows),
-    ]
+    keys = list(_key_counts(warehouse, build, served, rows))
+    counts = [*_raw_counts(warehouse, build, objects, served), *keys, *_built_counts(warehouse, served, rows)]
     wrong = [str(each) for each in counts if each.rows != each.expected]
     if wrong:
         more = f"; and {len(wrong) - _MAX_SHOWN} more" if len(wrong) > _MAX_SHOWN else ""
-        raise PublishingError(f"not publishing: {'; '.join(wrong[:_MAX_SHOWN])}{more}. {_ADVICE}")
+        advice = ". ".join([_ADVICE, *_key_advice(served, keys)])
+        raise PublishingError(f"not publishing: {'; '.join(wrong[:_MAX_SHOWN])}{more}. {advice}")
     return rows
+
+
+def _key_advice(served: Iterable[ServedTable], counts: Iterable[_Count]) -> Iterator[str]:
+    """What else it can be where a table has other rows than keys: a rebuild does not change what a model groups by."""
+    datasets = {table.full_name: table.per.dataset for table in served if table.per}
+    wrong = next((each.relation for each in counts if each.rows != each.expected), None)
+    if wrong:
+        yield _KEY_ADVICE.format(table=wrong, dataset=datasets[wrong])
 
 
 def _raw_counts(
