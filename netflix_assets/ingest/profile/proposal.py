@@ -1,6 +1,7 @@
 """Propose a contract for unknown files, and prove it on them."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -173,6 +174,9 @@ def _entry(
         shared["missing_values"] = missing
     if comma:
         shared["decimal_char"] = ","
+    group = _shared_group(columns, "," if comma else ".")
+    if group:
+        shared["group_char"] = group
     entry = {name: value for name, value in draft.options.items() if name not in ("source", "name")}
     what = draft.options["name"].replace("_", " ").capitalize()
     row = " and ".join(key) if key and mode != "append" else "record of the files"
@@ -180,14 +184,27 @@ def _entry(
     if shared:
         entry["dialect"] = {name: list(value) if isinstance(value, tuple) else value for name, value in shared.items()}
     entry["columns"] = [
-        _column_entry(drafted, column, comma=comma) for drafted, column in zip(draft.columns, columns, strict=True)
+        _column_entry(drafted, column, comma=comma, group=group)
+        for drafted, column in zip(draft.columns, columns, strict=True)
     ]
     return entry
 
 
-def _column_entry(drafted: dict[str, Any], column: ColumnProposal, *, comma: bool) -> dict[str, Any]:
+def _shared_group(columns: Sequence[ColumnProposal], point: str) -> str:
+    """The group character of all numbers in the files: a column whose numbers are still small may need it later."""
+    styles = [column.style for column in columns if column.style is not None]
+    found = Counter(group for _, group in styles if group)
+    has_points = any("decimal_zeros" in column.options for column in columns)  # 862.0
+    if not found or any(each != point for each, _ in styles) or (has_points and "." in found):
+        return ""
+    return found.most_common(1)[0][0]
+
+
+def _column_entry(drafted: dict[str, Any], column: ColumnProposal, *, comma: bool, group: str) -> dict[str, Any]:
     options = dict(column.options)
-    if comma and column.style is not None:
+    if group and options.get("group_char") == group:
+        del options["group_char"]
+    if comma and (column.style is not None or "decimal_zeros" in options):
         point = options.pop("decimal_char", ".")
         if point != ",":
             options["decimal_char"] = point

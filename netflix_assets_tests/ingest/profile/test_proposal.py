@@ -69,7 +69,9 @@ def test_a_european_file(tmp_path: Path) -> None:
         "beleg_nr": "integer", "kunde": "text", "tag": "date", "betrag": "decimal(9,2)", "menge": "text",
     }  # fmt: skip
     assert proposal.entry["encoding"] == "latin-1"
-    assert proposal.entry["dialect"] == {"delimiter": ";", "missing_values": ["NA"], "decimal_char": ","}
+    assert proposal.entry["dialect"] == {
+        "delimiter": ";", "missing_values": ["NA"], "decimal_char": ",", "group_char": ".",
+    }  # fmt: skip
     assert proposal.entry["key"] == ["beleg_nr"]
 
 
@@ -94,8 +96,8 @@ def test_a_european_file(tmp_path: Path) -> None:
         (["2024-01-31 10:00:00", "2024-01-31 10:00:00.5"], "timestamp", {}),
         (["2024-01-31T10:00:00Z"], "timestamp", {"time_zone": "UTC"}),
         (["31.01.2024 10:15"], "timestamp", {"format": "%d.%m.%Y %H:%M"}),
-        (["1,234,567.5", "1,000.25"], "decimal(18,2)", {"group_char": ","}),
-        (["1'234", "12"], "integer", {"group_char": "'"}),
+        (["1,234,567.5", "1,000.25"], "decimal(18,2)", {}),
+        (["1'234", "12"], "integer", {}),
         (["NULL", "5"], "integer", {"nullable": True}),
         (["?", "5"], "integer", {"nullable": True}),
         (["a", "NA"], "text", {}),
@@ -112,6 +114,29 @@ def test_a_column_is_proposed_by_all_its_values(
     column = proposal.entry["columns"][1]
     assert column == {"name": "thing", "type": kind, **options, "description": "thing in the file."}
     assert (result.rows, result.rejected) == (len(values), 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "dialect", "columns"),
+    [
+        ("a;b\n1.234,50;19,00\n2,00;7,5\n", {"delimiter": ";", "decimal_char": ",", "group_char": "."}, [{}, {}]),
+        ("a;b\n1'234;1.5\n1;2.5\n", {"delimiter": ";", "group_char": "'"}, [{}, {}]),
+        (
+            "a;b\n1.234,50;862.0\n2,00;\n",
+            {"delimiter": ";", "decimal_char": ","},
+            [{"group_char": "."}, {"decimal_char": "."}],
+        ),
+        ("a;b\n1.5;1.234,50\n2.5;1,5\n", {"delimiter": ";"}, [{}, {"decimal_char": ",", "group_char": "."}]),
+    ],
+)
+def test_groups_of_one_column_are_those_of_the_file(
+    tmp_path: Path, text: str, dialect: dict[str, Any], columns: list[dict[str, Any]]
+) -> None:
+    proposal, result = propose_text(tmp_path, text)
+    assert (proposal.entry["dialect"], result.rows) == (dialect, 2)
+    kept = [{name: each[name] for name in ("decimal_char", "group_char") if name in each}
+            for each in proposal.entry["columns"]]  # fmt: skip
+    assert kept == columns
 
 
 @pytest.mark.parametrize(
