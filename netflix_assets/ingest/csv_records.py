@@ -72,6 +72,7 @@ def read_csv_records(path: Path, layout: Layout) -> Iterator[Record]:
         reader = _Reader(file, layout.dataset.dialect)
         reader.header()
         reread = 0
+        record = None
         for raw in reader.records():
             problem = _malformed_reason(layout, raw)
             record = raw._replace(problem=problem) if problem else raw
@@ -89,6 +90,19 @@ def read_csv_records(path: Path, layout: Layout) -> Iterator[Record]:
             else:
                 yield record
         _refuse_records_in_footer(reader.footer, layout)
+        if record is not None and record.ends_file:
+            _refuse_rest_of_record(record, reader.footer, layout.dataset.dialect)
+
+
+def _refuse_rest_of_record(last: Record, footer: Sequence[str], dialect: TableDialect) -> None:
+    """Refuse a footer that is the rest of a quoted record: it closes the quote, or the file ends within it."""
+    rest = "".join(footer)
+    is_closed = dialect.quote_char is not None and dialect.quote_char in rest
+    if footer and (is_closed or not rest.endswith(("\n", "\r"))):
+        raise RefusedError(
+            f"the contract says footer_rows: {dialect.footer_rows}, but the last line is a part of the record that "
+            f"starts at line {last.line}: {rest.strip()[:100]!r}. The file may be truncated; upload it again"
+        )
 
 
 def _refuse_records_in_footer(footer: Sequence[str], layout: Layout) -> None:

@@ -97,6 +97,26 @@ def test_half_a_record_is_not_taken_for_the_footer(load):
     assert load("a,b,c\n1,x,1\nTotal,1", dataset) == ([(1, "x", 1)], {}, None)
 
 
+@pytest.mark.parametrize(
+    ("end", "refused"),
+    [
+        ('2,"one\ntwo"\n', True),  # the footer is missing
+        ('2,"one\ntwo"', True),
+        ('2,"one\ntw', True),
+        ('2,"one\nTotal: 2\n', False),  # a quote that is not closed, above a footer
+        ('2,"one\ntwo"\nTotal: 2\n', False),
+        ('2,"one\ntwo"\nTotal: "2"', False),
+    ],
+)
+def test_the_rest_of_a_quoted_record_is_no_footer(load, end, refused):
+    dataset = make_dataset(make_column("a", "integer"), make_column("b"), dialect={"footer_rows": 1})
+    rows, _, refusal = load(f"a,b\n1,x\n{end}", dataset)
+    assert (rows == [], refusal is not None) == (refused, refused)
+    if refused:
+        assert "the last line is a part of the record that starts at line 3: 'tw" in refusal
+        assert refusal.endswith("The file may be truncated; upload it again")
+
+
 def test_an_unclosed_quote_of_another_kind_costs_its_line(load):
     dataset = make_dataset(make_column("a", "integer"), make_column("b"), dialect={"quote_char": "'"})
     rows, rejects, _ = load("a,b\n1,x\n2,'y\n3,z\n4,u\n", dataset)
