@@ -159,3 +159,8 @@ def test_there_is_no_retention_schedule_on_dagster_plus(monkeypatch, tmp_path: P
     on_dagster_plus(monkeypatch, deployment_name="prod")
     there = {schedule.name for schedule in schedules(read_settings(home=tmp_path), ())}
     assert (here, there) == ({"daily", "tidy"}, {"daily"})
+    # What a contract no longer keeps is purged there too.
+    (source,) = (each for each in read_settings().sources() if each.source == "movielens")
+    datasets = tuple(each.model_copy(update={"keep_versions": 2}) for each in source.datasets)
+    purging = (source.model_copy(update={"datasets": datasets}),)
+    assert {each.name for each in schedules(read_settings(home=tmp_path), purging)} == {"daily", "tidy"}

@@ -60,12 +60,19 @@ _DESCRIPTION = "Removes old runs with their logs, old ticks, dbt's old target fo
 
 def remove_old(settings: Settings, instance: dg.DagsterInstance, now: datetime) -> Removed:
     """Remove whatever is older than the settings allow. ``now`` has a time zone."""
-    _remove_ticks(instance, now - timedelta(days=settings.keep_ticks_days))
     return Removed(
-        runs=_remove_runs(settings, instance, now - timedelta(days=settings.keep_runs_days)),
+        runs=_remove_history(settings, instance, now),
         dbt_folders=_remove_dbt_folders(settings, now - timedelta(days=settings.keep_builds_days)),
         loads=_purge_loads(settings),
     )
+
+
+def _remove_history(settings: Settings, instance: dg.DagsterInstance, now: datetime) -> int:
+    """Remove old runs and ticks. Dagster+ keeps its own history and refuses to delete from it."""
+    if settings.dagster_plus.deployment_name:
+        return 0
+    _remove_ticks(instance, now - timedelta(days=settings.keep_ticks_days))
+    return _remove_runs(settings, instance, now - timedelta(days=settings.keep_runs_days))
 
 
 def _purge_loads(settings: Settings) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from netflix_assets.contracts.model import Source
+from netflix_assets.contracts.model import Source, all_datasets
 from netflix_assets.defs.jobs import EVERYTHING, INGESTION, synced_by
 from netflix_assets.defs.retention import RETENTION
 from netflix_assets.defs.runs import reap, runs_in_progress
@@ -17,7 +17,7 @@ TIDY_AT = "30 3 * * *"
 def schedules(settings: Settings, sources: Sequence[Source]) -> list[dg.ScheduleDefinition]:
     """The daily run of everything, and the daily retention job.
 
-    Dagster+ keeps its own history and refuses to delete runs, so the retention job is not scheduled there.
+    On Dagster+, which keeps its own history, the retention job is scheduled only if a contract has ``keep_versions``.
     """
     covered = synced_by(sources)
 
@@ -47,6 +47,7 @@ def schedules(settings: Settings, sources: Sequence[Source]) -> list[dg.Schedule
         cron_schedule=TIDY_AT,
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Removes old runs, ticks and dbt target folders.",
+        description="Removes old runs, ticks, dbt target folders and superseded loads.",
     )
-    return [daily] if settings.dagster_plus.deployment_name else [daily, tidy]
+    has_loads_to_purge = any(dataset.keep_versions for dataset in all_datasets(sources))
+    return [daily, tidy] if has_loads_to_purge or not settings.dagster_plus.deployment_name else [daily]

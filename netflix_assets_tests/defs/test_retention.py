@@ -32,7 +32,7 @@ from netflix_assets.defs.runs import hold_run_lock, pid_host
 from netflix_assets.ingest.sync import sync
 from netflix_assets.operations.instance import open_instance
 from netflix_assets.operations.retention import remove_what_is_old
-from netflix_assets.settings import Settings, read_settings
+from netflix_assets.settings import DagsterPlusSettings, Settings, read_settings
 from netflix_assets.warehouse.builds import Build, Builds
 from netflix_assets_tests.demo import Demo
 
@@ -85,6 +85,16 @@ def test_old_runs_are_removed_except_those_that_describe_current_data(
     assert event is not None
     assert event.run_id == newest
     assert f"{newest}.db" in files_of(settings, newest)
+
+
+def test_dagster_plus_keeps_its_history(settings: Settings, instance: dg.DagsterInstance) -> None:
+    for _ in range(2):
+        dg.materialize([table], instance=instance)
+    plus = settings.model_copy(update={"dagster_plus": DagsterPlusSettings(deployment_name="prod")})
+    later = datetime.now(UTC) + timedelta(days=31)
+    assert remove_old(plus, instance, later).runs == 0
+    assert len(instance.get_run_records()) == 2
+    assert remove_old(settings, instance, later).runs == 1
 
 
 def test_old_ticks_are_removed_for_stopped_sensors_too(settings: Settings, instance: dg.DagsterInstance) -> None:
