@@ -18,6 +18,7 @@ import dagster_dbt.asset_utils
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.event_log.polling_event_watcher import SqlPollingEventWatcher
+from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster_dbt import DbtCliResource
 from packaging.version import Version
@@ -104,8 +105,9 @@ class EventLogStorage(SqliteEventLogStorage):
         if shard in self._engines and not Path(self.path_for_shard(shard)).exists():  # removed by `retention`
             self._engines.pop(shard).dispose()
         if shard not in self._engines:
-            self._engines[shard] = engine = _open_engine(self.conn_string_for_shard(shard))
+            engine = _open_engine(self.conn_string_for_shard(shard))
             self._initdb(engine)
+            self._engines[shard] = engine
         self._engines.move_to_end(shard)
         while len(self._engines) > self._MAX_OPEN:
             self._engines.popitem(last=False)[1].dispose()
@@ -130,7 +132,9 @@ class EventLogStorage(SqliteEventLogStorage):
 def _open_engine(connection_string: str) -> Engine:
     """An engine with one open connection, which one thread at a time may use."""
     engine = create_engine(
-        connection_string, poolclass=StaticPool, connect_args={"timeout": 60, "check_same_thread": False}
+        connection_string,
+        poolclass=StaticPool,
+        connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
     )
     # With a write-ahead log, a killed process loses nothing. A power cut may lose a run's last events, and then the run
     # is reported as failed; what it loaded is in the warehouse and its ledger.
