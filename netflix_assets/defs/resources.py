@@ -244,7 +244,7 @@ class EmbeddedWarehouse(WarehouseResource):
         return Path(self.file).exists()
 
     def clear_deleted(self) -> None:
-        """Write the file anew, without the blocks of deleted rows."""
+        """Rewrite the file without the blocks of deleted rows."""
         from netflix_assets.warehouse.duckdb.rewrite import rewrite
 
         rewrite(Path(self.file), self.wait_seconds)

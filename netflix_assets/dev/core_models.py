@@ -2,7 +2,7 @@
 
 Where a later record replaces those with the same key (``upsert``, ``overwrite``), the table has one row per key. Every
 other table has one row per record: ``append`` means that files add rows, also with a key that came before. Equal
-records are numbered, so that the table has a key of its own.
+records are numbered, so that the table has a key.
 """
 
 import re

@@ -13,7 +13,7 @@ from netflix_assets.ingest.errors import RefusedError
 HEAD_BYTES = 2 * 2**20  # of each file, from which the dialect is proposed; the trial load proves it on all
 TAIL_BYTES = 8_192  # of each file, in which a footer is looked for
 _ASCII = bytes(range(0x80))
-# Bytes that Windows-1252 does not define but common letters in DOS code pages: ü, ì, Å, É, Ø.
+# Bytes that Windows-1252 does not define, but that are common letters in DOS code pages: ü, ì, Å, É, Ø.
 _NOT_WINDOWS = bytes([0x81, 0x8D, 0x8F, 0x90, 0x9D])
 _CYRILLIC_SHARE = 0.6  # of high bytes that follow another high byte: words of a non-Latin script
 _EXAMPLES = 3

@@ -1,4 +1,4 @@
-"""Write the warehouse's file anew, without the blocks that deleted and updated rows have left in it.
+"""Rewrite the warehouse's file without the blocks that deleted and updated rows have left in it.
 
 DuckDB marks such blocks as free and uses them again some day; a checkpoint does not clear them.
 """
