@@ -234,22 +234,16 @@ class Attached(DuckDBWarehouse):
 
 def persons_in_version(folder: Path, names: Sequence[str], text: str) -> dict[Path, int]:
     """File or table of a version -> rows that name a person, for those that have any."""
-    found: dict[Path, int] = {}
     database = folder / "netflix.duckdb"
     with DuckDBWarehouse(database, read_only=True) as warehouse:
-        counts = count_built(warehouse, built_tables(warehouse, names), text)
-    found |= {database / table: count for table, count in counts.items()}
-    with duckdb.connect() as connection:
+        tables = built_tables(warehouse, names)
+        found = {database / table: count for table, count in count_built(warehouse, tables, text).items()}
         for file in sorted(folder.glob("parquet/*/*.parquet")):
             rows = f"read_parquet({literal(str(file))})"
-            columns = [row[0] for row in connection.execute(f"describe select * from {rows}").fetchall()]
-            named = [each for each in columns if is_named(each, names)]
-            if named:
-                condition = " or ".join(f"cast({identifier(each)} as varchar) = ?" for each in named)
-                ((count,),) = connection.execute(
-                    f"select count(*) from {rows} where {condition}", [text] * len(named)
-                ).fetchall()
-                found |= {file: count} if count else {}
+            columns = [row[0] for row in warehouse.execute(f"describe select * from {rows}")]
+            named = [identifier(each) for each in columns if is_named(each, names)]
+            if count := sum(count_built(warehouse, {rows: named} if named else {}, text).values()):
+                found[file] = count
     return found
 
 
