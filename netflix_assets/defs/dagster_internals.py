@@ -21,11 +21,13 @@ from dagster._core.storage.event_log.polling_event_watcher import SqlPollingEven
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster_dbt import DbtCliResource
+from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 from packaging.version import Version
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import StaticPool
 
 from netflix_assets.defs.runs import HOST, hold_run_lock, pid_host, why_dead
+from netflix_assets.warehouse.node_states import NodeState
 
 
 class _LockingExecutor(dg.Executor):
@@ -168,6 +170,21 @@ class FastDbtCliResource(DbtCliResource):
 
     def _initialize_dbt_core_adapter(self, args: Sequence[str]) -> Any:
         return None
+
+
+def as_dbt_event(state: NodeState) -> DbtCoreCliEventMessage:
+    """The event with which dbt would report a node or test, so that dagster-dbt makes the same of it."""
+    kind = "LogTestResult" if state.failures is not None else "LogModelResult"
+    return DbtCoreCliEventMessage(
+        raw_event={
+            "info": {"name": kind, "msg": "", "invocation_id": state.invocation_id},
+            "data": {
+                "node_info": {"unique_id": state.node_id, "node_status": state.status},
+                "num_failures": state.failures,
+            },
+        },
+        event_history_metadata={},
+    )
 
 
 @contextmanager

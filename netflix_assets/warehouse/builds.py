@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from netflix_assets.warehouse.base import Warehouse
+from netflix_assets.warehouse.node_states import STATE_TABLES
 from netflix_assets.warehouse.relations import ops_ddl
 
 Part = Literal["models", "observations"]
@@ -130,7 +131,7 @@ class Builds:
 
     def prepare(self) -> None:
         """Create missing tables; one statement when nothing is missing."""
-        for statement in ops_ddl(self._warehouse.columns(("ops",)), BUILD_TABLES):
+        for statement in ops_ddl(self._warehouse.columns(("ops",)), {**BUILD_TABLES, **STATE_TABLES}):
             self._warehouse.execute(statement)
 
     def finish(
@@ -175,7 +176,7 @@ class Builds:
         """Delete the records of every build into these schemas, in one transaction."""
         found = self._warehouse.columns(("ops",))
         with self._warehouse.transaction():
-            for table in BUILD_TABLES:
+            for table in (*BUILD_TABLES, *STATE_TABLES):
                 if ("ops", table) in found:
                     self._warehouse.execute(f"delete from ops.{table} where schema_prefix = ?", (self._schema_prefix,))
 

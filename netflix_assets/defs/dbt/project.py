@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import yaml
 from dagster_dbt import DagsterDbtCliRuntimeError, DbtCliResource, DbtProject
 from dagster_dbt.errors import DagsterDbtError
 
@@ -108,6 +109,18 @@ def exported(
     dagster-dbt passes its own environment on to dbt and copies dbt's parse cache from $DBT_TARGET_PATH.
     """
     return in_place_of_mine({**for_dbt(settings, run_id, reveal), "DBT_TARGET_PATH": str(_target_path(settings))})
+
+
+def project_variables(settings: Settings) -> Mapping[str, Any]:
+    """The variables of dbt_project.yml."""
+    content = yaml.safe_load((settings.dbt_project / "dbt_project.yml").read_text(encoding="utf-8"))
+    return content.get("vars") or {}
+
+
+def build_context(settings: Settings) -> str:
+    """What builds tables besides the project's code: versions, and the warehouse."""
+    adapter = "dbt-duckdb" if settings.names is None else "dbt-snowflake"
+    return f"{version('dbt-core')} {adapter} {version(adapter)} {version('duckdb')} {settings.dbt_names}"
 
 
 def project_state(settings: Settings) -> str:

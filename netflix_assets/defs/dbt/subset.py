@@ -26,7 +26,7 @@ def postponed_tests(
         if test["resource_type"] == "test" and any(parent in selected for parent in test["depends_on"]["nodes"]):
             for unique_id, relation in _tables_read(test, manifest):
                 if unique_id not in selected and relation not in existing:
-                    postponed[test["name"]] = relation
+                    postponed[test["unique_id"]] = relation
     return postponed
 
 

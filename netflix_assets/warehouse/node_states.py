@@ -1,0 +1,130 @@
+"""What each table of dbt was last built from, so that a build can leave alone what would not change.
+
+A state says: this node, as its code and inputs were then (``fingerprint``), was built successfully, or this test passed
+or warned. It is forgotten before the node is built again, so a killed build leaves none that is wrong.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+from netflix_assets.warehouse.base import Warehouse
+from netflix_assets.warehouse.ledger import ROWS_PER_INSERT, in_chunks
+from netflix_assets.warehouse.loads import fingerprint_of_loads
+
+STATE_TABLES: Mapping[str, Mapping[str, str]] = {
+    "node_states": {
+        "schema_prefix": "varchar", "node_id": "varchar", "fingerprint": "varchar", "status": "varchar",
+        "failures": "bigint", "row_count": "bigint", "run_id": "varchar", "invocation_id": "varchar",
+        "built_at": "timestamp",
+    },
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class NodeState:
+    """The last success of a node or test. ``status``: dbt's. ``failures``: rows that a test found, of severity warn.
+
+    ``built_at`` is UTC; ``run_id`` and ``invocation_id`` are those of the build.
+    """
+
+    node_id: str
+    fingerprint: str
+    status: str
+    failures: int | None
+    row_count: int | None
+    run_id: str
+    invocation_id: str
+    built_at: datetime
+
+
+class NodeStates:
+    """The states in a warehouse, over an open connection, of the nodes in schemas with a prefix."""
+
+    def __init__(self, warehouse: Warehouse, schema_prefix: str = "") -> None:
+        self._warehouse = warehouse
+        self._schema_prefix = schema_prefix
+
+    def all(self) -> dict[str, NodeState]:
+        """Node or test -> its state. None from before dbt was last run by hand, which records nothing."""
+        columns = [name for name in STATE_TABLES["node_states"] if name != "schema_prefix"]
+        rows = self._warehouse.execute(
+            f"""
+            select {", ".join(columns)} from ops.node_states
+            where
+                schema_prefix = ?
+                and built_at > coalesce(
+                    (select max(started_at) from ops.builds where schema_prefix = ? and run_id = ''),
+                    cast('0001-01-01' as timestamp)
+                )
+            """,
+            (self._schema_prefix, self._schema_prefix),
+        )
+        found = (dict(zip(columns, row, strict=True)) for row in rows)
+        return {
+            str(each["node_id"]): NodeState(**{**each, "built_at": each["built_at"].replace(tzinfo=UTC)})
+            for each in found
+        }
+
+    def forget(self, node_ids: Collection[str]) -> None:
+        """Forget the states of nodes that are about to be built, or whose rows somebody changes."""
+        for chunk in in_chunks(sorted(node_ids), ROWS_PER_INSERT):
+            self._warehouse.execute(
+                f"delete from ops.node_states where schema_prefix = ? and node_id in ({', '.join('?' for _ in chunk)})",
+                (self._schema_prefix, *chunk),
+            )
+
+    def record(self, states: Iterable[NodeState]) -> None:
+        """Keep the states of nodes in place of those that they have."""
+        rows = [
+            {
+                "schema_prefix": self._schema_prefix,
+                **asdict(state),
+                "built_at": state.built_at.astimezone(UTC).replace(tzinfo=None),
+            }
+            for state in states
+        ]
+        with self._warehouse.transaction():
+            self.forget([str(row["node_id"]) for row in rows])
+            self._warehouse.insert_rows("node_states", rows)
+
+
+def fingerprints_of_ops(warehouse: Warehouse, schema_prefix: str = "") -> dict[str, str]:
+    """Ops table -> fingerprint of its rows, for the tables that dbt reads.
+
+    The records of builds count as changed by each build of models: those that describe builds are built after it.
+    """
+    ((loads, current, purged, erased, rejects, replayed, refused, last_refused, profiles, build),) = warehouse.execute(
+        """
+        select
+            (select count(*) from ops.loads),
+            (select sum(case when is_current then load_id end) from ops.loads),
+            (select count(purged_at) from ops.loads),
+            (select sum(rows_erased) from ops.loads),
+            (select count(*) from ops.rejected_rows),
+            (select count(replayed_by) from ops.rejected_rows),
+            (select count(*) from ops.refused_objects),
+            (select max(refused_at) from ops.refused_objects),
+            (select count(*) from ops.profiles),
+            (select max_by(invocation_id, started_at) from ops.builds where part = 'models' and schema_prefix = ?)
+        """,
+        (schema_prefix,),
+    )
+    of_loads = f"{loads} {current} {purged} {erased}"
+    return {
+        "loads": of_loads,
+        "rejected_rows": f"{of_loads} {rejects} {replayed}",
+        "refused_objects": f"{of_loads} {refused} {last_refused}",
+        "profiles": f"{of_loads} {profiles}",
+        **dict.fromkeys(("builds", "node_runs", "test_results", "failing_rows"), str(build)),
+    }
+
+
+def fingerprints_of_loads(warehouse: Warehouse) -> dict[str, str]:
+    """Dataset -> fingerprint of the rows of its current loads, which no load ever changes; erasing a person does."""
+    loads: dict[str, list[tuple[int, str, str]]] = {}
+    for dataset, load_id, key, etag, erased in warehouse.execute(
+        "select dataset, load_id, object_key, etag, coalesce(rows_erased, 0) from ops.loads where is_current"
+    ):
+        loads.setdefault(dataset, []).append((int(load_id), key, f"{etag} {erased}"))
+    return {dataset: fingerprint_of_loads(found) for dataset, found in loads.items()}
