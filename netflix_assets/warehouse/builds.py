@@ -22,7 +22,7 @@ BUILD_TABLES: Mapping[str, Mapping[str, str]] = {
         "invocation_id": "varchar", "run_id": "varchar", "schema_prefix": "varchar", "started_at": "timestamp",
         "part": "varchar", "finished_at": "timestamp", "is_whole": "boolean", "has_passed": "boolean",
         "node_count": "integer", "test_count": "integer", "failed_count": "integer", "problem": "varchar",
-        "inputs": "varchar", "retry_of": "varchar",
+        "inputs": "varchar", "retry_of": "varchar", "reused_count": "integer",
     },
     "node_runs": {
         "invocation_id": "varchar", "run_id": "varchar", "schema_prefix": "varchar", "node_id": "varchar",
@@ -53,7 +53,8 @@ class Build:
 
     ``is_whole``: every node and test of its part has a result. ``problem``: the first failure, in one line. ``inputs``:
     dataset -> its last load when the build started. ``retry_of``: the invocation whose failed nodes this one retried;
-    ``is_whole``, ``has_passed``, the counts and ``problem`` then describe all attempts together.
+    the counts and ``is_whole`` then describe all attempts together. ``reused_count``: the nodes and tests among them
+    that an earlier build had left as their code and loads say; ``node_runs`` has that build, the last one of the node.
     """
 
     invocation_id: str
@@ -70,6 +71,7 @@ class Build:
     problem: str | None = None
     inputs: Mapping[str, int] | None = None
     retry_of: str | None = None
+    reused_count: int = 0
 
     def may_change(self, part: Part | None) -> bool:
         """Whether it may have built nodes of a part or changed what they read; true while its own part is unknown."""
@@ -180,6 +182,13 @@ class Builds:
                 if ("ops", table) in found:
                     self._warehouse.execute(f"delete from ops.{table} where schema_prefix = ?", (self._schema_prefix,))
 
+    def last_attempt(self, run_id: str, part: Part, invocation_id: str) -> str | None:
+        """The invocation before this one that built the same part in the same run, or was killed."""
+        of_run = [each for each in self.all() if each.run_id == run_id and each.invocation_id != invocation_id]
+        retried = {each.retry_of for each in of_run}
+        found = [each for each in of_run if each.part in (part, None) and each.invocation_id not in retried]
+        return found[-1].invocation_id if found else None
+
     def newest_runs(self) -> dict[tuple[str, str], datetime]:
         """(layer, name) -> when the node was last built successfully; empty if nothing was ever recorded."""
         if ("ops", "node_runs") not in self._warehouse.columns(("ops",)):
@@ -234,9 +243,7 @@ class Builds:
         retried = {build.retry_of for build in builds}
         for at in range(last, len(builds)):
             build = builds[at]
-            fault = _between_attempts(builds[: at + 1])
-            if build.invocation_id not in retried:
-                fault = fault or _fault(build)
+            fault = None if build.invocation_id in retried else _fault(build)
             if fault:
                 raise NotServableError(f"{fault}. {_ADVICE}")
         for build in builds[:last]:  # from another machine; a lock separates the builds of one home
@@ -264,17 +271,6 @@ def _fault(build: Build) -> str | None:
     return None
 
 
-def _between_attempts(builds: Sequence[Build]) -> str | None:
-    """The problem if another build ran between the attempts of the last one: its tables mix two builds."""
-    build = builds[-1]
-    before = [each for each in builds[:-1] if each.may_change(build.part)]
-    while build.retry_of is not None:
-        if not before or before[-1].invocation_id != build.retry_of:
-            return f"another build ran between two attempts of build {_named(build)}"
-        build = before.pop()
-    return None
-
-
 def _named(build: Build) -> str:
     return f"of run {build.run_id[:8]} at {build.started_at:%Y-%m-%d %H:%M} UTC"
 
@@ -289,7 +285,7 @@ def _naive(moment: datetime) -> datetime:
 
 def _build(row: dict[str, object]) -> Build:
     times = {name: _utc(row[name]) for name in ("started_at", "finished_at")}
-    counts = {name: row[name] or 0 for name in ("node_count", "test_count", "failed_count")}
+    counts = {name: row[name] or 0 for name in ("node_count", "test_count", "failed_count", "reused_count")}
     truths = {name: bool(row[name]) for name in ("is_whole", "has_passed")}
     inputs = json.loads(str(row["inputs"])) if row["inputs"] else None
     return Build(**{**row, **times, **counts, **truths, "inputs": inputs})  # type: ignore[arg-type]

@@ -15,6 +15,7 @@ from netflix_assets.contracts.column import Column
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.warehouse.base import Warehouse
 from netflix_assets.warehouse.ledger import ROWS_PER_INSERT, Ledger, in_chunks
+from netflix_assets.warehouse.node_states import forget_states
 from netflix_assets.warehouse.typing import Dialect
 
 
@@ -213,6 +214,7 @@ def count_built(warehouse: Warehouse, tables: Mapping[str, Sequence[str]], text:
 
 def delete_built(warehouse: Warehouse, tables: Mapping[str, Sequence[str]], text: str) -> None:
     """Delete the rows of tables that name a person, and the samples of rows that failed tests have kept."""
+    forget_states(warehouse)  # first: no build may take the tables for what builds have left
     for table, columns in tables.items():
         warehouse.execute(f"delete from {table} where {_any_is(columns)}", [text] * len(columns))
     if ("ops", "failing_rows") in warehouse.columns(("ops",)):

@@ -1,7 +1,7 @@
 """What each table of dbt was last built from, so that a build can leave alone what would not change.
 
-A state says: this node, as its code and inputs were then (``fingerprint``), was built successfully, or this test passed
-or warned. It is forgotten before the node is built again, so a killed build leaves none that is wrong.
+A state says: this node, as its code and inputs were then, was built successfully, or this test passed or warned. Before
+a node is built again its state ends, so a killed build leaves none that is wrong.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -14,22 +14,26 @@ from netflix_assets.warehouse.loads import fingerprint_of_loads
 
 STATE_TABLES: Mapping[str, Mapping[str, str]] = {
     "node_states": {
-        "schema_prefix": "varchar", "node_id": "varchar", "fingerprint": "varchar", "status": "varchar",
+        "schema_prefix": "varchar", "node_id": "varchar", "code": "varchar", "content": "varchar", "status": "varchar",
         "failures": "bigint", "row_count": "bigint", "run_id": "varchar", "invocation_id": "varchar",
         "built_at": "timestamp",
     },
 }  # fmt: skip
+
+ENDED = ""  # the content of a node that is being built, or whose build failed or was killed
 
 
 @dataclass(frozen=True)
 class NodeState:
     """The last success of a node or test. ``status``: dbt's. ``failures``: rows that a test found, of severity warn.
 
+    ``code`` and ``content``: fingerprints of the code, and of the code and loads, that its rows come from.
     ``built_at`` is UTC; ``run_id`` and ``invocation_id`` are those of the build.
     """
 
     node_id: str
-    fingerprint: str
+    code: str
+    content: str
     status: str
     failures: int | None
     row_count: int | None
@@ -66,13 +70,13 @@ class NodeStates:
             for each in found
         }
 
+    def end(self, node_ids: Collection[str]) -> None:
+        """End the states of nodes that are about to be built. Which code their rows come from stays known."""
+        self._for_each(node_ids, f"update ops.node_states set content = '{ENDED}'")
+
     def forget(self, node_ids: Collection[str]) -> None:
-        """Forget the states of nodes that are about to be built, or whose rows somebody changes."""
-        for chunk in in_chunks(sorted(node_ids), ROWS_PER_INSERT):
-            self._warehouse.execute(
-                f"delete from ops.node_states where schema_prefix = ? and node_id in ({', '.join('?' for _ in chunk)})",
-                (self._schema_prefix, *chunk),
-            )
+        """Delete the states of nodes whose rows may become those of other code."""
+        self._for_each(node_ids, "delete from ops.node_states")
 
     def record(self, states: Iterable[NodeState]) -> None:
         """Keep the states of nodes in place of those that they have."""
@@ -87,6 +91,19 @@ class NodeStates:
         with self._warehouse.transaction():
             self.forget([str(row["node_id"]) for row in rows])
             self._warehouse.insert_rows("node_states", rows)
+
+    def _for_each(self, node_ids: Collection[str], statement: str) -> None:
+        for chunk in in_chunks(sorted(node_ids), ROWS_PER_INSERT):
+            self._warehouse.execute(
+                f"{statement} where schema_prefix = ? and node_id in ({', '.join('?' for _ in chunk)})",
+                (self._schema_prefix, *chunk),
+            )
+
+
+def forget_states(warehouse: Warehouse) -> None:
+    """Delete every state, of whatever schemas: rows of built tables were changed by something that is not a build."""
+    if ("ops", "node_states") in warehouse.columns(("ops",)):
+        warehouse.execute("delete from ops.node_states")
 
 
 def fingerprints_of_ops(warehouse: Warehouse, schema_prefix: str = "") -> dict[str, str]:

@@ -10,7 +10,7 @@ from netflix_assets.warehouse.errors import WarehouseError
 # The version of the ops tables: one column per version, added by the code that introduced it. The statement that lists
 # columns then tells the version too. Add a column when older code would misread what newer code writes.
 VERSION_TABLE: Mapping[str, Mapping[str, str]] = {
-    "schema_version": {"v1": "timestamp", "v2": "timestamp", "v3": "timestamp"},
+    "schema_version": {"v1": "timestamp", "v2": "timestamp", "v3": "timestamp", "v4": "timestamp"},
 }
 
 # Names, types (spelled as both warehouses understand them) and order of the columns of each ops table.

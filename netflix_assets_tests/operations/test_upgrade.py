@@ -42,7 +42,7 @@ def test_a_run_upgrades_an_older_home(settings):
     with DuckDBWarehouse(settings.warehouse_file) as warehouse:
         warehouse.prepare(TAGS)
         Builds(warehouse).prepare()
-    assert list(columns(settings)["ops", "schema_version"]) == ["v1", "v2", "v3"]
+    assert list(columns(settings)["ops", "schema_version"]) == ["v1", "v2", "v3", "v4"]
     assert "retry_of" in columns(settings)["ops", "builds"]
 
 
@@ -50,7 +50,7 @@ def test_a_newer_home_is_refused(settings):
     with DuckDBWarehouse(settings.warehouse_file) as warehouse:
         warehouse.prepare(TAGS)
         warehouse.execute("alter table ops.schema_version add column v99 timestamp")
-    message = r"a newer version of netflix_assets wrote this warehouse \(ops tables v99, this code knows v3\). Update"
+    message = r"a newer version of netflix_assets wrote this warehouse \(ops tables v99, this code knows v4\). Update"
     with pytest.raises(WarehouseError, match=message), open_ledger(settings):
         pass
     with DuckDBWarehouse(settings.warehouse_file) as warehouse, pytest.raises(WarehouseError, match=message):

@@ -1,14 +1,15 @@
-"""What a table is made of: a fingerprint of each node's code and of everything it reads.
+"""What a table is made of: fingerprints of each node's code, and of the code and loads behind it.
 
-A node with the fingerprint of its last successful build needs not be built again, and a test with that of its last
-result needs not be run again. Pure functions over the manifest. Whatever is not covered here must not change a table:
-code, macros and variables are, configuration, the types of columns, dbt's versions, and the loads behind each source.
+A node that would get the fingerprint of its last successful build need not be built again, nor a test be run again.
+Pure functions over the manifest. Whatever is not covered here must not change a table: code, macros and variables are,
+configuration, the types of columns, versions, and the loads behind each source.
 """
 
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -22,41 +23,102 @@ _VARIABLE = re.compile(r"\bvar\(\s*['\"](\w+)['\"]")
 _CONFIG_IGNORED = frozenset({"docs", "group", "meta", "tags"})
 
 
-def fingerprints(
-    manifest: Manifest, sources: Mapping[str, str], variables: Mapping[str, Any], context: str
-) -> dict[str, str]:
-    """dbt's id -> fingerprint, of every node and test.
+@dataclass(frozen=True)
+class Fingerprint:
+    """``code``: of all code that a table comes from. ``content``: of that and of the loads that it comes from.
 
-    ``sources``: dbt's id of a source -> fingerprint of its rows. ``variables``: those of dbt_project.yml. ``context``:
-    whatever else builds tables, such as versions.
+    Equal contents mean equal rows. Equal code means that an incremental model can go on from the rows that it has.
     """
-    return _Fingerprints(manifest, sources, variables, context).all()
+
+    code: str
+    content: str
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What builds tables besides the nodes' own code.
+
+    ``sources``: dbt's id of a source -> fingerprint of its columns and of its rows. ``variables``: those of
+    dbt_project.yml. ``context``: whatever else there is, such as versions.
+    """
+
+    sources: Mapping[str, Fingerprint]
+    variables: Mapping[str, Any]
+    context: str
+
+
+def fingerprints(
+    manifest: Manifest, around: Surroundings, wanted: Collection[str], others: Mapping[str, Fingerprint], unknown: str
+) -> dict[str, Fingerprint]:
+    """dbt's id -> the fingerprint that a node or test gets, if the ``wanted`` ones are built that need be.
+
+    The rest stay as they are: ``others``, where known. ``unknown`` stands for what is not; a text that is used for one
+    run makes that run's results good for no other.
+    """
+    return _Fingerprints(manifest, around, frozenset(wanted), others, unknown).all()
+
+
+def is_same_code(first: Manifest, second: Manifest) -> bool:
+    """Whether two manifests have the same code. dbt adds to ``depends_on`` while it builds, so that is not compared."""
+    return _project_code(first) == _project_code(second)
+
+
+def _project_code(manifest: Manifest) -> dict[str, tuple[str, ...]]:
+    nodes = {name: _own_code(node) for name, node in manifest["nodes"].items() if node["resource_type"] != "operation"}
+    return {**nodes, **{name: (macro["macro_sql"],) for name, macro in manifest["macros"].items()}}
+
+
+def _own_code(node: Mapping[str, Any]) -> tuple[str, ...]:
+    """Everything in a node that makes its rows, without the macros it calls."""
+    config = {key: value for key, value in node["config"].items() if key not in _CONFIG_IGNORED}
+    columns = {name: column.get("data_type") for name, column in node.get("columns", {}).items()}
+    return (
+        node["checksum"]["checksum"],
+        node.get("raw_code") or "",
+        str(node.get("relation_name")),
+        _json(config),
+        _json(columns),
+        _json((node.get("test_metadata") or {}).get("kwargs", {})),
+    )
 
 
 class _Fingerprints:
     def __init__(
-        self, manifest: Manifest, sources: Mapping[str, str], variables: Mapping[str, Any], context: str
+        self,
+        manifest: Manifest,
+        around: Surroundings,
+        wanted: frozenset[str],
+        others: Mapping[str, Fingerprint],
+        unknown: str,
     ) -> None:
         self._manifest = manifest
-        self._sources = sources
-        self._variables = variables
-        self._context = digest(context, *self._macros_found_by_name())
+        self._around = around
+        self._wanted = wanted
+        self._others = others
+        self._unknown = Fingerprint(unknown, unknown)
+        self._context = digest(around.context, *self._macros_found_by_name())
         self._macro_closure = cache(self._macro_closure_of)
-        self._found: dict[str, str] = {}
+        self._of = cache(self._fingerprint_of)
 
-    def all(self) -> dict[str, str]:
-        return {unique_id: self._of(unique_id) for unique_id in self._manifest["nodes"]}
+    def all(self) -> dict[str, Fingerprint]:
+        return {unique_id: self._of(unique_id) for unique_id in self._wanted}
 
-    def _of(self, unique_id: str) -> str:
-        if unique_id in self._sources:
-            return self._sources[unique_id]
-        if unique_id not in self._found:
-            node = self._manifest["nodes"][unique_id]
-            parents = [each for each in node["depends_on"].get("nodes", ()) if not self._is_own_ledger(each, node)]
-            self._found[unique_id] = digest(
-                self._context, self._code(node), *(f"{each} {self._of(each)}" for each in sorted(parents))
-            )
-        return self._found[unique_id]
+    def _fingerprint_of(self, unique_id: str) -> Fingerprint:
+        if unique_id in self._around.sources:
+            return self._around.sources[unique_id]
+        node = self._manifest["nodes"][unique_id]
+        if unique_id not in self._wanted and node["config"]["materialized"] != "ephemeral":
+            return self._others.get(unique_id, self._unknown)
+        code = digest(self._context, self._code(node))
+        parents = {
+            each: self._of(each)
+            for each in sorted(node["depends_on"].get("nodes", ()))
+            if not self._is_own_ledger(each, node)
+        }
+        return Fingerprint(
+            code=digest(code, *(f"{each} {parent.code}" for each, parent in parents.items())),
+            content=digest(code, *(f"{each} {parent.content}" for each, parent in parents.items())),
+        )
 
     def _is_own_ledger(self, parent: str, node: Mapping[str, Any]) -> bool:
         """Whether a node reads of the ledger only which loads of its own datasets count.
@@ -73,20 +135,9 @@ class _Fingerprints:
     def _code(self, node: Mapping[str, Any]) -> str:
         macros = sorted(self._macro_closure(tuple(sorted(node["depends_on"].get("macros", ())))))
         texts = [self._manifest["macros"][name]["macro_sql"] for name in macros]
-        own = node.get("raw_code") or ""
-        config = {key: value for key, value in node["config"].items() if key not in _CONFIG_IGNORED}
-        columns = {name: column.get("data_type") for name, column in node.get("columns", {}).items()}
-        read = sorted({name for text in (own, json.dumps(config), *texts) for name in _VARIABLE.findall(text)})
-        return digest(
-            node["checksum"]["checksum"],
-            own,
-            str(node.get("relation_name")),
-            _json(config),
-            _json(columns),
-            _json((node.get("test_metadata") or {}).get("kwargs", {})),
-            _json({name: self._variables.get(name) for name in read}),
-            *texts,
-        )
+        own = _own_code(node)
+        read = sorted({name for text in (*own, *texts) for name in _VARIABLE.findall(text.replace('\\"', '"'))})
+        return digest(*own, _json({name: self._around.variables.get(name) for name in read}), *texts)
 
     def _macro_closure_of(self, names: tuple[str, ...]) -> frozenset[str]:
         found: set[str] = set()

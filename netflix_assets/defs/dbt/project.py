@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import sysconfig
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -102,13 +102,23 @@ def _stamp(settings: Settings) -> Path:
 
 
 def exported(
-    settings: Settings, run_id: str = "", reveal: Callable[[LateSecretStr], str] = LateSecretStr.get_secret_value
+    settings: Settings,
+    run_id: str = "",
+    reveal: Callable[[LateSecretStr], str] = LateSecretStr.get_secret_value,
+    rebuilt: Iterable[str] = (),
 ) -> AbstractContextManager[None]:
     """Give this process dbt's environment for the length of the block.
 
-    dagster-dbt passes its own environment on to dbt and copies dbt's parse cache from $DBT_TARGET_PATH.
+    dagster-dbt passes its own environment on to dbt and copies dbt's parse cache from $DBT_TARGET_PATH. ``rebuilt``:
+    ids of incremental models to build from nothing (dbt/macros/full_refresh.sql).
     """
-    return in_place_of_mine({**for_dbt(settings, run_id, reveal), "DBT_TARGET_PATH": str(_target_path(settings))})
+    return in_place_of_mine(
+        {
+            **for_dbt(settings, run_id, reveal),
+            "DBT_TARGET_PATH": str(_target_path(settings)),
+            "NETFLIX_REBUILT": " ".join(sorted(rebuilt)),
+        }
+    )
 
 
 def project_variables(settings: Settings) -> Mapping[str, Any]:

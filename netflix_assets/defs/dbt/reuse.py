@@ -7,9 +7,10 @@ import json
 import shutil
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
+from netflix_assets.defs.dbt.fingerprints import Fingerprint
 from netflix_assets.defs.dbt.results import Manifest, Results, nodes_of
 from netflix_assets.defs.dbt.subset import Relation
 from netflix_assets.warehouse.builds import Part
@@ -19,45 +20,88 @@ _SUCCEEDED = frozenset({"success", "pass", "warn"})  # dbt's status of a node or
 
 
 @dataclass(frozen=True)
-class Work:
-    """What a step does. ``to_build``: ids of nodes and tests; ``reused``: those left alone, with their states.
+class Selection:
+    """What of a part is selected: ids of nodes, and of tests.
 
-    ``fingerprints``: of every node and test, as the step found them.
+    ``is_every_test``: whether no test of the selected nodes was left out. Then the tests run that read one of them,
+    as dbt selects.
+    """
+
+    nodes: frozenset[str]
+    tests: frozenset[str]
+    is_every_test: bool
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a step does: ``to_build``, nodes and tests; ``reused``, those left alone, with their states.
+
+    ``anew``: the incremental models to build that cannot go on from the rows that they have, because their code, or
+    code before them, is not what made these rows. ``fingerprints``: those that nodes and tests get.
     """
 
     to_build: frozenset[str]
+    anew: frozenset[str]
     reused: Mapping[str, NodeState]
-    fingerprints: Mapping[str, str]
+    fingerprints: Mapping[str, Fingerprint]
 
 
-def wanted_by(selected: Collection[str] | None, part: Part, manifest: Manifest) -> frozenset[str]:
-    """The nodes of a part that are selected (None: all), with every test that reads one of them, as dbt selects."""
+def wanted_by(selection: Selection | None, part: Part, manifest: Manifest) -> frozenset[str]:
+    """The nodes and tests of a part that are selected; all of them without a selection."""
     whole = nodes_of(part, manifest)
-    if selected is None:
+    if selection is None:
         return whole
-    nodes = manifest["nodes"]
-    return frozenset(
+    read = frozenset(
         each
         for each in whole
-        if each in selected
-        or (nodes[each]["resource_type"] == "test" and not set(nodes[each]["depends_on"]["nodes"]).isdisjoint(selected))
+        if manifest["nodes"][each]["resource_type"] == "test"
+        and not selection.nodes.isdisjoint(manifest["nodes"][each]["depends_on"]["nodes"])
     )
+    return whole & (selection.nodes | selection.tests | (read if selection.is_every_test else frozenset()))
 
 
 def work_of(
     wanted: Collection[str],
     states: Mapping[str, NodeState],
-    fingerprints: Mapping[str, str],
+    usable: Collection[str],
+    fingerprints: Mapping[str, Fingerprint],
     existing: Collection[Relation],
     manifest: Manifest,
 ) -> Work:
-    """Divide what is wanted. A node whose relation somebody has dropped is built again."""
-    reused = {
-        each: states[each]
-        for each in wanted
-        if each in states and states[each].fingerprint == fingerprints[each] and _exists(each, existing, manifest)
-    }
-    return Work(frozenset(wanted) - reused.keys(), reused, fingerprints)
+    """Divide what is wanted. ``usable``: the ids of nodes and tests whose results may be used again.
+
+    A node whose relation somebody has dropped is built again, and what reads it. What is reused is in the order of the
+    graph, as Dagster wants to hear of it.
+    """
+    reused: dict[str, NodeState] = {}
+    to_build: set[str] = set()
+    for each in _in_order(wanted, manifest):
+        is_same = each in usable and states[each].content == fingerprints[each].content
+        if is_same and _exists(each, existing, manifest) and to_build.isdisjoint(_parents(each, manifest)):
+            reused[each] = states[each]
+        else:
+            to_build.add(each)
+    anew = frozenset(
+        each
+        for each in to_build
+        if manifest["nodes"][each]["config"]["materialized"] == "incremental"
+        and (each not in states or states[each].code != fingerprints[each].code)
+    )
+    return Work(frozenset(to_build), anew, reused, fingerprints)
+
+
+def _in_order(wanted: Collection[str], manifest: Manifest) -> list[str]:
+    """Parents before their children."""
+    graph = {each: node["depends_on"].get("nodes", ()) for each, node in manifest["nodes"].items()}
+    return [each for each in TopologicalSorter(graph).static_order() if each in wanted]
+
+
+def _parents(unique_id: str, manifest: Manifest) -> Iterator[str]:
+    """The nodes that a node reads, also through ephemeral models."""
+    for parent in manifest["nodes"][unique_id]["depends_on"].get("nodes", ()):
+        yield parent
+        if parent in manifest["nodes"] and manifest["nodes"][parent]["config"]["materialized"] == "ephemeral":
+            yield from _parents(parent, manifest)
 
 
 def _exists(unique_id: str, existing: Collection[Relation], manifest: Manifest) -> bool:
@@ -65,38 +109,18 @@ def _exists(unique_id: str, existing: Collection[Relation], manifest: Manifest) 
     return node["resource_type"] == "test" or (node["schema"].lower(), node["alias"].lower()) in existing
 
 
-def new_states(
-    results: Results,
-    row_counts: Mapping[str, int],
-    kept: Mapping[str, NodeState],
-    fingerprints: Mapping[str, str],
-    run_id: str,
-    manifest: Manifest,
+def earned_states(
+    results: Results, row_counts: Mapping[str, int], fingerprints: Mapping[str, Fingerprint], run_id: str
 ) -> Iterator[NodeState]:
-    """The states that a build has earned: of what succeeded, made from tables that are as their code and loads say.
-
-    A model that was selected alone may have been built from a table that is behind. ``kept``: the states of all nodes
-    that were not built.
-    """
-    nodes = {node.node_id: (node.status, None) for node in results.nodes}
-    found = {**nodes, **{test.test_id: (test.status, test.failures) for test in results.tests}}
-
-    @cache
-    def is_valid(unique_id: str) -> bool:
-        node = manifest["nodes"].get(unique_id)
-        if node is None:  # a source
-            return True
-        if unique_id not in found and node["config"]["materialized"] != "ephemeral":
-            return unique_id in kept and kept[unique_id].fingerprint == fingerprints[unique_id]
-        if unique_id in found and found[unique_id][0] not in _SUCCEEDED:
-            return False
-        return all(is_valid(parent) for parent in node["depends_on"].get("nodes", ()))
-
-    for unique_id, (status, failures) in found.items():
-        if is_valid(unique_id):
+    """The states that a build has earned. dbt skips what reads a failed table, so what succeeded has read good ones."""
+    found = {node.node_id: (node.status, None) for node in results.nodes}
+    tested = {test.test_id: (test.status, test.failures) for test in results.tests}
+    for unique_id, (status, failures) in {**found, **tested}.items():
+        if status in _SUCCEEDED:
             yield NodeState(
                 node_id=unique_id,
-                fingerprint=fingerprints[unique_id],
+                code=fingerprints[unique_id].code,
+                content=fingerprints[unique_id].content,
                 status=status,
                 failures=failures,
                 row_count=row_counts.get(unique_id),

@@ -25,6 +25,7 @@ renamed as (
         node_count,
         test_count,
         failed_count,
+        coalesce(reused_count, 0) as reused_count,
 
         ---------- times
         started_at,
