@@ -66,11 +66,6 @@ class Ledger(ABC):
         rows = self.execute("select dataset, max(loaded_at) from ops.loads group by dataset")
         return {dataset: loaded_at.replace(tzinfo=UTC) for dataset, loaded_at in rows}
 
-    def has_removed_since(self, moment: datetime) -> bool:
-        """Whether a deleted object's rows have left a ``_current`` view since a moment."""
-        naive = moment.astimezone(UTC).replace(tzinfo=None)
-        return bool(self.execute("select 1 from ops.loads where removed_at >= ? limit 1", (naive,)))
-
     def current_loads(self, dataset: Dataset) -> list[Load]:
         """The loads whose rows make up the ``_current`` view."""
         return [load for load in self.loads(dataset) if load.is_current]

@@ -326,6 +326,8 @@ def test_what_consumers_see_is_what_a_home_without_accidents_publishes(site: Sit
     for own in ("NETFLIX_S3_ENDPOINT", "DAGSTER_HOME"):
         del environment[own]
     command = [sys.executable, "-c", "from netflix_assets.cli import main; main()", "run"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(  # in the image's folder, so that Python imports that code and not the test's
+        command, env=environment, cwd=site.built_with, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert published_tables(site.deployment.home) == published_tables(tmp_path)

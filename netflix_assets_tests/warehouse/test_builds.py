@@ -151,6 +151,7 @@ EARLY = replace(STRANGER, invocation_id="early", part="observations", started_at
         [STRANGER, replace(FAILED, started_at=NOON - timedelta(seconds=20)), RETRY, OBSERVATIONS],
         [RETRY, FAILED, FAILED_OBSERVATIONS, replace(OBSERVATIONS, retry_of="obs-0")],
         [FAILED, EARLY, RETRY, OBSERVATIONS],
+        [FAILED, STRANGER, RETRY, OBSERVATIONS],
     ],
 )
 def test_the_last_attempt_decides_whether_a_build_is_servable(builds: Builds, recorded: list[Build]) -> None:
@@ -163,8 +164,6 @@ def test_the_last_attempt_decides_whether_a_build_is_servable(builds: Builds, re
     [
         ([FAILED, replace(RETRY, has_passed=False, problem="core/x: reset"), OBSERVATIONS], "failed: core/x: reset"),
         ([FAILED, replace(RETRY, is_whole=False), OBSERVATIONS], "not all"),
-        ([FAILED, STRANGER, RETRY, OBSERVATIONS], "another build ran between two attempts"),
-        ([RETRY, OBSERVATIONS], "another build ran between two attempts"),
         ([FAILED, EARLY, RETRY], "did not reach the models that describe the run"),
         ([MODELS, FAILED_OBSERVATIONS, OBSERVATIONS], "failed: marts/x: reset"),
         (
@@ -180,6 +179,16 @@ def test_a_broken_chain_of_attempts_is_not_servable(builds: Builds, recorded: li
     finish(builds, *recorded)
     with pytest.raises(NotServableError, match=reason):
         builds.servable()
+
+
+def test_an_attempt_retries_the_one_before_it_in_its_run(builds: Builds, warehouse: Warehouse) -> None:
+    killed = replace(FAILED, invocation_id="killed", part=None, finished_at=None)
+    begin(warehouse, killed)
+    assert builds.last_attempt(FAILED.run_id, "models", "killed") is None
+    finish(builds, STRANGER, replace(FAILED, retry_of="killed"), RETRY)
+    assert builds.last_attempt(FAILED.run_id, "models", "new") == RETRY.invocation_id
+    assert builds.last_attempt(FAILED.run_id, "observations", "new") is None
+    assert builds.last_attempt("a run without builds", "models", "new") is None
 
 
 def test_nothing_is_servable_while_a_retry_is_running(builds: Builds, warehouse: Warehouse) -> None:

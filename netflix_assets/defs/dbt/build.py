@@ -1,5 +1,6 @@
 """One dbt invocation inside a Dagster step: build what differs, reuse the rest, stream results, record the build."""
 
+import json
 import uuid
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -15,10 +16,10 @@ from netflix_assets.contracts.model import all_datasets
 from netflix_assets.contracts.visibility import showable
 from netflix_assets.defs.dagster_internals import as_dbt_event
 from netflix_assets.defs.dbt.findings import FoundRows, describe, sample, with_rows_named
-from netflix_assets.defs.dbt.plan import Planner
+from netflix_assets.defs.dbt.plan import Planner, Task
 from netflix_assets.defs.dbt.project import dbt_project, exported, one_build_at_a_time
-from netflix_assets.defs.dbt.results import Manifest, Results, nodes_of, read_results
-from netflix_assets.defs.dbt.reuse import Work, selection_of
+from netflix_assets.defs.dbt.results import Manifest, Results, layer_of, nodes_of, read_results
+from netflix_assets.defs.dbt.reuse import Selection, Work, selection_of
 from netflix_assets.defs.resources import WarehouseResource
 from netflix_assets.defs.retry import TransientError, can_retry
 from netflix_assets.settings import Settings
@@ -27,6 +28,7 @@ from netflix_assets.warehouse.builds import Build, Builds, CheckRun, NotServable
 from netflix_assets.warehouse.node_states import NodeState
 from netflix_assets.warehouse.transient import Failure, kind_of_text
 
+_UNIQUE_ID = "dagster_dbt/unique_id"  # dagster-dbt's metadata of a check: the test
 _ROW_COUNT = "netflix_row_count "  # dbt/macros/row_count.sql logs it once per relation
 
 
@@ -64,7 +66,8 @@ class DbtBuild:
         with one_build_at_a_time(self.settings):
             inputs = prepare_tables(self.settings, self.warehouse, self.context.run.run_id)
             with self._open() as connection:
-                work = self._planner(connection).plan(self.manifest)
+                work = self._planner(connection).plan()
+            self._name_postponed(work)
             if not first_folder.exists():  # the first attempt has reported them otherwise
                 yield from self._reused_events(work)
             folder.mkdir(parents=True)
@@ -83,7 +86,7 @@ class DbtBuild:
             found = self._find_rows(results) if results else {}
             if results:
                 results = with_rows_named(results, found)
-                self._record(results, inputs, found, work)
+                self._record(results, inputs, found, work, folder)
         is_transient = failure is not None and _is_transient(results, failure)
         retried = results.to_retry if results and is_transient and can_retry(self.context, self.settings) else ()
         for check in failed_checks:
@@ -101,8 +104,29 @@ class DbtBuild:
         return self.warehouse.open("transformer", run_id=self.context.run.run_id, asset="dbt")
 
     def _planner(self, connection: Warehouse) -> Planner:
-        folder = self._target_folder(self.context.retry_number)
-        return Planner(self.part, folder, self.context, self.config.full_refresh, self.settings, connection)
+        return Planner(self._task(), self.manifest, self.settings, connection, self._is_over)
+
+    def _task(self) -> Task:
+        run = self.context.run
+        is_named = run.asset_selection is not None or run.asset_check_selection is not None
+        return Task(
+            part=self.part,
+            run_id=run.run_id,
+            selection=selection_of_step(self.context, self.manifest),
+            is_explicit=self.config.full_refresh or (self.context.is_subset and is_named),
+            is_retry=self.context.retry_number > 0,
+        )
+
+    def _is_over(self, run_id: str) -> bool:
+        run = self.context.instance.get_run_by_id(run_id) if run_id else None
+        return run is not None and run.is_finished
+
+    def _name_postponed(self, work: Work) -> None:
+        if work.postponed:
+            missing = ", ".join(sorted({".".join(relation) for relation in work.postponed.values()}))
+            self.context.log.warning(
+                f"not running {len(work.postponed)} tests that also read tables not built yet: {missing}"
+            )
 
     def _reused_events(self, work: Work) -> Iterator[Any]:
         """Report the nodes and tests that are left alone, so that nothing downstream waits for them."""
@@ -123,7 +147,9 @@ class DbtBuild:
                 f"retrying {len(work.to_build)} nodes and tests that failed or were skipped: "
                 f"{', '.join(sorted(work.to_build))}"
             )
-        with exported(self.settings, self.context.run.run_id, rebuilt=work.anew):
+        with exported(
+            self.settings, self.context.run.run_id, rebuilt=(self.manifest["nodes"][each]["name"] for each in work.anew)
+        ):
             invocation = self._invoke(target_path, work)
         for message in invocation.stream_raw_events():
             self._note_row_count(message.raw_event)
@@ -172,7 +198,9 @@ class DbtBuild:
         with self._open() as connection:
             return {finding.test_id: sample(finding, shown, connection) for finding in results.findings}
 
-    def _record(self, results: Results, inputs: Mapping[str, int], found: Mapping[str, FoundRows], work: Work) -> None:
+    def _record(
+        self, results: Results, inputs: Mapping[str, int], found: Mapping[str, FoundRows], work: Work, folder: Path
+    ) -> None:
         """Close the build's marker and keep its results. When dbt was killed there are none and it stays open."""
         nodes = [replace(node, row_count=self.row_counts.get(node.node_id)) for node in results.nodes]
         failing_rows = {test_id: each.rows for test_id, each in found.items()}
@@ -188,7 +216,8 @@ class DbtBuild:
                 retry_of=builds.last_attempt(self.context.run.run_id, self.part, results.invocation_id),
             )
             builds.finish(build, nodes, results.tests, failing_rows)
-            self._planner(connection).record(results, self.row_counts, work, self.manifest)
+            built = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+            self._planner(connection).record(results, self.row_counts, work, built)
 
     def _record_nothing_built(self, work: Work, inputs: Mapping[str, int]) -> None:
         """Note that every node is as its code and loads say, unless the last builds have left it so."""
@@ -235,6 +264,24 @@ class DbtBuild:
             if isinstance(first, CheckRun) and first.test_id in found:
                 text += f". List the rows: {found[first.test_id].command(self.settings)}"
         return TransientError(text) if is_transient else dg.Failure(text)
+
+
+def selection_of_step(context: dg.AssetExecutionContext, manifest: Manifest) -> Selection | None:
+    """What of its nodes and tests a step was asked for; None for all."""
+    if not context.is_subset:
+        return None
+    specs = context.assets_def.node_check_specs_by_output_name.values()  # of every check, selected or not
+    checks = {spec.key: str(spec.metadata[_UNIQUE_ID]) for spec in specs}
+    selected = context.selected_asset_check_keys
+    return Selection(
+        nodes=frozenset(
+            unique_id
+            for unique_id, node in manifest["nodes"].items()
+            if dg.AssetKey([layer_of(node), node["name"]]) in context.selected_asset_keys
+        ),
+        tests=frozenset(checks[key] for key in selected),
+        is_every_test=all(key in selected for key in checks if key.asset_key in context.selected_asset_keys),
+    )
 
 
 def reused(event: Any, state: NodeState) -> Any:

@@ -110,13 +110,13 @@ def exported(
     """Give this process dbt's environment for the length of the block.
 
     dagster-dbt passes its own environment on to dbt and copies dbt's parse cache from $DBT_TARGET_PATH. ``rebuilt``:
-    ids of incremental models to build from nothing (dbt/macros/full_refresh.sql).
+    names of incremental models to build from nothing (dbt/macros/should_full_refresh.sql).
     """
     return in_place_of_mine(
         {
             **for_dbt(settings, run_id, reveal),
             "DBT_TARGET_PATH": str(_target_path(settings)),
-            "NETFLIX_REBUILT": " ".join(sorted(rebuilt)),
+            "NETFLIX_REBUILD_NODES": ",".join(sorted(rebuilt)),
         }
     )
 

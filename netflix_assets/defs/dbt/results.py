@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -48,17 +48,6 @@ class Results:
     def to_retry(self) -> frozenset[str]:
         """The ids of nodes and tests that failed or were skipped."""
         return frozenset(each.node_id if isinstance(each, NodeRun) else each.test_id for each in self.failed)
-
-    def after(self, earlier: "Results") -> "Results":
-        """The results of two invocations together; the later result wins."""
-        again = {node.node_id for node in self.nodes} | {test.test_id for test in self.tests}
-        return replace(
-            self,
-            nodes=[*(node for node in earlier.nodes if node.node_id not in again), *self.nodes],
-            tests=[*(test for test in earlier.tests if test.test_id not in again), *self.tests],
-            missing=self.missing & earlier.missing,
-            findings=[*(found for found in earlier.findings if found.test_id not in again), *self.findings],
-        )
 
     @property
     def problem(self) -> str | None:
@@ -175,15 +164,6 @@ def _key_of(unique_id: str, manifest: Manifest) -> Sequence[str]:
             if test["test_metadata"]["name"] == "unique_combination":
                 return list(test["test_metadata"]["kwargs"]["columns"])
     return []
-
-
-def retry_selection(results: Results, folder: Path) -> list[str]:
-    """dbt's arguments that build exactly ``to_retry`` of the results in a folder.
-
-    dbt finds them there by status: the names of a few hundred tests would make the command line too long.
-    """
-    statuses = [f"result:{status}" for status in sorted({each.status for each in results.failed})]
-    return ["--select", " ".join(statuses), "--state", str(folder), "--indirect-selection", "empty"]
 
 
 def _node_runs(results: Mapping[str, Any], manifest: Manifest) -> Iterator[NodeRun]:

@@ -6,7 +6,7 @@ Pure functions over the manifest, the states of nodes (``warehouse.node_states``
 import json
 import shutil
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -37,13 +37,15 @@ class Work:
     """What a step does: ``to_build``, nodes and tests; ``reused``, those left alone, with their states.
 
     ``anew``: the incremental models to build that cannot go on from the rows that they have, because their code, or
-    code before them, is not what made these rows. ``fingerprints``: those that nodes and tests get.
+    code before them, is not what made these rows. ``fingerprints``: those that nodes and tests get. ``postponed``:
+    tests that wait, with the table that each lacks.
     """
 
     to_build: frozenset[str]
     anew: frozenset[str]
     reused: Mapping[str, NodeState]
     fingerprints: Mapping[str, Fingerprint]
+    postponed: Mapping[str, Relation] = field(default_factory=dict)
 
 
 def wanted_by(selection: Selection | None, part: Part, manifest: Manifest) -> frozenset[str]:
