@@ -111,13 +111,15 @@ def freshness_checks(
         with retry_transient(context, settings):
             newest: dict[dg.AssetKey, datetime] = {}
             if warehouse.exists():
-                with warehouse.open("reader", run_id=run_id, asset=FRESH) as connection:
-                    found = Builds(connection, settings.schema_prefix).newest_runs()
-                newest = {key: found[path] for key in windows if (path := (key.path[0], key.path[-1])) in found}
                 with warehouse.publisher(run_id=run_id, asset=FRESH) as publisher:
                     publication = publisher.published()
+                with warehouse.open("reader", run_id=run_id, asset=FRESH) as connection:
+                    builds = Builds(connection, settings.schema_prefix)
+                    found = builds.newest_runs()
+                    confirmed_at = builds.confirmed_at(publication.invocation_id) if publication else None
+                newest = {key: found[path] for key in windows if (path := (key.path[0], key.path[-1])) in found}
                 if publication is not None:
-                    newest[published] = publication.built_at
+                    newest[published] = confirmed_at or publication.built_at
             yield from _results(context, newest, windows, now())
 
     return [landing_freshness, raw_freshness, serving_freshness]

@@ -23,6 +23,7 @@ BUILD_TABLES: Mapping[str, Mapping[str, str]] = {
         "part": "varchar", "finished_at": "timestamp", "is_whole": "boolean", "has_passed": "boolean",
         "node_count": "integer", "test_count": "integer", "failed_count": "integer", "problem": "varchar",
         "inputs": "varchar", "retry_of": "varchar", "reused_count": "integer",
+        "confirmed_at": "timestamp",
     },
     "node_runs": {
         "invocation_id": "varchar", "run_id": "varchar", "schema_prefix": "varchar", "node_id": "varchar",
@@ -55,6 +56,7 @@ class Build:
     dataset -> its last load when the build started. ``retry_of``: the invocation whose failed nodes this one retried;
     the counts and ``is_whole`` then describe all attempts together. ``reused_count``: the nodes and tests among them
     that an earlier build had left as their code and loads say; ``node_runs`` has that build, the last one of the node.
+    ``confirmed_at``: when a run last found that nothing of the part had to be built.
     """
 
     invocation_id: str
@@ -72,6 +74,7 @@ class Build:
     inputs: Mapping[str, int] | None = None
     retry_of: str | None = None
     reused_count: int = 0
+    confirmed_at: datetime | None = None
 
     def may_change(self, part: Part | None) -> bool:
         """Whether it may have built nodes of a part or changed what they read; true while its own part is unknown."""
@@ -189,16 +192,51 @@ class Builds:
         found = [each for each in of_run if each.part in (part, None) and each.invocation_id not in retried]
         return found[-1].invocation_id if found else None
 
+    def confirm(self, part: Part) -> None:
+        """Note that what the last build of a part has left is still what code and loads say."""
+        last = [build for build in self.all() if build.part == part][-1]
+        now = _naive(datetime.now(UTC))
+        self._warehouse.execute(
+            "update ops.builds set confirmed_at = ? where invocation_id = ?", (now, last.invocation_id)
+        )
+
+    def confirmed_at(self, invocation_id: str) -> datetime | None:
+        """When a run last found that a build was still what code and loads say; None if no run has."""
+        if "confirmed_at" not in self._warehouse.columns(("ops",)).get(("ops", "builds"), ()):
+            return None
+        rows = self._warehouse.execute("select confirmed_at from ops.builds where invocation_id = ?", (invocation_id,))
+        return _utc(rows[0][0]) if rows else None
+
     def newest_runs(self) -> dict[tuple[str, str], datetime]:
-        """(layer, name) -> when the node was last built successfully; empty if nothing was ever recorded."""
-        if ("ops", "node_runs") not in self._warehouse.columns(("ops",)):
+        """(layer, name) -> when the node was last built successfully, or found to be what its code and loads say.
+
+        Empty if nothing was ever recorded.
+        """
+        if "confirmed_at" not in self._warehouse.columns(("ops",)).get(("ops", "builds"), ()):
             return {}
         rows = self._warehouse.execute(
-            "select layer, name, max(started_at) from ops.node_runs where schema_prefix = ? and status = 'success' "
-            "group by layer, name",
-            (self._schema_prefix,),
+            """
+            with confirmed as (
+                select part, max(coalesce(confirmed_at, started_at)) as moment
+                from ops.builds
+                where schema_prefix = ? and is_whole and has_passed
+                group by part
+            )
+
+            select node_runs.layer, node_runs.name, max(node_runs.started_at), max(confirmed.moment)
+            from ops.node_runs as node_runs
+            inner join ops.builds as builds on node_runs.invocation_id = builds.invocation_id
+            left join confirmed on builds.part = confirmed.part
+            where node_runs.schema_prefix = ? and node_runs.status = 'success'
+            group by node_runs.layer, node_runs.name
+            """,
+            (self._schema_prefix, self._schema_prefix),
         )
-        return {(layer, name): at.replace(tzinfo=UTC) for layer, name, at in rows if at is not None}
+        return {
+            (layer, name): max(moment for moment in (built, confirmed) if moment).replace(tzinfo=UTC)
+            for layer, name, built, confirmed in rows
+            if built is not None
+        }
 
     def check_states(self, last_invocation_id: str | None = None) -> dict[str, CheckState]:
         """Test id -> its last result; empty if nothing was ever recorded.
@@ -284,7 +322,7 @@ def _naive(moment: datetime) -> datetime:
 
 
 def _build(row: dict[str, object]) -> Build:
-    times = {name: _utc(row[name]) for name in ("started_at", "finished_at")}
+    times = {name: _utc(row[name]) for name in ("started_at", "finished_at", "confirmed_at")}
     counts = {name: row[name] or 0 for name in ("node_count", "test_count", "failed_count", "reused_count")}
     truths = {name: bool(row[name]) for name in ("is_whole", "has_passed")}
     inputs = json.loads(str(row["inputs"])) if row["inputs"] else None

@@ -33,7 +33,7 @@ def columns(settings) -> dict[tuple[str, str], dict[str, str]]:
 
 def test_reading_an_older_home_upgrades_it_and_keeps_its_rows(settings):
     assert read_status(settings).published["problem"].startswith("no build has been recorded yet")
-    assert list(columns(settings)["ops", "builds"]) == list(BUILD_TABLES["builds"])
+    assert set(columns(settings)["ops", "builds"]) == set(BUILD_TABLES["builds"])
     with open_ledger(settings) as ledger:
         assert ledger.execute("select * from ops.load_locks where last_load_id = 7") == [("movielens/ratings", 7)]
 

@@ -191,6 +191,19 @@ def test_an_attempt_retries_the_one_before_it_in_its_run(builds: Builds, warehou
     assert builds.last_attempt("a run without builds", "models", "new") is None
 
 
+def test_what_was_confirmed_is_as_fresh_as_what_was_built(builds: Builds) -> None:
+    node = NodeRun("model.x.fct", "model", "core", "fct", "table", "success", NOON, 1.5, "OK")
+    builds.finish(MODELS, [node], [], {})
+    assert builds.newest_runs() == {("core", "fct"): NOON}
+    assert builds.confirmed_at(MODELS.invocation_id) is None
+    before = datetime.now(UTC)
+    builds.confirm("models")
+    assert builds.confirmed_at(MODELS.invocation_id) >= before
+    assert builds.newest_runs()["core", "fct"] >= before
+    builds.finish(later(MODELS, is_whole=False), [], [], {})  # of other nodes; says nothing of this one
+    assert builds.newest_runs()["core", "fct"] < datetime.now(UTC)
+
+
 def test_nothing_is_servable_while_a_retry_is_running(builds: Builds, warehouse: Warehouse) -> None:
     finish(builds, FAILED)
     begin(warehouse, RETRY)

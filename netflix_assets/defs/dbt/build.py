@@ -220,7 +220,10 @@ class DbtBuild:
             self._planner(connection).record(results, self.row_counts, work, built)
 
     def _record_nothing_built(self, work: Work, inputs: Mapping[str, int]) -> None:
-        """Note that every node is as its code and loads say, unless the last builds have left it so."""
+        """Note that every node is as its code and loads say: at the last build, or as a build of its own.
+
+        The last builds may be of a part of the graph, or not have ended, though what they left is right.
+        """
         self.context.log.info("nothing to build")
         with self._open() as connection:
             builds = Builds(connection, self.settings.schema_prefix)
@@ -228,6 +231,8 @@ class DbtBuild:
                 builds.servable()
             except NotServableError:
                 builds.finish(self._build(work, inputs, nodes_of(self.part, self.manifest)), [], [], {})
+            else:
+                builds.confirm(self.part)
 
     def _build(self, work: Work, inputs: Mapping[str, int], missing: Collection[str]) -> Build:
         """The marker of a build that has passed. ``missing``: nodes and tests that dbt has no result for."""
