@@ -50,6 +50,7 @@ def for_dbt(
         "TZ": "UTC",
         "NETFLIX_ENV": settings.env,
         "NETFLIX_HOME": str(settings.home),
+        "DBT_LOG_LEVEL_FILE": "info",
         "NETFLIX_RUN_ID": run_id,
         "NETFLIX_SCHEMA_PREFIX": settings.schema_prefix,
     }

@@ -5,14 +5,20 @@ Charts are imported when a page is built, so loading definitions waits for neith
 """
 
 import base64
+import hashlib
 import os
 import time
 from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import dagster as dg
 
+import netflix_assets.dashboards
 from netflix_assets.defs.published import PUBLISHED_KEY
 from netflix_assets.defs.resources import WarehouseResource
 from netflix_assets.settings import Settings
@@ -21,6 +27,9 @@ if TYPE_CHECKING:
     from netflix_assets.dashboards.page import Built
 
 GROUP = "dashboards"
+
+_DRAWING = ("altair", "vl-convert-python", "jinja2")
+_FILE, _BYTES, _MADE_FROM = "page", "bytes", "made_from"  # metadata
 
 
 def dashboard_assets(settings: Settings, manifest: Mapping[str, Any]) -> list[dg.AssetsDefinition]:
@@ -53,17 +62,23 @@ def _asset(exposure: Mapping[str, Any], settings: Settings) -> dg.AssetsDefiniti
         description=" ".join(exposure["description"].split()),
     )
     def page(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> dg.MaterializeResult[Any]:
-        from netflix_assets.dashboards.page import build
-        from netflix_assets.dashboards.pages import PAGES
-        from netflix_assets.dashboards.queries import read
-
         started = time.monotonic()
-        (wanted,) = (each for each in PAGES if each.name == name)
         with warehouse.served(run_id=context.run.run_id, asset=key.to_user_string()) as served:
             if served is None:
                 raise dg.Failure("nothing is published yet; run netflix-assets run", allow_retries=False)
-            frames = read(wanted.queries, served.query)
             publication = served.publication
+            made_from = f"{_code()} {publication}"
+            reused = _reusable(context, key, made_from)
+            if reused is not None:
+                context.log.info("left as it is: same tables, same code")
+                return dg.MaterializeResult(metadata=reused, data_version=dg.DataVersion(publication.version))
+
+            from netflix_assets.dashboards.page import build
+            from netflix_assets.dashboards.pages import PAGES
+            from netflix_assets.dashboards.queries import read
+
+            (wanted,) = (each for each in PAGES if each.name == name)
+            frames = read(wanted.queries, served.query)
         built = build(wanted, PAGES, frames, publication)
         file = settings.dashboards_folder / wanted.file_name
         write_atomically(file, built.html)
@@ -72,19 +87,48 @@ def _asset(exposure: Mapping[str, Any], settings: Settings) -> dg.AssetsDefiniti
         return dg.MaterializeResult(
             metadata={
                 **_preview(built),
-                "page": dg.MetadataValue.url(file.as_uri()),
+                _FILE: dg.MetadataValue.url(file.as_uri()),
                 "version": publication.version,
                 "rows_read": sum(rows.values()),
                 "tables": dg.MetadataValue.table(
                     [dg.TableRecord({"table": each, "rows": n}) for each, n in rows.items()]
                 ),
-                "bytes": file.stat().st_size,
+                _BYTES: file.stat().st_size,
+                _MADE_FROM: hashlib.sha256(made_from.encode()).hexdigest(),
                 "seconds": round(time.monotonic() - started, 3),
             },
             data_version=dg.DataVersion(publication.version),
         )
 
     return page
+
+
+def _reusable(context: dg.AssetExecutionContext, key: dg.AssetKey, made_from: str) -> Mapping[str, Any] | None:
+    """The metadata of the page as it is, if its file is still there and the page would be the same; None to build it.
+
+    A run that names pages, and not what they are made from, builds them.
+    """
+    selection = context.run.asset_selection
+    last = context.instance.get_latest_materialization_event(key)
+    if last is None or last.asset_materialization is None or (selection and PUBLISHED_KEY not in selection):
+        return None
+    metadata = last.asset_materialization.metadata
+    values = {name: value.value for name, value in metadata.items()}
+    file = Path(url2pathname(urlsplit(str(values[_FILE])).path))
+    is_there = file.is_file() and file.stat().st_size == values[_BYTES]
+    if not is_there or values.get(_MADE_FROM) != hashlib.sha256(made_from.encode()).hexdigest():
+        return None
+    return {"reused": True, "built_by": dg.MetadataValue.dagster_run(last.run_id), **metadata}
+
+
+@cache
+def _code() -> str:
+    """A digest of what draws pages: this package's files, and the libraries that draw."""
+    folder = Path(netflix_assets.dashboards.__file__).parent
+    found = hashlib.sha256(" ".join(map(version, _DRAWING)).encode())
+    for file in sorted(each for each in folder.rglob("*") if each.suffix in (".py", ".html", ".js", ".css")):
+        found.update(f"{file.relative_to(folder)} ".encode() + file.read_bytes())
+    return found.hexdigest()
 
 
 def write_atomically(file: Path, text: str) -> None:

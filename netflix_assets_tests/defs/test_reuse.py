@@ -55,7 +55,7 @@ def built(project: Project, outcome: RunOutcome) -> set[str]:
     return {node.rpartition(".")[2] for attempt in attempts for node in attempt}
 
 
-def tests_run(project: Project, outcome: RunOutcome) -> set[str]:
+def run_tests(project: Project, outcome: RunOutcome) -> set[str]:
     """The names of the tests that both invocations ran."""
     rows = project.query(f"select test_name from ops.test_results where run_id = '{outcome.run_id}'")
     return {name for (name,) in rows}
@@ -136,7 +136,7 @@ def test_a_new_file_of_one_dataset_touches_nothing_that_comes_from_others(projec
     assert names <= descendants(project, "stg_netflix__titles")
     assert {"dim_netflix_titles", "mart_overview"} <= names
     assert "fct_ratings" not in names
-    assert "unique_combination_fct_ratings_user_id__movie_id" not in tests_run(project, outcome)
+    assert "unique_combination_fct_ratings_user_id__movie_id" not in run_tests(project, outcome)
     assert_as_a_full_refresh_leaves(project)
 
 
@@ -198,7 +198,7 @@ def test_a_test_that_fails_is_run_again_and_what_it_stopped_is_built(project: Pr
     broken.write_text("select * from {{ ref('dim_genres') }} where false\n")
     mended = project.run()
     assert built(project, mended) == descendants(project, "dim_genres") - {"dim_genres"}
-    assert "broken" in tests_run(project, mended)
+    assert "broken" in run_tests(project, mended)
     assert (project.settings.published_folder / "current").resolve() != published
     project.restore()
     project.run()
@@ -208,7 +208,7 @@ def test_a_test_that_fails_is_run_again_and_what_it_stopped_is_built(project: Pr
 def test_what_somebody_names_is_built_and_nothing_else(project: Project) -> None:
     outcome = project.run(select="core/dim_genres")
     assert built(project, outcome) == {"dim_genres"}
-    assert "unique_dim_genres_genre" in tests_run(project, outcome)
+    assert "unique_dim_genres_genre" in run_tests(project, outcome)
     everything = {node.rpartition(".")[2] for node in _all_nodes(project)}
     assert built(project, project.run(full_refresh=True)) == everything
 
@@ -250,7 +250,7 @@ def test_a_run_that_is_killed_leaves_nothing_that_the_next_takes_for_built(proje
     process = subprocess.Popen(
         [COMMAND, "run"], env=for_dagster(project.settings), stdout=subprocess.DEVNULL, start_new_session=True
     )
-    while len(_builds(project)) == before and process.poll() is None:
+    while _build_count(project) in (None, before) and process.poll() is None:
         time.sleep(0.05)
     time.sleep(1)  # in the middle of dbt's nodes
     _kill_group(process)
@@ -263,12 +263,12 @@ def test_a_run_that_is_killed_leaves_nothing_that_the_next_takes_for_built(proje
     assert_as_a_full_refresh_leaves(project)
 
 
-def _builds(project: Project) -> list[tuple[Any, ...]]:
-    """The markers, as soon as dbt has let go of the file for a moment; it opens it for each statement."""
+def _build_count(project: Project) -> int | None:
+    """The number of build markers; None while another process has the file open."""
     try:
-        return project.query("select * from ops.builds")
+        return len(project.query("select * from ops.builds"))
     except duckdb.IOException:
-        return []
+        return None
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:

@@ -13,7 +13,7 @@ import dagster as dg
 from dagster_dbt import DagsterDbtCliRuntimeError, DagsterDbtTranslator, DbtCliInvocation, DbtCliResource
 
 from netflix_assets.contracts.model import all_datasets
-from netflix_assets.contracts.visibility import showable
+from netflix_assets.contracts.visibility import counted, showable
 from netflix_assets.defs.dagster_internals import as_dbt_event
 from netflix_assets.defs.dbt.findings import FoundRows, describe, sample, with_rows_named
 from netflix_assets.defs.dbt.plan import Planner, Task
@@ -304,6 +304,9 @@ def reused(event: Any, state: NodeState) -> Any:
             asset_key=event.asset_key,
             check_name=event.check_name,
             severity=event.severity,
+            description=None
+            if event.passed
+            else f"found {counted(state.failures or 0, 'row')}, as in the build before",
             metadata=metadata,
         )
     return event.with_metadata(metadata)

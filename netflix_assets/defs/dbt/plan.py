@@ -66,6 +66,7 @@ class Planner:
         work = work_of(wanted, states, usable, self._fingerprints(wanted), existing, self.manifest)
         known = work.to_build & states.keys()
         changed = {each for each in known if states[each].code != work.fingerprints[each].code}
+        self._states.record(each for each in work.reused.values() if each.content != states[each.node_id].content)
         self._states.forget(changed)
         self._states.end(known - changed)
         return replace(work, postponed=postponed)

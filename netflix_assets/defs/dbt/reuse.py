@@ -6,15 +6,16 @@ Pure functions over the manifest, the states of nodes (``warehouse.node_states``
 import json
 import shutil
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from graphlib import TopologicalSorter
 from pathlib import Path
+from typing import Any
 
 from netflix_assets.defs.dbt.fingerprints import Fingerprint
 from netflix_assets.defs.dbt.results import Manifest, Results, nodes_of
 from netflix_assets.defs.dbt.subset import Relation
 from netflix_assets.warehouse.builds import Part
-from netflix_assets.warehouse.node_states import NodeState
+from netflix_assets.warehouse.node_states import ENDED, NodeState
 
 _SUCCEEDED = frozenset({"success", "pass", "warn"})  # dbt's status of a node or test whose result can be used again
 
@@ -78,9 +79,9 @@ def work_of(
     reused: dict[str, NodeState] = {}
     to_build: set[str] = set()
     for each in _in_order(wanted, manifest):
-        is_same = each in usable and states[each].content == fingerprints[each].content
+        is_same = each in usable and _is_same(states[each], fingerprints[each], manifest["nodes"][each])
         if is_same and _exists(each, existing, manifest) and to_build.isdisjoint(_parents(each, manifest)):
-            reused[each] = states[each]
+            reused[each] = replace(states[each], content=fingerprints[each].content)
         else:
             to_build.add(each)
     anew = frozenset(
@@ -90,6 +91,12 @@ def work_of(
         and (each not in states or states[each].code != fingerprints[each].code)
     )
     return Work(frozenset(to_build), anew, reused, fingerprints)
+
+
+def _is_same(state: NodeState, now: Fingerprint, node: Mapping[str, Any]) -> bool:
+    """Whether a node is as it would be built. A view shows new rows by itself, and only code changes it."""
+    is_view = node["config"]["materialized"] == "view" and state.content != ENDED
+    return state.code == now.code if is_view else state.content == now.content
 
 
 def _in_order(wanted: Collection[str], manifest: Manifest) -> list[str]:
