@@ -41,6 +41,7 @@ PUBLISHED_KEY = dg.AssetKey(["published", "marts"])
 LOADS = "loads_fingerprints"  # metadata: dataset -> fingerprint of the loads the published build comes from
 
 _STORED = frozenset({"table", "incremental"})  # dbt's materializations that store rows
+_NODE_ID = "dagster_dbt/unique_id"  # metadata of dagster-dbt
 _OBJECTS_SHOWN = 10  # per dataset, in the UI; the record has all
 
 
@@ -84,8 +85,7 @@ def published_marts(
                 raise dg.Failure(str(error), allow_retries=False) from error
         publication = outcome.publication
         served = outcome.pinned or publication
-        done = ("published" if outcome.is_new else "already published") if outcome.pinned is None else "kept"
-        context.log.info(f"{done} version {publication.version}, {len(publication.tables)} tables")
+        context.log.info(_what_was_done(outcome))
         if outcome.pinned is not None:
             context.log.warning(
                 f"consumers still see version {served.version}, which is pinned. To serve the newest: {UNPIN_COMMAND}"
@@ -96,6 +96,15 @@ def published_marts(
         )
 
     return published
+
+
+def _what_was_done(outcome: Published) -> str:
+    publication = outcome.publication
+    if not outcome.is_new:
+        return f"nothing to publish: nothing was built since version {publication.version}, which stays"
+    tables, shared = counted(len(publication.tables), "table"), len(outcome.shared)
+    done = "published" if outcome.pinned is None else "kept"
+    return f"{done} version {publication.version}: {tables}, {shared} of them shared with the version before"
 
 
 _DESCRIPTION = """The tables that consumers read: core and marts as the last complete, passing build left them.
@@ -115,6 +124,7 @@ def served_tables(specs: Iterable[dg.AssetSpec], datasets: Sequence[Dataset]) ->
             _one_row_per(spec, datasets),
             tuple(spec.metadata.get(KEY, ())),
             is_run_dependent=RUN_DEPENDENT in spec.tags,
+            node_id=spec.metadata.get(_NODE_ID, ""),
         )
         for spec in specs
         if spec.key.path[0] in SCHEMAS
@@ -130,12 +140,14 @@ def _changes(
 ) -> dict[str, Any]:
     """What the new version changes for consumers, as metadata; a failure to compare only warns."""
     if not outcome.is_new or outcome.previous is None:
-        return {"changes": dg.MetadataValue.md("first version" if outcome.is_new else "none: already published")}
+        return {"changes": dg.MetadataValue.md("first version" if outcome.is_new else "none: nothing built since")}
+    publication = outcome.publication
+    unchanged = {name: publication.tables[name] for name in publication.unchanged_since(outcome.previous)}
     try:
-        with publisher.comparing(outcome.previous, outcome.publication) as sides:
-            tables = list(compare(sides.warehouse, sides.before, sides.after, marts, shown))
+        with publisher.comparing(outcome.previous, publication) as sides:
+            tables = list(compare(sides.warehouse, sides.before, sides.after, marts, shown, unchanged))
     except Exception as error:  # the version is published, whatever goes wrong here
-        context.log.warning(f"version {outcome.publication.version} could not be compared: {error}")
+        context.log.warning(f"version {publication.version} could not be compared: {error}")
         return {"changes": dg.MetadataValue.md("could not be compared; see the run's log")}
     return {
         "changes": dg.MetadataValue.md(summary_markdown(tables)),
@@ -165,11 +177,16 @@ def _one_row_per(spec: dg.AssetSpec, datasets: Iterable[Dataset]) -> OneRowPer |
 
 def _metadata(outcome: Published, place: str, seconds: float) -> dict[str, Any]:
     publication = outcome.publication
-    tables = [dg.TableRecord({"table": name, "rows": rows}) for name, rows in publication.tables.items()]
+    written = publication.tables.keys() - outcome.shared if outcome.is_new else frozenset()
+    tables = [
+        dg.TableRecord({"table": name, "rows": rows, "written": name in written})
+        for name, rows in publication.tables.items()
+    ]
     return {
         "version": publication.version,
         **({} if outcome.pinned is None else pin_metadata(outcome.pinned)),
         "changed": outcome.is_new,
+        "tables_written": len(written),
         "build_run_id": publication.run_id,
         "built_at": dg.MetadataValue.timestamp(publication.built_at),
         "published_at": dg.MetadataValue.timestamp(publication.published_at),

@@ -7,8 +7,8 @@ interruption. So the published tables come first, then the warehouse, the bucket
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 
 from netflix_assets.defs.resources import warehouse
@@ -49,7 +49,7 @@ def back_up(settings: Settings, folder: Path) -> int:
     for name in ("s3", "dagster"):
         _copy_tree(home / name, draft / name)
     draft.rename(folder)
-    return sum(file.stat().st_size for file in _files_in(folder))
+    return sum({each.st_ino: each.st_size for each in map(Path.stat, _files_in(folder))}.values())
 
 
 def restore(settings: Settings, folder: Path) -> None:
@@ -71,7 +71,10 @@ def restore(settings: Settings, folder: Path) -> None:
     settings.home.mkdir(parents=True, exist_ok=True)
     for path in sorted(folder.iterdir()):
         target = settings.home / path.name
-        shutil.copytree(path, target, symlinks=True) if path.is_dir() else shutil.copy2(path, target)
+        if path.is_dir():
+            shutil.copytree(path, target, symlinks=True, copy_function=_keeping_links(shutil.copy2))
+        else:
+            shutil.copy2(path, target)
 
 
 def _is_lock(path: Path) -> bool:
@@ -84,7 +87,25 @@ def _files_in(folder: Path) -> Iterator[Path]:
 
 def _copy_tree(source: Path, target: Path) -> None:
     if source.exists():
-        shutil.copytree(source, target, symlinks=True, copy_function=_copy, ignore=_skipped)
+        shutil.copytree(source, target, symlinks=True, copy_function=_keeping_links(_copy), ignore=_skipped)
+
+
+def _keeping_links(copy: Callable[[str, str], object]) -> Callable[[str, str], None]:
+    """Copy files that published versions share once, and link to the copy where the file system allows it."""
+    copies: dict[tuple[int, int, int, int], str] = {}
+
+    def copy_or_link(source: str, target: str) -> None:
+        with suppress(FileNotFoundError):  # removed meanwhile, which ``copy`` handles
+            found = Path(source).stat()
+            identity = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+            first = copies.setdefault(identity, target)
+            if found.st_nlink > 1 and first != target:
+                with suppress(OSError):
+                    Path(target).hardlink_to(first)
+                    return
+        copy(source, target)
+
+    return copy_or_link
 
 
 def _skipped(_: str, names: list[str]) -> set[str]:

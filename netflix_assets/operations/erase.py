@@ -115,6 +115,7 @@ def erase(settings: Settings, defs: dg.Definitions, user: str, progress: Progres
     found = find(settings, user)
     progress("deleting rows")
     _delete(settings, user)
+    # Everything: a published version shares unchanged tables with the ones before, which have the person in them.
     outcome = run_graph(settings, defs, full_refresh=True, progress=progress)
     if not outcome.success:
         raise OperationError("\n".join(["the tables could not be rebuilt without the person", *outcome.errors, _AGAIN]))

@@ -11,6 +11,7 @@ Columns whose name starts with ``_`` say how a row came (its load) and are not c
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from netflix_assets.contracts.visibility import Showable
@@ -121,17 +122,26 @@ class _Comparison:
 
 
 def compare(
-    warehouse: Warehouse, before: TableSet, after: TableSet, served: Sequence[ServedTable], shown: Showable
+    warehouse: Warehouse,
+    before: TableSet,
+    after: TableSet,
+    served: Sequence[ServedTable],
+    shown: Showable,
+    unchanged: Mapping[str, int] = MappingProxyType({}),
 ) -> Iterator[TableDiff]:
     """Compare every table of two sets, by name; ``before`` is what is published.
 
-    ``served``: the tables of the project. Those that describe runs are left out.
+    ``served``: the tables of the project. Those that describe runs are left out. ``unchanged``: ``schema.name`` -> rows
+    of the tables that are known to be the same, which are not read.
     """
     tables_before, tables_after = (_tables(warehouse, side) for side in (before, after))
     by_name = {(table.schema, table.name): table for table in served}
     for schema, name in sorted({*tables_before, *tables_after}):
         table = by_name.get((schema, name), ServedTable(schema, name))
-        if not table.is_run_dependent:
+        if not table.is_run_dependent and table.full_name in unchanged:
+            rows = unchanged[table.full_name]
+            yield TableDiff(table.full_name, "same", rows, rows, table.key)
+        elif not table.is_run_dependent:
             old, new = tables_before.get((schema, name)), tables_after.get((schema, name))
             relations = [side.relation(warehouse.dialect, schema, name) for side in (before, after)]
             yield _compare_table(warehouse, table, (schema, name) in by_name, relations, old, new, shown)

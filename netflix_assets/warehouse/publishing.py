@@ -55,6 +55,7 @@ class ServedTable:
     ``per``: what it has one row per, so that its rows can be counted against the ledger; None if nothing is declared.
     ``key``: the columns that dbt tests to be unique, so that two versions can be compared row by row; empty if there is
     no such test. ``is_run_dependent``: its rows describe runs, so two builds of the same data differ.
+    ``node_id``: dbt's id of its model.
     """
 
     schema: str
@@ -63,6 +64,7 @@ class ServedTable:
     per: OneRowPer | None = field(default=None, compare=False)
     key: tuple[str, ...] = field(default=(), compare=False)
     is_run_dependent: bool = field(default=False, compare=False)
+    node_id: str = field(default="", compare=False)
 
     @property
     def full_name(self) -> str:
@@ -117,7 +119,8 @@ class Publication:
 
     ``run_id`` and ``invocation_id`` identify the build of all models, ``last_invocation_id`` the last build of any
     part. ``is_interrupted``: the switch to or from this set was interrupted between the two schemas. ``pinned_at``:
-    when somebody chose to serve this version, whatever is built meanwhile; None if the newest is served.
+    when somebody chose to serve this version, whatever is built meanwhile; None if the newest is served. ``made_by``:
+    ``schema.name`` -> the build that made the table and its inputs, as an opaque text; without those of unknown origin.
     """
 
     version: str
@@ -130,11 +133,20 @@ class Publication:
     objects: Mapping[str, int] = field(default_factory=dict)
     is_interrupted: bool = False
     pinned_at: datetime | None = None
+    made_by: Mapping[str, str] = field(default_factory=dict)
 
     def is_of(self, candidate: "Candidate") -> bool:
         """Whether it shows the tables as they are now."""
         found = (self.invocation_id, self.last_invocation_id)
         return not self.is_interrupted and found == (candidate.build.invocation_id, candidate.last_invocation_id)
+
+    def unchanged_since(self, earlier: "Publication") -> frozenset[str]:
+        """The tables that the same builds made as in an earlier set."""
+        return frozenset(
+            name
+            for name, made_by in self.made_by.items()
+            if (made_by, self.tables[name]) == (earlier.made_by.get(name), earlier.tables.get(name))
+        )
 
     def as_json(self) -> dict[str, Any]:
         """The record as JSON."""
@@ -147,6 +159,7 @@ class Publication:
             "published_at": self.published_at.isoformat(),
             "tables": dict(self.tables),
             "objects": dict(self.objects),
+            "made_by": dict(self.made_by),
             **({"pinned_at": self.pinned_at.isoformat()} if self.pinned_at else {}),
         }
 
@@ -163,6 +176,7 @@ class Publication:
             tables=record["tables"],
             objects=record.get("objects", {}),  # older records have none
             pinned_at=datetime.fromisoformat(record["pinned_at"]) if "pinned_at" in record else None,
+            made_by=record.get("made_by", {}),
         )
 
 
@@ -171,7 +185,8 @@ class Published:
     """The outcome of publishing. ``is_new``: a version was made. ``size``: its bytes, if known.
 
     ``pinned``: the version that consumers still see, because it is pinned; None if they see ``publication``.
-    ``previous``: the version that they saw before.
+    ``previous``: the version that they saw before. ``shared``: the tables that were not copied, because the version
+    shares them with an earlier one.
     """
 
     publication: Publication
@@ -180,6 +195,7 @@ class Published:
     size: int | None = None
     pinned: Publication | None = None
     previous: Publication | None = None
+    shared: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -189,7 +205,9 @@ class Candidate:
     build: Build
     last_invocation_id: str
 
-    def publication(self, tables: Mapping[str, int], objects: Iterable[SourceObject]) -> Publication:
+    def publication(
+        self, tables: Mapping[str, int], objects: Iterable[SourceObject], made_by: Mapping[str, str]
+    ) -> Publication:
         """The record of publishing it now."""
         now = datetime.now(UTC)
         return Publication(
@@ -201,6 +219,7 @@ class Candidate:
             published_at=now,
             tables=dict(tables),
             objects={dataset: len(found) for dataset, found in by_dataset(objects).items()},
+            made_by=made_by,
         )
 
 

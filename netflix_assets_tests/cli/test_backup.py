@@ -11,6 +11,8 @@ import duckdb
 import pytest
 
 from netflix_assets_tests.cli.command import run
+from netflix_assets_tests.warehouse.duckdb.test_version import build_and_publish, contents
+from netflix_assets_tests.warehouse.publishing import STORED
 
 # Writes what a run and an upload write, without pause, until it is killed.
 WRITER = """
@@ -64,6 +66,20 @@ def test_a_home_in_use_is_backed_up_and_restored(loaded: Path, tmp_path: Path) -
     done = run(restored, "run", "--select", 'key:"raw/movielens/tags"')
     assert done.returncode == 0, done.stderr
     assert status(restored)["datasets"] == before["datasets"]  # nothing was loaded again
+
+
+def test_files_that_versions_share_are_shared_in_the_backup_and_in_the_restored_home(tmp_path: Path) -> None:
+    home, folder, restored = (tmp_path / name for name in ("home", "backup", "restored"))
+    build_and_publish(home, 1)
+    build_and_publish(home, 2, unchanged=STORED)
+    assert run(home, "backup", str(folder)).returncode == 0
+    assert run(restored, "restore", str(folder)).returncode == 0
+    for place in (home, folder, restored):
+        files = list(place.glob("published/versions/*/parquet/core/fct_ratings.parquet"))
+        assert (len(files), len({file.stat().st_ino for file in files})) == (2, 1)
+        assert contents((place / "published" / "current").resolve()) == {
+            "fct_ratings": {1}, "mart_by_hour": {2}, "mart_movies": {1}
+        }  # fmt: skip
 
 
 def test_refusals(loaded: Path, tmp_path: Path) -> None:

@@ -105,6 +105,16 @@ def test_the_publication_says_what_it_changes(built: Home) -> None:
     assert "mart_pipeline_runs" not in published["changes"]
 
 
+def test_only_tables_of_ratings_and_of_runs_are_written(built: Home) -> None:
+    second, first = (built.path / "published" / "versions" / version for version in built.versions())
+    files = {file.relative_to(second / "parquet"): file for file in second.glob("parquet/*/*")}
+    shared = {str(name) for name, file in files.items() if file.samefile(first / "parquet" / name)}
+    assert {"core/dim_netflix_titles.parquet", "core/bridge_title_credits.parquet"} <= shared
+    assert not shared & {"core/fct_ratings.parquet", "marts/mart_movie_ratings.parquet"}
+    published = built.materialization("published", "marts")
+    assert 0 < published["tables_written"] <= len(files)
+
+
 def test_diff_shows_exactly_the_new_rating(built: Home) -> None:
     found = json.loads(built.done("diff", "--json"))
     tables = {each["name"]: each for each in found["tables"]}

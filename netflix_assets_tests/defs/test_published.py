@@ -164,7 +164,10 @@ def test_publishing_again_changes_nothing_and_reports_it(first: RunOutcome, proj
     assert outcome.success
     assert outcome.materialized == ("published/marts",)
     assert project.contents() == before
-    assert project.materialization().metadata["changed"].value is False
+    metadata = project.materialization().metadata
+    assert (metadata["changed"].value, metadata["tables_written"].value) == (False, 0)
+    assert metadata["version"].value == project.current().name
+    assert metadata["changes"].value == "none: nothing built since"
     assert project.stale_datasets() == []
 
 

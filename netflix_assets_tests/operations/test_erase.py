@@ -14,6 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import Mock
 
+import duckdb
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -28,23 +29,35 @@ from netflix_assets.settings import Settings, read_settings
 from netflix_assets.storage.local_s3 import local_s3
 from netflix_assets.warehouse.builds import Build, Builds
 from netflix_assets.warehouse.duckdb.publisher import DuckDBPublisher
+from netflix_assets.warehouse.node_states import NodeState, NodeStates
 from netflix_assets.warehouse.publishing import ServedTable
 from netflix_assets_tests.conftest import Bucket
 from netflix_assets_tests.emulator.fixtures import SnowflakeDatabase
 
+TABLES = (
+    "create or replace table core.fct_tags as select user_id, tag from raw.movielens_tags_current",
+    "create or replace table marts.mart_tags as select tag, count(*) as n from core.fct_tags group by tag",
+)
 CANARY = "zebra crossing at dusk"
-SERVED = [ServedTable("core", "fct_tags"), ServedTable("marts", "mart_tags")]
+SERVED = [
+    ServedTable("core", "fct_tags", node_id="model.shop.fct_tags"),
+    ServedTable("marts", "mart_tags", node_id="model.shop.mart_tags"),
+]
 TAGS = f"userId,movieId,tag,timestamp\n7,1,{CANARY},1\n8,1,common remark,1\n7,1,{CANARY},x\n"
 
 
-def build_and_publish(settings: Settings, run_id: str = "a run of the graph") -> SimpleNamespace:
-    """Build a table per user, a table of texts and a snapshot, record the build and publish it, as a run does."""
+def build_and_publish(
+    settings: Settings, run_id: str = "a run of the graph", is_refresh: bool = True
+) -> SimpleNamespace:
+    """Build a table per user, a table of texts and a snapshot, record the build and publish it, as a run does.
+
+    ``is_refresh``: whether the two tables are built, and not left as they are.
+    """
     with warehouse(settings).open("transformer") as connection:
         for schema in ("core", "marts", "snapshots"):
             connection.make_schema(schema)
         for statement in (
-            "create or replace table core.fct_tags as select user_id, tag from raw.movielens_tags_current",
-            "create or replace table marts.mart_tags as select tag, count(*) as n from core.fct_tags group by tag",
+            *(TABLES if is_refresh else ()),
             "create table if not exists snapshots.snap_tags (user_id integer, tag varchar)",
             "insert into snapshots.snap_tags select * from core.fct_tags",
         ):
@@ -59,6 +72,10 @@ def build_and_publish(settings: Settings, run_id: str = "a run of the graph") ->
             )  # fmt: skip
             sample = [{"user_id": 7, "tag": "x"}] if number == 0 else []
             builds.finish(done, [], [], {"test": sample})
+            NodeStates(connection).record(
+                NodeState(each.node_id, "code", "content", "success", None, None, run_id, done.invocation_id, now)
+                for each in (SERVED if is_refresh else ())
+            )
     with warehouse(settings).publisher() as publisher:
         publisher.publish(SERVED)
     return SimpleNamespace(success=True, errors=())
@@ -72,8 +89,8 @@ def load_and_build(settings: Settings, folder: Path) -> None:
         store.put("movielens/tags.csv", folder / "tags.csv")
         with warehouse(settings).open() as connection:
             sync(tags, store, connection, "run", work_folder=folder / "work")
-    for _ in range(2):
-        build_and_publish(settings)
+    for number in range(2):
+        build_and_publish(settings, is_refresh=number == 0)
 
 
 @pytest.fixture
@@ -190,6 +207,23 @@ def test_a_kill_after_any_step_is_completed_by_running_it_again(settings: Settin
     assert killed.exitcode == -signal.SIGKILL
     assert erase(settings, Mock(), "7").left.places == {}
     assert_erased(settings)
+
+
+def test_no_file_that_versions_share_keeps_a_person(settings: Settings) -> None:
+    """Also not when a run publishes between two attempts to erase."""
+    folders = list((settings.published_folder / "versions").iterdir())
+    shared = ("netflix.duckdb", "parquet/core/fct_tags.parquet", "parquet/marts/mart_tags.parquet")
+    assert len({(folder / file).stat().st_ino for file in shared for folder in folders}) == len(shared)
+    killed = multiprocessing.get_context("fork").Process(target=erase_and_die, args=(settings, *POINTS["built tables"]))
+    killed.start()
+    killed.join(60)
+    build_and_publish(settings, is_refresh=False)
+    assert erase(settings, Mock(), "7").left.places == {}
+    assert_erased(settings)
+    (version,) = (settings.published_folder / "versions").iterdir()
+    assert all((version / file).stat().st_nlink == 1 for file in shared)
+    with duckdb.connect(str(version / "netflix.duckdb"), read_only=True) as connection:
+        assert connection.execute("select user_id from core.fct_tags").fetchall() == [(8,)]
 
 
 def erase_and_die(settings: Settings, owner: object, name: str) -> None:

@@ -11,7 +11,7 @@ follows the link, earlier versions do not and must open ``netflix.duckdb``.
 Consumers never open the warehouse, so no writer's lock blocks them, and files they have open do not change when the
 link moves. A version is built under a name with a leading dot and never changes after its rename. One rename switches
 the link: a kill at any moment leaves the previous version or the new one, complete. A pin is in the same link, so it
-switches with it.
+switches with it. Tables that have not changed are shared with the version before (``version.py``).
 """
 
 import json
@@ -27,8 +27,10 @@ from pathlib import Path
 import duckdb
 
 from netflix_assets.warehouse.builds import NotServableError
+from netflix_assets.warehouse.duckdb.version import DATABASE, Earlier, write_tables
 from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse, retry_while_held
 from netflix_assets.warehouse.erasures import built_tables, count_built, is_named
+from netflix_assets.warehouse.origins import made_by
 from netflix_assets.warehouse.publishing import (
     SCHEMAS,
     Built,
@@ -36,7 +38,6 @@ from netflix_assets.warehouse.publishing import (
     Publication,
     Published,
     Publisher,
-    PublishingError,
     ServedTable,
     SourceObject,
     TableSet,
@@ -49,9 +50,6 @@ from netflix_assets.warehouse.served_counts import checked_row_counts
 from netflix_assets.warehouse.typing import identifier, literal
 
 VERSIONS_KEPT = 3
-
-# DuckDB 1.4, the long-term release, can open this; it cannot open the warehouse itself.
-STORAGE_VERSION = "v1.4.0"
 
 # Enough for any number of rows: 24.8 million ratings and 15.6 million genome scores copy in 12 s with 1.1 GB resident
 # (18 s in insertion order). Readers that need an order have to ask for it.
@@ -91,10 +89,10 @@ class DuckDBPublisher(Publisher):
 
     def file_of(self, publication: Publication) -> Path:
         """The database of a published set; it never changes."""
-        return self._versions / publication.version / "netflix.duckdb"
+        return self._versions / publication.version / DATABASE
 
     def publish(self, served: Sequence[ServedTable]) -> Published:
-        """Copy the tables into a new version and switch the link to it, unless another one is pinned."""
+        """Copy what has changed into a new version and switch the link to it, unless another one is pinned."""
         if not self._file.exists():
             raise NotServableError("nothing has been built yet. To build and publish everything: netflix-assets run")
         with Attached({"warehouse": self._file}, self._spilled, self._wait_seconds) as warehouse:
@@ -108,17 +106,10 @@ class DuckDBPublisher(Publisher):
                 self._prune()
                 size = _size(self._versions / newest.version)
                 return Published(newest, objects, is_new=False, size=size, pinned=pinned, previous=current)
-            publication = candidate.publication(
-                checked_row_counts(warehouse, candidate.build, objects, served), objects
-            )
-            draft = self._versions / f".{publication.version}"
-            draft.mkdir(parents=True)
-            try:
-                _copy(warehouse, sorted(served), publication, draft)
-            except BaseException:  # such as a full disk, which the draft would keep full
-                shutil.rmtree(draft, ignore_errors=True)
-                raise
-        (draft / "marts.duckdb").symlink_to("netflix.duckdb")
+            rows = checked_row_counts(warehouse, candidate.build, objects, served)
+            publication = candidate.publication(rows, objects, made_by(warehouse, served))
+            draft, shared = self._write_draft(warehouse, publication)
+        (draft / "marts.duckdb").symlink_to(DATABASE)
         _write_manifest(draft / "manifest.json", publication, objects)
         _make_durable(draft)
         version = draft.rename(draft.with_name(publication.version))
@@ -126,7 +117,23 @@ class DuckDBPublisher(Publisher):
         if pinned is None:
             self._switch(self._link, version)
         self._prune()
-        return Published(publication, objects, is_new=True, size=_size(version), pinned=pinned, previous=current)
+        return Published(
+            publication, objects, is_new=True, size=_size(version), pinned=pinned, previous=current, shared=shared
+        )
+
+    def _write_draft(self, warehouse: DuckDBWarehouse, publication: Publication) -> tuple[Path, frozenset[str]]:
+        """Write the tables into a new folder; returns it, and the tables shared with the newest version."""
+        newest = next(iter(self.versions()), None)
+        earlier = None
+        if newest is not None:
+            earlier = Earlier(self._versions / newest.version, publication.unchanged_since(newest))
+        draft = self._versions / f".{publication.version}"
+        draft.mkdir(parents=True)
+        try:
+            return draft, write_tables(warehouse, publication.tables, draft, earlier)
+        except BaseException:  # such as a full disk, which the draft would keep full
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
 
     def forget_others(self) -> list[Publication]:
         """Remove all folders of versions but the current one, drafts included."""
@@ -136,7 +143,7 @@ class DuckDBPublisher(Publisher):
         forgotten = [each for each in self.versions() if each.version != current]
         for path in self._version_folders():
             if path.name != current:
-                shutil.rmtree(path)
+                _remove(path)
         return forgotten
 
     def person_counts(self, names: Sequence[str], text: str) -> Mapping[str, int]:
@@ -149,7 +156,7 @@ class DuckDBPublisher(Publisher):
 
     def _serve(self, publication: Publication) -> Publication:
         version = self._versions / publication.version
-        with duckdb.connect(str(version / "netflix.duckdb"), read_only=True) as connection:
+        with duckdb.connect(str(version / DATABASE), read_only=True) as connection:
             tables = connection.execute("select schema_name, table_name from duckdb_tables()").fetchall()
             counts = {
                 f"{schema}.{name}": connection.table(f"{identifier(schema)}.{identifier(name)}").count("*").fetchall()
@@ -198,14 +205,14 @@ class DuckDBPublisher(Publisher):
             self._pin.unlink(missing_ok=True)
         for path in self._version_folders():
             if path.name.startswith(".") or (current is not None and path.name > current):
-                shutil.rmtree(path)
+                _remove(path)
 
     def _prune(self) -> None:
         """Remove all but the newest versions; readers keep the files they have open."""
         current = self._link.resolve().name
         others = [path for path in self._version_folders() if path.name != current]
         for path in others[: -(VERSIONS_KEPT - 1)]:
-            shutil.rmtree(path)
+            _remove(path)
 
     def _version_folders(self) -> list[Path]:
         """Folders of versions, and of drafts with a leading dot, oldest first."""
@@ -234,7 +241,7 @@ class Attached(DuckDBWarehouse):
 
 def persons_in_version(folder: Path, names: Sequence[str], text: str) -> dict[Path, int]:
     """File or table of a version -> rows that name a person, for those that have any."""
-    database = folder / "netflix.duckdb"
+    database = folder / DATABASE
     with DuckDBWarehouse(database, read_only=True) as warehouse:
         tables = built_tables(warehouse, names)
         found = {database / table: count for table, count in count_built(warehouse, tables, text).items()}
@@ -247,22 +254,11 @@ def persons_in_version(folder: Path, names: Sequence[str], text: str) -> dict[Pa
     return found
 
 
-def _copy(warehouse: DuckDBWarehouse, served: Sequence[ServedTable], publication: Publication, draft: Path) -> None:
-    """Copy the tables into a database file and into Parquet files, and compare the row counts."""
-    target = literal(str(draft / "netflix.duckdb"))
-    warehouse.execute(f"attach {target} as published (storage_version {literal(STORAGE_VERSION)})")
-    for schema in SCHEMAS:
-        (draft / "parquet" / schema).mkdir(parents=True)
-        warehouse.execute(f"create schema published.{schema}")
-    for table in served:
-        name, file = table.full_name, draft / "parquet" / table.schema / f"{table.name}.parquet"
-        rows = f"create table published.{name} as select * from warehouse.{name}"
-        parquet = f"copy warehouse.{name} to {literal(str(file))} (format parquet, compression zstd)"
-        for statement in (rows, parquet):
-            (count,) = warehouse.execute(statement)[0]
-            if count != publication.tables[name]:
-                raise PublishingError(f"{name}: {count:,} of its {publication.tables[name]:,} rows were copied")
-    warehouse.execute("detach published")  # flushes it to disk
+def _remove(folder: Path) -> None:
+    """Remove a version or a draft. After the rename it is no version any more, whatever happens."""
+    if not folder.name.startswith("."):
+        folder = folder.rename(folder.with_name(f".{folder.name}"))
+    shutil.rmtree(folder)
 
 
 def _read(folder: Path) -> Publication:

@@ -6,7 +6,7 @@
 All four belong to the transformer and have the same grants, which a swap carries along. Everything slow or fallible
 happens in the shadow; only two renames remain, one after the other. Each schema contains the record of its set, so an
 interrupted switch is visible and the next publication finishes it. A query that joins both schemas between the two
-renames may see tables of two sets.
+renames may see tables of two sets. Tables in the shadow that have not changed since its set was cloned stay there.
 
 So two versions are kept: the current one and the one in the shadow. Serving the latter is the same swap, and a pin is
 part of the record. While a version is pinned, new sets are cloned into the shadow and stay there.
@@ -20,6 +20,7 @@ from typing import Any
 
 from netflix_assets.warehouse.builds import NotServableError
 from netflix_assets.warehouse.erasures import built_tables, count_built
+from netflix_assets.warehouse.origins import made_by
 from netflix_assets.warehouse.publishing import (
     SCHEMAS,
     Built,
@@ -60,11 +61,7 @@ class SnowflakePublisher(Publisher):
 
     def published(self) -> Publication | None:
         """The record in the marts schema; ``is_interrupted`` if the core schema's record differs."""
-        found = self._records(SCHEMAS)
-        if not found:
-            return None
-        shown = found.get("marts") or found["core"]
-        return replace(shown, is_interrupted=len({found[schema].version for schema in found}) > 1 or len(found) == 1)
+        return _shown(self._records(SCHEMAS))
 
     def versions(self) -> list[Publication]:
         """The current version, and the one in the shadow unless its publisher was killed."""
@@ -72,30 +69,31 @@ class SnowflakePublisher(Publisher):
         return sorted(found, key=lambda each: each.published_at, reverse=True)
 
     def publish(self, served: Sequence[ServedTable]) -> Published:
-        """Clone the tables into the shadow and swap it in, unless another version is pinned."""
-        self._finish_swap()
+        """Clone changed tables into the shadow and swap it in, unless another version is pinned."""
+        current = self._finish_swap()
         candidate = candidate_of(self._warehouse)
         objects = objects_of(candidate.build, self._warehouse)
-        current = self.published()
         pinned = current if current is not None and current.pinned_at else None
         newest = self.versions()[0] if pinned else current
         if newest is not None and newest.is_of(candidate):
             return Published(newest, objects, is_new=False, pinned=pinned, previous=current)
-        publication = candidate.publication(
-            checked_row_counts(self._warehouse, candidate.build, objects, served), objects
-        )
+        rows = checked_row_counts(self._warehouse, candidate.build, objects, served)
+        publication = candidate.publication(rows, objects, made_by(self._warehouse, served))
+        earlier = self._in_shadow()
+        shared = publication.unchanged_since(earlier) if earlier else frozenset()
         for schema in SCHEMAS:
             self._claim(schema, publication)
         for table in sorted(served):
-            self._clone(table)
+            if table.full_name not in shared:
+                self._clone(table)
         for schema in SCHEMAS:
             self._drop_others(schema, {table.name for table in served if table.schema == schema})
         self._record_objects(candidate)
-        self._assert_unchanged(candidate, publication)
+        self._assert_unchanged(publication)
         if pinned is None:
             for schema in SCHEMAS:
                 self._swap(schema)
-        return Published(publication, objects, is_new=True, pinned=pinned, previous=current)
+        return Published(publication, objects, is_new=True, pinned=pinned, previous=current, shared=shared)
 
     def pin(self, version: str) -> Publication:
         """Serve a kept version until ``unpin``; finishes an interrupted switch first."""
@@ -216,9 +214,9 @@ class SnowflakePublisher(Publisher):
                 f"insert into {self._shadow(schema)}.publication_objects ({columns}) {query}", values
             )
 
-    def _assert_unchanged(self, candidate: Candidate, publication: Publication) -> None:
+    def _assert_unchanged(self, publication: Publication) -> None:
         """Check that nobody, on any machine, has built or published since the cloning began."""
-        if candidate_of(self._warehouse) != candidate:
+        if not publication.is_of(candidate_of(self._warehouse)):
             raise NotServableError("another build ran while the tables were copied; publish again")
         shadows = [f"{schema}_next" for schema in SCHEMAS]
         if {found.version for found in self._records(shadows).values()} != {publication.version}:
@@ -227,13 +225,15 @@ class SnowflakePublisher(Publisher):
     def _swap(self, schema: str) -> None:
         self._warehouse.execute(f"alter schema {self._serving}.{schema} swap with {self._shadow(schema)}")
 
-    def _finish_swap(self) -> None:
-        """Swap marts too if a publisher was interrupted after swapping core."""
-        found = self._records((*SCHEMAS, "marts_next"))
-        versions = {schema: record.version for schema, record in found.items()}
-        core, shadow = versions.get("core"), versions.get("marts_next")
-        if core is not None and core == shadow != versions.get("marts"):
+    def _finish_swap(self) -> Publication | None:
+        """Swap marts too if a publisher was interrupted after swapping core. Returns the current publication."""
+        found = dict(self._records((*SCHEMAS, "marts_next")))
+        shadow = found.pop("marts_next", None)
+        core, marts = found.get("core"), found.get("marts")
+        if core and shadow and core.version == shadow.version != (marts and marts.version):
             self._swap("marts")
+            found["marts"] = shadow
+        return _shown(found)
 
     def _records(self, schemas: Sequence[str]) -> Mapping[str, Publication]:
         """Schema -> the record in it, for schemas of the serving database that have one."""
@@ -251,3 +251,11 @@ class SnowflakePublisher(Publisher):
         ]
         rows: list[tuple[Any, ...]] = self._warehouse.execute(" union all ".join(queries)) if queries else []
         return {schema: Publication.from_json(json.loads(record)) for schema, record in rows}
+
+
+def _shown(records: Mapping[str, Publication]) -> Publication | None:
+    """What consumers see, of the records in core and marts."""
+    if not records:
+        return None
+    shown = records.get("marts") or records["core"]
+    return replace(shown, is_interrupted=len({each.version for each in records.values()}) > 1 or len(records) == 1)

@@ -22,7 +22,7 @@ from netflix_assets.warehouse.publishing import (
 from netflix_assets.warehouse.snowflake.publisher import SnowflakePublisher
 from netflix_assets.warehouse.snowflake.warehouse import SnowflakeWarehouse
 from netflix_assets_tests.emulator.fixtures import SnowflakeDatabase, Statement
-from netflix_assets_tests.warehouse.publishing import MARTS, begin_build, build, finish_build
+from netflix_assets_tests.warehouse.publishing import MARTS, STORED, begin_build, build, finish_build
 
 pytestmark = pytest.mark.emulated
 
@@ -107,10 +107,58 @@ def test_the_shadow_schemas_are_complete_before_both_are_renamed(account: Accoun
 def test_a_build_is_published_only_once(account: Account) -> None:
     build(account.warehouse, 1)
     first = account.publish()
-    before = len(account.sent())
+    server, start = account.database.server, account.database.start
+    before = len(server.statements(start))
     again = account.publish()
     assert (again.is_new, again.publication) == (False, first.publication)
-    assert all(each.line.startswith("select") for each in account.sent()[before:])
+    asked = [each.line for each in server.statements(start)[before:]]
+    assert all(line.startswith("select") for line in asked)
+    assert len(asked) <= 6, asked
+
+
+def cloned(account: Account, since: int) -> list[str]:
+    """The tables that were cloned or copied since a statement."""
+    create = "create or replace transient table "
+    targets = (each.line.removeprefix(create).split()[0] for each in account.sent()[since:] if create in each.line)
+    return [target.split(".", 1)[1] for target in targets if "publication" not in target]
+
+
+def test_tables_that_are_in_the_shadow_unchanged_are_not_cloned_again(account: Account) -> None:
+    build(account.warehouse, 1)
+    assert account.publish().shared == frozenset()
+    shared, clones = [], []
+    for number in (2, 3, 4):
+        build(account.warehouse, number, unchanged={"core.fct_ratings"} if number == 4 else STORED)
+        before = len(account.sent())
+        shared.append(account.publish().shared)
+        clones.append(cloned(account, before))
+    every = ["core_next.fct_ratings", "marts_next.mart_by_hour", "marts_next.mart_movies"]
+    # The shadow is empty before the second publication, and has the tables of the first before the third.
+    assert clones == [every, ["marts_next.mart_by_hour"], ["marts_next.mart_by_hour", "marts_next.mart_movies"]]
+    assert shared == [frozenset(), STORED, {"core.fct_ratings"}]
+    for schema, builds in (("marts", {4}), ("marts_next", {1})):
+        rows = account.database.server.execute(f"select distinct content from {account.serving}.{schema}.mart_movies")
+        assert {content for (content,) in rows} == builds
+    assert account.database.server.execute(f"select distinct content from {account.serving}.core.fct_ratings") == [(1,)]
+
+
+def test_nothing_is_shared_with_a_set_whose_publisher_was_killed_or_that_lost_a_row(account: Account) -> None:
+    for number in (1, 2):
+        build(account.warehouse, number, unchanged=STORED if number == 2 else ())
+        account.publish()
+    build(account.warehouse, 3)
+    pattern = "create or replace transient table .*mart_movies"
+    with account.database.server.failing(pattern, 1), pytest.raises(DatabaseError):
+        account.publish()
+    assert account.publish().shared == frozenset()
+    assert account.visible_builds() == {3}
+
+    build(account.warehouse, 4, unchanged=STORED)
+    account.publish()
+    account.database.server.execute(f"delete from {account.serving}.marts_next.mart_movies where number = 3")
+    build(account.warehouse, 5, unchanged=STORED)
+    assert account.publish().shared == frozenset()
+    assert account.visible_builds() == {3, 5}
 
 
 def test_the_next_build_replaces_the_last_and_drops_removed_models(account: Account) -> None:
