@@ -15,7 +15,7 @@ export PIP_USER := 0
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo ui docs questions test test-long test-snowflake test-dashboards proof smoke-snowflake \
-	superset test-superset superset-lock bench lint format sources lock clean \
+	superset test-superset superset-lock bench bench-full lint format sources lock clean \
 	check-deploy audit secrets dbt-check check-lock image-lock image image-push compose-env compose-demo ecr-login branch-settings \
 	plus-deploy plus-notify plus-close dependencies-pr pr-number pr-code pr-samples pr-build pr-diff pr-comment pr-drop
 
@@ -132,6 +132,12 @@ bench: install  ## What the guarantees cost, as ratios (sample files; `python -m
 	$(BIN)/python -m bench.ingest .netflix/bench/ratings.csv
 	$(BIN)/python -m bench.formats
 	$(BIN)/python -m bench.diff
+	$(BIN)/python -m bench.run
+
+bench-full: install  ## Whole runs at ml-25m's size against bare DuckDB: an hour, 20 GB of disk (docs/performance.md)
+	$(BIN)/python -m bench.movielens .netflix/bench/ml-25m
+	$(BIN)/python -m bench.run --files .netflix/bench/ml-25m
+	$(BIN)/python -m bench.publishing
 
 lint: install  ## Ruff, mypy, the direction of imports, sqlfluff, and drift of generated files
 	$(BIN)/ruff check .
