@@ -192,8 +192,11 @@ def _statements(nodes: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]
         elif kind == "view":
             yield "models", f"create view {relation} as {sql}"
         elif kind == "snapshot":
-            times = "now()::timestamp as dbt_valid_from, null::timestamp as dbt_valid_to"
-            yield "models", f"create table {relation} as select *, {times} from ({sql})"
+            own = "uuid() as dbt_scd_id, now()::timestamp as dbt_updated_at, now()::timestamp as dbt_valid_from"
+            yield (
+                "models",
+                f"create table {relation} as select *, {own}, null::timestamp as dbt_valid_to from ({sql})",
+            )
         elif kind in ("table", "incremental"):
             yield "models", f"create table {relation} as {sql}"
 
