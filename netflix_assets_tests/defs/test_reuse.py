@@ -137,7 +137,6 @@ def test_a_new_file_of_one_dataset_touches_nothing_that_comes_from_others(projec
     assert {"dim_netflix_titles", "mart_overview"} <= names
     assert "fct_ratings" not in names
     assert "unique_combination_fct_ratings_user_id__movie_id" not in run_tests(project, outcome)
-    assert_as_a_full_refresh_leaves(project)
 
 
 @pytest.mark.usefixtures("first_run")
@@ -251,7 +250,7 @@ def test_a_run_that_is_killed_leaves_nothing_that_the_next_takes_for_built(proje
         [COMMAND, "run"], env=for_dagster(project.settings), stdout=subprocess.DEVNULL, start_new_session=True
     )
     while _build_count(project) in (None, before) and process.poll() is None:
-        time.sleep(0.05)
+        time.sleep(0.5)  # while it is open here, the run waits for the file
     time.sleep(1)  # in the middle of dbt's nodes
     _kill_group(process)
 
