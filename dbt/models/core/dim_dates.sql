@@ -1,8 +1,8 @@
 with
 
-ratings as (
+rating_days as (
 
-    select * from {{ ref('fct_ratings') }}
+    select * from {{ ref('int_users__rating_days') }}
 
 ),
 
@@ -17,7 +17,7 @@ spans as (
     select
         min(rated_on) as first_day,
         max(rated_on) as last_day
-    from ratings
+    from rating_days
     union all
     select
         min(tagged_on) as first_day,

@@ -1,8 +1,8 @@
 with
 
-ratings as (
+rating_days as (
 
-    select * from {{ ref('fct_ratings') }}
+    select * from {{ ref('int_users__rating_days') }}
 
 ),
 
@@ -16,11 +16,11 @@ ratings_by_user as (
 
     select
         user_id,
-        count(*) as n_ratings,
-        cast(sum(cast(rating * 2 as integer)) as bigint) as sum_half_stars,
-        min(rated_at) as first_rated_at,
-        max(rated_at) as last_rated_at
-    from ratings
+        cast(sum(n_ratings) as bigint) as n_ratings,
+        cast(sum(sum_half_stars) as bigint) as sum_half_stars,
+        min(first_rated_at) as first_rated_at,
+        max(last_rated_at) as last_rated_at
+    from rating_days
     group by user_id
 
 ),

@@ -1,3 +1,5 @@
+{%- set window = var('growth_window_days') %}
+
 with
 
 ratings as (
@@ -7,17 +9,36 @@ ratings as (
 
 ),
 
--- One pass over the ratings. All later steps work on at most ten rows per film.
+as_of as (
+
+    select {{ as_of_date('rated_on', 'ratings') }} as as_of_date
+
+),
+
+years as (
+
+    select
+        {{ add_days('as_of_date', '-1 * ' ~ window) }} as this_year_after,
+        {{ add_days('as_of_date', '-2 * ' ~ window) }} as last_year_after
+    from as_of
+
+),
+
+-- One pass over the ratings. All later steps work on at most ten rows per film. Days are counted from 1970.
 by_movie_and_stars as (
 
     select
-        movie_id,
-        rating,
+        ratings.movie_id,
+        ratings.rating,
         count(*) as n_ratings,
-        min(rated_at) as first_rated_at,
-        max(rated_at) as last_rated_at
+        count(case when ratings.rated_on > years.this_year_after then 1 end) as n_this_year,
+        count(case when ratings.rated_on > years.last_year_after then 1 end) as n_both_years,
+        cast(sum(datediff('day', cast('1970-01-01' as date), ratings.rated_on)) as bigint) as sum_days,
+        min(ratings.rated_at) as first_rated_at,
+        max(ratings.rated_at) as last_rated_at
     from ratings
-    group by movie_id, rating
+    cross join years
+    group by ratings.movie_id, ratings.rating
 
 ),
 
@@ -53,6 +74,9 @@ by_movie as (
             min(case when 2 * n_cumulative_ratings >= n_movie_ratings then rating end)
             + min(case when 2 * n_cumulative_ratings >= n_movie_ratings + 1 then rating end) as double
         ) / 2 as median_rating,
+        cast(sum(n_this_year) as bigint) as n_this_year,
+        cast(sum(n_both_years - n_this_year) as bigint) as n_last_year,
+        cast(sum(sum_days) as bigint) as sum_days,
         min(first_rated_at) as first_rated_at,
         max(last_rated_at) as last_rated_at
     from cumulative

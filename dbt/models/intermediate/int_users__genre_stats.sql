@@ -1,8 +1,25 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='by_digest',
+        unique_key=['user_id'],
+        on_schema_change='fail',
+        tmp_relation_type='table',
+    )
+}}
+
 with
 
 ratings as (
 
     select * from {{ ref('fct_ratings') }}
+    where {{ up_to_as_of_date('rated_on') }}
+
+),
+
+rating_days as (
+
+    select * from {{ ref('int_users__rating_days') }}
     where {{ up_to_as_of_date('rated_on') }}
 
 ),
@@ -34,6 +51,7 @@ genre_of_movie as (
 
     select
         movie_genres.movie_id,
+        movie_genres.genre_key,
         numbered_genres.genre_number,
         {{ millionths('movie_genres.weight') }} as weight_micro
     from movie_genres
@@ -46,31 +64,83 @@ by_user as (
 
     select
         user_id,
-        count(*) as n_ratings,
-        cast(sum(cast(rating * 2 as integer)) as bigint) as sum_half_stars
-    from ratings
+        cast(sum(n_ratings) as bigint) as n_ratings,
+        cast(sum(sum_half_stars) as bigint) as sum_half_stars,
+        min(_digest) as ratings_digest
+    from rating_days
     group by user_id
 
 ),
 
+-- Films change seldom, and are few. One digest of all of them is enough: if it changes, all users are computed again.
+films as (
+
+    select {{ row_digest(['movie_id', 'genre_key', 'genre_number', 'weight_micro']) }} as films_digest
+    from genre_of_movie
+
+),
+
+digests as (
+
+    select
+        by_user.user_id,
+        hash(by_user.ratings_digest, films.films_digest) as _digest
+    from by_user
+    cross join films
+
+),
+
+{% if is_incremental() -%}
+
+changed_users as (
+
+    {{ changed_keys('digests', ['user_id']) }}
+
+),
+
+changed_ratings as (
+
+    select ratings.*
+    from ratings
+    inner join changed_users
+        on ratings.user_id = changed_users.user_id
+
+),
+
+{% else -%}
+
+changed_users as (
+
+    select * from digests
+
+),
+
+changed_ratings as (
+
+    select * from ratings
+
+),
+
+{% endif -%}
+
 by_user_and_genre as (
 
     select
-        ratings.user_id,
+        changed_ratings.user_id,
         genre_of_movie.genre_number,
         count(*) as n_ratings,
         cast(sum(genre_of_movie.weight_micro) as bigint) as weighted_ratings_micro,
-        cast(sum(cast(ratings.rating * 2 as integer)) as bigint) as sum_half_stars
-    from ratings
+        cast(sum(cast(changed_ratings.rating * 2 as integer)) as bigint) as sum_half_stars
+    from changed_ratings
     inner join genre_of_movie
-        on ratings.movie_id = genre_of_movie.movie_id
-    group by ratings.user_id, genre_of_movie.genre_number
+        on changed_ratings.movie_id = genre_of_movie.movie_id
+    group by changed_ratings.user_id, genre_of_movie.genre_number
 
 ),
 
 -- preference = sum of (rating - the user's mean) / (number of ratings + shrinkage), in whole numbers up to the
 -- division.
-final as (
+stats as (
 
     select
         by_user_and_genre.user_id,
@@ -87,12 +157,35 @@ final as (
         / (
             2 * by_user.n_ratings
             * (by_user_and_genre.n_ratings + {{ var('genre_preference_shrinkage') }})
-        ) as preference
+        ) as preference,
+        digests._digest
     from by_user_and_genre
     inner join by_user
         on by_user_and_genre.user_id = by_user.user_id
+    inner join digests
+        on by_user_and_genre.user_id = digests.user_id
     inner join numbered_genres
         on by_user_and_genre.genre_number = numbered_genres.genre_number
+
+),
+
+-- A user who has rated no film with genres gets a null digest in an incremental build, which tells the strategy to
+-- delete the user's rows.
+final as (
+
+    select
+        changed_users.user_id,
+        stats.genre_key,
+        stats.genre,
+        stats.genre_number,
+        stats.n_ratings,
+        stats.weighted_ratings_micro,
+        stats.sum_half_stars,
+        stats.preference,
+        stats._digest
+    from changed_users
+    {{ 'left' if is_incremental() else 'inner' }} join stats
+        on changed_users.user_id = stats.user_id
 
 )
 

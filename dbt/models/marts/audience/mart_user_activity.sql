@@ -1,8 +1,8 @@
 with
 
-ratings as (
+rating_days as (
 
-    select * from {{ ref('fct_ratings') }}
+    select * from {{ ref('int_users__rating_days') }}
     where {{ up_to_as_of_date('rated_on') }}
 
 ),
@@ -11,21 +11,6 @@ tags as (
 
     select * from {{ ref('fct_tags') }}
     where {{ up_to_as_of_date('tagged_on') }}
-
-),
-
--- One pass over each fact table. Users are active on few days, so the rest works on few rows.
-ratings_by_day as (
-
-    select
-        user_id,
-        rated_on as active_on,
-        count(*) as n_ratings,
-        sum(cast(rating * 2 as integer)) as sum_half_stars,
-        min(rated_at) as first_at,
-        max(rated_at) as last_at
-    from ratings
-    group by user_id, rated_on
 
 ),
 
@@ -46,13 +31,13 @@ activity_by_day as (
 
     select
         user_id,
-        active_on,
+        rated_on as active_on,
         n_ratings,
         sum_half_stars,
         0 as n_tags,
-        first_at,
-        last_at
-    from ratings_by_day
+        first_rated_at as first_at,
+        last_rated_at as last_at
+    from rating_days
     union all
     select
         user_id,

@@ -1,14 +1,6 @@
-{%- set window = var('growth_window_days') %}
 {%- set prior = var('growth_prior_ratings') %}
 
 with
-
-ratings as (
-
-    select * from {{ ref('fct_ratings') }}
-    where {{ up_to_as_of_date('rated_on') }}
-
-),
 
 movies as (
 
@@ -28,35 +20,6 @@ stats as (
 
 ),
 
-as_of as (
-
-    select {{ as_of_date('rated_on', 'ratings') }} as as_of_date
-
-),
-
-windows as (
-
-    select
-        {{ add_days('as_of_date', '-1 * ' ~ window) }} as this_year_after,
-        {{ add_days('as_of_date', '-2 * ' ~ window) }} as last_year_after
-    from as_of
-
-),
-
--- Count by film before joining genres.
-demand_by_movie as (
-
-    select
-        ratings.movie_id,
-        count(case when ratings.rated_on > windows.this_year_after then 1 end) as n_this_year,
-        count(case when ratings.rated_on <= windows.this_year_after then 1 end) as n_last_year
-    from ratings
-    cross join windows
-    where ratings.rated_on > windows.last_year_after
-    group by ratings.movie_id
-
-),
-
 -- A film with three genres counts as a third of a film in each, so that shares add up to 1. Millionths are whole
 -- numbers, so sums do not depend on row order. A film without a year or a genre is in no category, and its ratings do
 -- not count as demand.
@@ -67,15 +30,13 @@ weighted as (
         movie_genres.genre,
         cast(floor(cast(movies.release_year as double) / 10) as integer) * 10 as decade,
         {{ millionths('movie_genres.weight') }} as weight,
-        coalesce(demand_by_movie.n_this_year, 0) as n_this_year,
-        coalesce(demand_by_movie.n_last_year, 0) as n_last_year,
+        coalesce(stats.n_this_year, 0) as n_this_year,
+        coalesce(stats.n_last_year, 0) as n_last_year,
         coalesce(stats.n_ratings, 0) as n_ratings,
         coalesce(stats.sum_half_stars, 0) as sum_half_stars
     from movie_genres
     inner join movies
         on movie_genres.movie_id = movies.movie_id
-    left join demand_by_movie
-        on movie_genres.movie_id = demand_by_movie.movie_id
     left join stats
         on movie_genres.movie_id = stats.movie_id
     where movies.release_year is not null

@@ -1,12 +1,5 @@
 with
 
-ratings as (
-
-    select * from {{ ref('fct_ratings') }}
-    where {{ up_to_as_of_date('rated_on') }}
-
-),
-
 movies as (
 
     select * from {{ ref('dim_movies') }}
@@ -21,24 +14,12 @@ stats as (
 
 as_of as (
 
-    select {{ as_of_date('rated_on', 'ratings') }} as as_of_date
-
-),
-
-ages as (
-
     select
-        ratings.movie_id,
-        cast(sum(datediff('day', ratings.rated_on, as_of.as_of_date)) as bigint) as sum_age_days,
-        count(
-            case
-                when datediff('day', ratings.rated_on, as_of.as_of_date) < {{ var('growth_window_days') }}
-                    then 1
-            end
-        ) as n_recent_ratings
-    from ratings
-    cross join as_of
-    group by ratings.movie_id
+        datediff(
+            'day',
+            cast('1970-01-01' as date),
+            {{ as_of_date('cast(last_rated_at as date)', 'stats') }}
+        ) as as_of_day
 
 ),
 
@@ -57,17 +38,18 @@ factors as (
     select
         stats.movie_id,
         stats.n_ratings,
-        ages.n_recent_ratings,
+        stats.n_this_year as n_recent_ratings,
         stats.avg_rating,
         overall.avg_rating as overall_avg_rating,
         (cast(stats.sum_half_stars as double) / 2 + {{ var('promotion_prior_ratings') }} * overall.avg_rating)
         / (stats.n_ratings + {{ var('promotion_prior_ratings') }}) as bayesian_mean,
         ln(cast(1 + stats.n_ratings as double)) / ln(cast(1 + overall.max_ratings as double)) as log_support,
-        cast(ages.sum_age_days as double) / stats.n_ratings as avg_rating_age_days,
+        -- A whole number is divided: the sum of the ages of the ratings.
+        cast(stats.n_ratings * as_of.as_of_day - stats.sum_days as double)
+        / stats.n_ratings as avg_rating_age_days,
         stats.last_rated_at
     from stats
-    inner join ages
-        on stats.movie_id = ages.movie_id
+    cross join as_of
     cross join overall
 
 ),

@@ -6,9 +6,9 @@ stats as (
 
 ),
 
-ratings as (
+rating_days as (
 
-    select * from {{ ref('fct_ratings') }}
+    select * from {{ ref('int_users__rating_days') }}
     where {{ up_to_as_of_date('rated_on') }}
 
 ),
@@ -53,7 +53,7 @@ rating_totals as (
 user_totals as (
 
     select count(distinct user_id) as n_users
-    from ratings
+    from rating_days
 
 ),
 

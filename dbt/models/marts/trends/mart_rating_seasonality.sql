@@ -1,8 +1,8 @@
 with
 
-ratings as (
+rating_days as (
 
-    select * from {{ ref('fct_ratings') }}
+    select * from {{ ref('int_users__rating_days') }}
     where {{ up_to_as_of_date('rated_on') }}
 
 ),
@@ -17,9 +17,9 @@ by_day as (
 
     select
         rated_on as date_day,
-        count(*) as n_ratings,
-        cast(sum(cast(rating * 2 as integer)) as bigint) as sum_half_stars
-    from ratings
+        cast(sum(n_ratings) as bigint) as n_ratings,
+        cast(sum(sum_half_stars) as bigint) as sum_half_stars
+    from rating_days
     group by rated_on
 
 ),

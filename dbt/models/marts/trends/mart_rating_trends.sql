@@ -1,8 +1,8 @@
 with
 
-ratings as (
+rating_days as (
 
-    select * from {{ ref('fct_ratings') }}
+    select * from {{ ref('int_users__rating_days') }}
     where {{ up_to_as_of_date('rated_on') }}
 
 ),
@@ -23,10 +23,10 @@ by_day as (
 
     select
         rated_on as date_day,
-        count(*) as n_ratings,
-        count(distinct user_id) as n_users,
-        cast(sum(cast(rating * 2 as integer)) as bigint) as sum_half_stars
-    from ratings
+        cast(sum(n_ratings) as bigint) as n_ratings,
+        count(*) as n_users,
+        cast(sum(sum_half_stars) as bigint) as sum_half_stars
+    from rating_days
     group by rated_on
 
 ),

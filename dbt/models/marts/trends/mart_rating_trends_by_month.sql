@@ -1,8 +1,8 @@
 with
 
-ratings as (
+rating_days as (
 
-    select * from {{ ref('fct_ratings') }}
+    select * from {{ ref('int_users__rating_days') }}
     where {{ up_to_as_of_date('rated_on') }}
 
 ),
@@ -17,10 +17,10 @@ ratings_by_month as (
 
     select
         cast(date_trunc('month', rated_on) as date) as month_day,
-        count(*) as n_ratings,
+        cast(sum(n_ratings) as bigint) as n_ratings,
         count(distinct user_id) as n_users,
-        cast(sum(cast(rating * 2 as integer)) as bigint) as sum_half_stars
-    from ratings
+        cast(sum(sum_half_stars) as bigint) as sum_half_stars
+    from rating_days
     group by cast(date_trunc('month', rated_on) as date)
 
 ),
@@ -29,8 +29,8 @@ span as (
 
     select
         min(rated_on) as first_day,
-        {{ as_of_date('rated_on', 'ratings') }} as last_day
-    from ratings
+        {{ as_of_date('rated_on', 'rating_days') }} as last_day
+    from rating_days
 
 ),
 

@@ -1,0 +1,68 @@
+{#-
+    Incremental by digest: the shared method of aggregates that have rows for each user. Every row has a `_digest`, a
+    number made from all the rows that its user's rows are computed from.
+
+    1. changed_keys compares the digests of today's rows with those in the table: it selects the keys whose digests
+       differ, the new keys, and, with a null digest, the keys that no longer have rows.
+    2. The model computes the rows of these keys, and a row with a null `_digest` for a key that is left with none. The
+       strategy `by_digest` deletes all rows of the selected keys and inserts the selected rows that have a digest. Rows
+       match by the model's unique_key.
+
+    Nothing has to be remembered, so nothing can get lost: what is compared are the rows that are there. Which loads came
+    or went, in which order, whether they were purged, replayed or removed, and whether a build was partial or was killed
+    does not matter. Incremental by loads (incremental_by_loads.sql) serves the facts, whose rows have a load. An
+    aggregate cannot use it: when its user's only row was removed, no row of any fact says so.
+
+    The digest of a rating is the hash of its film and its load. A load never changes, so user, film and load determine
+    the rest of the row. Two digests of 64 bits that are equal by chance would keep the old rows of one user: one in
+    10^14 for a million users that change. A model that also reads other tables adds their digest to its own.
+
+    Cost: one scan of the ratings and a semi-join of the changed users. On 25 million ratings the digests take 0.4 s and
+    the aggregate by user and genre ten.
+-#}
+
+{#- Aggregate: a number that depends on the rows and not on their order. DuckDB combines the hashes of several columns
+    linearly, so that two rows that swap values could cancel out. A second hash prevents that. -#}
+{% macro row_digest(columns) -%}
+    sum(hash(hash({{ columns | join(', ') }})))
+{%- endmacro %}
+
+
+{#- `digests`: a relation with the columns of `key` and `_digest`, one row per key. -#}
+{% macro changed_keys(digests, key) -%}
+    select
+        {% for column in key -%}
+        coalesce(digests.{{ column }}, existing.{{ column }}) as {{ column }},
+        {% endfor -%}
+        digests._digest
+    from {{ digests }} as digests
+    full outer join (
+        select distinct
+            {% for column in key -%}
+            {{ column }},
+            {% endfor -%}
+            _digest
+        from {{ this }}
+    ) as existing
+        on
+            {% for column in key -%}
+            {{ 'and ' if not loop.first }}digests.{{ column }} = existing.{{ column }}
+            {% endfor -%}
+    where digests._digest is distinct from existing._digest
+{%- endmacro %}
+
+
+{#- dbt finds the strategy by this macro name: incremental_strategy = 'by_digest'. On Snowflake each statement commits by
+    itself. Rows that were deleted and not inserted are missing, so their keys have changed at the next build. -#}
+{% macro get_incremental_by_digest_sql(arg_dict) -%}
+    {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) -%}
+    {%- set key = arg_dict['unique_key'] -%}
+    delete from {{ arg_dict['target_relation'] }}
+    where ({{ key | join(', ') }}) in (select {{ key | join(', ') }} from {{ arg_dict['temp_relation'] }})
+    ;
+    insert into {{ arg_dict['target_relation'] }} ({{ columns }})
+    select {{ columns }}
+    from {{ arg_dict['temp_relation'] }}
+    where _digest is not null
+    ;
+{%- endmacro %}
