@@ -32,7 +32,7 @@
 {% macro changed_keys(digests, key) -%}
     select
         {% for column in key -%}
-        coalesce(digests.{{ column }}, existing.{{ column }}) as {{ column }},
+        coalesce(digests.{{ column }}, earlier.{{ column }}) as {{ column }},
         {% endfor -%}
         digests._digest
     from {{ digests }} as digests
@@ -43,12 +43,42 @@
             {% endfor -%}
             _digest
         from {{ this }}
-    ) as existing
+    ) as earlier
         on
             {% for column in key -%}
-            {{ 'and ' if not loop.first }}digests.{{ column }} = existing.{{ column }}
+            {{ 'and ' if not loop.first }}digests.{{ column }} = earlier.{{ column }}
             {% endfor -%}
-    where digests._digest is distinct from existing._digest
+    where digests._digest is distinct from earlier._digest
+{%- endmacro %}
+
+
+{#-
+    For a table that is made as a whole or not at all: `today`, a relation of one row with the digest of everything that
+    the table is made from, is empty if the table in place was made from the same. Cross join the inputs with it: a table
+    that is up to date then costs next to nothing, and the same query makes it new.
+-#}
+{% macro if_made_from_other_rows(today) -%}
+    select today.*
+    from {{ today }} as today
+    {%- if is_incremental() %}
+    cross join (select max(_digest) as _digest from {{ this }}) as earlier
+    where today._digest is distinct from earlier._digest
+    {%- endif %}
+{%- endmacro %}
+
+
+{#- The keys of the new rows and, if a row is `due`, of all rows in the table, for the strategy to delete. -#}
+{% macro keys_to_replace(new_rows, key, due) -%}
+    select {{ key | join(', ') }}
+    from {{ new_rows }}
+    {%- if is_incremental() %}
+    union
+    select {% for column in key %}earlier.{{ column }}{{ ', ' if not loop.last }}{% endfor %}
+    from {{ this }} as earlier
+    cross join {{ due }}
+    {%- else %}
+    group by {{ key | join(', ') }}
+    {%- endif %}
 {%- endmacro %}
 
 

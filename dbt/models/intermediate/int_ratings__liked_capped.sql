@@ -1,4 +1,30 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='by_digest',
+        unique_key=['user_id'],
+        on_schema_change='fail',
+        tmp_relation_type='table',
+    )
+}}
+{#- Comparing all pairs of films and of users takes half of the time of all models, and one new like can move any
+    result. So these likes, and with them the marts that compare, are taken again when enough ratings are new: see var
+    comparison_min_new_ratings. -#}
+
 with
+
+rating_days as (
+
+    select * from {{ ref('int_users__rating_days') }}
+
+),
+
+ledger as (
+
+    select * from {{ ref('stg_ops__loads') }}
+    where dataset = 'movielens/ratings'
+
+),
 
 ratings as (
 
@@ -7,15 +33,112 @@ ratings as (
 
 ),
 
-liked as (
+users as (
 
     select
         user_id,
-        movie_id,
-        rating,
-        rated_at
+        cast(sum(n_ratings) as bigint) as n_ratings,
+        min(_digest) as _digest
+    from rating_days
+    group by user_id
+
+),
+
+newest_load as (
+
+    select coalesce(max(load_id), 0) as reflects_load_id
+    from ledger
+
+),
+
+today as (
+
+    select
+        coalesce({{ row_digest(['users.user_id', 'users._digest']) }}, 0) as _digest,
+        cast(coalesce(sum(users.n_ratings), 0) as bigint) as n_ratings,
+        min(newest_load.reflects_load_id) as reflects_load_id
+    from newest_load
+    left join users
+        on true
+
+),
+
+{% if is_incremental() -%}
+
+existing as (
+
+    select
+        max(_digest) as _digest,
+        max(reflects_load_id) as reflects_load_id,
+        count(*) as n_likes
+    from {{ this }}
+
+),
+
+existing_users as (
+
+    select distinct user_id
+    from {{ this }}
+
+),
+
+gone_users as (
+
+    select count(*) as n_gone
+    from existing_users
+    left join users
+        on existing_users.user_id = users.user_id
+    where users.user_id is null
+
+),
+
+new_rows as (
+
+    select cast(coalesce(sum(ledger.rows_loaded), 0) as bigint) as n_new
+    from ledger
+    inner join existing
+        on ledger.load_id > existing.reflects_load_id
+
+),
+
+-- No row as long as the likes in the table are recent enough. Nothing below then has a row either.
+due as (
+
+    select today.*
+    from today
+    cross join existing
+    cross join gone_users
+    cross join new_rows
+    where
+        today._digest is distinct from existing._digest
+        and (
+            existing.n_likes <= {{ var('comparison_small_likes') }}
+            or new_rows.n_new >= {{ var('comparison_min_new_ratings') }} * today.n_ratings
+            or gone_users.n_gone > 0
+        )
+
+),
+
+{% else -%}
+
+due as (
+
+    select * from today
+
+),
+
+{% endif -%}
+
+liked as (
+
+    select
+        ratings.user_id,
+        ratings.movie_id,
+        ratings.rating,
+        ratings.rated_at
     from ratings
-    where rating >= {{ var('liked_min_rating') }}
+    cross join due
+    where ratings.rating >= {{ var('liked_min_rating') }}
 
 ),
 
@@ -51,7 +174,7 @@ shuffled as (
 
 ),
 
-final as (
+capped as (
 
     select
         user_id,
@@ -63,6 +186,28 @@ final as (
             partition by user_id
             order by rating desc nulls last, rated_at desc nulls last, shuffle_key asc nulls last
         ) <= {{ var('liked_max_per_user') }}
+
+),
+
+listed_users as (
+
+    {{ keys_to_replace('capped', ['user_id'], 'due') }}
+
+),
+
+-- A user who has no likes left gets a null digest here, which tells the strategy to delete the user's rows.
+final as (
+
+    select
+        listed_users.user_id,
+        capped.movie_id,
+        capped.movie_number,
+        due.reflects_load_id,
+        case when capped.movie_id is not null then due._digest end as _digest
+    from listed_users
+    cross join due
+    left join capped
+        on listed_users.user_id = capped.user_id
 
 )
 

@@ -1,6 +1,16 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='by_digest',
+        unique_key=['user_id'],
+        on_schema_change='fail',
+        tmp_relation_type='table',
+    )
+}}
+
 with
 
-likes as (
+all_likes as (
 
     select * from {{ ref('int_ratings__liked_capped') }}
 
@@ -9,6 +19,48 @@ likes as (
 assignments as (
 
     select * from {{ ref('int_users__cluster_assignments') }}
+
+),
+
+clusters as (
+
+    select {{ row_digest(['user_id', 'cluster_id', 'segment_name']) }} as clusters_digest
+    from assignments
+
+),
+
+-- Where there are many likes, new clusters alone do not make the comparison due: each build moves some users.
+today as (
+
+    select
+        cast(
+            hash(
+                max(all_likes._digest),
+                case
+                    when count(all_likes.user_id) <= {{ var('comparison_small_likes') }}
+                        then max(clusters.clusters_digest)
+                end
+            ) as varchar
+        ) as _digest,
+        cast(max(all_likes.reflects_load_id) as integer) as reflects_load_id
+    from clusters
+    left join all_likes
+        on true
+
+),
+
+-- No row as long as the table was made from the same likes. Nothing below then has a row either.
+due as (
+
+    {{ if_made_from_other_rows('today') }}
+
+),
+
+likes as (
+
+    select all_likes.*
+    from all_likes
+    cross join due
 
 ),
 
@@ -180,10 +232,17 @@ ranked as (
 
 ),
 
+listed_users as (
+
+    {{ keys_to_replace('ranked', ['user_id'], 'due') }}
+
+),
+
+-- A user who is no longer compared gets a null digest here, which tells the strategy to delete the user's rows.
 final as (
 
     select
-        cast(ranked.user_id as integer) as user_id,
+        cast(listed_users.user_id as integer) as user_id,
         cast(ranked.similarity_rank as integer) as similarity_rank,
         cast(ranked.similar_user_id as integer) as similar_user_id,
         assignments.segment_name,
@@ -196,9 +255,14 @@ final as (
             dense_rank() over (order by ranked.n_likes desc nulls last, ranked.user_id asc nulls last)
             <= {{ var('charted_picks') }}
             and ranked.similarity_rank <= {{ var('charted_rows_per_pick') }}
-        ) as is_charted
-    from ranked
-    inner join assignments
+        ) as is_charted,
+        due.reflects_load_id,
+        case when ranked.user_id is not null then due._digest end as _digest
+    from listed_users
+    cross join due
+    left join ranked
+        on listed_users.user_id = ranked.user_id
+    left join assignments
         on ranked.user_id = assignments.user_id
 
 )

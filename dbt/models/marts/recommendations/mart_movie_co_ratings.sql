@@ -1,10 +1,19 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='by_digest',
+        unique_key=['movie_id'],
+        on_schema_change='fail',
+        tmp_relation_type='table',
+    )
+}}
 {#- One more than the highest movie_number. A pair packs into the integer first * base + second: grouping by one integer
     takes half the time and memory of grouping by two. -#}
 {%- set base = (var('liked_max_movies') | int) + 1 %}
 
 with
 
-liked as (
+likes as (
 
     select * from {{ ref('int_ratings__liked_capped') }}
 
@@ -13,6 +22,39 @@ liked as (
 movies as (
 
     select * from {{ ref('dim_movies') }}
+
+),
+
+films as (
+
+    select {{ row_digest(['movie_id', 'title', 'release_year', 'genres']) }} as films_digest
+    from movies
+
+),
+
+today as (
+
+    select
+        cast(hash(max(likes._digest), max(films.films_digest)) as varchar) as _digest,
+        cast(max(likes.reflects_load_id) as integer) as reflects_load_id
+    from films
+    left join likes
+        on true
+
+),
+
+-- No row as long as the table was made from the same likes and films. Nothing below then has a row either.
+due as (
+
+    {{ if_made_from_other_rows('today') }}
+
+),
+
+liked as (
+
+    select likes.*
+    from likes
+    cross join due
 
 ),
 
@@ -122,10 +164,17 @@ ranked as (
 
 ),
 
+listed_movies as (
+
+    {{ keys_to_replace('ranked', ['movie_id'], 'due') }}
+
+),
+
+-- A film that is no longer compared gets a null digest here, which tells the strategy to delete its rows.
 final as (
 
     select
-        ranked.movie_id,
+        listed_movies.movie_id,
         movies.title,
         movies.release_year,
         cast(ranked.rank_for_movie as integer) as rank_for_movie,
@@ -142,8 +191,13 @@ final as (
             dense_rank() over (order by ranked.n_likes desc nulls last, ranked.movie_id asc nulls last)
             <= {{ var('charted_picks') }}
             and ranked.rank_for_movie <= {{ var('charted_rows_per_pick') }}
-        ) as is_charted
-    from ranked
+        ) as is_charted,
+        due.reflects_load_id,
+        case when ranked.movie_id is not null then due._digest end as _digest
+    from listed_movies
+    cross join due
+    left join ranked
+        on listed_movies.movie_id = ranked.movie_id
     left join movies
         on ranked.movie_id = movies.movie_id
     left join movies as liked_movies
