@@ -117,7 +117,7 @@ def published_tables(home: Path) -> dict[str, tuple[int, int]]:
             f"{schema}.{table}": connection.execute(
                 f"""
                 select count(*), coalesce(sum(hash(t)::hugeint), 0)
-                from (select columns(lambda name: name <> '_load_id') from {schema}.{table}) as t
+                from (select columns(lambda name: name not in ('_load_id', '_digest', 'reflects_load_id')) from {schema}.{table}) as t
                 """
             ).fetchone()
             for schema, table in tables

@@ -183,3 +183,33 @@
             {%- endfor %}
         )
 {%- endmacro %}
+
+
+{#- Aggregate: a whole number that depends on the rows and not on their order. Equal rows cancel out, so columns must
+    include a key. DuckDB combines the hashes of several columns linearly: without the second hash, two rows that swap
+    values would have the same digest. -#}
+{% macro row_digest(columns) -%}
+    {{ return(adapter.dispatch('row_digest', 'netflix_assets')(columns)) }}
+{%- endmacro %}
+
+{% macro default__row_digest(columns) -%}
+    cast(bit_xor(hash(hash({{ columns | join(', ') }})) >> 1) as bigint)
+{%- endmacro %}
+
+{% macro snowflake__row_digest(columns) -%}
+    bitxor_agg(hash({{ columns | join(', ') }}))
+{%- endmacro %}
+
+
+{#- One digest of several, which may be null. -#}
+{% macro joint_digest(digests) -%}
+    {{ return(adapter.dispatch('joint_digest', 'netflix_assets')(digests)) }}
+{%- endmacro %}
+
+{% macro default__joint_digest(digests) -%}
+    cast(hash({{ digests | join(', ') }}) >> 1 as bigint)
+{%- endmacro %}
+
+{% macro snowflake__joint_digest(digests) -%}
+    hash({{ digests | join(', ') }})
+{%- endmacro %}

@@ -14,19 +14,12 @@
     aggregate cannot use it: when its user's only row was removed, no row of any fact says so.
 
     The digest of a rating is the hash of its film and its load. A load never changes, so user, film and load determine
-    the rest of the row. Two digests of 64 bits that are equal by chance would keep the old rows of one user: one in
-    10^14 for a million users that change. A model that also reads other tables adds their digest to its own.
+    the rest of the row. Two digests of 63 bits that are equal by chance would keep the old rows of one user: one in
+    10^13 for a million users that change. A model that also reads other tables adds their digest to its own.
 
     Cost: one scan of the ratings and a semi-join of the changed users. On 25 million ratings the digests take 0.4 s and
     the aggregate by user and genre ten.
 -#}
-
-{#- Aggregate: a number that depends on the rows and not on their order. DuckDB combines the hashes of several columns
-    linearly, so that two rows that swap values could cancel out. A second hash prevents that. -#}
-{% macro row_digest(columns) -%}
-    sum(hash(hash({{ columns | join(', ') }})))
-{%- endmacro %}
-
 
 {#- `digests`: a relation with the columns of `key` and `_digest`, one row per key. -#}
 {% macro changed_keys(digests, key) -%}
@@ -55,14 +48,26 @@
 {#-
     For a table that is made as a whole or not at all: `today`, a relation of one row with the digest of everything that
     the table is made from, is empty if the table in place was made from the same. Cross join the inputs with it: a table
-    that is up to date then costs next to nothing, and the same query makes it new.
+    that is up to date then costs next to nothing, and the same query makes it new. It is not up to date either if it has
+    a row of a user who is not in `users`, a relation.
 -#}
-{% macro if_made_from_other_rows(today) -%}
+{% macro if_made_from_other_rows(today, users=none) -%}
     select today.*
     from {{ today }} as today
     {%- if is_incremental() %}
     cross join (select max(_digest) as _digest from {{ this }}) as earlier
-    where today._digest is distinct from earlier._digest
+    {%- if users %}
+    cross join (
+        select count(*) as n_gone
+        from {{ this }} as listed
+        left join {{ users }} as users
+            on listed.user_id = users.user_id
+        where users.user_id is null
+    ) as gone
+    {%- endif %}
+    where
+        today._digest is distinct from earlier._digest
+        {{ 'or gone.n_gone > 0' if users }}
     {%- endif %}
 {%- endmacro %}
 

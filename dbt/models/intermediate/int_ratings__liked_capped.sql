@@ -33,7 +33,7 @@ ratings as (
 
 ),
 
-users as (
+user_digests as (
 
     select
         user_id,
@@ -41,6 +41,15 @@ users as (
         min(_digest) as _digest
     from rating_days
     group by user_id
+
+),
+
+users as (
+
+    select
+        {{ row_digest(['user_id', '_digest']) }} as users_digest,
+        cast(coalesce(sum(n_ratings), 0) as bigint) as n_ratings
+    from user_digests
 
 ),
 
@@ -54,12 +63,11 @@ newest_load as (
 today as (
 
     select
-        coalesce({{ row_digest(['users.user_id', 'users._digest']) }}, 0) as _digest,
-        cast(coalesce(sum(users.n_ratings), 0) as bigint) as n_ratings,
-        min(newest_load.reflects_load_id) as reflects_load_id
+        {{ joint_digest(['users.users_digest', 'newest_load.reflects_load_id']) }} as _digest,
+        users.n_ratings,
+        newest_load.reflects_load_id
     from newest_load
-    left join users
-        on true
+    cross join users
 
 ),
 
@@ -86,9 +94,9 @@ gone_users as (
 
     select count(*) as n_gone
     from existing_users
-    left join users
-        on existing_users.user_id = users.user_id
-    where users.user_id is null
+    left join user_digests
+        on existing_users.user_id = user_digests.user_id
+    where user_digests.user_id is null
 
 ),
 

@@ -169,6 +169,13 @@ named as (
 
 ),
 
+newest_clusters as (
+
+    select max(reflects_load_id) as reflects_load_id
+    from clusters
+
+),
+
 final as (
 
     select
@@ -180,8 +187,10 @@ final as (
         coalesce(ratings_by_user.sum_half_stars, 0) as sum_half_stars,
         ratings_by_user.first_rated_at,
         ratings_by_user.last_rated_at,
-        clusters.squared_distance
+        clusters.squared_distance,
+        newest_clusters.reflects_load_id
     from users
+    cross join newest_clusters
     left join ratings_by_user
         on users.user_id = ratings_by_user.user_id
     left join clusters

@@ -1,3 +1,12 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='by_digest',
+        unique_key=['user_id'],
+        on_schema_change='fail',
+        tmp_relation_type='table',
+    )
+}}
 {#-
     K-means in SQL. The steps are unrolled because neither warehouse can loop within a query. All compared values are
     whole numbers (squared distances, rounded means), and ties go to the lower number. Row order, thread count and
@@ -7,15 +16,40 @@
 -#}
 {%- set n_genres = var('segment_max_genres') | int %}
 {%- set genres = range(1, n_genres + 1) %}
+{%- set genre_columns = [] %}
+{%- for number in genres %}{% do genre_columns.append('genre_' ~ number) %}{% endfor %}
 {%- set n_clusters = var('segment_n_clusters') | int %}
 {%- set n_steps = var('segment_n_steps') | int %}
 {%- set merging_step = n_steps // 2 %}
 
 with
 
-vectors as (
+all_vectors as (
 
     select * from {{ ref('int_users__genre_vectors') }}
+
+),
+
+today as (
+
+    select
+        {{ row_digest(['user_id'] + genre_columns) }} as _digest,
+        max(reflects_load_id) as reflects_load_id
+    from all_vectors
+
+),
+
+due as (
+
+    {{ if_made_from_other_rows('today') }}
+
+),
+
+vectors as (
+
+    select all_vectors.*
+    from all_vectors
+    cross join due
 
 ),
 
@@ -200,13 +234,25 @@ nearest_centre as (
 
 ),
 
+listed_users as (
+
+    {{ keys_to_replace('nearest_centre', ['user_id'], 'due') }}
+
+),
+
+-- A user who is no longer clustered gets a null digest here, which tells the strategy to delete the user's row.
 final as (
 
     select
-        user_id,
-        cast(packed % 1000 as integer) as cluster_id,
-        cast(floor(cast(packed as double) / 1000) as bigint) as squared_distance
-    from nearest_centre
+        listed_users.user_id,
+        cast(nearest_centre.packed % 1000 as integer) as cluster_id,
+        cast(floor(cast(nearest_centre.packed as double) / 1000) as bigint) as squared_distance,
+        due.reflects_load_id,
+        case when nearest_centre.user_id is not null then due._digest end as _digest
+    from listed_users
+    cross join due
+    left join nearest_centre
+        on listed_users.user_id = nearest_centre.user_id
 
 )
 

@@ -84,7 +84,7 @@ digests as (
 
     select
         by_user.user_id,
-        hash(by_user.ratings_digest, films.films_digest) as _digest
+        {{ joint_digest(['by_user.ratings_digest', 'films.films_digest']) }} as _digest
     from by_user
     cross join films
 

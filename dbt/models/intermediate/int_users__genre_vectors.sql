@@ -1,13 +1,100 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='by_digest',
+        unique_key=['user_id'],
+        on_schema_change='fail',
+        tmp_relation_type='table',
+    )
+}}
 {#- Fixed point: values averaged over users are whole multiples of 1/unit, so row order does not change the result. -#}
 {%- set unit = 10000 %}
 {%- set prior = (var('segment_prior_ratings') | int) * 1000000 %}
 
 with
 
-stats as (
+all_stats as (
 
     select * from {{ ref('int_users__genre_stats') }}
-    where genre_number <= {{ var('segment_max_genres') }}
+
+),
+
+likes as (
+
+    select * from {{ ref('int_ratings__liked_capped') }}
+
+),
+
+user_digests as (
+
+    select distinct
+        user_id,
+        _digest
+    from all_stats
+
+),
+
+genre_numbers as (
+
+    select distinct
+        genre_number,
+        genre
+    from all_stats
+
+),
+
+all_users as (
+
+    select {{ row_digest(['user_id', '_digest']) }} as users_digest
+    from user_digests
+
+),
+
+all_genres as (
+
+    select {{ row_digest(['genre_number', 'genre']) }} as genres_digest
+    from genre_numbers
+
+),
+
+newest_likes as (
+
+    select
+        max(_digest) as likes_digest,
+        max(reflects_load_id) as reflects_load_id,
+        count(*) as n_likes
+    from likes
+
+),
+
+-- Where there are many ratings, users are clustered again only when the likes are taken again.
+today as (
+
+    select
+        {{ joint_digest([
+            'newest_likes.likes_digest',
+            'all_genres.genres_digest',
+            'case when newest_likes.n_likes <= ' ~ var('comparison_small_likes') ~ ' then all_users.users_digest end',
+        ]) }} as _digest,
+        newest_likes.reflects_load_id
+    from newest_likes
+    cross join all_genres
+    cross join all_users
+
+),
+
+due as (
+
+    {{ if_made_from_other_rows('today', users='user_digests') }}
+
+),
+
+stats as (
+
+    select all_stats.*
+    from all_stats
+    cross join due
+    where all_stats.genre_number <= {{ var('segment_max_genres') }}
 
 ),
 
@@ -98,7 +185,7 @@ centred as (
 
 ),
 
-final as (
+vectors as (
 
     select
         {% for number in range(1, (var('segment_max_genres') | int) + 1) -%}
@@ -109,6 +196,29 @@ final as (
         user_id
     from centred
     group by user_id
+
+),
+
+listed_users as (
+
+    {{ keys_to_replace('vectors', ['user_id'], 'due') }}
+
+),
+
+-- A user who no longer has enough ratings gets a null digest here, which tells the strategy to delete the user's row.
+final as (
+
+    select
+        {% for number in range(1, (var('segment_max_genres') | int) + 1) -%}
+        vectors.genre_{{ number }},
+        {% endfor -%}
+        listed_users.user_id,
+        due.reflects_load_id,
+        case when vectors.user_id is not null then due._digest end as _digest
+    from listed_users
+    cross join due
+    left join vectors
+        on listed_users.user_id = vectors.user_id
 
 )
 

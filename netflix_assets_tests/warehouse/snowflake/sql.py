@@ -26,8 +26,8 @@ def _words(text: str) -> frozenset[str]:
 
 # In use, and documented by Snowflake with the same meaning as in DuckDB.
 FUNCTIONS = _words("""
-    abs avg cast coalesce convert_timezone count current_timestamp date_trunc dateadd datediff dayofweekiso
-    dense_rank extract first_value flatten floor greatest lag lead least length listagg ln lower max md5 median
+    abs avg bitxor_agg cast coalesce convert_timezone count current_timestamp date_trunc dateadd datediff dayofweekiso
+    dense_rank extract first_value flatten floor greatest hash lag lead least length listagg ln lower max md5 median
     min nullif percent_rank percentile_cont power rank regexp_replace regexp_substr replace row_number split
     sqrt substr sum to_timestamp_ntz trim
     """)

@@ -43,8 +43,9 @@ from netflix_assets_tests.warehouse.snowflake.dbt_project import (
 
 pytestmark = pytest.mark.emulated
 
-# Columns that hold the time of a build. For the end of a version, only whether there is one is compared.
-MOMENTS = ("dbt_scd_id", "dbt_updated_at", "dbt_valid_from", "dbt_valid_to")
+# Columns that hold the time of a build, or a digest: each warehouse has its own hash. For the end of a version, only
+# whether there is one is compared.
+MOMENTS = ("dbt_scd_id", "dbt_updated_at", "dbt_valid_from", "dbt_valid_to", "_digest")
 
 INCREMENTAL = (
     "core.fct_ratings",

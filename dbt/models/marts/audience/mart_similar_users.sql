@@ -29,30 +29,34 @@ clusters as (
 
 ),
 
+newest_likes as (
+
+    select
+        max(_digest) as likes_digest,
+        max(reflects_load_id) as reflects_load_id,
+        count(*) as n_likes
+    from all_likes
+
+),
+
 -- Where there are many likes, new clusters alone do not make the comparison due: each build moves some users.
 today as (
 
     select
-        cast(
-            hash(
-                max(all_likes._digest),
-                case
-                    when count(all_likes.user_id) <= {{ var('comparison_small_likes') }}
-                        then max(clusters.clusters_digest)
-                end
-            ) as varchar
-        ) as _digest,
-        cast(max(all_likes.reflects_load_id) as integer) as reflects_load_id
+        {{ joint_digest([
+            'newest_likes.likes_digest',
+            'case when newest_likes.n_likes <= ' ~ var('comparison_small_likes') ~ ' then clusters.clusters_digest end',
+        ]) }} as _digest,
+        cast(newest_likes.reflects_load_id as integer) as reflects_load_id
     from clusters
-    left join all_likes
-        on true
+    cross join newest_likes
 
 ),
 
 -- No row as long as the table was made from the same likes. Nothing below then has a row either.
 due as (
 
-    {{ if_made_from_other_rows('today') }}
+    {{ if_made_from_other_rows('today', users='assignments') }}
 
 ),
 

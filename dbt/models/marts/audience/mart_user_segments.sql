@@ -86,7 +86,8 @@ final as (
         with_recency.first_rated_at,
         with_recency.last_rated_at,
         cast(with_recency.days_since_last_rating as integer) as days_since_last_rating,
-        sqrt(cast(with_recency.squared_distance as double)) / 10000 as distance_to_centre
+        sqrt(cast(with_recency.squared_distance as double)) / 10000 as distance_to_centre,
+        with_recency.reflects_load_id
     from with_recency
     left join favourite_genres
         on with_recency.user_id = favourite_genres.user_id

@@ -32,14 +32,22 @@ films as (
 
 ),
 
+newest_likes as (
+
+    select
+        max(_digest) as likes_digest,
+        max(reflects_load_id) as reflects_load_id
+    from likes
+
+),
+
 today as (
 
     select
-        cast(hash(max(likes._digest), max(films.films_digest)) as varchar) as _digest,
-        cast(max(likes.reflects_load_id) as integer) as reflects_load_id
+        {{ joint_digest(['newest_likes.likes_digest', 'films.films_digest']) }} as _digest,
+        cast(newest_likes.reflects_load_id as integer) as reflects_load_id
     from films
-    left join likes
-        on true
+    cross join newest_likes
 
 ),
 
