@@ -106,7 +106,7 @@ def outcome_of(demo: Demo, settings: Settings, defs: dg.Definitions) -> RunOutco
 def published_tables(home: Path) -> dict[str, tuple[int, int]]:
     """Rows, and a sum of their hashes whatever their order, of every published table that does not describe runs.
 
-    Without the number of the load that brought a row: a run that was killed has used one up.
+    Without the numbers of loads, and the digests made of them: a run that was killed has used one up.
     """
     (manifest,) = home.glob("dbt/target-local/manifest.json")
     nodes = json.loads(manifest.read_text())["nodes"].values()
@@ -117,7 +117,10 @@ def published_tables(home: Path) -> dict[str, tuple[int, int]]:
             f"{schema}.{table}": connection.execute(
                 f"""
                 select count(*), coalesce(sum(hash(t)::hugeint), 0)
-                from (select columns(lambda name: name not in ('_load_id', '_digest', 'reflects_load_id')) from {schema}.{table}) as t
+                from (
+                    select columns(lambda name: name not in ('_load_id', '_digest', 'reflects_load_id'))
+                    from {schema}.{table}
+                ) as t
                 """
             ).fetchone()
             for schema, table in tables

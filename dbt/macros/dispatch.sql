@@ -197,7 +197,7 @@
 {%- endmacro %}
 
 {% macro snowflake__row_digest(columns) -%}
-    bitxor_agg(hash({{ columns | join(', ') }}))
+    bitxor_agg(hash(hash({{ columns | join(', ') }})))
 {%- endmacro %}
 
 
