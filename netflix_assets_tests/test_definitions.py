@@ -43,7 +43,7 @@ DBT = {
     ],
     "intermediate": [
         "int_movies__parsed", "int_movies__rating_stats", "int_ratings__liked_capped", "int_users__genre_stats",
-        "int_users__genre_vectors", "int_users__clusters", "int_users__cluster_assignments",
+        "int_users__genre_vectors", "int_users__clusters", "int_users__cluster_assignments", "int_users__rating_days",
         "int_genres__segment_stats", "int_titles__parsed", "int_objects__receipts",
     ],
     # `add-dataset` writes more.

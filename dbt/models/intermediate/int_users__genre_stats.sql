@@ -169,23 +169,41 @@ stats as (
 
 ),
 
+ranked as (
+
+    select
+        *,
+        row_number() over (
+            partition by user_id
+            order by weighted_ratings_micro desc nulls last, genre_number asc nulls last
+        ) as watched_rank,
+        row_number() over (
+            partition by user_id
+            order by preference desc nulls last, genre_number asc nulls last
+        ) as liked_rank
+    from stats
+
+),
+
 -- A user who has rated no film with genres gets a null digest in an incremental build, which tells the strategy to
 -- delete the user's rows.
 final as (
 
     select
         changed_users.user_id,
-        stats.genre_key,
-        stats.genre,
-        stats.genre_number,
-        stats.n_ratings,
-        stats.weighted_ratings_micro,
-        stats.sum_half_stars,
-        stats.preference,
-        stats._digest
+        ranked.genre_key,
+        ranked.genre,
+        ranked.genre_number,
+        ranked.n_ratings,
+        ranked.weighted_ratings_micro,
+        ranked.sum_half_stars,
+        ranked.preference,
+        cast(ranked.watched_rank as integer) as watched_rank,
+        cast(ranked.liked_rank as integer) as liked_rank,
+        ranked._digest
     from changed_users
-    {{ 'left' if is_incremental() else 'inner' }} join stats
-        on changed_users.user_id = stats.user_id
+    {{ 'left' if is_incremental() else 'inner' }} join ranked
+        on changed_users.user_id = ranked.user_id
 
 )
 

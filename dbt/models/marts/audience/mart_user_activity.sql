@@ -18,51 +18,66 @@ tags_by_day as (
 
     select
         user_id,
-        tagged_on as active_on,
+        tagged_on,
         count(*) as n_tags,
-        min(tagged_at) as first_at,
-        max(tagged_at) as last_at
+        min(tagged_at) as first_tagged_at,
+        max(tagged_at) as last_tagged_at
     from tags
     group by user_id, tagged_on
 
 ),
 
-activity_by_day as (
+ratings_by_user as (
 
     select
         user_id,
-        rated_on as active_on,
-        n_ratings,
-        sum_half_stars,
-        0 as n_tags,
-        first_rated_at as first_at,
-        last_rated_at as last_at
+        cast(sum(n_ratings) as bigint) as n_ratings,
+        cast(sum(sum_half_stars) as bigint) as sum_half_stars,
+        count(*) as n_days,
+        min(first_rated_at) as first_rated_at,
+        max(last_rated_at) as last_rated_at
     from rating_days
-    union all
+    group by user_id
+
+),
+
+-- Days on which the user also rated are counted there.
+tags_by_user as (
+
     select
-        user_id,
-        active_on,
-        0 as n_ratings,
-        0 as sum_half_stars,
-        n_tags,
-        first_at,
-        last_at
+        tags_by_day.user_id,
+        cast(sum(tags_by_day.n_tags) as bigint) as n_tags,
+        count(case when rating_days.user_id is null then 1 end) as n_days,
+        min(tags_by_day.first_tagged_at) as first_tagged_at,
+        max(tags_by_day.last_tagged_at) as last_tagged_at
     from tags_by_day
+    left join rating_days
+        on
+            tags_by_day.user_id = rating_days.user_id
+            and tags_by_day.tagged_on = rating_days.rated_on
+    group by tags_by_day.user_id
 
 ),
 
 by_user as (
 
     select
-        user_id,
-        cast(sum(n_ratings) as bigint) as n_ratings,
-        cast(sum(sum_half_stars) as bigint) as sum_half_stars,
-        cast(sum(n_tags) as bigint) as n_tags,
-        count(distinct active_on) as n_active_days,
-        min(first_at) as first_active_at,
-        max(last_at) as last_active_at
-    from activity_by_day
-    group by user_id
+        coalesce(ratings_by_user.user_id, tags_by_user.user_id) as user_id,
+        coalesce(ratings_by_user.n_ratings, 0) as n_ratings,
+        coalesce(ratings_by_user.sum_half_stars, 0) as sum_half_stars,
+        coalesce(tags_by_user.n_tags, 0) as n_tags,
+        coalesce(ratings_by_user.n_days, 0) + coalesce(tags_by_user.n_days, 0) as n_active_days,
+        least(
+            coalesce(ratings_by_user.first_rated_at, tags_by_user.first_tagged_at),
+            coalesce(tags_by_user.first_tagged_at, ratings_by_user.first_rated_at)
+        ) as first_active_at,
+        greatest(
+            coalesce(ratings_by_user.last_rated_at, tags_by_user.last_tagged_at),
+            coalesce(tags_by_user.last_tagged_at, ratings_by_user.last_rated_at)
+        ) as last_active_at
+    from ratings_by_user
+    full outer join tags_by_user
+        on ratings_by_user.user_id = tags_by_user.user_id
 
 ),
 

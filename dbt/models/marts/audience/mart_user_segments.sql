@@ -12,30 +12,16 @@ stats as (
 
 ),
 
-ranked_genres as (
-
-    select
-        user_id,
-        genre,
-        row_number() over (
-            partition by user_id
-            order by weighted_ratings_micro desc nulls last, genre_number asc nulls last
-        ) as watched_rank,
-        row_number() over (
-            partition by user_id
-            order by preference desc nulls last, genre_number asc nulls last
-        ) as liked_rank
-    from stats
-
-),
-
 favourite_genres as (
 
     select
         user_id,
         max(case when watched_rank = 1 then genre end) as most_watched_genre,
         max(case when liked_rank = 1 then genre end) as best_liked_genre
-    from ranked_genres
+    from stats
+    where
+        watched_rank = 1
+        or liked_rank = 1
     group by user_id
 
 ),
