@@ -30,7 +30,7 @@ def print_landing(settings: Settings, paths: Iterable[Path], dataset: Dataset | 
     """Upload files and print where each went."""
     from netflix_assets.operations.landing import land_files
 
-    for path, address in land_files(settings, paths, dataset, uploading=lambda path: spinner(f"landing {path.name}")):
+    for path, address in land_files(settings, paths, dataset, uploading=lambda path: spinner(_landing(path))):
         say(f"{path.name} -> {address}")
 
 
@@ -96,6 +96,10 @@ def fetch(what: str, release: Any, folder: Path | None, base_url: str | None) ->
         )
     _print_sizes(paths)
     say(f"To land them: netflix-assets land {target}/*.csv")
+
+
+def _landing(path: Path) -> str:
+    return f"landing {path.name}, {path.stat().st_size:,} bytes"
 
 
 def _print_sizes(paths: Iterable[Path]) -> None:

@@ -2,8 +2,11 @@
 
 import os
 import sys
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
@@ -22,6 +25,7 @@ EXIT_REFUSED = 3
 EXIT_NOTHING_LOADED = 4
 EXIT_STOPPED = 130
 
+SECONDS_PER_LINE = 10.0  # between two lines about progress, where there is no terminal
 _PROGRESS_WIDTH = 110  # characters of a message beside the spinner
 _PIPE_WIDTH = 200  # characters per line of a table that is not printed to a terminal
 _NUMERIC = frozenset({
@@ -93,9 +97,38 @@ def fail(text: str) -> None:
     err.print(printable_lines(text), style="red", soft_wrap=True)
 
 
-def spinner(text: str) -> "Status":
-    """Show what is going on until the block ends; only on a terminal."""
-    return err.status(progress_text(text))
+@contextmanager
+def spinner(text: str) -> "Iterator[Status | _Lines]":
+    """Show what is going on until the block ends: beside a spinner on a terminal, else in a line every 10 s."""
+    shown = err.status(progress_text(text)) if err.is_terminal else _Lines(progress_text(text))
+    with shown as status:
+        yield status
+
+
+class _Lines:
+    """Prints to standard error what is going on and for how long, once in a while: a reader of a log sees it live."""
+
+    def __init__(self, text: Text) -> None:
+        self._text = text
+        self._ended = Event()
+        self._thread = Thread(target=self._print, name="progress lines", daemon=True)
+
+    def update(self, text: Text | str) -> None:
+        """Replace the text of the next line."""
+        self._text = text if isinstance(text, Text) else progress_text(text)
+
+    def __enter__(self) -> "_Lines":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _print(self) -> None:
+        started = time.monotonic()
+        while not self._ended.wait(SECONDS_PER_LINE):
+            note(f"{time.monotonic() - started:.0f} s: {self._text.plain}")
 
 
 def progress_text(message: str) -> Text:

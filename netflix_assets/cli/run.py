@@ -119,9 +119,11 @@ def print_outcome(outcome: "RunOutcome", seconds: float) -> None:
         warn(f"warning: {asset}: {warning}")
     for error in outcome.errors:
         fail(error)
+    built = counted(len(set(outcome.materialized) - outcome.reused), "asset")
+    reused = f"{len(outcome.reused)} reused, " if outcome.reused else ""
     say(
         f"run {outcome.run_id} {'succeeded' if outcome.success else 'FAILED'} in {seconds:.0f} s: "
-        f"{counted(len(set(outcome.materialized)), 'asset')} built, {counted(outcome.passed_checks, 'check')} passed, "
+        f"{built} built, {reused}{counted(outcome.passed_checks, 'check')} passed, "
         f"{len(outcome.warned_checks)} warned, {len(outcome.failed_checks)} failed"
     )
 

@@ -15,7 +15,8 @@ class RunOutcome:
 
     Assets are in Dagster's key syntax (``raw/movielens/tags``), checks as ``<asset>: <check name>``.
 
-    ``materialized``: the assets that were built, in order; an asset that a retry built again is there twice.
+    ``materialized``: the assets that were built or left as they were, in order; one that a retry built again is there
+    twice. ``reused``: those of them that were left as they were, because code and inputs are the same.
     ``check_messages``: the first line of what each failed or warning check says, by check; empty if it says nothing.
     ``errors``: one line per failed step.
     ``refused``: (raw asset, object, outcome and reason) of each dataset with refused objects in the bucket.
@@ -26,6 +27,7 @@ class RunOutcome:
     run_id: str
     success: bool
     materialized: tuple[str, ...]
+    reused: frozenset[str]
     failed_checks: tuple[str, ...]
     warned_checks: tuple[str, ...]
     passed_checks: int
@@ -58,6 +60,7 @@ def outcome_of(
             for event in events
             if event.is_step_materialization and event.asset_key and event.asset_key in executable
         ),
+        reused=frozenset(asset for asset, metadata in _materializations(events) if "reused" in metadata),
         failed_checks=tuple(_name(check) for check in failed if check.severity == dg.AssetCheckSeverity.ERROR),
         warned_checks=tuple(_name(check) for check in failed if check.severity == dg.AssetCheckSeverity.WARN),
         passed_checks=len(checks) - len(failed),

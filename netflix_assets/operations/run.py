@@ -21,6 +21,11 @@ from netflix_assets.settings import Settings
 
 _POLL_S = 0.3
 _PROGRESS = (dg.DagsterEventType.STEP_START, dg.DagsterEventType.ASSET_MATERIALIZATION)
+_PLANNED = (
+    dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
+    dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED,
+)
+_DONE = (dg.DagsterEventType.ASSET_MATERIALIZATION, dg.DagsterEventType.ASSET_CHECK_EVALUATION)
 
 
 class SelectionError(InputError):
@@ -49,7 +54,7 @@ def run_graph(
 
     ``select``: Dagster's asset selection syntax; None selects everything.
     ``full_refresh``: rebuild incremental models from all current rows.
-    ``progress``: receives the messages that the run logs and the steps that it starts.
+    ``progress``: receives the messages that the run logs and the steps that it starts, with how much of it is done.
 
     Raises: SelectionError; StorageError; KeyboardInterrupt when the run was interrupted, which Dagster reports as a
     failed step.
@@ -116,13 +121,17 @@ def _follow(instance: dg.DagsterInstance, run_id: str, progress: Callable[[str],
 
     def follow() -> None:
         cursor = None
+        planned = done = 0
         while not ended.wait(_POLL_S):
             page = instance.get_records_for_run(run_id, cursor=cursor)
             cursor = page.cursor
             for record in page.records:
                 entry = record.event_log_entry
-                if entry.dagster_event is None or entry.dagster_event.event_type in _PROGRESS:
-                    progress(entry.user_message)
+                kind = entry.dagster_event.event_type if entry.dagster_event else None
+                planned += kind in _PLANNED
+                done += kind in _DONE
+                if kind is None or kind in _PROGRESS:
+                    progress(f"{done:,} of {planned:,} assets and checks done. {entry.user_message}")
 
     thread = Thread(target=follow, name="progress", daemon=True)
     thread.start()

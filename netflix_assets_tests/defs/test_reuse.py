@@ -110,6 +110,8 @@ def test_a_run_without_news_builds_nothing_and_reports_everything(project: Proje
     assert project.query("select count(*) from ops.builds") == [builds]
     assert Counter(outcome.materialized) == Counter(first_run.materialized)
     assert (outcome.passed_checks, outcome.failed_checks) == (first_run.passed_checks, ())
+    assert {"core/fct_ratings", "marts/mart_overview", "dashboards/overview"} <= outcome.reused
+    assert first_run.reused == frozenset()
     assert tables(project) == before
     assert (project.settings.published_folder / "current").resolve() == published
     reported = metadata(project, outcome.run_id, "core/fct_ratings")
