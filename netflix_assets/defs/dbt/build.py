@@ -70,7 +70,7 @@ class DbtBuild:
             self._name_postponed(work)
             if not first_folder.exists():  # the first attempt has reported them otherwise
                 yield from self._reused_events(work)
-            folder.mkdir(parents=True)
+            folder.mkdir(parents=True, exist_ok=True)  # a run that Dagster resumes has it already
             if not work.to_build:
                 self._record_nothing_built(work, inputs)
                 return
