@@ -243,7 +243,8 @@ def _read(dataset: Dataset, home: Path, connection: duckdb.DuckDBPyConnection) -
         file = home / "s3" / "landing" / key
         connection.execute(
             f"insert into raw.{dataset.table} by name select {wanted}, {load_id} as _load_id "
-            f"from read_csv('{file}', header = true, all_varchar = true)"
+            f"from read_csv('{file}', header = true, all_varchar = true, delim = ',', quote = '\"', escape = '\"', "
+            "ignore_errors = true)"
         )
     connection.execute(current_view(dataset))
 
