@@ -21,7 +21,7 @@ from netflix_assets_tests.demo import COMMAND, SCALE, Demo
 
 
 def test_the_demo_builds_everything_and_shows_a_few_results(demo: Demo) -> None:
-    assert "90 assets built" in demo.printed
+    assert "91 assets built" in demo.printed
     assert "Most rated films" in demo.printed
     assert "Share of series by release year" in demo.printed
     assert (demo.home / "dashboards" / "index.html").as_uri() in demo.printed
