@@ -177,6 +177,7 @@ def test_ages_are_right_while_the_machines_clock_changes(
     with duckdb.connect(str(full_home.warehouse_file)) as connection:
         connection.execute("update ops.loads set loaded_at = ?", an_hour_ago)
         connection.execute("update ops.node_runs set started_at = ?", an_hour_ago)
+        connection.execute("update ops.builds set started_at = ?, confirmed_at = null", an_hour_ago)
     results = evaluate(full_home, defs, now)
     ages = {key: each.metadata["age_days"].value for key, each in results.items() if key.startswith(("raw", "marts"))}
     assert len(ages) > 30

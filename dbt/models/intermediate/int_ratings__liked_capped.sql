@@ -22,7 +22,9 @@ rating_days as (
 ledger as (
 
     select * from {{ ref('stg_ops__loads') }}
-    where dataset = 'movielens/ratings'
+    where
+        dataset = 'movielens/ratings'
+        and is_current
 
 ),
 

@@ -22,11 +22,11 @@ def postponed_tests(
     dimension was not built yet. Tests whose tables all exist, or are selected, run.
     """
     postponed = {}
-    for test in manifest["nodes"].values():
+    for test_id, test in manifest["nodes"].items():
         if test["resource_type"] == "test" and any(parent in selected for parent in test["depends_on"]["nodes"]):
             for unique_id, relation in _tables_read(test, manifest):
                 if unique_id not in selected and relation not in existing:
-                    postponed[test["unique_id"]] = relation
+                    postponed[test_id] = relation
     return postponed
 
 
