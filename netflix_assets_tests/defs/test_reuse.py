@@ -7,13 +7,12 @@ import os
 import re
 import signal
 import subprocess
-import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import duckdb
 import pytest
 
 from netflix_assets.definitions import build_defs
@@ -26,6 +25,7 @@ from netflix_assets.warehouse.node_states import NodeStates
 from netflix_assets_tests.conftest import landing_key
 from netflix_assets_tests.defs.project_copy import Project, project_in
 from netflix_assets_tests.demo import COMMAND, Demo
+from netflix_assets_tests.waiting import until
 
 pytestmark = pytest.mark.long
 
@@ -247,13 +247,15 @@ def test_after_dbt_was_run_by_hand_everything_is_built(project: Project) -> None
 def test_a_run_that_is_killed_leaves_nothing_that_the_next_takes_for_built(project: Project) -> None:
     (path,) = project.settings.dbt_project.glob("models/**/stg_movielens__movies.sql")
     path.write_text(path.read_text() + "-- killed\n")
-    before = len(project.query("select * from ops.builds"))
+    runs = project.settings.dbt_runs_folder
+    before = set(runs.iterdir())
     process = subprocess.Popen(
         [COMMAND, "run"], env=for_dagster(project.settings), stdout=subprocess.DEVNULL, start_new_session=True
     )
-    while _build_count(project) in (None, before) and process.poll() is None:
-        time.sleep(0.5)  # while it is open here, the run waits for the file
-    time.sleep(1)  # in the middle of dbt's nodes
+    until(
+        lambda: _models_built(set(runs.iterdir()) - before) > 1 or process.poll() is not None, lambda: "no model built"
+    )
+    assert process.poll() is None, "the run ended before it was killed"
     _kill_group(process)
 
     with warehouse(project.settings).open("transformer") as connection:
@@ -264,12 +266,10 @@ def test_a_run_that_is_killed_leaves_nothing_that_the_next_takes_for_built(proje
     assert_as_a_full_refresh_leaves(project)
 
 
-def _build_count(project: Project) -> int | None:
-    """The number of build markers; None while another process has the file open."""
-    try:
-        return len(project.query("select * from ops.builds"))
-    except duckdb.IOException:
-        return None
+def _models_built(runs: Iterable[Path]) -> int:
+    """How many models dbt says in its logs that it has built."""
+    logs = [log.read_text() for run in runs for log in run.glob("models/dbt.log")]
+    return sum(log.count('"name": "LogModelResult"') for log in logs)
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
