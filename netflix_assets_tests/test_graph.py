@@ -401,12 +401,18 @@ def test_a_corrected_file_replaces_only_its_own_rows_downstream_too(project: Pro
 def test_a_full_refresh_gives_the_same_tables(project: Project) -> None:
     tables = project.tables("core", "marts")
     assert len(tables) > 30
-    before = {table: project.query(f"select * from {table[0]}.{table[1]} order by all") for table in tables}
+    before = {table: _rows(project, *table) for table in tables}
 
     assert project.run(full_refresh=True).success
 
     for schema, name in tables:
-        assert project.query(f"select * from {schema}.{name} order by all") == before[schema, name], name
+        assert _rows(project, schema, name) == before[schema, name], name
+
+
+def _rows(project: Project, schema: str, name: str) -> list[tuple[object, ...]]:
+    # A comparison that would come out the same is not made again, and still says up to which load it was made.
+    compared = "columns(lambda name: name not in ('reflects_load_id', '_digest'))"
+    return project.query(f"select {compared} from {schema}.{name} order by all")
 
 
 def test_a_refused_file_blocks_nothing_and_is_reported(project: Project) -> None:
