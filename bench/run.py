@@ -125,15 +125,15 @@ def _write_new_ratings(home: Path, file: Path, share: float, of_users: float, se
         connection.execute(
             f"""
             copy (
-                with last as (select max(rated_at_epoch_s) + 86400 as moment from raw.movielens_ratings_current),
-                some as (
+                with newest as (select max(rated_at_epoch_s) + 86400 as moment from raw.movielens_ratings_current),
+                chosen as (
                     select * from raw.movielens_ratings_current
                     where hash(user_id + {seed * 1_000_003}) % 10000 < {10_000 * of_users}
                 )
                 select
                     user_id as "userId", movie_id as "movieId",
-                    case when rating < 5 then rating + 0.5 else rating - 0.5 end as rating, last.moment as timestamp
-                from some, last
+                    case when rating < 5 then rating + 0.5 else rating - 0.5 end as rating, newest.moment as timestamp
+                from chosen, newest
                 order by hash(user_id, movie_id, {seed})
                 limit (select cast(count(*) * {share} as bigint) from raw.movielens_ratings_current)
             ) to '{file}' (header true)
