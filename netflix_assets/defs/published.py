@@ -13,7 +13,8 @@ import dagster as dg
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.contracts.visibility import Showable, counted, showable
 from netflix_assets.defs.dbt.project import one_build_at_a_time
-from netflix_assets.defs.dbt.translator import KEY, ONE_ROW_PER, RUN_DEPENDENT
+from netflix_assets.defs.dbt.results import RUN_DEPENDENT, UNIQUE_ID
+from netflix_assets.defs.dbt.translator import KEY, ONE_ROW_PER
 from netflix_assets.defs.freshness import freshness_policy, strictest
 from netflix_assets.defs.resources import WarehouseResource
 from netflix_assets.defs.retry import retry_transient
@@ -41,7 +42,6 @@ PUBLISHED_KEY = dg.AssetKey(["published", "marts"])
 LOADS = "loads_fingerprints"  # metadata: dataset -> fingerprint of the loads the published build comes from
 
 _STORED = frozenset({"table", "incremental"})  # dbt's materializations that store rows
-_NODE_ID = "dagster_dbt/unique_id"  # metadata of dagster-dbt
 _OBJECTS_SHOWN = 10  # per dataset, in the UI; the record has all
 
 
@@ -124,7 +124,7 @@ def served_tables(specs: Iterable[dg.AssetSpec], datasets: Sequence[Dataset]) ->
             _one_row_per(spec, datasets),
             tuple(spec.metadata.get(KEY, ())),
             is_run_dependent=RUN_DEPENDENT in spec.tags,
-            node_id=spec.metadata.get(_NODE_ID, ""),
+            node_id=spec.metadata.get(UNIQUE_ID, ""),
         )
         for spec in specs
         if spec.key.path[0] in SCHEMAS

@@ -18,7 +18,7 @@ from netflix_assets.defs.dagster_internals import as_dbt_event
 from netflix_assets.defs.dbt.findings import FoundRows, describe, sample, with_rows_named
 from netflix_assets.defs.dbt.plan import Planner, Task
 from netflix_assets.defs.dbt.project import dbt_project, exported, one_build_at_a_time
-from netflix_assets.defs.dbt.results import Manifest, Results, layer_of, nodes_of, read_results
+from netflix_assets.defs.dbt.results import UNIQUE_ID, Manifest, Results, layer_of, nodes_of, read_results
 from netflix_assets.defs.dbt.reuse import Selection, Work, selection_of
 from netflix_assets.defs.resources import WarehouseResource
 from netflix_assets.defs.retry import TransientError, can_retry
@@ -28,7 +28,6 @@ from netflix_assets.warehouse.builds import Build, Builds, CheckRun, NotServable
 from netflix_assets.warehouse.node_states import NodeState
 from netflix_assets.warehouse.transient import Failure, kind_of_text
 
-_UNIQUE_ID = "dagster_dbt/unique_id"  # dagster-dbt's metadata of a check: the test
 _ROW_COUNT = "netflix_row_count "  # dbt/macros/row_count.sql logs it once per relation
 
 
@@ -276,7 +275,7 @@ def selection_of_step(context: dg.AssetExecutionContext, manifest: Manifest) -> 
     if not context.is_subset:
         return None
     specs = context.assets_def.node_check_specs_by_output_name.values()  # of every check, selected or not
-    checks = {spec.key: str(spec.metadata[_UNIQUE_ID]) for spec in specs}
+    checks = {spec.key: str(spec.metadata[UNIQUE_ID]) for spec in specs}
     selected = context.selected_asset_check_keys
     return Selection(
         nodes=frozenset(

@@ -13,11 +13,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from netflix_assets.defs.dbt.results import Manifest
+from netflix_assets.defs.dbt.results import RUN_DEPENDENT, Manifest
 
-LEDGER = "loads"  # the ops table that says which loads count
-RUN_DEPENDENT = "run_dependent"  # dbt's tag of models whose rows describe runs
-
+_LEDGER = "loads"  # the ops table that says which loads count
 _VARIABLE = re.compile(r"\bvar\(\s*['\"](\w+)['\"]")
 # What describes a node and changes no row. dbt notes when it read a file, and where.
 _CONFIG_IGNORED = frozenset({"docs", "group", "meta", "tags"})
@@ -125,7 +123,7 @@ class _Fingerprints:
 
         The fingerprints of these datasets say that too. Otherwise a file of any dataset would change every table.
         """
-        if parent.rpartition(".")[2] not in (LEDGER, f"stg_ops__{LEDGER}"):
+        if parent.rpartition(".")[2] not in (_LEDGER, f"stg_ops__{_LEDGER}"):
             return False
         tested = self._manifest["nodes"].get(node.get("attached_node") or "")
         if node["resource_type"] == "test" and tested is None:  # it may look at anything

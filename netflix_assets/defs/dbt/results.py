@@ -10,6 +10,10 @@ from typing import Any
 from netflix_assets.contracts.visibility import Showable
 from netflix_assets.warehouse.builds import CheckRun, NodeRun, Part
 
+RUN_DEPENDENT = "run_dependent"  # dbt's tag of models whose rows describe runs
+
+UNIQUE_ID = "dagster_dbt/unique_id"  # dagster-dbt's metadata of an asset or a check: dbt's id of the node
+
 # Models with this tag describe the build itself. A second invocation builds them after the first has been recorded.
 OBSERVATION = "observation"
 

@@ -21,8 +21,6 @@ ONE_ROW_PER = "one_row_per"
 
 KEY = "key"  # in Dagster's metadata: the columns that identify a row
 
-RUN_DEPENDENT = "run_dependent"  # dbt's tag of models whose rows describe runs
-
 _IDENTIFIERS = ("_id", "_key", "_day")  # how columns end that name a thing, unlike ranks and labels
 
 _OPS_DESCRIPTIONS = {
