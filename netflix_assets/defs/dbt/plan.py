@@ -18,7 +18,7 @@ from netflix_assets.defs.dbt.subset import postponed_tests, schemas_of
 from netflix_assets.settings import Settings
 from netflix_assets.warehouse.base import Warehouse
 from netflix_assets.warehouse.builds import Build, Builds, Part
-from netflix_assets.warehouse.node_states import NodeStates, fingerprints_of_loads, fingerprints_of_ops
+from netflix_assets.warehouse.node_states import NodeState, NodeStates, fingerprints_of_loads, fingerprints_of_ops
 from netflix_assets.warehouse.relations import raw_columns
 
 # A build that another machine began this long ago and has not ended was killed. Runs are stopped after six hours
@@ -63,7 +63,7 @@ class Planner:
         postponed = {} if selection is None else postponed_tests(selection.nodes, existing, self.manifest)
         wanted -= postponed.keys()
         usable = {each for each, state in states.items() if self._may_reuse(state.run_id)}
-        work = work_of(wanted, states, usable, self._fingerprints(wanted), existing, self.manifest)
+        work = work_of(wanted, states, usable, self._fingerprints(wanted, states), existing, self.manifest)
         known = work.to_build & states.keys()
         changed = {each for each in known if states[each].code != work.fingerprints[each].code}
         self._states.record(each for each in work.reused.values() if each.content != states[each.node_id].content)
@@ -80,20 +80,20 @@ class Planner:
         if self._has_overlapped(results.started_at) or not is_same_code(self.manifest, built):
             self._states.forget(work.fingerprints.keys())
             return
-        now = self._fingerprints(work.fingerprints.keys())
+        now = self._fingerprints(work.fingerprints.keys(), self._states.all())
         earned = earned_states(results, row_counts, work.fingerprints, self.task.run_id)
         self._states.record(each for each in earned if now[each.node_id] == work.fingerprints[each.node_id])
 
     def _may_reuse(self, run_id: str) -> bool:
         return not self.task.is_explicit or (self.task.is_retry and run_id == self.task.run_id)
 
-    def _fingerprints(self, wanted: Collection[str]) -> dict[str, Fingerprint]:
+    def _fingerprints(self, wanted: Collection[str], states: Mapping[str, NodeState]) -> dict[str, Fingerprint]:
         around = Surroundings(
             source_fingerprints(self.manifest, self.settings, self.warehouse),
             project_variables(self.settings),
             build_context(self.settings),
         )
-        others = {each: Fingerprint(state.code, state.content) for each, state in self._states.all().items()}
+        others = {each: Fingerprint(state.code, state.content) for each, state in states.items()}
         return fingerprints(self.manifest, around, wanted, others, f"unknown in run {self.task.run_id}")
 
     def _has_overlapped(self, started_at: datetime) -> bool:
