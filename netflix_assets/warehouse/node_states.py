@@ -111,11 +111,13 @@ def fingerprints_of_ops(warehouse: Warehouse, schema_prefix: str = "") -> dict[s
 
     The records of builds count as changed by each build of models: those that describe builds are built after it.
     """
-    ((loads, current, purged, erased, rejects, replayed, refused, last_refused, profiles, build),) = warehouse.execute(
-        """
+    ((loads, current, removed, purged, erased, rejects, replayed, refused, last_refused, profiles, build),) = (
+        warehouse.execute(
+            """
         select
             (select count(*) from ops.loads),
             (select sum(case when is_current then load_id end) from ops.loads),
+            (select max(removed_at) from ops.loads),
             (select count(purged_at) from ops.loads),
             (select sum(rows_erased) from ops.loads),
             (select count(*) from ops.rejected_rows),
@@ -125,9 +127,10 @@ def fingerprints_of_ops(warehouse: Warehouse, schema_prefix: str = "") -> dict[s
             (select count(*) from ops.profiles),
             (select max_by(invocation_id, started_at) from ops.builds where part = 'models' and schema_prefix = ?)
         """,
-        (schema_prefix,),
+            (schema_prefix,),
+        )
     )
-    of_loads = f"{loads} {current} {purged} {erased}"
+    of_loads = f"{loads} {current} {removed} {purged} {erased}"
     return {
         "loads": of_loads,
         "rejected_rows": f"{of_loads} {rejects} {replayed}",
