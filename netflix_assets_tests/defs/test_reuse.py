@@ -150,7 +150,7 @@ def test_a_changed_model_is_built_with_what_reads_it_and_nothing_else(project: P
 
 
 @pytest.mark.usefixtures("first_run")
-def test_an_incremental_model_starts_anew_when_its_code_changes(project: Project) -> None:
+def test_an_incremental_model_starts_from_scratch_when_its_code_changes(project: Project) -> None:
     """Also when only a view that it reads changes, or a macro: its rows would come from two versions otherwise."""
     (view,) = project.settings.dbt_project.glob("models/**/stg_movielens__ratings.sql")
     text = view.read_text()

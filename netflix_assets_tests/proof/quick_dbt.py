@@ -63,7 +63,7 @@ class QuickDbt:
             runner = dbtRunner(manifest=self.manifest.deepcopy())
             rebuilt = {
                 "NETFLIX_RUN_ID": _RUN,
-                "NETFLIX_REBUILD_NODES": ",".join(self._as_json["nodes"][each]["name"] for each in work.anew),
+                "NETFLIX_REBUILD_NODES": ",".join(self._as_json["nodes"][each]["name"] for each in work.from_scratch),
             }
             done = self._invoke(runner, "build", home, *arguments, **rebuilt)
             with self._planner(home, selection) as planner:

@@ -147,7 +147,9 @@ class DbtBuild:
                 f"{', '.join(sorted(work.to_build))}"
             )
         with exported(
-            self.settings, self.context.run.run_id, rebuilt=(self.manifest["nodes"][each]["name"] for each in work.anew)
+            self.settings,
+            self.context.run.run_id,
+            rebuilt=(self.manifest["nodes"][each]["name"] for each in work.from_scratch),
         ):
             invocation = self._invoke(target_path, work)
         for message in invocation.stream_raw_events():

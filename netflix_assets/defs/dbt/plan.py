@@ -13,7 +13,7 @@ from netflix_assets.contracts.model import all_datasets
 from netflix_assets.defs.dbt.fingerprints import Fingerprint, Surroundings, digest, fingerprints, is_same_code
 from netflix_assets.defs.dbt.project import build_context, project_variables
 from netflix_assets.defs.dbt.results import Manifest, Results
-from netflix_assets.defs.dbt.reuse import Selection, Work, earned_states, wanted_by, work_of
+from netflix_assets.defs.dbt.reuse import Selection, Work, new_states, wanted_by, work_of
 from netflix_assets.defs.dbt.subset import postponed_tests, schemas_of
 from netflix_assets.settings import Settings
 from netflix_assets.warehouse.base import Warehouse
@@ -43,7 +43,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Planner:
-    """Plans an attempt of a step and records what its build has earned, over an open connection.
+    """Plans an attempt of a step and records what its build completed, over an open connection.
 
     ``is_over``: whether a run is known to have ended.
     """
@@ -72,7 +72,7 @@ class Planner:
         return replace(work, postponed=postponed)
 
     def record(self, results: Results, row_counts: Mapping[str, int], work: Work, built: Manifest) -> None:
-        """Keep the states that a build has earned: none of tables whose loads have changed since the plan.
+        """Keep the states of what a build completed, except where loads have changed since the plan.
 
         ``built``: the manifest that dbt has left. If files have changed since the plan's was parsed, the tables are of
         unknown code. If another machine has built meanwhile, they are of either build.
@@ -81,8 +81,8 @@ class Planner:
             self._states.forget(work.fingerprints.keys())
             return
         now = self._fingerprints(work.fingerprints.keys(), self._states.all())
-        earned = earned_states(results, row_counts, work.fingerprints, self.task.run_id)
-        self._states.record(each for each in earned if now[each.node_id] == work.fingerprints[each.node_id])
+        found = new_states(results, row_counts, work.fingerprints, self.task.run_id)
+        self._states.record(each for each in found if now[each.node_id] == work.fingerprints[each.node_id])
 
     def _may_reuse(self, run_id: str) -> bool:
         return not self.task.is_explicit or (self.task.is_retry and run_id == self.task.run_id)

@@ -37,13 +37,13 @@ class Selection:
 class Work:
     """What a step does: ``to_build``, nodes and tests; ``reused``, those left alone, with their states.
 
-    ``anew``: the incremental models to build that cannot go on from the rows that they have, because their code, or
-    code before them, is not what made these rows. ``fingerprints``: those that nodes and tests get. ``postponed``:
+    ``from_scratch``: the incremental models to build whose rows were made by other code, their own or that of a model
+    they read; they cannot be extended. ``fingerprints``: those that nodes and tests get. ``postponed``:
     tests that wait, with the table that each lacks.
     """
 
     to_build: frozenset[str]
-    anew: frozenset[str]
+    from_scratch: frozenset[str]
     reused: Mapping[str, NodeState]
     fingerprints: Mapping[str, Fingerprint]
     postponed: Mapping[str, Relation] = field(default_factory=dict)
@@ -74,7 +74,7 @@ def work_of(
     """Divide what is wanted. ``usable``: the ids of nodes and tests whose results may be used again.
 
     A node whose relation somebody has dropped is built again, and what reads it. What is reused is in the order of the
-    graph, as Dagster wants to hear of it.
+    graph, the order in which Dagster requires outputs.
     """
     reused: dict[str, NodeState] = {}
     to_build: set[str] = set()
@@ -84,13 +84,13 @@ def work_of(
             reused[each] = replace(states[each], content=fingerprints[each].content)
         else:
             to_build.add(each)
-    anew = frozenset(
+    from_scratch = frozenset(
         each
         for each in to_build
         if manifest["nodes"][each]["config"]["materialized"] == "incremental"
         and (each not in states or states[each].code != fingerprints[each].code)
     )
-    return Work(frozenset(to_build), anew, reused, fingerprints)
+    return Work(frozenset(to_build), from_scratch, reused, fingerprints)
 
 
 def _is_same(state: NodeState, now: Fingerprint, node: Mapping[str, Any]) -> bool:
@@ -118,10 +118,10 @@ def _exists(unique_id: str, existing: Collection[Relation], manifest: Manifest) 
     return node["resource_type"] == "test" or (node["schema"].lower(), node["alias"].lower()) in existing
 
 
-def earned_states(
+def new_states(
     results: Results, row_counts: Mapping[str, int], fingerprints: Mapping[str, Fingerprint], run_id: str
 ) -> Iterator[NodeState]:
-    """The states that a build has earned. dbt skips what reads a failed table, so what succeeded has read good ones."""
+    """The states of what a build completed. dbt skips what reads a failed table, so what succeeded read good ones."""
     found = {node.node_id: (node.status, None) for node in results.nodes}
     tested = {test.test_id: (test.status, test.failures) for test in results.tests}
     for unique_id, (status, failures) in {**found, **tested}.items():
