@@ -4,12 +4,15 @@ import json
 import shutil
 import subprocess
 import sysconfig
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import duckdb
+import pytest
 
 from netflix_assets.definitions import build_defs
 from netflix_assets.defs.resources import landing_bucket
@@ -20,6 +23,7 @@ from netflix_assets.operations.outcome import RunOutcome
 from netflix_assets.operations.run import run_graph
 from netflix_assets.settings import REPO, Settings, read_settings
 from netflix_assets_tests.conftest import landing_key
+from netflix_assets_tests.demo import Demo
 
 FAIL_ONCE = """
 {% macro fail_in_attempt(numbers, message) -%}
@@ -98,8 +102,16 @@ class Project:
         return [record.event_log_entry.dagster_event for record in records]
 
 
-def project_in(home: Path) -> Project:
-    """A home with sample files, in which nothing was run yet. $DAGSTER_HOME must be in it."""
+@contextmanager
+def project_copy(demo: Demo, folder: Path) -> Iterator[Project]:
+    """A home with sample files, in which nothing was run yet, with $DAGSTER_HOME in it."""
+    with pytest.MonkeyPatch.context() as patch:
+        home = demo.parsed_in(folder)
+        patch.setenv("DAGSTER_HOME", str(home / "dagster"))
+        yield _project_in(home)
+
+
+def _project_in(home: Path) -> Project:
     dbt_copy = home / "dbt-copy"
     shutil.copytree(REPO / "dbt", dbt_copy, ignore=shutil.ignore_patterns("target", "logs"))
     (dbt_copy / "macros" / "fail_in_attempt.sql").write_text(FAIL_ONCE)

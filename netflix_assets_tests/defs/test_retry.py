@@ -15,7 +15,7 @@ import pytest
 from netflix_assets.definitions import build_defs
 from netflix_assets.operations.instance import open_instance
 from netflix_assets.operations.outcome import RunOutcome
-from netflix_assets_tests.defs.project_copy import RESET, Project, project_in
+from netflix_assets_tests.defs.project_copy import RESET, Project, project_copy
 from netflix_assets_tests.demo import Demo
 
 pytestmark = pytest.mark.long
@@ -23,10 +23,8 @@ pytestmark = pytest.mark.long
 
 @pytest.fixture(scope="module")
 def project(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    with pytest.MonkeyPatch.context() as patch:
-        home = demo.parsed_in(tmp_path_factory.mktemp("retries"))
-        patch.setenv("DAGSTER_HOME", str(home / "dagster"))
-        yield project_in(home)
+    with project_copy(demo, tmp_path_factory.mktemp("retries")) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

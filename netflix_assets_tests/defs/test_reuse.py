@@ -23,7 +23,7 @@ from netflix_assets.operations.instance import open_instance
 from netflix_assets.operations.outcome import RunOutcome
 from netflix_assets.warehouse.node_states import NodeStates
 from netflix_assets_tests.conftest import landing_key
-from netflix_assets_tests.defs.project_copy import Project, project_in
+from netflix_assets_tests.defs.project_copy import Project, project_copy
 from netflix_assets_tests.demo import COMMAND, Demo
 from netflix_assets_tests.waiting import until
 
@@ -34,10 +34,8 @@ Event = dg.DagsterEventType
 
 @pytest.fixture(scope="module")
 def project(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    with pytest.MonkeyPatch.context() as patch:
-        home = demo.parsed_in(tmp_path_factory.mktemp("reuse"))
-        patch.setenv("DAGSTER_HOME", str(home / "dagster"))
-        yield project_in(home)
+    with project_copy(demo, tmp_path_factory.mktemp("reuse")) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
