@@ -120,7 +120,7 @@ def _longer(name: str) -> list[str]:
 
 
 def _write_new_ratings(home: Path, file: Path, share: float, of_users: float, seed: int) -> None:
-    """Write a share of all ratings again, half a star lower or higher and a day after the last, of some of the users."""
+    """Write a share of all ratings again, of some users: half a star lower or higher, and a day after the last."""
     with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as connection:
         connection.execute(
             f"""

@@ -21,8 +21,11 @@
     the aggregate by user and genre ten.
 -#}
 
-{#- `digests`: a relation with the columns of `key` and `_digest`, one row per key. -#}
+{#- `digests`: a relation with the columns of `key` and `_digest`, one row per key. All keys if the table is made new. -#}
 {% macro changed_keys(digests, key) -%}
+    {%- if not is_incremental() -%}
+    select * from {{ digests }}
+    {%- else -%}
     select
         {% for column in key -%}
         coalesce(digests.{{ column }}, earlier.{{ column }}) as {{ column }},
@@ -42,6 +45,21 @@
             {{ 'and ' if not loop.first }}digests.{{ column }} = earlier.{{ column }}
             {% endfor -%}
     where digests._digest is distinct from earlier._digest
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#- The rows whose `key` has changed; all rows, without a join, if the table is made new. -#}
+{% macro rows_of_changed(rows, changed, key) -%}
+    select {{ rows }}.*
+    from {{ rows }}
+    {%- if is_incremental() %}
+    inner join {{ changed }}
+        on
+            {% for column in key -%}
+            {{ 'and ' if not loop.first }}{{ rows }}.{{ column }} = {{ changed }}.{{ column }}
+            {% endfor -%}
+    {%- endif %}
 {%- endmacro %}
 
 

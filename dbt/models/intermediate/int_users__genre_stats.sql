@@ -90,8 +90,6 @@ digests as (
 
 ),
 
-{% if is_incremental() -%}
-
 changed_users as (
 
     {{ changed_keys('digests', ['user_id']) }}
@@ -100,28 +98,9 @@ changed_users as (
 
 changed_ratings as (
 
-    select ratings.*
-    from ratings
-    inner join changed_users
-        on ratings.user_id = changed_users.user_id
+    {{ rows_of_changed('ratings', 'changed_users', ['user_id']) }}
 
 ),
-
-{% else -%}
-
-changed_users as (
-
-    select * from digests
-
-),
-
-changed_ratings as (
-
-    select * from ratings
-
-),
-
-{% endif -%}
 
 by_user_and_genre as (
 
