@@ -68,7 +68,7 @@ def _asset(exposure: Mapping[str, Any], settings: Settings) -> dg.AssetsDefiniti
                 raise dg.Failure("nothing is published yet; run netflix-assets run", allow_retries=False)
             publication = served.publication
             made_from = f"{_code()} {publication}"
-            reused = _reusable(context, key, made_from)
+            reused = _reusable(context, key, made_from, settings.dashboards_folder)
             if reused is not None:
                 context.log.info("left as it is: same tables, same code")
                 return dg.MaterializeResult(metadata=reused, data_version=dg.DataVersion(publication.version))
@@ -103,10 +103,13 @@ def _asset(exposure: Mapping[str, Any], settings: Settings) -> dg.AssetsDefiniti
     return page
 
 
-def _reusable(context: dg.AssetExecutionContext, key: dg.AssetKey, made_from: str) -> Mapping[str, Any] | None:
+def _reusable(
+    context: dg.AssetExecutionContext, key: dg.AssetKey, made_from: str, folder: Path
+) -> Mapping[str, Any] | None:
     """The metadata of the page as it is, if its file is still there and the page would be the same; None to build it.
 
-    A run that names pages, and not what they are made from, builds them.
+    A run that names pages, and not what they are made from, builds them. A page that was built in another folder counts
+    for nothing: somebody has copied the home.
     """
     selection = context.run.asset_selection
     last = context.instance.get_latest_materialization_event(key)
@@ -114,8 +117,8 @@ def _reusable(context: dg.AssetExecutionContext, key: dg.AssetKey, made_from: st
         return None
     metadata = last.asset_materialization.metadata
     values = {name: value.value for name, value in metadata.items()}
-    file = Path(url2pathname(urlsplit(str(values[_FILE])).path))
-    is_there = file.is_file() and file.stat().st_size == values[_BYTES]
+    file = folder / Path(url2pathname(urlsplit(str(values[_FILE])).path)).name
+    is_there = file.is_file() and file.stat().st_size == values[_BYTES] and file.as_uri() == values[_FILE]
     if not is_there or values.get(_MADE_FROM) != hashlib.sha256(made_from.encode()).hexdigest():
         return None
     return {"reused": True, "built_by": dg.MetadataValue.dagster_run(last.run_id), **metadata}

@@ -5,6 +5,7 @@ The tests of this module run in order in one home, because each full run takes s
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 from collections import Counter
@@ -108,7 +109,7 @@ def test_a_run_without_news_builds_nothing_and_reports_everything(project: Proje
     assert project.query("select count(*) from ops.builds") == [builds]
     assert Counter(outcome.materialized) == Counter(first_run.materialized)
     assert (outcome.passed_checks, outcome.failed_checks) == (first_run.passed_checks, ())
-    assert {"core/fct_ratings", "marts/mart_overview", "dashboards/overview"} <= outcome.reused
+    assert outcome.reused == set(outcome.materialized)
     assert first_run.reused == frozenset()
     assert tables(project) == before
     assert (project.settings.published_folder / "current").resolve() == published
@@ -122,6 +123,27 @@ def test_a_run_without_news_builds_nothing_and_reports_everything(project: Proje
     ]
     assert checks
     assert all(check.metadata["built_by"].value == first_run.run_id for check in checks)
+
+
+def test_a_page_is_drawn_again_when_its_file_is_gone_or_its_home_was_copied(
+    project: Project, first_run: RunOutcome, tmp_path: Path
+) -> None:
+    page = project.settings.dashboards_folder / "index.html"
+    before = page.read_bytes()
+    page.unlink()
+    outcome = project.run()
+    assert page.read_bytes() == before
+    assert {name for name in outcome.materialized if name.startswith("dashboards/")} - outcome.reused == {
+        "dashboards/overview"
+    }
+
+    shutil.copytree(
+        project.settings.home, tmp_path / "copy", symlinks=True, ignore=shutil.ignore_patterns("dashboards")
+    )
+    copied = Project(project.settings.model_copy(update={"home": tmp_path / "copy"}))
+    outcome = copied.run()
+    assert not any(name.startswith("dashboards/") for name in outcome.reused)
+    assert (tmp_path / "copy" / "dashboards" / "index.html").is_file()
 
 
 @pytest.mark.usefixtures("first_run")
