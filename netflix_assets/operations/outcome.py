@@ -60,7 +60,7 @@ def outcome_of(
             for event in events
             if event.is_step_materialization and event.asset_key and event.asset_key in executable
         ),
-        reused=frozenset(asset for asset, metadata in _materializations(events) if "reused" in metadata),
+        reused=frozenset(asset for asset, metadata in _materializations(events) if _is_as_it_was(metadata)),
         failed_checks=tuple(_name(check) for check in failed if check.severity == dg.AssetCheckSeverity.ERROR),
         warned_checks=tuple(_name(check) for check in failed if check.severity == dg.AssetCheckSeverity.WARN),
         passed_checks=len(checks) - len(failed),
@@ -100,6 +100,14 @@ def _warnings(events: Sequence[dg.DagsterEvent]) -> Iterator[tuple[str, str]]:
         if "warnings" in metadata:
             for warning in metadata["warnings"].value:
                 yield asset, warning
+
+
+def _is_as_it_was(metadata: Mapping[str, dg.MetadataValue[Any]]) -> bool:
+    """Whether a step found its asset up to date: of dbt or a page, of the published set, or of a raw table."""
+    if "objects_loaded" in metadata:
+        changes = ("objects_loaded", "objects_deleted", "objects_removed", "awaited")
+        return not any(metadata[name].value for name in changes)
+    return "reused" in metadata or ("changed" in metadata and not metadata["changed"].value)
 
 
 def _materializations(events: Sequence[dg.DagsterEvent]) -> Iterator[tuple[str, Mapping[str, dg.MetadataValue[Any]]]]:
