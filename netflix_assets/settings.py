@@ -5,6 +5,7 @@ them. AWS credentials are not here (AWS' default chain finds them). Secrets are 
 tried, and read if they are in AWS Secrets Manager, at first use.
 """
 
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from unicodedata import category
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from netflix_assets.contracts.dialect import Strict
 from netflix_assets.contracts.loading import CONTRACTS_DIR, load_sources
 from netflix_assets.contracts.model import Source
 from netflix_assets.contracts.visibility import reason_of
@@ -177,6 +179,33 @@ class SnowflakeSettings(BaseSettings):
         return [f"NETFLIX_SNOWFLAKE_{name}" for name, value in wanted.items() if value is None]
 
 
+_POSTGRES = re.compile(r"NETFLIX_POSTGRES_([A-Z][A-Z0-9_]*?)(_PASSWORD)?")
+
+
+def _database_url(text: str) -> str:
+    if not re.match(r"postgres(ql)?://", text):
+        raise ValueError("not an address like postgresql://reader@db.example.com:5432/shop")
+    if re.match(r"[a-z]+://[^/@]*:[^/@]*@", text) or re.search(r"[?&]password=", text):
+        raise ValueError("the address contains a password; put it into the variable that ends with _PASSWORD")
+    return text
+
+
+class DatabaseSettings(Strict):
+    """How to reach a PostgreSQL database, as the role that extracts read with. ``url`` may name a replica."""
+
+    url: Annotated[str, AfterValidator(_database_url)]
+    password: Secret | None = None
+
+
+def _databases() -> dict[str, dict[str, str]]:
+    """The databases that variables name: ``NETFLIX_POSTGRES_SHOP``, ``NETFLIX_POSTGRES_SHOP_PASSWORD``."""
+    found: dict[str, dict[str, str]] = {}
+    for variable, value in os.environ.items():
+        if value and (match := _POSTGRES.fullmatch(variable)):
+            found.setdefault(match[1].lower(), {})["password" if match[2] else "url"] = value
+    return found
+
+
 class DagsterPlusSettings(BaseSettings):
     """What Dagster+ tells a code location and its runs. All empty anywhere else."""
 
@@ -231,6 +260,8 @@ class Settings(BaseSettings):
     slack_base_url: str = Field(default="https://slack.com/api/", pattern=r"^https?://.+")
     sns_topic_arn: str | None = Field(default=None, pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:.+$")
     heartbeat_url: UrlSecret | None = None
+    databases: dict[str, DatabaseSettings] = Field(default_factory=dict)
+    hash_key: Secret | None = None
     snowflake: SnowflakeSettings = Field(default_factory=SnowflakeSettings)
     dagster_plus: DagsterPlusSettings = Field(default_factory=DagsterPlusSettings)
 
@@ -240,6 +271,7 @@ class Settings(BaseSettings):
         plus = values.get("dagster_plus") or DagsterPlusSettings()
         values = {**plus.defaults(), **values}
         names = ENVIRONMENTS.get(str(values.get("env")))
+        values.setdefault("databases", _databases())
         return {"bucket_prefix": names.bucket_prefix, **values} if names else values
 
     @model_validator(mode="after")
@@ -350,8 +382,21 @@ def variables_of(settings: BaseSettings, reveal: Callable[[LateSecretStr], str])
     for name, value in settings:
         if isinstance(value, BaseSettings):
             variables |= variables_of(value, reveal)
+        elif name == "databases":
+            variables |= _variables_of_databases(value, reveal)
         elif value is not None:
             variables[f"{prefix}{name.upper()}"] = reveal(value) if isinstance(value, LateSecretStr) else str(value)
+    return variables
+
+
+def _variables_of_databases(
+    databases: Mapping[str, DatabaseSettings], reveal: Callable[[LateSecretStr], str]
+) -> dict[str, str]:
+    variables: dict[str, str] = {}
+    for name, database in databases.items():
+        variables[f"NETFLIX_POSTGRES_{name.upper()}"] = database.url
+        if database.password is not None:
+            variables[f"NETFLIX_POSTGRES_{name.upper()}_PASSWORD"] = reveal(database.password)
     return variables
 
 
@@ -362,6 +407,8 @@ def secrets_of(settings: BaseSettings) -> Iterator[LateSecretStr]:
             yield value
         elif isinstance(value, BaseSettings):
             yield from secrets_of(value)
+        elif isinstance(value, Mapping):
+            yield from (each.password for each in value.values() if each.password is not None)
 
 
 def _problems(error: ValidationError) -> Iterator[str]:
@@ -373,6 +420,10 @@ def _problems(error: ValidationError) -> Iterator[str]:
             yield reason_of(problem)
             continue
         name = str(problem["loc"][0])
+        if name == "databases":
+            database, field = str(problem["loc"][1]).upper(), str(problem["loc"][-1])
+            yield f"NETFLIX_POSTGRES_{database}{'_PASSWORD' if field == 'password' else ''}: {reason_of(problem)}"
+            continue
         is_secret = LateSecretStr.__name__ in str(model.model_fields[name].annotation) or "@" in str(problem["input"])
         given = "" if is_secret else f"={str(problem['input'])!r}"
         yield f"{prefix}{name.upper()}{given}: {reason_of(problem)}"

@@ -116,6 +116,11 @@ class Column(ValueOptions):
         default=None, gt=0, description=f"Longest valid text, in characters. Default: {DEFAULT_MAX_LENGTH:,}."
     )
     showable: bool = Field(default=True, description="Whether values may appear in check metadata and alerts.")
+    protect: Literal["hash", "mask"] | None = Field(
+        default=None,
+        description="What leaves the database in place of the value. hash: HMAC-SHA256 with NETFLIX_HASH_KEY, so that "
+        "equal values stay equal. mask: the last four characters. Requires an extract, and type text.",
+    )
     identifies: Literal["user"] | None = Field(
         default=None,
         description="The kind of person that the value names: user. `netflix-assets erase --user` removes that "
@@ -150,6 +155,7 @@ class Column(ValueOptions):
             ("time_zone", is_timestamp, "type timestamp"),
             ("format", is_timestamp or self.type == "date", "type date or timestamp"),
             ("rest", self.type == "json", "type json"),
+            ("protect", self.type == "text", "type text"),
             ("identifies", is_whole or self.type == "text", "type integer, bigint or text"),
         ):
             if getattr(self, option) and not fits:

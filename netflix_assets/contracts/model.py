@@ -19,6 +19,7 @@ from netflix_assets.contracts.dialect import (
     TableDialect,
     ValueOptions,
 )
+from netflix_assets.contracts.extract import DELETED, VERSION_COLUMNS, Extract
 
 # Valid values of ``encoding`` in a contract. Python's aliases of them (cp1252, ISO-8859-1) are accepted too.
 ENCODINGS = (
@@ -104,6 +105,9 @@ class Dataset(Strict):
     )
     freshness: Freshness = Field(description="How old the newest data may be.")
     tolerance: Tolerance = Field(default=Tolerance(), description="How many records of a file may be rejected.")
+    extract: Extract | None = Field(
+        default=None, description="Where the rows are in a database. Default: others put the files into the bucket."
+    )
     owners: tuple[str, ...] = Field(
         default=(), description="Teams, for assets and alerts. Default: those of the source."
     )
@@ -114,6 +118,29 @@ class Dataset(Strict):
         if isinstance(entry, dict) and "delimiter" in entry:  # where it was until dialects came
             raise ValueError("delimiter is an option of the dialect: write `dialect: {delimiter: …}`")
         return entry
+
+    @model_validator(mode="after")
+    def _extract_fits(self) -> "Dataset":
+        if self.extract is None:
+            if protected := next((column.name for column in self.columns if column.protect), None):
+                raise ValueError(f"column '{protected}': protect requires an extract; a file is in the bucket already")
+            return self
+        mode = "upsert" if self.extract.has_versions else "overwrite"
+        if self.mode != mode:
+            raise ValueError(f"extract.mode: {self.extract.mode} requires mode: {mode}")
+        if self.extract.has_versions and not self.key:
+            raise ValueError(f"extract.mode: {self.extract.mode} requires a key")
+        if self.format != "csv" or self.dialect != TableDialect() or self.encoding != "utf-8":
+            raise ValueError("an extract is written as plain CSV; remove format, dialect and encoding")
+        names = {column.name: column for column in self.columns}
+        if self.extract.cursor is not None and self.extract.cursor not in names:
+            raise ValueError(f"cursor column '{self.extract.cursor}' is not one of the columns")
+        if protected := next((name for name in self.key if names[name].protect), None):
+            raise ValueError(f"column '{protected}' is part of the key; it cannot be hashed or masked")
+        missing = [column for column in VERSION_COLUMNS if column.name not in names]
+        if self.extract.has_versions and missing:
+            object.__setattr__(self, "columns", (*self.columns, *missing))
+        return self
 
     @model_validator(mode="after")
     def _columns_are_consistent(self) -> "Dataset":
@@ -157,6 +184,16 @@ class Dataset(Strict):
         if count is not None and count <= max(self.positions):
             raise ValueError(f"dialect.field_count is {count}, but a column is at position {max(self.positions) + 1}")
         return self
+
+    @property
+    def tombstone(self) -> str | None:
+        """The column that marks a row as deleted; such a row has only its key. None where files hold whole rows."""
+        return DELETED if self.extract is not None and self.extract.has_versions else None
+
+    def is_empty_if_deleted(self, column: Column) -> bool:
+        """Whether a deleted row has no value of the column, even if it is not nullable."""
+        kept = (*self.key, *(each.name for each in VERSION_COLUMNS))
+        return self.tombstone is not None and column.name not in kept
 
     @property
     def identifying(self) -> tuple[Column, ...]:

@@ -154,15 +154,24 @@ def find_faults(layout: Layout, record: Record) -> tuple[tuple[str, ...], tuple[
     """
     if record.problem:
         return (), (record.problem,)
+    is_deleted = _is_deleted(layout, record)
     found = {
         place.column.name: problem
         for place in layout.places
         for text in (place.text_in(record.fields),)
-        if (problem := record.faults.get(place.column.name) or _fault(place, text))
+        if not (is_deleted and text == "" and layout.dataset.is_empty_if_deleted(place.column))
+        and (problem := record.faults.get(place.column.name) or _fault(place, text))
     }
     if not found and _may_be_too_long(record.fields) and layout.loadable(record) is None:
         return (), (f"the record is longer than {MAX_RECORD_BYTES:,} bytes",)
     return tuple(found), tuple(found.values())
+
+
+def _is_deleted(layout: Layout, record: Record) -> bool:
+    mark = layout.dataset.tombstone
+    return mark is not None and any(
+        place.column.name == mark and place.text_in(record.fields).lower() == "true" for place in layout.places
+    )
 
 
 def _fault(place: Place, text: str) -> str | None:

@@ -76,7 +76,7 @@ def _validate_csv(decoder: Decoder, dataset: Dataset, path: Path) -> ValidatedFi
         records = read_csv_records(path, layout)
         table, count, doubts = _write_loadable(records, layout, path.with_suffix(".loadable"), numeric=numeric)
         warnings += doubts
-    if count == 0:
+    if count == 0 and dataset.extract is None:  # a database's table can be empty; the extractor has counted its rows
         raise RefusedError("the file has a header but no records; keeping the rows loaded earlier", ignored=True)
     warnings = (*warnings, *text.warnings, *decoder.warnings)
     return ValidatedFile(path, header, positions, table, count, warnings, decoder.compression)

@@ -61,7 +61,7 @@ def typed_select(
         f"{_cast(column, text)} as {column.name}" for column, text in zip(columns, texts, strict=True)
     )
     valid = "\n    and ".join(
-        _is_valid(column, text, dialect, numeric=numeric) for column, text in zip(columns, texts, strict=True)
+        _is_valid(dataset, column, text, dialect, numeric=numeric) for column, text in zip(columns, texts, strict=True)
     )
     if condition is not None:
         valid += f"\n    and {condition}"
@@ -81,7 +81,7 @@ def _cast(column: Column, text: str) -> str:
     return text if column.is_text else f"try_cast({text} as {column.type})"
 
 
-def _is_valid(column: Column, text: str, dialect: Dialect, *, numeric: bool) -> str:
+def _is_valid(dataset: Dataset, column: Column, text: str, dialect: Dialect, *, numeric: bool) -> str:
     tests = [f"{column.name} is not null", *_form_tests(column, text, dialect, numeric=numeric)]
     if column.type in dialect.bounds:
         bound = dialect.bounds[column.type]
@@ -99,7 +99,11 @@ def _is_valid(column: Column, text: str, dialect: Dialect, *, numeric: bool) -> 
     if column.multiple_of is not None:
         tests.append(f"{column.name} % {_number(column, column.multiple_of)} = 0")
     valid = " and ".join(tests)
-    return f"({text} is null or ({valid}))" if column.nullable else f"({valid})"
+    if column.nullable:
+        return f"({text} is null or ({valid}))"
+    if dataset.is_empty_if_deleted(column):
+        return f"(({text} is null and coalesce({dataset.tombstone}, false)) or ({valid}))"
+    return f"({valid})"
 
 
 def _form_tests(column: Column, text: str, dialect: Dialect, *, numeric: bool) -> list[str]:

@@ -1,0 +1,87 @@
+"""The statements that read a table: all rows, the rows that changed, the keys."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+
+from psycopg import sql
+
+from netflix_assets.contracts.extract import Extract
+from netflix_assets.contracts.model import Dataset
+from netflix_assets.extract.session import Snapshot
+from netflix_assets.extract.state import State
+from netflix_assets.extract.table import SourceTable, contract_columns, select_list
+
+_TIMES = ("timestamp without time zone", "timestamp with time zone", "date")
+_NUMBERS = 2**32  # transaction numbers in a row have 32 bits, without their epoch
+_COMPARABLE = _NUMBERS // 2  # beyond this distance an old number looks like a new one
+
+
+def select(
+    expressions: Sequence[sql.Composable], relation: sql.Composable, where: sql.Composable | None = None
+) -> sql.Composed:
+    """SELECT of these expressions."""
+    query = sql.SQL("SELECT {} FROM {}").format(sql.SQL(", ").join(expressions), relation)
+    return query if where is None else sql.SQL("{} WHERE {}").format(query, where)
+
+
+def versions(state: State) -> list[sql.Composable]:
+    """The columns that mark the rows of an extract: its number, its time, and that they are there."""
+    return [sql.Literal(state.number), sql.Literal(state.taken_at), sql.Literal("false")]
+
+
+def keys(dataset: Dataset, table: SourceTable) -> list[sql.Composable]:
+    """The key's columns, as ``select_list`` writes them."""
+    names = [column.name for column in contract_columns(dataset)]
+    expressions = select_list(dataset, table)
+    return [expressions[names.index(name)] for name in dataset.key]
+
+
+def where_changed(extract: Extract, dataset: Dataset, table: SourceTable, before: State) -> sql.Composable:
+    """The condition of rows that may have changed since an extract.
+
+    By transaction: all rows from the oldest transaction on that was open then. Those between it and the newest were
+    partly seen. They are read twice, because a snapshot does not name the subtransactions of open transactions.
+    ``age`` counts 32-bit numbers around their wrap, and freezing keeps them (since PostgreSQL 9.4).
+    """
+    if extract.cursor is None:
+        return sql.SQL("age(xmin) <= age({}::xid)").format(sql.Literal(str(before.xmin % _NUMBERS)))
+    column = next(each for each in dataset.columns if each.name == extract.cursor)
+    found = table.columns[column.file_name]
+    bound: sql.Composable = sql.SQL("{}::{}").format(sql.Literal(before.highest), sql.SQL(found.type))
+    if found.base in _TIMES:
+        bound = sql.SQL("{} - make_interval(secs => {})").format(bound, sql.Literal(extract.lag_minutes * 60))
+    name = sql.Identifier(found.name)
+    return sql.SQL("{} >= {} OR {} IS NULL").format(name, bound, name)
+
+
+def highest(extract: Extract, dataset: Dataset, table: SourceTable) -> sql.Composed:
+    """The highest value of the cursor column, as text."""
+    column = next(each for each in dataset.columns if each.name == extract.cursor)
+    return select([sql.SQL("max({})::text").format(sql.Identifier(column.file_name))], table.relation)
+
+
+def why_whole(before: State | None, snapshot: Snapshot, code: str) -> str:
+    """Why changes since an extract cannot be told, so that the whole table has to be read; empty if they can."""
+    if before is None:
+        return "the first extract"
+    if before.identity != snapshot.identity:
+        return "another server, or the same after a failover or a restore"
+    if snapshot.xmax < before.xmax or snapshot.position < before.position:
+        return "the server was set back"
+    if snapshot.xmax - before.xmin >= _COMPARABLE:
+        return "too many transactions since the extract before"
+    if before.code != code:
+        return "the columns have changed"
+    return ""
+
+
+def fingerprint(dataset: Dataset, table: SourceTable) -> str:
+    """Of what decides how a row is read: a column that was added has values in rows that no transaction has written."""
+    assert dataset.extract is not None  # noqa: S101 - for mypy: callers pick datasets with an extract
+    parts = [
+        [column.name, column.file_name, column.protect, table.columns[column.file_name].type]
+        for column in contract_columns(dataset)
+    ]
+    place = [dataset.extract.table, dataset.extract.query, dataset.extract.mode, dataset.extract.cursor, dataset.key]
+    return hashlib.sha256(json.dumps([parts, place]).encode()).hexdigest()[:16]

@@ -1,0 +1,109 @@
+"""What an extractor remembers of a table, as one object in the bucket that is replaced after each extract.
+
+It is written last. An extract that is killed before leaves an object that the next one repeats: rows that land twice
+are the same versions of the same rows.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from netflix_assets.contracts.model import Dataset
+from netflix_assets.extract.errors import SourceError
+from netflix_assets.extract.session import Identity
+from netflix_assets.storage.objects import ObjectStore
+
+FOLDER = "_extracts/"  # no source's name starts with _
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class State:
+    """The last extract of a table.
+
+    ``number``: of the extract. ``xmin``, ``xmax``, ``position``, ``taken_at``: of its snapshot, ``taken_at`` in UTC and
+    in ISO form. ``identity``: the server's. ``code``: a fingerprint of what was selected. ``types``: of the database's
+    columns. ``rows``: in the table. ``changed``, ``deleted``: rows and keys that this extract wrote. ``digest``: of a
+    whole table's content. ``highest``: of the cursor column. ``later``: objects, with so many rows, whose keys are not
+    in the file of known keys. ``news``: what the database has otherwise than the contract.
+    """
+
+    number: int
+    xmin: int
+    xmax: int
+    position: int
+    taken_at: str
+    identity: Identity
+    code: str
+    types: Mapping[str, str]
+    rows: int = 0
+    changed: int = 0
+    deleted: int = 0
+    digest: str = ""
+    highest: str | None = None
+    later: tuple[str, ...] = ()
+    later_rows: int = 0
+    is_replica: bool = False
+    news: tuple[str, ...] = ()
+
+    @property
+    def open_transactions(self) -> int:
+        """How many transaction numbers the oldest transaction holds back that was open at the snapshot."""
+        return self.xmax - self.xmin
+
+
+def object_key(dataset: Dataset, state: State, name: str) -> str:
+    """The key of an object: ``shop/orders/00000012-00000000016B3748-rows.csv.zst``, by number and log position.
+
+    Of two objects with the same number, which only a killed extract leaves, the one with the higher position is newer.
+    """
+    return f"{dataset.key_prefix}/{state.number:08d}-{state.position:016X}-{name}"
+
+
+def number_of(key: str) -> int:
+    """The number of the extract that wrote an object; 0 for another object."""
+    found = re.search(r"/([0-9]{8,})-[0-9A-F]{16}-[a-z]+[.]csv[.]zst$", key)
+    return int(found[1]) if found else 0
+
+
+def state_key(dataset: Dataset) -> str:
+    """The key of the state's object."""
+    return f"{FOLDER}{dataset.id}.json"
+
+
+def keys_key(dataset: Dataset) -> str:
+    """The key of the object with the known keys."""
+    return f"{FOLDER}{dataset.id}.keys.parquet"
+
+
+def is_state(key: str) -> bool:
+    """Whether an object belongs to the extractor and not to a dataset."""
+    return key.startswith(FOLDER)
+
+
+def read_state(store: ObjectStore, dataset: Dataset) -> State | None:
+    """The state of a table; None before its first extract. Raises: BucketError, SourceError."""
+    key = state_key(dataset)
+    found = next((each for each in store.list(key) if each.key == key), None)
+    if found is None:
+        return None
+    values: dict[str, Any] = json.loads(b"".join(store.read(found)))
+    if values.pop("format", None) != _FORMAT:
+        raise SourceError(
+            f"{key} was written by another version of netflix-assets. Use that version, or delete the object: the next "
+            "extract then reads the whole table"
+        )
+    values["identity"] = Identity(**values["identity"])
+    for name in ("later", "news"):
+        values[name] = tuple(values[name])
+    return State(**values)
+
+
+def write_state(store: ObjectStore, dataset: Dataset, state: State, scratch: Path) -> None:
+    """Replace the state of a table. Raises: BucketError."""
+    path = scratch / "state.json"
+    path.write_text(json.dumps({"format": _FORMAT, **asdict(state)}, indent=1), encoding="utf-8")
+    store.put(state_key(dataset), path)

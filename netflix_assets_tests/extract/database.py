@@ -1,0 +1,71 @@
+"""A database under test: what the application writes to it, and what extracts bring to the bucket."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from netflix_assets.contracts.model import Dataset
+from netflix_assets.extract.run import Extracted, Outcome, Refused, extract_database
+from netflix_assets.settings import DatabaseSettings, Settings, read_settings
+
+ORDERS: dict[str, Any] = {
+    "source": "shop",
+    "name": "orders",
+    "description": "Orders.",
+    "mode": "upsert",
+    "key": ["order_id"],
+    "extract": {"database": "shop", "table": "orders", "mode": "changes"},
+    "freshness": {"warn_after_days": 1, "fail_after_days": 2},
+    "columns": [
+        {"name": "order_id", "type": "bigint", "description": "Id."},
+        {"name": "amount", "type": "decimal(12,2)", "description": "Amount."},
+        {"name": "note", "type": "text", "nullable": True, "description": "Note."},
+    ],
+}
+
+
+def dataset(**changes: Any) -> Dataset:
+    """The contract of orders with some options otherwise; ``extract`` is merged."""
+    extract = {**ORDERS["extract"], **changes.pop("extract", {})}
+    return Dataset.model_validate({**ORDERS, **changes, "extract": extract})
+
+
+@dataclass
+class Database:
+    """``url``: as its owner."""
+
+    url: str
+    bucket: Any
+    folder: Path
+    connections: list[psycopg.Connection] = field(default_factory=list)
+
+    @property
+    def settings(self) -> Settings:
+        return read_settings(
+            home=self.folder / "home", databases={"shop": DatabaseSettings(url=self.url)}, hash_key="a key of the tests"
+        )
+
+    def execute(self, *statements: str) -> None:
+        """Execute statements in one transaction."""
+        with psycopg.connect(self.url) as connection:
+            for statement in statements:
+                connection.execute(statement)
+
+    def extract(self, *datasets: Dataset, **options: Any) -> list[Outcome]:
+        return extract_database("shop", datasets or [dataset()], self.settings, self.bucket.store, **options)
+
+    def extract_one(self, one: Dataset | None = None, **options: Any) -> Extracted:
+        (outcome,) = self.extract(one or dataset(), **options)
+        assert isinstance(outcome, Extracted), outcome
+        return outcome
+
+    def refused(self, one: Dataset | None = None, **options: Any) -> str:
+        (outcome,) = self.extract(one or dataset(), **options)
+        assert isinstance(outcome, Refused), outcome
+        return outcome.reason
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.url) as connection:
+            return connection.execute(query).fetchall()
