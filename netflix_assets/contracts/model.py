@@ -137,6 +137,8 @@ class Dataset(Strict):
             raise ValueError(f"cursor column '{self.extract.cursor}' is not one of the columns")
         if protected := next((name for name in self.key if names[name].protect), None):
             raise ValueError(f"column '{protected}' is part of the key; it cannot be hashed or masked")
+        if both := sorted({column.file_name for column in self.columns} & {*self.extract.left_out}):
+            raise ValueError(f"column '{both[0]}' is one of the columns and left out")
         missing = [column for column in VERSION_COLUMNS if column.name not in names]
         if self.extract.has_versions and missing:
             object.__setattr__(self, "columns", (*self.columns, *missing))

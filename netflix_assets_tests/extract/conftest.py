@@ -13,8 +13,8 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    yield "postgresql://postgres@127.0.0.1:5599"
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return "postgresql://postgres@127.0.0.1:5599"
 
 
 @pytest.fixture

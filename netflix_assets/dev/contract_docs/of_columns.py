@@ -83,6 +83,12 @@ COLUMN = (
         {"columns": [{"name": "email", "type": "text", "showable": "never"}]},
     ),
     Example(
+        "Column.protect",
+        {"extract": {"database": "shop", "table": "customers", "mode": "snapshot"}, "mode": "overwrite"},
+        {"columns": [{"name": "email", "type": "text", "protect": "hash"}]},
+        {"columns": [{"name": "email", "type": "text", "protect": "encrypt"}]},
+    ),
+    Example(
         "Column.identifies",
         {},
         {"columns": [{"name": "customer", "type": "bigint", "identifies": "user"}]},

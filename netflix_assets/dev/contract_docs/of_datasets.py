@@ -56,6 +56,12 @@ DATASET = (
         {"freshness": {"days": 7}},
     ),
     Example(
+        "Dataset.extract",
+        {},
+        {"extract": {"database": "shop", "table": "items", "mode": "snapshot"}, "mode": "overwrite"},
+        {"extract": {"database": "shop", "mode": "snapshot"}, "mode": "overwrite"},
+    ),
+    Example(
         "Dataset.tolerance",
         {"tolerance": {"rejected_rows": 0, "rejected_share": 0}},
         files(things="item,label\n1,nut\n"),

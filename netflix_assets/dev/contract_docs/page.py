@@ -10,15 +10,17 @@ from pydantic_core import PydanticUndefined
 
 from netflix_assets.contracts.column import Column
 from netflix_assets.contracts.dialect import TableDialect, ValueOptions
+from netflix_assets.contracts.extract import Deletes, Extract
 from netflix_assets.contracts.model import Dataset, Freshness, Source, Tolerance
 from netflix_assets.dev.contract_docs.example import Example, Examples, Files, open_examples
 from netflix_assets.dev.contract_docs.of_columns import COLUMN, TYPES
 from netflix_assets.dev.contract_docs.of_datasets import DATASET, DIALECT, SOURCE
+from netflix_assets.dev.contract_docs.of_extracts import DELETES, EXTRACT
 from netflix_assets.dev.forms import FORMS, Form
 from netflix_assets.settings import REPO
 
 PAGE: Path = REPO / "docs" / "contracts.md"
-EXAMPLES: Sequence[Example] = (*SOURCE, *DATASET, *DIALECT, *COLUMN)
+EXAMPLES: Sequence[Example] = (*SOURCE, *DATASET, *DIALECT, *COLUMN, *EXTRACT, *DELETES)
 # Fields that a contract file does not have: contracts/loading.py adds them.
 NOT_WRITTEN = {"Dataset.source", "Dataset.name", "Dataset.longer_files"}
 _FORM_LINES = 4  # of a file that the page shows
@@ -61,6 +63,18 @@ _SECTIONS: tuple[tuple[type[BaseModel], str, str], ...] = (
         "csv-dialect/). The dialect is never guessed when files load.",
     ),
     (Column, "Column", "An item of `columns`. The last options are those of the dialect, for one column."),
+    (
+        Extract,
+        "Extract",
+        "`extract` of a dataset: its rows come from a PostgreSQL database. [Databases](databases.md) explains the "
+        "modes. `changes` and `cursor` add the columns extract_number, extracted_at and is_deleted.",
+    ),
+    (
+        Deletes,
+        "Deletes",
+        "`deletes` of an extract. A table that has lost more rows than both bounds allow is refused, because "
+        "truncating a table by mistake looks like this. `netflix-assets sources extract --accept` extracts it anyway.",
+    ),
 )
 
 
