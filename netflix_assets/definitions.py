@@ -14,6 +14,9 @@ from netflix_assets.defs.dashboards import dashboard_assets
 from netflix_assets.defs.dbt.assets import dbt_builds
 from netflix_assets.defs.dbt.project import dbt_project, dbt_resource, manifest_of
 from netflix_assets.defs.dbt.translator import ops_tables
+from netflix_assets.defs.extract.assets import extract_assets
+from netflix_assets.defs.extract.checks import database_checks
+from netflix_assets.defs.extract.sensor import extract_sensors
 from netflix_assets.defs.freshness import freshness_checks
 from netflix_assets.defs.jobs import asset_jobs
 from netflix_assets.defs.landing.assets import bucket_checks, landing_assets, landing_key
@@ -41,6 +44,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
         *ops_tables(raw_keys.values(), builds["models"], settings.warehouse_kind),
     ]
     executable = [
+        *extract_assets(sources, settings),
         *raw_assets(sources, settings),
         *builds.values(),
         published_marts(settings, builds.values(), datasets),
@@ -52,12 +56,15 @@ def build_defs(settings: Settings) -> dg.Definitions:
         assets=[*external, *(each.with_hooks({hook}) for each in executable)],
         asset_checks=[
             bucket_checks(sources, raw_keys, settings),
+            *database_checks(sources, settings),
             *freshness_checks(datasets, landing_keys, raw_keys, dbt_specs, PUBLISHED_KEY, settings),
         ],
         jobs=[*asset_jobs(sources), retention_job(settings)],
         schedules=schedules(settings, sources),
         # A branch neither loads nor publishes, so new files start no run there and nobody is alerted.
-        sensors=[] if settings.schema_prefix else [landing_sensor(settings, sources), alerts_sensor(alerting)],
+        sensors=[]
+        if settings.schema_prefix
+        else [landing_sensor(settings, sources), *extract_sensors(settings, sources), alerts_sensor(alerting)],
         resources={
             "bucket": landing_bucket(settings),
             "warehouse": warehouse(settings),

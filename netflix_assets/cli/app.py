@@ -28,6 +28,7 @@ from netflix_assets.cli.rejects import rejects
 from netflix_assets.cli.replay import rebuild, replay
 from netflix_assets.cli.retention import retention
 from netflix_assets.cli.run import demo, run
+from netflix_assets.cli.sources import sources
 from netflix_assets.cli.status import status
 from netflix_assets.environment import protect_command
 
@@ -108,6 +109,7 @@ def _message(error: Exception) -> str:
         restore,
         retention,
         run,
+        sources,
         status,
         ui,
     ],

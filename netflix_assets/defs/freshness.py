@@ -17,8 +17,9 @@ import dagster as dg
 from netflix_assets.contracts.model import Dataset, Freshness
 from netflix_assets.defs.resources import LandingBucket, WarehouseResource
 from netflix_assets.defs.retry import retry_transient
+from netflix_assets.extract.state import state_key
 from netflix_assets.settings import Settings
-from netflix_assets.storage.objects import objects_of
+from netflix_assets.storage.objects import ObjectStore, ObjectVersion, objects_of
 from netflix_assets.warehouse.builds import Builds
 
 FRESH = "is_fresh"
@@ -77,7 +78,8 @@ def freshness_checks(
     ``published``: the asset that consumers see. The first step reads only the bucket and wakes no warehouse.
     """
     by_landing = {landing[dataset.id]: dataset for dataset in datasets}
-    by_raw = {raw[dataset.id]: dataset for dataset in datasets}
+    # A table of a database that does not change is loaded no more; that it is looked at is seen in the bucket.
+    by_raw = {raw[dataset.id]: dataset for dataset in datasets if dataset.extract is None}
     windows = {spec.key: window for spec in built if (window := _window(spec.freshness_policy)) is not None}
     windows[published] = strictest(datasets)
 
@@ -87,7 +89,7 @@ def freshness_checks(
     ) -> Iterator[dg.AssetCheckResult]:
         with retry_transient(context, settings):
             with bucket.open() as store:
-                listed = {key: objects_of(each, store) for key, each in by_landing.items() if _wanted(key, context)}
+                listed = {key: _objects(each, store) for key, each in by_landing.items() if _wanted(key, context)}
             newest = {key: max(each.last_modified for each in found) for key, found in listed.items() if found}
             yield from _results(context, newest, {key: each.freshness for key, each in by_landing.items()}, now())
 
@@ -123,6 +125,11 @@ def freshness_checks(
             yield from _results(context, newest, windows, now())
 
     return [landing_freshness, raw_freshness, serving_freshness]
+
+
+def _objects(dataset: Dataset, store: ObjectStore) -> list[ObjectVersion]:
+    """The dataset's objects; of an extract also its state, which each extract replaces, with or without news."""
+    return objects_of(dataset, store) + (store.list(state_key(dataset)) if dataset.extract else [])
 
 
 def _specs(keys: Iterable[dg.AssetKey], what: str) -> list[dg.AssetCheckSpec]:

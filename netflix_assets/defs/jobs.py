@@ -6,6 +6,9 @@ from typing import Any
 import dagster as dg
 
 from netflix_assets.contracts.model import Source, all_datasets
+from netflix_assets.defs.extract.assets import GROUP as DATABASES
+from netflix_assets.defs.extract.assets import by_database
+from netflix_assets.defs.extract.sensor import extract_job, extract_jobs
 from netflix_assets.defs.landing.assets import landing_key
 from netflix_assets.defs.published import PUBLISHED_KEY
 from netflix_assets.defs.raw.assets import raw_key
@@ -17,11 +20,11 @@ TRANSFORMATION = "transformation"
 
 
 def asset_jobs(sources: Sequence[Source]) -> list[Any]:
-    """One job for the whole graph, one for each half, and one per source, named after it."""
+    """One job for the whole graph, one for each half, one per source, named after it, and one per database."""
     return [
         dg.define_asset_job(
             EVERYTHING,
-            selection=dg.AssetSelection.all(),
+            selection=_all(),
             description="Syncs the raw tables with the bucket and builds everything downstream.",
         ),
         dg.define_asset_job(
@@ -31,11 +34,17 @@ def asset_jobs(sources: Sequence[Source]) -> list[Any]:
         ),
         dg.define_asset_job(
             TRANSFORMATION,
-            selection=dg.AssetSelection.all() - dg.AssetSelection.groups("raw"),
+            selection=_all() - dg.AssetSelection.groups("raw"),
             description="Builds, tests and publishes the dbt project from the raw tables as they are.",
         ),
         *(_job_of(source, sources) for source in sources),
+        *extract_jobs(sources),
     ]
+
+
+def _all() -> dg.AssetSelection:
+    """Everything that follows from the bucket. A database that is away holds up nothing else."""
+    return dg.AssetSelection.all() - dg.AssetSelection.groups(DATABASES)
 
 
 def _job_of(source: Source, sources: Sequence[Source]) -> Any:
@@ -45,7 +54,7 @@ def _job_of(source: Source, sources: Sequence[Source]) -> Any:
     excluded = dg.AssetSelection.assets(*map(raw_key, others), *map(landing_key, others))
     return dg.define_asset_job(
         source.source,
-        selection=dg.AssetSelection.all() - excluded if others else dg.AssetSelection.all(),
+        selection=_all() - excluded if others else _all(),
         description=f"Syncs the raw tables of {source.source}, then builds and publishes everything. Other sources are "
         "used as loaded.",
     )
@@ -59,5 +68,6 @@ def synced_by(sources: Sequence[Source]) -> Mapping[str, frozenset[dg.AssetKey]]
         INGESTION: every,
         TRANSFORMATION: published,
         RETENTION: frozenset(),
+        **{extract_job(database): frozenset() for database in by_database(sources)},
         **{source.source: published.union(map(raw_key, source.datasets)) for source in sources},
     }

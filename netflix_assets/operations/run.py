@@ -4,7 +4,7 @@ import contextlib
 import io
 import uuid
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from threading import Event, Thread
 from typing import Any
 
@@ -59,11 +59,25 @@ def run_graph(
     Raises: SelectionError; StorageError; KeyboardInterrupt when the run was interrupted, which Dagster reports as a
     failed step.
     """
-    job = defs.resolve_job_def(EVERYTHING)
     selection = None if select is None else _select(defs, select)
-    run_config: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-    if full_refresh:
-        run_config["ops"] = {"dbt_models": {"config": {"full_refresh": True}}}
+    run_config = {"ops": {"dbt_models": {"config": {"full_refresh": True}}}} if full_refresh else {}
+    return execute_job(settings, defs, EVERYTHING, run_config, selection=selection, progress=progress)
+
+
+def execute_job(
+    settings: Settings,
+    defs: dg.Definitions,
+    job_name: str,
+    run_config: Mapping[str, Any],
+    *,
+    selection: Sequence[dg.AssetKey] | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> RunOutcome:
+    """Execute a job in this process. ``selection``: only these assets of it.
+
+    Raises: StorageError; KeyboardInterrupt when the run was interrupted, which Dagster reports as a failed step.
+    """
+    job = defs.resolve_job_def(job_name)
     run_id = str(uuid.uuid4())
     # The bucket stays open for the whole run, so that a local S3 starts once and not once per step. dagster-dbt prints
     # everything that dbt prints; the run's log has it too.
@@ -78,7 +92,7 @@ def run_graph(
             result = job.execute_in_process(
                 instance=instance,
                 run_id=run_id,
-                run_config=run_config,
+                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}, **run_config},
                 asset_selection=selection,
                 raise_on_error=False,
             )

@@ -10,6 +10,7 @@ import dagster as dg
 
 from netflix_assets.contracts.model import Dataset, Source, all_datasets
 from netflix_assets.contracts.visibility import counted
+from netflix_assets.defs.extract.assets import table_key
 from netflix_assets.defs.freshness import freshness_policy
 from netflix_assets.defs.resources import LandingBucket, WarehouseResource
 from netflix_assets.defs.retry import retry_transient
@@ -35,11 +36,13 @@ def landing_assets(sources: Sequence[Source]) -> list[dg.AssetSpec]:
     return [
         dg.AssetSpec(
             key=landing_key(dataset),
+            deps=[table_key(dataset)] if dataset.extract else [],
             group_name="landing",
             description=f"{dataset.description} {_files(dataset)}",
             owners=list(dataset.owners),
             kinds={"s3", dataset.format},
-            freshness_policy=freshness_policy(dataset.freshness),
+            # A table that does not change lands nothing; the policy of its own asset tells whether it is looked at.
+            freshness_policy=None if dataset.extract else freshness_policy(dataset.freshness),
             metadata={"mode": dataset.mode, "optional": dataset.optional},
         )
         for dataset in all_datasets(sources)

@@ -1,0 +1,97 @@
+"""Rows here against rows in the database, at the snapshot of the last extract that is loaded."""
+
+from collections.abc import Iterator, Sequence
+
+import dagster as dg
+
+from netflix_assets.contracts.model import Dataset, Source, all_datasets
+from netflix_assets.defs.raw.assets import raw_key
+from netflix_assets.defs.resources import LandingBucket, WarehouseResource
+from netflix_assets.defs.retry import retry_transient
+from netflix_assets.extract.state import State, number_of, read_state
+from netflix_assets.settings import Settings
+from netflix_assets.storage.objects import ObjectStore, objects_of
+from netflix_assets.warehouse.base import Warehouse
+
+ROWS = "rows_match_database"
+
+
+def database_checks(sources: Sequence[Source], settings: Settings) -> list[dg.AssetChecksDefinition]:
+    """One step that compares every table that comes from a database; none if no contract has an extract."""
+    datasets = [dataset for dataset in all_datasets(sources) if dataset.extract is not None]
+    if not datasets:
+        return []
+    specs = [
+        dg.AssetCheckSpec(
+            ROWS,
+            asset=raw_key(dataset),
+            description="The table has as many rows as the database had at the last extract.",
+        )
+        for dataset in datasets
+    ]
+
+    @dg.multi_asset_check(name=ROWS, specs=specs, can_subset=True)
+    def compare(
+        context: dg.AssetCheckExecutionContext, bucket: LandingBucket, warehouse: WarehouseResource
+    ) -> Iterator[dg.AssetCheckResult]:
+        wanted = {key.asset_key for key in context.selected_asset_check_keys}
+        with (
+            retry_transient(context, settings),
+            bucket.open() as store,
+            warehouse.open(run_id=context.run.run_id, asset=ROWS) as connection,
+        ):
+            for dataset in datasets:
+                if raw_key(dataset) in wanted:
+                    connection.prepare(dataset)
+                    yield _compare(dataset, store, connection)
+
+    return [compare]
+
+
+def _compare(dataset: Dataset, store: ObjectStore, warehouse: Warehouse) -> dg.AssetCheckResult:
+    state = read_state(store, dataset)
+    if waiting := _why_waiting(dataset, state, store, warehouse):
+        return _result(dataset, passed=True, description=waiting)
+    assert state is not None  # noqa: S101 - for mypy: without a state it waits
+    here, rejected = _count(dataset, warehouse), warehouse.counts(dataset).open_rejects
+    missing = state.rows - here
+    description = None
+    if missing:
+        description = f"{here:,} rows here, {state.rows:,} in the database at {state.taken_at} UTC"
+        if rejected:
+            description += f"; {rejected:,} rejected: netflix-assets rejects list --dataset {dataset.id}"
+    return _result(
+        dataset, passed=not missing, description=description, rows_here=here, rows_there=state.rows, rejected=rejected
+    )
+
+
+def _why_waiting(dataset: Dataset, state: State | None, store: ObjectStore, warehouse: Warehouse) -> str:
+    """Why rows cannot be compared now; empty if they can."""
+    if state is None:
+        return "not extracted yet"
+    landed = {listed.key for listed in objects_of(dataset, store)}
+    loaded = {load.listed.key for load in warehouse.current_loads(dataset)}
+    if dataset.tombstone is not None and landed - loaded:
+        return "not all of the extract is loaded yet"
+    newest = max(map(number_of, landed), default=0)
+    if newest > state.number or (dataset.tombstone is None and newest != max(map(number_of, loaded), default=0)):
+        return "an extract is in progress"
+    return ""
+
+
+def _count(dataset: Dataset, warehouse: Warehouse) -> int:
+    """Rows in the table: keys whose newest version is not a tombstone. Objects are named in the order of extracts."""
+    if dataset.tombstone is None:
+        return warehouse.counts(dataset).current_rows
+    key = ", ".join(dataset.key)
+    _, rows = warehouse.query(
+        f"select count(*) from (select {key} from raw.{dataset.table}_current group by {key} "  # noqa: S608
+        f"having not max_by({dataset.tombstone}, _object_key))"
+    )
+    return int(rows[0][0])
+
+
+def _result(dataset: Dataset, *, passed: bool, description: str | None, **metadata: int) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        asset_key=raw_key(dataset), check_name=ROWS, passed=passed, description=description, metadata=metadata
+    )

@@ -1,0 +1,58 @@
+"""Extract databases by hand, and look at what they lack."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import dagster as dg
+
+from netflix_assets.contracts.model import Dataset
+from netflix_assets.defs.extract.assets import ACCEPTED, by_database
+from netflix_assets.defs.extract.sensor import extract_job
+from netflix_assets.extract.check import Finding, check_database
+from netflix_assets.extract.errors import SourceError, SourceUnavailableError
+from netflix_assets.operations.errors import InputError
+from netflix_assets.operations.outcome import RunOutcome
+from netflix_assets.operations.run import execute_job
+from netflix_assets.settings import Settings
+
+
+def select_databases(settings: Settings, names: Sequence[str]) -> dict[str, list[Dataset]]:
+    """The databases with these names, or all that have an address. Raises: InputError."""
+    known = by_database(settings.sources())
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise InputError(
+            f"no contract extracts from a database '{unknown[0]}'; there are: {', '.join(known) or 'none'}"
+        )
+    chosen = names or [name for name in known if name in settings.databases]
+    if not chosen:
+        missing = " or ".join(f"NETFLIX_POSTGRES_{name.upper()}" for name in known)
+        raise InputError(f"no database has an address: set {missing}" if known else "no contract has an extract")
+    return {name: known[name] for name in chosen}
+
+
+def check_accepted(chosen: Mapping[str, Sequence[Dataset]], accepted: Sequence[str]) -> None:
+    """Raise InputError for a dataset that none of the chosen databases has."""
+    known = [dataset.id for datasets in chosen.values() for dataset in datasets]
+    unknown = [name for name in accepted if name not in known]
+    if unknown:
+        raise InputError(f"--accept {unknown[0]}: not extracted from these databases; there are: {', '.join(known)}")
+
+
+def check(settings: Settings, database: str, datasets: Sequence[Dataset]) -> list[Finding]:
+    """What a database lacks; one that cannot be used is a finding."""
+    try:
+        return check_database(database, datasets, settings)
+    except (SourceError, SourceUnavailableError) as error:
+        return [Finding(database, str(error), is_problem=True)]
+
+
+def extract(
+    settings: Settings,
+    defs: dg.Definitions,
+    database: str,
+    accepted: Sequence[str],
+    progress: Callable[[str], None],
+) -> RunOutcome:
+    """Extract a database in a run of its job. Raises: StorageError."""
+    config = {"ops": {extract_job(database): {"config": {ACCEPTED: list(accepted)}}}}
+    return execute_job(settings, defs, extract_job(database), config, progress=progress)
