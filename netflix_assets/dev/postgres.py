@@ -24,7 +24,7 @@ import psycopg2
 from filelock import FileLock
 from psycopg2 import sql
 
-from netflix_assets.environment import for_postgres
+from netflix_assets.environment import for_postgres, in_place_of_mine
 
 HOST = "127.0.0.1"
 DATABASES = ("crm", "shop", "finance")
@@ -79,12 +79,13 @@ class Postgres:
         }
 
     def connect(self, database: str, user: str = OWNER) -> Any:
-        """A connection. Every parameter is given, so that no ``PG*`` variable of the machine counts."""
-        return psycopg2.connect(
-            host=HOST, hostaddr=HOST, port=self.port, dbname=database, user=user, password=self.passwords[user],
-            sslmode="disable", client_encoding="UTF8", options="-c timezone=UTC", connect_timeout=5,
-            application_name="netflix-assets dev postgres",
-        )  # fmt: skip
+        """A connection. No ``PG*`` variable of the machine counts; ``PGSERVICE`` would, whatever is given here."""
+        with in_place_of_mine({name: value for name, value in os.environ.items() if not name.startswith("PG")}):
+            return psycopg2.connect(
+                host=HOST, port=self.port, dbname=database, user=user, password=self.passwords[user],
+                sslmode="disable", options="-c timezone=UTC", connect_timeout=5,
+                application_name="netflix-assets dev postgres",
+            )  # fmt: skip
 
 
 def start(folder: Path, port: int | None = None, *, durable: bool = True) -> Postgres:

@@ -135,9 +135,10 @@ def play(server: Postgres, transactions: Iterable[Transaction], on_event: Callab
                 try:
                     _execute(busy[transaction.number], transaction)
                 except Error as error:  # rows that somebody changed by hand, or holds
+                    reason = str(error).partition("\n")[0]
                     raise PostgresError(
-                        f"day {transaction.day}, {transaction.kind}: {error}. What is done of the day is kept; the next "
-                        "call goes on from here"
+                        f"day {transaction.day}, {transaction.kind}: {reason}. What is done of the day is kept; "
+                        "the next call goes on from here"
                     ) from error
             else:
                 connection = busy.pop(transaction.number)
