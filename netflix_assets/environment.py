@@ -38,6 +38,11 @@ def for_rclone(access_key_id: str, secret_access_key: str) -> dict[str, str]:
     return {"RCLONE_AUTH_KEY": f'"{access_key_id},{secret_access_key}"'}
 
 
+def for_postgres() -> dict[str, str]:
+    """The environment of the local PostgreSQL: no ``PG*`` variable, and neither locale nor time zone of the machine."""
+    return {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
+
+
 def for_dbt(
     settings: Settings, run_id: str = "", reveal: Callable[[LateSecretStr], str] = LateSecretStr.get_secret_value
 ) -> dict[str, str]:

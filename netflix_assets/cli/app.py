@@ -18,6 +18,7 @@ from netflix_assets.cli.alerts import alerts
 from netflix_assets.cli.backup import backup, restore
 from netflix_assets.cli.branch import branch
 from netflix_assets.cli.contract import contract
+from netflix_assets.cli.dev import dev
 from netflix_assets.cli.diff import diff
 from netflix_assets.cli.erase import erase
 from netflix_assets.cli.files import fetch, generate, land
@@ -96,6 +97,7 @@ def _message(error: Exception) -> str:
         contract,
         dashboards,
         demo,
+        dev,
         diff,
         erase,
         fetch,

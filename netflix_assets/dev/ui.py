@@ -14,11 +14,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from threading import Event
 
 import psutil
 
 from netflix_assets.defs.runs import reap
+from netflix_assets.dev.signals import stop_signal
 from netflix_assets.environment import UI_OF, for_dagster
 from netflix_assets.operations.instance import open_instance, prepare_dagster_home
 from netflix_assets.settings import REPO, Settings
@@ -50,7 +50,7 @@ def serve(settings: Settings, port: int, announce: Callable[[str], None]) -> Non
 
     Raises: UIRunsError; PortTakenError; UIEndedError; LocalS3Error.
     """
-    stopping, url = _stop_signal(), f"http://127.0.0.1:{port}"
+    stopping, url = stop_signal(), f"http://127.0.0.1:{port}"
     with ExitStack() as stack:
         stack.enter_context(_only_one(settings.home, url))
         if left := len(processes_of(settings.home)):
@@ -107,18 +107,6 @@ class _Definitions:
                 if "grpc" in process.cmdline():
                     self._seen_at = now
         return self._seen_at is not None and now - self._seen_at > NO_DEFINITIONS_S
-
-
-def _stop_signal() -> Event:
-    """The event that is set when this process has to stop."""
-    stopping = Event()
-    # Signals with a handler are back to their default in child processes. Those that a shell ignores for what it starts
-    # with `&` would stay ignored.
-    signal.signal(signal.SIGINT, lambda *_: stopping.set())
-    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
-    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup
-        signal.signal(signal.SIGHUP, lambda *_: stopping.set())
-    return stopping
 
 
 @contextmanager

@@ -2,7 +2,10 @@
 
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+
+import psutil
 
 from netflix_assets.operations.errors import InputError, OperationError
 from netflix_assets.settings import Settings
@@ -19,6 +22,7 @@ _STATE = (
     "dbt",
     "dbt*.lock",
     "tmp",
+    "postgres",
     "published",
     "dashboards",
     "docs",
@@ -41,8 +45,20 @@ def remove_state(settings: Settings, found: Sequence[Path]) -> None:
     """
     if is_leased(settings.home):
         raise OperationError(f"the UI or a run is using {settings.home}. Stop it first; nothing was removed")
+    if _postgres_runs(settings):
+        raise OperationError(
+            f"the sample databases of {settings.home} are running. Stop them first: "
+            "netflix-assets dev postgres --stop. Nothing was removed"
+        )
     for path in found:
         try:
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
         except OSError as error:  # rmtree's error names a file without its folder
             raise OperationError(f"{path} cannot be removed: {error}") from error
+
+
+def _postgres_runs(settings: Settings) -> bool:
+    with suppress(FileNotFoundError, ValueError, psutil.NoSuchProcess):
+        pid = (settings.home / "postgres" / "data" / "postmaster.pid").read_text().partition("\n")[0]
+        return bool(psutil.Process(int(pid)).name() == "postgres")  # after a kill, the pid may be another process'
+    return False

@@ -39,7 +39,7 @@ with _only_one(Path(sys.argv[1]), "http://127.0.0.1:1"):
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setenv("DAGSTER_HOME", "")
-    monkeypatch.setattr(ui, "_stop_signal", Event)
+    monkeypatch.setattr(ui, "stop_signal", Event)
     monkeypatch.setattr(ui, "_LOOK_S", 0.05)
     return read_settings(home=tmp_path)
 

@@ -1,0 +1,49 @@
+"""``dev``: what only a laptop needs."""
+
+import click
+
+from netflix_assets.cli.output import say, spinner
+from netflix_assets.contracts.visibility import counted
+from netflix_assets.settings import current_settings
+
+
+@click.group()
+def dev() -> None:
+    """Sample databases to try things with."""
+
+
+@dev.command()
+@click.option(
+    "--port", type=click.IntRange(1, 65535), show_default="a free one, then always the same", help="Port of the server."
+)
+@click.option("--scale", type=float, show_default="0.1", help="Size of the sample; 1 is 50,000 orders.")
+@click.option("--seed", type=int, show_default="1", help="The same seed and scale give the same rows.")
+@click.option(
+    "--days", type=click.IntRange(1, 366), help="Play so many days of activity on the running server, and end."
+)
+@click.option("--stop", is_flag=True, help="Stop the running server, and end.")
+def postgres(port: int | None, scale: float | None, seed: int | None, days: int | None, stop: bool) -> None:
+    """Serve a PostgreSQL with three sample databases until Ctrl-C.
+
+    crm, shop and finance are the databases of an invented streaming company. Their data is kept in
+    $NETFLIX_HOME/postgres. Activity is orders, moves, corrections, deletions, and transactions that commit late.
+    """
+    from netflix_assets.dev import postgres as server
+    from netflix_assets.dev.business.load import play_days
+    from netflix_assets.dev.business.serve import serve
+
+    folder = current_settings().home / "postgres"
+    if days and stop:
+        raise click.UsageError("--days and --stop exclude each other")
+    if stop:
+        server.stop(server.running(folder))
+        say("stopped")
+    elif days:
+        with spinner("playing activity"):
+            _, last = play_days(server.running(folder), days)
+        say(f"played {counted(days, 'day')} of activity; {last} since the sample was loaded")
+    else:
+        try:
+            serve(folder, port, scale, seed, say)
+        except ValueError as error:
+            raise click.UsageError(str(error)) from error

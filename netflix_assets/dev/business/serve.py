@@ -1,0 +1,73 @@
+"""Serve the sample databases until Ctrl-C."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from netflix_assets.dev.business.load import load
+from netflix_assets.dev.postgres import (
+    HOST,
+    OWNER,
+    Postgres,
+    PostgresError,
+    is_alive,
+    programs,
+    running,
+    start,
+    stop,
+    was_stopped,
+)
+from netflix_assets.dev.signals import stop_signal
+
+_LOOK_S = 1.0
+
+
+def serve(
+    folder: Path, port: int | None, scale: float | None, seed: int | None, announce: Callable[[str], None]
+) -> None:
+    """Start the server, load the samples into empty databases, say how to use them, and stop it at the end.
+
+    A server that a killed command left behind is taken over. If another command serves this folder, this one only says
+    how to use the databases.
+
+    Raises: PostgresError, also when the server ends by itself; ValueError for the scale or the seed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / "command.lock", timeout=0):
+            _serve(start(folder, port), scale, seed, announce)
+    except Timeout:
+        describe(running(folder), announce)
+        announce("it is served by another command already")
+
+
+def _serve(server: Postgres, scale: float | None, seed: int | None, announce: Callable[[str], None]) -> None:
+    stopping = stop_signal()
+    try:
+        load(server, scale, seed)
+        describe(server, announce)
+        announce("Ctrl-C stops it; the data is kept")
+        while not stopping.wait(_LOOK_S):
+            if not is_alive(server):
+                if was_stopped(server):
+                    return
+                raise PostgresError(
+                    f"PostgreSQL ended; its output is in {server.log}. To start it again: netflix-assets dev postgres"
+                )
+        announce("stopping")
+    finally:
+        stop(server)
+
+
+def describe(server: Postgres, announce: Callable[[str], None]) -> None:
+    """Say where the databases are, with which settings the pipeline reads them, and how to change rows."""
+    announce(f"PostgreSQL at {HOST}:{server.port} with the databases crm, shop and finance")
+    announce("settings with which the pipeline reads them:")
+    for name, value in server.settings().items():
+        announce(f"export {name}={value}")
+    announce(
+        f"to change rows: PGPASSFILE={server.folder / 'pgpass'} {programs() / 'psql'} -h {HOST} -p {server.port} "
+        f"-U {OWNER} shop"
+    )
+    announce("to play a day of activity: netflix-assets dev postgres --days 1")
