@@ -9,6 +9,7 @@ from psycopg import sql
 from netflix_assets.contracts.column import Column
 from netflix_assets.contracts.extract import VERSION_COLUMNS
 from netflix_assets.contracts.model import Dataset
+from netflix_assets.contracts.visibility import counted
 from netflix_assets.extract.errors import TableRefusedError, translated
 from netflix_assets.extract.session import Session
 
@@ -156,11 +157,12 @@ def check_columns(dataset: Dataset, table: SourceTable) -> tuple[str, ...]:
     faults = [fault for column in wanted if (fault := _type_fault(column, table.columns[column.file_name]))]
     if faults:
         raise TableRefusedError(f"{_named(dataset)}: {'; '.join(faults)}")
-    news = [name for name in unknown if name not in extract.left_out]
-    return tuple(
-        f"{_named(dataset)} has a column {name} ({table.columns[name].type}) that the contract does not have; it is "
-        "not extracted. Add it to `columns`, or to `left_out`"
-        for name in news
+    if not (new := [table.columns[name] for name in unknown if name not in extract.left_out]):
+        return ()
+    names = ", ".join(f"{column.name} ({column.type})" for column in new)
+    return (
+        f"{_named(dataset)} has {counted(len(new), 'column')} that the contract does not have: {names}. Not extracted; "
+        "add to `columns`, or to `left_out`",
     )
 
 
