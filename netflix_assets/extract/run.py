@@ -23,9 +23,9 @@ from netflix_assets.extract.table import (
     describe,
     select_list,
 )
-from netflix_assets.ingest.scratch import scratch_folder
 from netflix_assets.settings import Settings
 from netflix_assets.storage.objects import ObjectStore, objects_of
+from netflix_assets.storage.scratch import scratch_folder
 
 # The file of known keys is written again when what came after it is no longer small beside it.
 _MAX_LATER_OBJECTS = 20
@@ -74,7 +74,7 @@ def extract_database(
     outcomes: list[Outcome] = []
     with open_session(database, settings.databases.get(database)) as session:
         for dataset in datasets:
-            with scratch_folder(settings.home / "tmp" / "extract") as scratch:
+            with scratch_folder(settings.home / "tmp") as scratch:
                 try:
                     extractor = _Extractor(session, dataset, settings, store, scratch, dataset.id in accepted)
                     outcome: Outcome = extractor.extract()

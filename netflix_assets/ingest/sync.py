@@ -17,10 +17,10 @@ from netflix_assets.ingest.errors import RefusedError
 from netflix_assets.ingest.load import commit_loads, refuse, remove_deleted, update_last_modified
 from netflix_assets.ingest.plan import Plan, plan_loads
 from netflix_assets.ingest.replay import forget_refusals
-from netflix_assets.ingest.scratch import scratch_folder
 from netflix_assets.ingest.validate import validate
 from netflix_assets.storage.objects import ObjectChangedError, ObjectStore, ObjectVersion, objects_of
 from netflix_assets.storage.retries import BucketError, UnreadableObjectError
+from netflix_assets.storage.scratch import scratch_folder
 from netflix_assets.warehouse.base import Warehouse
 from netflix_assets.warehouse.loads import UNREADABLE, Load, RefusedObject, StagedObject, slot_of
 

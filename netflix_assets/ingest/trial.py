@@ -16,9 +16,9 @@ from netflix_assets.ingest.decode import blocks_of
 from netflix_assets.ingest.errors import RefusedError
 from netflix_assets.ingest.load import commit_loads
 from netflix_assets.ingest.reasons import RejectReason, group_reasons
-from netflix_assets.ingest.scratch import scratch_folder
 from netflix_assets.ingest.validate import validate
 from netflix_assets.storage.objects import ObjectVersion
+from netflix_assets.storage.scratch import scratch_folder
 from netflix_assets.warehouse.base import Warehouse
 from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from netflix_assets.warehouse.loads import StagedObject

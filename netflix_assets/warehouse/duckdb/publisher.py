@@ -18,7 +18,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -26,6 +26,7 @@ from pathlib import Path
 
 import duckdb
 
+from netflix_assets.storage.scratch import scratch_folder
 from netflix_assets.warehouse.builds import NotServableError
 from netflix_assets.warehouse.duckdb.version import DATABASE, Earlier, write_tables
 from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse, retry_while_held
@@ -70,7 +71,7 @@ class DuckDBPublisher(Publisher):
         self._link = folder / "current"
         self._pin = folder / "pinned"
         self._versions = folder / "versions"
-        self._spilled = self._versions / ".spilled"
+        self._spilled = file.with_name("tmp")  # where all scratch folders of a home are
         self.place = str(self._link)
 
     def published(self) -> Publication | None:
@@ -220,23 +221,28 @@ class DuckDBPublisher(Publisher):
 
 
 class Attached(DuckDBWarehouse):
-    """Databases (name -> file), attached read-only to a connection that can write another one; the first is in use."""
+    """Databases (name -> file), attached read-only to a connection that can write another one; the first is in use.
+
+    What does not fit into memory goes to a folder of its own in ``spill_folder``.
+    """
 
     def __init__(self, files: Mapping[str, Path], spill_folder: Path, wait_seconds: float) -> None:
         self.file = next(iter(files.values()))
-        self._spill_folder = spill_folder
-        self._connection = duckdb.connect()
-        for setting in (*_SETTINGS, f"set temp_directory = {literal(str(spill_folder))}"):
-            self._connection.execute(setting)
-        for name, file in files.items():
-            statement = f"attach {literal(str(file))} as {name} (read_only)"
-            retry_while_held(file, wait_seconds, partial(self._connection.execute, statement))
-        self._connection.execute(f"use {next(iter(files))}")
+        with ExitStack() as stack:
+            spilled = stack.enter_context(scratch_folder(spill_folder))
+            self._connection = stack.enter_context(duckdb.connect())
+            for setting in (*_SETTINGS, f"set temp_directory = {literal(str(spilled))}"):
+                self._connection.execute(setting)
+            for name, file in files.items():
+                statement = f"attach {literal(str(file))} as {name} (read_only)"
+                retry_while_held(file, wait_seconds, partial(self._connection.execute, statement))
+            self._connection.execute(f"use {next(iter(files))}")
+            self._scratch = stack.pop_all()
 
     def close(self) -> None:
         """Close the files, and remove what did not fit into memory."""
         super().close()
-        shutil.rmtree(self._spill_folder, ignore_errors=True)
+        self._scratch.close()
 
 
 def persons_in_version(folder: Path, names: Sequence[str], text: str) -> dict[Path, int]:

@@ -17,6 +17,7 @@ import pytest
 from netflix_assets.contracts.visibility import Showable
 from netflix_assets.warehouse.builds import NotServableError
 from netflix_assets.warehouse.diff import compare
+from netflix_assets.warehouse.duckdb.publisher import Attached
 from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from netflix_assets.warehouse.errors import WarehouseError
 from netflix_assets.warehouse.publishing import (
@@ -505,3 +506,15 @@ def test_persons_are_counted_in_tables_and_files_of_every_version(tmp_path: Path
     ]  # fmt: skip
     assert len(publisher(tmp_path).person_counts(["user_id"], "7")) == 4
     assert publisher(tmp_path).person_counts(["user_id"], "9") == {}
+
+
+def test_what_does_not_fit_into_memory_spills_before_anything_is_published(tmp_path: Path, warehouse) -> None:
+    with warehouse() as connection:
+        file = connection.file
+    spilled = tmp_path / "new" / "tmp"
+    with Attached({"warehouse": file}, spilled, 0) as attached:
+        attached.execute("set memory_limit = '100MB'")
+        attached.execute("create temp table sorted as select * from range(12_000_000) as numbers(n) order by hash(n)")
+        assert any(path.stat().st_size for path in spilled.rglob("*.tmp"))
+        assert attached.query("select count(*) from sorted")[1] == [(12_000_000,)]
+    assert not list(spilled.iterdir())

@@ -3,12 +3,12 @@
 import subprocess
 import sys
 
-from netflix_assets.ingest.scratch import scratch_folder
+from netflix_assets.storage.scratch import scratch_folder
 
 HOLD_FOLDER = """
 import sys
 from pathlib import Path
-from netflix_assets.ingest.scratch import scratch_folder
+from netflix_assets.storage.scratch import scratch_folder
 
 with scratch_folder(Path(sys.argv[1])) as folder:
     (folder / "copy.csv").write_text("1,2")
