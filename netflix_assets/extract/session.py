@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import IsolationLevel, sql
@@ -19,20 +19,21 @@ CONNECT_TIMEOUT_S = 10
 MIN_VERSION = 130_000  # pg_current_snapshot, and pg_control_system for every role
 STATEMENT_TIMEOUT_MS = 3_600_000
 _BATCH_BYTES = 2**20
-# The transaction's settings. Values must not depend on the role's defaults: they decide how texts look. Row-level
-# security raises an error with row_security = off where it would otherwise hide rows silently. Without
-# synchronize_seqscans an unchanged table is read in the same order each time, so that its bytes are the same.
-_SETTINGS: Mapping[str, str] = {
-    "TimeZone": "UTC",
+# The transaction's settings, as SQL: a quoted search_path would name one schema. Values must not depend on the role's
+# defaults: they decide how texts look. Row-level security raises an error with row_security = off where it would
+# otherwise hide rows silently. Without synchronize_seqscans an unchanged table is read in the same order each time, so
+# that its bytes are the same.
+_SETTINGS: Mapping[str, LiteralString] = {
+    "TimeZone": "'UTC'",
     "DateStyle": "ISO, YMD",
-    "IntervalStyle": "iso_8601",
+    "IntervalStyle": "'iso_8601'",
     "bytea_output": "hex",
     "extra_float_digits": "1",
-    "lc_monetary": "C",
+    "lc_monetary": "'C'",
     "row_security": "off",
     "synchronize_seqscans": "off",
     "search_path": "pg_catalog, public",
-    "client_encoding": "UTF8",
+    "client_encoding": "'UTF8'",
     "idle_in_transaction_session_timeout": "0",  # while an object uploads
 }
 _LOCK = 7_223_407_118_362_981_001  # "an extract of netflix-assets", in the database's advisory locks
@@ -142,7 +143,7 @@ def _batches(pgconn: psycopg.pq.abc.PGconn) -> Iterator[Sequence[memoryview]]:
                 yield batch
                 batch, size = [], 0
     yield batch
-    while (result := pgconn.get_result()) is not None:
+    for result in [*iter(pgconn.get_result, None)]:  # all of them, or the connection takes no further statement
         if result.status != psycopg.pq.ExecStatus.COMMAND_OK:
             raise psycopg.errors.error_from_result(result)
 
@@ -175,7 +176,7 @@ def open_session(
             connection.read_only = True
             timeout = conninfo_to_dict(settings.url).get("options", "")
             for name, value in _SETTINGS.items():
-                connection.execute(sql.SQL("SET LOCAL {} = {}").format(sql.Identifier(name), sql.Literal(value)))
+                connection.execute(sql.SQL("SET LOCAL {} = {}").format(sql.Identifier(name), sql.SQL(value)))
             if "statement_timeout" not in str(timeout):
                 connection.execute(sql.SQL("SET LOCAL statement_timeout = {}").format(STATEMENT_TIMEOUT_MS))
             for relation in relations:

@@ -28,9 +28,10 @@ ORDERS: dict[str, Any] = {
 
 
 def dataset(**changes: Any) -> Dataset:
-    """The contract of orders with some options otherwise; ``extract`` is merged."""
+    """The contract of orders with some options otherwise; ``extract`` is merged, and None takes an option away."""
     extract = {**ORDERS["extract"], **changes.pop("extract", {})}
-    return Dataset.model_validate({**ORDERS, **changes, "extract": extract})
+    given = {name: value for name, value in extract.items() if value is not None}
+    return Dataset.model_validate({**ORDERS, **changes, "extract": given})
 
 
 @dataclass
