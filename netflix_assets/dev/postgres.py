@@ -172,6 +172,11 @@ def programs() -> Path:
     return installed[-1]  # pginstall has version 16, pginstall18 has 18
 
 
+def as_user() -> tuple[str, ...]:
+    """What to put before one of the programs, which refuse to run as root."""
+    return _AS_NOBODY if os.geteuid() == 0 else ()
+
+
 def _stored(folder: Path) -> Postgres | None:
     file = folder / "server.json"
     if not file.exists():
@@ -257,19 +262,18 @@ def _launch(server: Postgres, *, durable: bool) -> None:
 
 def _run(program: str, *arguments: str) -> None:
     """Run one of PostgreSQL's programs, as another user than root. Raises: PostgresError with what it prints."""
-    as_user = _AS_NOBODY if os.geteuid() == 0 else ()
     # Output goes to a file: pg_ctl's server keeps the streams open, and reading a pipe would wait for its end.
     output = Path(arguments[arguments.index("-D") + 1]).parent / f"{program}.log"
     with output.open("wb") as log:
         try:
             done = subprocess.run(
-                [*as_user, str(programs() / program), *arguments], env=for_postgres(), cwd="/", check=False,
+                [*as_user(), str(programs() / program), *arguments], env=for_postgres(), cwd="/", check=False,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
         except FileNotFoundError as error:
             raise PostgresError(
                 f"PostgreSQL does not run as root, and {error.filename} is missing; run the command as another user"
-                if as_user
+                if as_user()
                 else str(error)
             ) from error
     if done.returncode:

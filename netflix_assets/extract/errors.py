@@ -24,9 +24,9 @@ class TableRefusedError(SourceError):
 
 
 # SQLSTATE classes and codes after which the same statement can succeed: connection failures, too few resources, an
-# operator's shutdown or cancellation, a conflict with recovery on a replica.
+# operator's shutdown or cancellation, a conflict with recovery on a replica, a server that ends long transactions.
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
-_TRANSIENT = ("08", "53", "57", "40")
+_TRANSIENT = ("08", "53", "57", "40", "25P03", "25P04")
 # A server that refuses a role does so for good. Connections that fail have a text but often no code.
 _REFUSED_LOGIN = re.compile(
     r'authentication failed|no pg_hba\.conf entry|(role|database) ".*" does not exist|no password supplied'
@@ -50,6 +50,8 @@ def translated(database: str) -> Iterator[None]:
             ) from error
         if code == "42501":
             raise SourceError(f"{name}: {text}. `netflix-assets sources check {database}` shows the GRANT") from error
-        if code[:2] in _TRANSIENT or (isinstance(error, psycopg.OperationalError) and not _REFUSED_LOGIN.search(text)):
+        if code.startswith(_TRANSIENT) or (
+            isinstance(error, psycopg.OperationalError) and not _REFUSED_LOGIN.search(text)
+        ):
             raise SourceUnavailableError(f"{name} cannot be reached: {text}") from error
         raise SourceError(f"{name}: {text}") from error

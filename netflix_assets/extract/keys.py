@@ -1,21 +1,27 @@
 """Which keys of a table are gone: the keys that earlier extracts have written, compared with those in the database.
 
-Known keys are one Parquet file, and the objects that were written after it. DuckDB compares them on disk, so memory
-stays flat whatever the size of the table.
+What the bucket holds is what the warehouse has or will have, so known keys come from there and from nowhere else: one
+Parquet file, and the objects with higher numbers, also those that a killed extract has left. DuckDB compares them on
+disk, so memory stays flat whatever the size of the table.
 """
 
+import csv
+import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from netflix_assets.contracts.extract import DELETED, NUMBER
+from netflix_assets.contracts.extract import DELETED
 from netflix_assets.contracts.model import Dataset
-from netflix_assets.warehouse.typing import identifier, literal
+from netflix_assets.warehouse.typing import literal
 
 _MEMORY = "500MB"
 _BATCH_ROWS = 10_000
+_LINE_BYTES = 2**26
 
 
 def key_names(dataset: Dataset) -> tuple[str, ...]:
@@ -25,30 +31,40 @@ def key_names(dataset: Dataset) -> tuple[str, ...]:
 
 
 class KnownKeys:
-    """The keys that a table had, as texts: those in ``base``, a file of keys, as changed by extracts in ``later``."""
+    """The keys of a table, as texts: those in ``base``, a file of keys, as changed by the files that are added."""
 
-    def __init__(
-        self, connection: duckdb.DuckDBPyConnection, dataset: Dataset, base: Path | None, later: Sequence[Path]
-    ) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, dataset: Dataset, base: Path | None) -> None:
         self._connection = connection
         self._names = key_names(dataset)
-        self._key = ", ".join(map(identifier, self._names))
-        versions = [
-            f"select {self._key}, {NUMBER}::bigint, {DELETED} = 'true' from {_csv(path, self._names)}" for path in later
-        ]
-        if base is not None:
-            versions.append(f"select {self._key}, 0, false from read_parquet({_file(base)})")
-        keys = ", ".join(f"{identifier(name)} varchar" for name in self._names)
-        connection.execute(f"create table known ({keys})")
-        if versions:
-            connection.execute(
-                f"insert into known select {self._key} from ({' union all '.join(versions)}) "
-                f"as versions({self._key}, number, gone) group by all having not max_by(gone, number)"
-            )
+        names = [f"k{at}" for at in range(len(self._names))]
+        self._key = ", ".join(names)
+        self.files = 0
+        keys = ", ".join(f"{name} varchar" for name in names)
+        source = f"create view base as from read_parquet({_file(base)})" if base else f"create table base ({keys})"
+        connection.execute(source)
+        connection.execute(f"create table versions ({keys}, file integer, gone boolean)")
+        # Few keys change between two extracts. So the base is only read, and never sorted or grouped.
+        connection.execute(
+            f"create view changed as select {self._key}, max_by(gone, file) as gone from versions group by {self._key}"
+        )
+        connection.execute(
+            f"create view known as select {self._key} from base anti join changed using ({self._key}) "
+            f"union all select {self._key} from changed where not gone"
+        )
+
+    def add(self, path: Path) -> None:
+        """Add a file of an extract. Of two files with the same key, the one that is added later counts."""
+        self.files += 1
+        source = _csv(path, self._names)
+        self._connection.execute(f"insert into versions select {self._key}, {self.files}, gone = 'true' from {source}")
 
     def count(self) -> int:
         """How many keys are known."""
         return self._number("select count(*) from known")
+
+    def count_changed(self) -> int:
+        """How many keys the files that were added have."""
+        return self._number("select count(*) from changed")
 
     def count_unknown(self, current: Path) -> int:
         """How many keys in a file of rows or keys are not known."""
@@ -56,40 +72,65 @@ class KnownKeys:
             f"select count(*) from {_csv(current, self._names)} as found anti join known using ({self._key})"
         )
 
-    def gone(self, current: Path) -> Iterator[tuple[str, ...]]:
-        """The known keys that are not in a file of rows or keys, in order."""
+    def repeated(self, current: Path) -> tuple[str, ...] | None:
+        """A key that a file of rows or keys has more than once."""
+        return self._connection.execute(
+            f"select {self._key} from {_csv(current, self._names)} group by all having count(*) > 1 limit 1"
+        ).fetchone()
+
+    def gone(self, current: Path) -> Iterator[list[tuple[str, ...]]]:
+        """The known keys that are not in a file of rows or keys, in order, in batches."""
         found = _csv(current, self._names)
         result = self._connection.execute(
             f"select {self._key} from known anti join {found} as found using ({self._key}) order by all"
         )
         while rows := result.fetchmany(_BATCH_ROWS):
-            yield from rows
+            yield rows
 
-    def save(self, path: Path) -> None:
-        """Write the keys as Parquet."""
-        self._connection.execute(f"copy known to {_file(path)} (format parquet, compression zstd)")
+    def save(self, path: Path, number: int) -> None:
+        """Write the keys as Parquet. ``number``: of the extract up to which it has them."""
+        self._connection.execute(
+            f"copy known to {_file(path)} (format parquet, compression zstd, kv_metadata {{number: {number}}})"
+        )
 
     def _number(self, query: str) -> int:
         row = self._connection.execute(query).fetchone()
         return int(row[0]) if row else 0
 
 
+def saved_number(path: Path) -> int:
+    """The number that a file of keys was saved with."""
+    return int(pq.read_metadata(path).metadata[b"number"])
+
+
 @contextmanager
-def known_keys(dataset: Dataset, base: Path | None, later: Sequence[Path], scratch: Path) -> Iterator[KnownKeys]:
+def known_keys(dataset: Dataset, base: Path | None, scratch: Path) -> Iterator[KnownKeys]:
     """The keys for the length of the block. ``scratch``: a folder for what does not fit in memory."""
     with duckdb.connect(str(scratch / "keys.duckdb")) as connection:
         connection.execute(f"set memory_limit = '{_MEMORY}'")
         connection.execute(f"set temp_directory = {_file(scratch)}")
-        yield KnownKeys(connection, dataset, base, later)
+        yield KnownKeys(connection, dataset, base)
     (scratch / "keys.duckdb").unlink()
 
 
 def _csv(path: Path, names: Sequence[str]) -> str:
+    """SELECT of the columns with these names as k0, k1, …, and of the mark of deleted rows if the file has one.
+
+    Nothing is left to be detected. Columns go by position: DuckDB takes names that differ in capitals for one.
+    """
+    with pa.input_stream(str(path), "zstd") as stream:
+        header = next(csv.reader(io.TextIOWrapper(stream, "utf-8", newline="")))
+    wanted = {f"k{at}": header.index(name) for at, name in enumerate(names)}
+    if DELETED in header:
+        wanted["gone"] = header.index(DELETED)
+    selected = ", ".join(f"c{position} as {name}" for name, position in wanted.items())
+    columns = ", ".join(f"c{position}: 'varchar'" for position in range(len(header)))
     # An empty text is a key like any other; by default it would be read as null, which equals nothing.
-    kept = ", ".join(map(literal, names))
+    kept = ", ".join(f"'c{position}'" for position in wanted.values())
     return (
-        f"read_csv({_file(path)}, header = true, all_varchar = true, delim = ',', quote = '\"', escape = '\"', "
-        f"force_not_null = [{kept}])"
+        f"(select {selected} from read_csv({_file(path)}, auto_detect = false, columns = {{{columns}}}, header = true, "
+        "delim = ',', quote = '\"', escape = '\"', compression = 'zstd', "
+        f"max_line_size = {_LINE_BYTES}, buffer_size = {2 * _LINE_BYTES}, force_not_null = [{kept}]))"
     )
 
 

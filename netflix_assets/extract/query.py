@@ -42,8 +42,17 @@ def where_changed(extract: Extract, dataset: Dataset, table: SourceTable, before
 
     By transaction: all rows from the oldest transaction on that was open then. Those between it and the newest were
     partly seen. They are read twice, because a snapshot does not name the subtransactions of open transactions.
-    ``age`` counts 32-bit numbers around their wrap, and freezing keeps them (since PostgreSQL 9.4).
+    ``age`` counts 32-bit numbers around their wrap, and freezing keeps them (since PostgreSQL 9.4). A table that was
+    swapped for another, or a partition that was attached, has rows of old transactions that were not there before.
     """
+    changed = _where_newer(extract, dataset, table, before)
+    if not table.has_transactions:
+        return changed
+    known = sql.SQL(", ").join(map(sql.Literal, before.relations))
+    return sql.SQL("{} OR tableoid NOT IN ({})").format(changed, known)
+
+
+def _where_newer(extract: Extract, dataset: Dataset, table: SourceTable, before: State) -> sql.Composable:
     if extract.cursor is None:
         return sql.SQL("age(xmin) <= age({}::xid)").format(sql.Literal(str(before.xmin % _NUMBERS)))
     column = next(each for each in dataset.columns if each.name == extract.cursor)
@@ -56,17 +65,21 @@ def where_changed(extract: Extract, dataset: Dataset, table: SourceTable, before
 
 
 def highest(extract: Extract, dataset: Dataset, table: SourceTable) -> sql.Composed:
-    """The highest value of the cursor column, as text."""
+    """The highest value of the cursor column, as text. Times in the future count as now: they would hide all others."""
     column = next(each for each in dataset.columns if each.name == extract.cursor)
-    return select([sql.SQL("max({})::text").format(sql.Identifier(column.file_name))], table.relation)
+    found = table.columns[column.file_name]
+    value: sql.Composable = sql.SQL("max({})").format(sql.Identifier(found.name))
+    if found.base in _TIMES:
+        value = sql.SQL("least({}, now()::{})").format(value, sql.SQL(found.type))
+    return select([sql.SQL("({})::text").format(value)], table.relation)
 
 
 def why_whole(before: State | None, snapshot: Snapshot, code: str) -> str:
     """Why changes since an extract cannot be told, so that the whole table has to be read; empty if they can."""
     if before is None:
         return "the first extract"
-    if before.identity != snapshot.identity:
-        return "another server, or the same after a failover or a restore"
+    if not before.identity.is_continued_by(snapshot.identity):
+        return "another server, or the same after a restart, a failover or a restore"
     if snapshot.xmax < before.xmax or snapshot.position < before.position:
         return "the server was set back"
     if snapshot.xmax - before.xmin >= _COMPARABLE:
@@ -77,11 +90,16 @@ def why_whole(before: State | None, snapshot: Snapshot, code: str) -> str:
 
 
 def fingerprint(dataset: Dataset, table: SourceTable) -> str:
-    """Of what decides how a row is read: a column that was added has values in rows that no transaction has written."""
+    """Of what decides how a row is read.
+
+    Some changes of a table change what its rows say and write none of them: a column that is added, or dropped and
+    added again, and an enumeration whose values are renamed.
+    """
     assert dataset.extract is not None  # noqa: S101 - for mypy: callers pick datasets with an extract
     parts = [
-        [column.name, column.file_name, column.protect, table.columns[column.file_name].type]
+        [column.name, column.file_name, column.protect, found.type, found.number, found.definition]
         for column in contract_columns(dataset)
+        for found in (table.columns[column.file_name],)
     ]
     place = [dataset.extract.table, dataset.extract.query, dataset.extract.mode, dataset.extract.cursor, dataset.key]
     return hashlib.sha256(json.dumps([parts, place]).encode()).hexdigest()[:16]

@@ -4,13 +4,14 @@ import csv
 import hashlib
 import hmac
 import io
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
 import pyarrow as pa
 
-_BATCH_BYTES = 2**20
+csv.field_size_limit(sys.maxsize)  # Python's limit is 131,072 characters; the contract's is checked when it loads
 
 
 class RowFile:
@@ -23,10 +24,8 @@ class RowFile:
         self.path = path
         self.count = 0
         self._hash = hashlib.blake2b(digest_size=16)
-        self._batch: list[bytes] = []
-        self._bytes = 0
         self._stream = pa.CompressedOutputStream(pa.OSFile(str(path), "wb"), "zstd")
-        self._add(_record(header))
+        self._add([_record(header)])
 
     def __enter__(self) -> "RowFile":
         return self
@@ -34,7 +33,6 @@ class RowFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._flush()
         self._stream.close()
 
     @property
@@ -42,36 +40,30 @@ class RowFile:
         """A digest of what was written; known when the file is closed."""
         return self._hash.hexdigest()
 
-    def write(self, records: Iterable[bytes]) -> int:
-        """Write records, each with its line ending. Returns how many."""
-        before = self.count
-        for record in records:
-            self.count += 1
-            self._add(record)
-        return self.count - before
+    def write(self, batches: Iterable[Sequence[bytes | memoryview]]) -> None:
+        """Write batches of records, each record with its line ending."""
+        for batch in batches:
+            self.count += len(batch)
+            self._add(batch)
 
-    def _add(self, record: bytes) -> None:
-        self._batch.append(record)
-        self._bytes += len(record)
-        if self._bytes >= _BATCH_BYTES:
-            self._flush()
-
-    def _flush(self) -> None:
-        block = b"".join(self._batch)
-        self._batch.clear()
-        self._bytes = 0
+    def _add(self, batch: Sequence[bytes | memoryview]) -> None:
+        block = b"".join(batch)
         self._hash.update(block)
         self._stream.write(block)
 
 
-def with_hashes(records: Iterable[bytes], positions: Sequence[int], key: str) -> Iterator[bytes]:
+def with_hashes(
+    batches: Iterable[Sequence[bytes | memoryview]], positions: Sequence[int], key: str
+) -> Iterator[Sequence[bytes]]:
     """The records with the fields at ``positions`` replaced by their HMAC-SHA256; an empty field stays empty."""
     secret = key.encode()
-    for fields in csv.reader((record.decode() for record in records), strict=True):
-        for at in positions:
-            if fields[at]:
-                fields[at] = hmac.new(secret, fields[at].encode(), hashlib.sha256).hexdigest()
-        yield _record(fields)
+    for batch in batches:
+        rows = list(csv.reader((bytes(record).decode() for record in batch), strict=True))
+        for fields in rows:
+            for at in positions:
+                if fields[at]:
+                    fields[at] = hmac.new(secret, fields[at].encode(), hashlib.sha256).hexdigest()
+        yield records_of(rows)
 
 
 def _record(fields: Sequence[str]) -> bytes:
@@ -81,6 +73,6 @@ def _record(fields: Sequence[str]) -> bytes:
     return text.getvalue().removesuffix("\r\n").encode() + b"\n"
 
 
-def records_of(rows: Iterable[Sequence[str]]) -> Iterator[bytes]:
+def records_of(rows: Iterable[Sequence[str]]) -> list[bytes]:
     """Records of rows of texts."""
-    return map(_record, rows)
+    return [*map(_record, rows)]

@@ -1,7 +1,6 @@
 """Extract the tables of one database: one snapshot, objects for tables with news, and the state last."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,8 +8,8 @@ from psycopg import sql
 
 from netflix_assets.contracts.extract import VERSION_COLUMNS, Extract
 from netflix_assets.contracts.model import Dataset
-from netflix_assets.extract.errors import SourceError, TableRefusedError
-from netflix_assets.extract.keys import KnownKeys, key_names, known_keys
+from netflix_assets.extract.errors import BusyError, SourceError, SourceUnavailableError, TableRefusedError
+from netflix_assets.extract.keys import KnownKeys, key_names, known_keys, saved_number
 from netflix_assets.extract.query import fingerprint, highest, keys, select, versions, where_changed, why_whole
 from netflix_assets.extract.rows import RowFile, records_of, with_hashes
 from netflix_assets.extract.session import Session, open_session
@@ -30,6 +29,7 @@ from netflix_assets.storage.scratch import scratch_folder
 # The file of known keys is written again when what came after it is no longer small beside it.
 _MAX_LATER_OBJECTS = 20
 _MAX_LATER_SHARE = 0.25
+_FEW_KEYS = 10_000
 
 
 @dataclass(frozen=True)
@@ -69,19 +69,30 @@ def extract_database(
 
     ``accepted``: ids of datasets whose mass deletion or narrower columns are meant.
 
+    A table that fails costs itself only. If trying again may help, others are extracted first.
+
     Raises: SourceError, SourceUnavailableError, BucketError; tables that have landed before stay.
     """
     outcomes: list[Outcome] = []
-    with open_session(database, settings.databases.get(database)) as session:
+    unavailable: SourceUnavailableError | None = None
+    relations = [each.extract.relation for each in datasets if each.extract and each.extract.table]
+    with open_session(database, settings.databases.get(database), relations=relations) as session:
         for dataset in datasets:
-            with scratch_folder(settings.home / "tmp") as scratch:
-                try:
+            try:
+                with scratch_folder(settings.home / "tmp") as scratch, session.savepoint():
                     extractor = _Extractor(session, dataset, settings, store, scratch, dataset.id in accepted)
                     outcome: Outcome = extractor.extract()
-                except TableRefusedError as error:
-                    outcome = Refused(dataset, f"{dataset.id}: {error}")
+            except SourceUnavailableError as error:
+                if session.connection.closed:
+                    raise
+                unavailable = unavailable or error
+                continue
+            except SourceError as error:
+                outcome = Refused(dataset, f"{dataset.id}: {error}")
             outcomes.append(outcome)
             report(outcome)
+    if unavailable is not None:
+        raise unavailable
     return outcomes
 
 
@@ -105,6 +116,10 @@ class _Extractor:
         self._store = store
         self._scratch = scratch
         self._is_accepted = is_accepted
+        self._landed = sorted(
+            (listed.key for listed in objects_of(dataset, store) if number_of(listed.key)),
+            key=lambda key: (number_of(key), key),
+        )
 
     def extract(self) -> Extracted:
         """Read the table, land what is new, and remember it."""
@@ -120,12 +135,16 @@ class _Extractor:
         return self._extract_snapshot(table, before, state)
 
     def _check_order(self, before: State) -> None:
+        """Raise when this snapshot may be older than that of the extract before."""
         snapshot = self._session.snapshot
-        is_behind = snapshot.identity == before.identity and snapshot.position < before.position
-        if snapshot.is_replica and is_behind:
+        if not before.identity.is_continued_by(snapshot.identity) or snapshot.complete_to >= before.position:
+            return
+        if snapshot.is_replica:
             raise TableRefusedError(
                 "the replica is behind the extract before; the next one after it has caught up goes on"
             )
+        if snapshot.position >= before.position:  # this one's snapshot was taken when that one was about to end
+            raise BusyError(f"{self._dataset.id}: another extract has just ended")
 
     def _compare_types(self, before: State, table: SourceTable) -> tuple[str, ...]:
         changed, narrower = compare_types(self._dataset, before.types, table)
@@ -138,7 +157,7 @@ class _Extractor:
 
     def _next_state(self, table: SourceTable, before: State | None, news: tuple[str, ...]) -> State:
         snapshot = self._session.snapshot
-        last = before.number if before else max(map(number_of, self._object_keys()), default=0)
+        last = max([before.number if before else 0, *map(number_of, self._landed[-1:])])
         return State(
             number=last + 1,
             xmin=snapshot.xmin,
@@ -148,6 +167,7 @@ class _Extractor:
             identity=snapshot.identity,
             code=fingerprint(self._dataset, table),
             types={name: column.type for name, column in table.columns.items()},
+            relations=table.oids,
             is_replica=snapshot.is_replica,
             news=news,
         )
@@ -159,70 +179,94 @@ class _Extractor:
         state = replace(state, rows=file.count, digest=file.digest)
         if before is not None:
             self._check_deleted(before.rows - state.rows, before.rows)
-        if before is not None and (before.digest, before.code) == (state.digest, state.code):
+        is_same = before is not None and (before.digest, before.code) == (state.digest, state.code)
+        if before is not None and is_same and not self._landed_since(before.number):
             return self._remember(state)
         return self._remember(replace(state, changed=file.count), [self._upload(file, state)])
 
     # ------------------------------------------------------------ versions of rows
 
-    def _extract_versions(self, table: SourceTable, before: State | None, state: State) -> Extracted:
-        whole = why_whole(before, self._session.snapshot, state.code)
+    def _extract_versions(self, table: SourceTable, before: State | None, state: State, whole: str = "") -> Extracted:
+        whole = whole or why_whole(before, self._session.snapshot, state.code)
         where = where_changed(self._contract, self._dataset, table, before) if before and not whole else None
         rows = self._write(
             "rows", select([*select_list(self._dataset, table), *versions(state)], table.relation, where)
         )
         count = rows.count if whole else self._count(table)
         state = replace(state, rows=count, changed=rows.count, highest=self._highest(table, before))
-        if before and not whole and rows.count == 0 and count == before.rows:
-            return self._remember(replace(state, later=before.later, later_rows=before.later_rows))
-        base, later = self._known_files(before)
-        with ExitStack() as stack:
-            known = stack.enter_context(
-                known_keys(self._dataset, base, later if whole else [*later, rows.path], self._scratch)
+        is_complete = before is not None and not self._landed_since(before.number)
+        if before is not None and not whole and is_complete and (rows.count, count) == (0, before.rows):
+            return self._remember(state)
+        base = self._download_base()
+        with known_keys(self._dataset, base, self._scratch) as known:
+            for key in self._landed_since(saved_number(base) if base else 0):
+                known.add(self._download(key))
+            if before is not None and is_complete:
+                self._check_known(known.count(), before)
+            tombstones = self._compare(known, table, rows, state, is_whole=bool(whole))
+            if tombstones is not None:
+                return self._finish(known, before, state, [rows, tombstones], whole)
+        return self._extract_versions(table, before, state, "rows appeared that no transaction since has written")
+
+    def _check_known(self, known: int, before: State) -> None:
+        if known != before.rows and not self._is_accepted:
+            raise TableRefusedError(
+                f"the objects in the bucket have {known:,} keys, but the extract before left {before.rows:,}: objects "
+                f"are missing, so deleted rows cannot be told. Put them back. {self._how_to_accept}"
             )
-            if not whole and known.count() == count:
-                return self._finish(before, state, whole, [rows], base, later)
-            current = rows.path if whole else self._copy_keys(table)
-            if not whole and known.count_unknown(current):
-                # Rows that no transaction since explains: the history is another one than the state's, unnoticed.
-                stack.close()
-                return self._extract_versions(table, before and replace(before, code=""), state)
-            tombstones = self._write_tombstones(known, current, state)
+
+    def _compare(
+        self, known: KnownKeys, table: SourceTable, rows: RowFile, state: State, *, is_whole: bool
+    ) -> RowFile | None:
+        """Add the rows to the known keys, and write tombstones. None when the table has keys that cannot be known."""
+        tombstones = RowFile(self._scratch / "deleted.csv.zst", self._names)
+        with tombstones:
+            if is_whole:
+                current = rows.path
+            else:
+                known.add(rows.path)
+                if known.count() == state.rows:
+                    return tombstones
+                current = self._copy_keys(table)
+            self._check_unique(known, current)
+            if not is_whole and known.count_unknown(current):
+                return None
+            for keys_gone in known.gone(current):
+                tombstones.write([records_of([self._tombstone(key, state) for key in keys_gone])])
+        return tombstones
+
+    def _check_unique(self, known: KnownKeys, current: Path) -> None:
+        if repeated := known.repeated(current):
+            raise TableRefusedError(
+                f"the key ({', '.join(self._dataset.key)}) is not unique: more than one row has "
+                f"({', '.join(repeated)}). Correct `key` in the contract"
+            )
+
+    def _finish(
+        self, known: KnownKeys, before: State | None, state: State, files: Sequence[RowFile], whole: str
+    ) -> Extracted:
+        """Land the files, then the state. The file of known keys can follow: it only saves reading the objects."""
+        rows, tombstones = files
         if before is not None:
             self._check_deleted(tombstones.count, before.rows)
         state = replace(state, deleted=tombstones.count)
-        return self._finish(before, state, whole, [rows, tombstones], base, later)
+        uploaded = [self._upload(file, state) for file in files if file.count]
+        extracted = self._remember(state, uploaded, whole)
+        for path in [rows.path, tombstones.path] if whole else [tombstones.path]:
+            known.add(path)
+        is_large = known.count_changed() > max(_FEW_KEYS, _MAX_LATER_SHARE * state.rows)
+        if whole or is_large or known.files > _MAX_LATER_OBJECTS:
+            known.save(self._scratch / "new-keys.parquet", state.number)
+            self._store.put(keys_key(self._dataset), self._scratch / "new-keys.parquet")
+        return extracted
 
-    def _finish(
-        self,
-        before: State | None,
-        state: State,
-        whole: str,
-        files: Sequence[RowFile],
-        base: Path | None,
-        later: Sequence[Path],
-    ) -> Extracted:
-        """Land the files, then the file of known keys if it has to be written anew, then the state."""
-        written = [file for file in files if file.count]
-        uploaded = [self._upload(file, state) for file in written]
-        objects = ((*before.later,) if before else ()) + tuple(uploaded)
-        later_rows = (before.later_rows if before else 0) + sum(file.count for file in written)
-        if whole or len(objects) > _MAX_LATER_OBJECTS or later_rows > _MAX_LATER_SHARE * state.rows:
-            self._save_keys([file.path for file in written], base, later)
-            objects, later_rows = (), 0
-        return self._remember(replace(state, later=objects, later_rows=later_rows), uploaded, whole)
+    def _landed_since(self, number: int) -> list[str]:
+        """The objects with higher numbers, in order. Those above the state's are of an extract that was killed."""
+        return [key for key in self._landed if number_of(key) > number]
 
-    def _save_keys(self, written: Sequence[Path], base: Path | None, later: Sequence[Path]) -> None:
-        path = self._scratch / "new-keys.parquet"
-        with known_keys(self._dataset, base, [*later, *written], self._scratch) as known:
-            known.save(path)
-        self._store.put(keys_key(self._dataset), path)
-
-    def _known_files(self, before: State | None) -> tuple[Path | None, list[Path]]:
-        """Local copies of the file of known keys, if there is one, and of the objects that came after it."""
-        if before is None:  # also when the state was lost: then all objects tell which keys there were
-            return None, [self._download(key) for key in self._object_keys()]
-        return self._download(keys_key(self._dataset)), [self._download(key) for key in before.later]
+    def _download_base(self) -> Path | None:
+        key = keys_key(self._dataset)
+        return self._download(key) if any(listed.key == key for listed in self._store.list(key)) else None
 
     def _copy_keys(self, table: SourceTable) -> Path:
         path = self._scratch / "keys.csv.zst"
@@ -230,16 +274,11 @@ class _Extractor:
             file.write(self._session.copy(select(keys(self._dataset, table), table.relation)))
         return path
 
-    def _write_tombstones(self, known: KnownKeys, current: Path, state: State) -> RowFile:
-        names = self._names
-        at = [names.index(name) for name in key_names(self._dataset)]
-        with RowFile(self._scratch / "deleted.csv.zst", names) as file:
-            for key in known.gone(current):
-                fields = [""] * (len(names) - len(VERSION_COLUMNS)) + [str(state.number), state.taken_at, "true"]
-                for position, value in zip(at, key, strict=True):
-                    fields[position] = value
-                file.write(records_of([fields]))
-        return file
+    def _tombstone(self, key: Sequence[str], state: State) -> list[str]:
+        fields = [""] * (len(self._names) - len(VERSION_COLUMNS)) + [str(state.number), state.taken_at, "true"]
+        for name, value in zip(key_names(self._dataset), key, strict=True):
+            fields[self._names.index(name)] = value
+        return fields
 
     # ------------------------------------------------------------ shared
 
@@ -253,7 +292,7 @@ class _Extractor:
 
     def _write(self, name: str, query: sql.Composable) -> RowFile:
         """The rows of a query as a file, with protected columns hashed."""
-        records: Iterator[bytes] = self._session.copy(query)
+        records: Iterable[Sequence[bytes | memoryview]] = self._session.copy(query)
         hashed = [at for at, column in enumerate(contract_columns(self._dataset)) if column.protect == "hash"]
         if hashed:
             if self._settings.hash_key is None:
@@ -283,16 +322,8 @@ class _Extractor:
                 f"{self._how_to_accept}"
             )
 
-    def _object_keys(self) -> list[str]:
-        return [listed.key for listed in objects_of(self._dataset, self._store)]
-
     def _download(self, key: str) -> Path:
-        listed = next((each for each in self._store.list(key) if each.key == key), None)
-        if listed is None:
-            raise SourceError(
-                f"{self._dataset.id}: {key} is missing in the bucket, so deleted rows cannot be told. Put it back, or "
-                f"delete _extracts/{self._dataset.id}.json: the next extract then reads the whole table"
-            )
+        listed = next(each for each in self._store.list(key) if each.key == key)
         path = self._scratch / key.replace("/", "-")
         with path.open("wb") as file:
             file.writelines(self._store.read(listed))
@@ -306,5 +337,6 @@ class _Extractor:
 
     def _remember(self, state: State, uploaded: Sequence[str] = (), whole: str = "") -> Extracted:
         self._session.check_alive()
+        self._session.wait_until_durable()
         write_state(self._store, self._dataset, state, self._scratch)
         return Extracted(self._dataset, state, tuple(uploaded), whole)

@@ -1,10 +1,12 @@
 """One read-only transaction on a database: a snapshot that all its tables are read in."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import selectors
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import IsolationLevel, sql
@@ -16,19 +18,22 @@ from netflix_assets.settings import DatabaseSettings
 CONNECT_TIMEOUT_S = 10
 MIN_VERSION = 130_000  # pg_current_snapshot, and pg_control_system for every role
 STATEMENT_TIMEOUT_MS = 3_600_000
-# The transaction's settings. Values must not depend on the role's defaults: they decide how texts look. Row-level
-# security raises an error with row_security = off where it would otherwise hide rows silently. Without
-# synchronize_seqscans an unchanged table is read in the same order each time, so that its bytes are the same.
-_SETTINGS: Mapping[str, str] = {
-    "TimeZone": "UTC",
+_BATCH_BYTES = 2**20
+# The transaction's settings, as SQL: a quoted search_path would name one schema. Values must not depend on the role's
+# defaults: they decide how texts look. Row-level security raises an error with row_security = off where it would
+# otherwise hide rows silently. Without synchronize_seqscans an unchanged table is read in the same order each time, so
+# that its bytes are the same.
+_SETTINGS: Mapping[str, LiteralString] = {
+    "TimeZone": "'UTC'",
     "DateStyle": "ISO, YMD",
-    "IntervalStyle": "iso_8601",
+    "IntervalStyle": "'iso_8601'",
     "bytea_output": "hex",
     "extra_float_digits": "1",
+    "lc_monetary": "'C'",
     "row_security": "off",
     "synchronize_seqscans": "off",
     "search_path": "pg_catalog, public",
-    "client_encoding": "UTF8",
+    "client_encoding": "'UTF8'",
     "idle_in_transaction_session_timeout": "0",  # while an object uploads
 }
 _LOCK = 7_223_407_118_362_981_001  # "an extract of netflix-assets", in the database's advisory locks
@@ -36,10 +41,20 @@ _LOCK = 7_223_407_118_362_981_001  # "an extract of netflix-assets", in the data
 
 @dataclass(frozen=True)
 class Identity:
-    """Which history of which server transaction numbers belong to. After a failover or a restore it is another one."""
+    """Which history of which server transaction numbers belong to. After a failover or a restore it is another one.
+
+    ``started``: when the server was started, as text; empty for a replica. A data folder can be put back, or a disk,
+    without anything else in it that tells, but not while the server runs.
+    """
 
     system: str
     timeline: int
+    started: str = ""
+
+    def is_continued_by(self, other: "Identity") -> bool:
+        """Whether what another identity numbers goes on from here."""
+        is_same = (self.system, self.timeline) == (other.system, other.timeline)
+        return is_same and ("" in (self.started, other.started) or self.started == other.started)
 
 
 @dataclass(frozen=True)
@@ -47,11 +62,13 @@ class Snapshot:
     """What a transaction sees. ``xmin``, ``xmax``: transaction numbers with their epoch, 64 bits.
 
     Every transaction below ``xmin`` has ended: committed ones are seen. None from ``xmax`` on is seen.
-    ``position``: the log position when it was taken, which orders the snapshots of one history.
+    ``complete_to``: a log position; what was committed up to it is seen. ``position``: what was committed after it is
+    not seen. Positions order the snapshots of one history.
     """
 
     xmin: int
     xmax: int
+    complete_to: int
     position: int
     taken_at: datetime
     identity: Identity
@@ -65,6 +82,7 @@ class Session:
         self.database = database
         self.connection = connection
         self.snapshot = snapshot
+        self._is_durable = snapshot.is_replica  # it replays what is on its own disk
 
     def rows(
         self, query: sql.SQL | sql.Composed, parameters: Mapping[str, object] | None = None
@@ -73,20 +91,75 @@ class Session:
         with translated(self.database):
             return self.connection.execute(query, parameters).fetchall()
 
-    def copy(self, query: sql.Composable) -> Iterator[bytes]:
-        """The rows of a query as CSV without a header, one at a time. Raises: SourceError, SourceUnavailableError."""
+    def copy(self, query: sql.Composable) -> Iterator[Sequence[memoryview]]:
+        """The rows of a query as CSV without a header, in batches. Raises: SourceError, SourceUnavailableError."""
         statement = sql.SQL("COPY ({}) TO STDOUT (FORMAT csv)").format(query)
-        with translated(self.database), self.connection.cursor() as cursor, cursor.copy(statement) as copy:
-            yield from copy  # type: ignore[misc]
+        with translated(self.database), self.connection.cursor() as cursor, cursor.copy(statement):
+            yield from _batches(self.connection.pgconn)
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Statements whose failure leaves the transaction, its snapshot and its locks as they were before."""
+        with translated(self.database), self.connection.transaction():
+            yield
+
+    def wait_until_durable(self) -> None:
+        """Wait until a crash of the server can no longer undo what was seen.
+
+        With synchronous_commit = off, others see a commit before it is on the disk, which takes up to three times
+        wal_writer_delay (0.6 s by default). After a crash, its transaction number is given again to another one.
+        """
+        query = sql.SQL(
+            """
+            SELECT pg_current_wal_flush_lsn() - '0/0'::pg_lsn >= {} OR clock_timestamp() > {}::timestamptz
+                   + 3.5 * (SELECT setting::int FROM pg_settings WHERE name = 'wal_writer_delay') * interval '1 ms'
+            """
+        ).format(self.snapshot.position, self.snapshot.taken_at)
+        while not self._is_durable:
+            self._is_durable = bool(self.rows(query)[0][0])
+            if not self._is_durable:
+                time.sleep(0.01)
 
     def check_alive(self) -> None:
         """Raise SourceUnavailableError if the transaction, and with it the lock, is gone."""
         self.rows(sql.SQL("SELECT 1"))
 
 
+def _batches(pgconn: psycopg.pq.abc.PGconn) -> Iterator[Sequence[memoryview]]:
+    """What a COPY sends. psycopg's own iterator goes through its event loop for each row, which takes twice as long."""
+    batch: list[memoryview] = []
+    size = 0
+    with selectors.DefaultSelector() as selector:
+        selector.register(pgconn.socket, selectors.EVENT_READ)
+        while (received := pgconn.get_copy_data(1))[0] >= 0:
+            length, record = received
+            if length == 0:  # nothing has arrived
+                selector.select()
+                pgconn.consume_input()
+                continue
+            batch.append(record)
+            size += length
+            if size >= _BATCH_BYTES:
+                yield batch
+                batch, size = [], 0
+    yield batch
+    for result in [*iter(pgconn.get_result, None)]:  # all of them, or the connection takes no further statement
+        if result.status != psycopg.pq.ExecStatus.COMMAND_OK:
+            raise psycopg.errors.error_from_result(result)
+
+
 @contextmanager
-def open_session(database: str, settings: DatabaseSettings | None, *, exclusive: bool = True) -> Iterator[Session]:
+def open_session(
+    database: str,
+    settings: DatabaseSettings | None,
+    *,
+    exclusive: bool = True,
+    relations: Sequence[tuple[str, str]] = (),
+) -> Iterator[Session]:
     """A session for the length of the block. ``exclusive``: hold the lock that one extract at a time has.
+
+    ``relations``: schemas and names of tables that cannot be truncated or rewritten meanwhile. Otherwise they would be
+    empty for a snapshot from before.
 
     Raises: SourceError, SourceUnavailableError; BusyError when another extract holds the lock.
     """
@@ -97,17 +170,21 @@ def open_session(database: str, settings: DatabaseSettings | None, *, exclusive:
         )
     with _connect(database, settings) as connection:
         with translated(database):
-            position, is_replica = _position(connection)
+            complete_to, is_replica = _position(connection)
+            connection.rollback()
             connection.isolation_level = IsolationLevel.REPEATABLE_READ
             connection.read_only = True
             timeout = conninfo_to_dict(settings.url).get("options", "")
             for name, value in _SETTINGS.items():
-                connection.execute(sql.SQL("SET LOCAL {} = {}").format(sql.Identifier(name), sql.Literal(value)))
+                connection.execute(sql.SQL("SET LOCAL {} = {}").format(sql.Identifier(name), sql.SQL(value)))
             if "statement_timeout" not in str(timeout):
                 connection.execute(sql.SQL("SET LOCAL statement_timeout = {}").format(STATEMENT_TIMEOUT_MS))
+            for relation in relations:
+                _keep(connection, relation)
+            # The first statement that takes the transaction's snapshot. LOCK TABLE takes none.
             if exclusive and not _lock(connection):
                 raise BusyError(f"database '{database}': another extract is running")
-            snapshot = _snapshot(connection, position, is_replica)
+            snapshot = _snapshot(connection, complete_to, is_replica)
         yield Session(database, connection, snapshot)
         connection.rollback()
 
@@ -130,18 +207,25 @@ def _connect(database: str, settings: DatabaseSettings) -> Iterator[psycopg.Conn
 
 
 def _position(connection: psycopg.Connection) -> tuple[int, bool]:
-    """The log position, and whether the server is a replica: asked for before the snapshot, in its own transaction.
+    """The log position, and whether the server is a replica.
 
-    A transaction writes its commit to the log before others see it. So of two snapshots with different rows the later
-    one has the higher position.
+    A transaction writes its commit to the log before others see it. So a snapshot sees no commit after the position
+    that is asked for next, and a replica's snapshot sees all commits up to the position that was asked for before.
     """
     row = connection.execute(
         "SELECT (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END "
         "- '0/0'::pg_lsn)::bigint, pg_is_in_recovery()"
     ).fetchone()
-    connection.rollback()
     assert row is not None  # noqa: S101 - for mypy: a SELECT without FROM has one row
     return int(row[0]), bool(row[1])
+
+
+def _keep(connection: psycopg.Connection, relation: tuple[str, str]) -> None:
+    # A missing table or right is reported when the table is read. Foreign tables and materialized views have no lock.
+    errors = psycopg.errors
+    cannot = (errors.UndefinedTable, errors.InvalidSchemaName, errors.InsufficientPrivilege, errors.WrongObjectType)
+    with suppress(*cannot), connection.transaction():
+        connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(sql.Identifier(*relation)))
 
 
 def _lock(connection: psycopg.Connection) -> bool:
@@ -149,17 +233,21 @@ def _lock(connection: psycopg.Connection) -> bool:
     return bool(row and row[0])
 
 
-def _snapshot(connection: psycopg.Connection, position: int, is_replica: bool) -> Snapshot:
+def _snapshot(connection: psycopg.Connection, complete_to: int, is_replica: bool) -> Snapshot:
     row = connection.execute(
         """
         SELECT pg_snapshot_xmin(pg_current_snapshot())::text, pg_snapshot_xmax(pg_current_snapshot())::text,
-               now(), system_identifier::text,
+               statement_timestamp(), system_identifier::text,
                -- right after a failover the last checkpoint still has the old timeline
-               CASE WHEN pg_is_in_recovery() THEN timeline_id
-                    ELSE ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int END
-        FROM pg_control_system(), pg_control_checkpoint()
+               CASE WHEN pg_is_in_recovery()
+                    THEN greatest(timeline_id, min_recovery_end_timeline,
+                                  (SELECT max(received_tli) FROM pg_stat_wal_receiver))
+                    ELSE ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int END,
+               CASE WHEN pg_is_in_recovery() THEN '' ELSE pg_postmaster_start_time()::text END
+        FROM pg_control_system(), pg_control_checkpoint(), pg_control_recovery()
         """
     ).fetchone()
     assert row is not None  # noqa: S101 - as above
-    identity = Identity(row[3], int(row[4]))
-    return Snapshot(int(row[0]), int(row[1]), position, row[2].astimezone(UTC), identity, is_replica)
+    position, _ = _position(connection)
+    identity = Identity(row[3], int(row[4]), row[5])
+    return Snapshot(int(row[0]), int(row[1]), complete_to, position, row[2].astimezone(UTC), identity, is_replica)

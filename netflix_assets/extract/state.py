@@ -27,8 +27,8 @@ class State:
     ``number``: of the extract. ``xmin``, ``xmax``, ``position``, ``taken_at``: of its snapshot, ``taken_at`` in UTC and
     in ISO form. ``identity``: the server's. ``code``: a fingerprint of what was selected. ``types``: of the database's
     columns. ``rows``: in the table. ``changed``, ``deleted``: rows and keys that this extract wrote. ``digest``: of a
-    whole table's content. ``highest``: of the cursor column. ``later``: objects, with so many rows, whose keys are not
-    in the file of known keys. ``news``: what the database has otherwise than the contract.
+    whole table's content. ``highest``: of the cursor column. ``relations``: oids of the table and its partitions.
+    ``news``: what the database has otherwise than the contract.
     """
 
     number: int
@@ -44,8 +44,7 @@ class State:
     deleted: int = 0
     digest: str = ""
     highest: str | None = None
-    later: tuple[str, ...] = ()
-    later_rows: int = 0
+    relations: tuple[int, ...] = ()
     is_replica: bool = False
     news: tuple[str, ...] = ()
 
@@ -58,7 +57,7 @@ class State:
 def object_key(dataset: Dataset, state: State, name: str) -> str:
     """The key of an object: ``shop/orders/00000012-00000000016B3748-rows.csv.zst``, by number and log position.
 
-    Of two objects with the same number, which only a killed extract leaves, the one with the higher position is newer.
+    The number is higher than that of every object before, also of those that a killed extract has left.
     """
     return f"{dataset.key_prefix}/{state.number:08d}-{state.position:016X}-{name}"
 
@@ -97,7 +96,7 @@ def read_state(store: ObjectStore, dataset: Dataset) -> State | None:
             "extract then reads the whole table"
         )
     values["identity"] = Identity(**values["identity"])
-    for name in ("later", "news"):
+    for name in ("relations", "news"):
         values[name] = tuple(values[name])
     return State(**values)
 

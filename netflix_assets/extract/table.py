@@ -35,11 +35,17 @@ _DECIMAL = {*_INTEGERS, "numeric"}
 
 @dataclass(frozen=True)
 class SourceColumn:
-    """A column in the database. ``type``: as PostgreSQL writes it, ``numeric(10,2)``. ``is_list``: an array or row."""
+    """A column in the database. ``type``: as PostgreSQL writes it, ``numeric(10,2)``. ``is_list``: an array or row.
+
+    ``number``: the column's in its table; it is never used again. ``definition``: of what computes its values, and of
+    the type's values or fields.
+    """
 
     name: str
     type: str
     is_list: bool
+    number: int = 0
+    definition: str = ""
 
     @property
     def base(self) -> str:
@@ -55,11 +61,15 @@ class SourceColumn:
 
 @dataclass(frozen=True)
 class SourceTable:
-    """A relation and its columns. ``kind``: of pg_class, ``q`` for a query. ``relation``: what to select from."""
+    """A relation and its columns. ``kind``: of pg_class, ``q`` for a query. ``relation``: what to select from.
+
+    ``oids``: of the table and its partitions, in order.
+    """
 
     relation: sql.Composable
     kind: str
     columns: Mapping[str, SourceColumn]
+    oids: tuple[int, ...] = ()
 
     @property
     def has_transactions(self) -> bool:
@@ -99,14 +109,34 @@ def describe(session: Session, dataset: Dataset) -> SourceTable:
             """
             SELECT a.attname, format_type(coalesce(nullif(t.typbasetype, 0), t.oid),
                                           CASE WHEN t.typbasetype <> 0 THEN t.typtypmod ELSE a.atttypmod END),
-                   t.typcategory IN ('A', 'C')
+                   t.typcategory IN ('A', 'C'), a.attnum::int,
+                   concat_ws(
+                       ';', CASE WHEN a.attgenerated <> '' THEN pg_get_expr(d.adbin, d.adrelid) END,
+                       (SELECT string_agg(enumlabel, ',' ORDER BY enumsortorder)
+                        FROM pg_enum WHERE enumtypid IN (t.oid, t.typbasetype, t.typelem)),
+                       (SELECT string_agg(f.attname || ' ' || f.atttypid, ',' ORDER BY f.attnum)
+                        FROM pg_type r JOIN pg_attribute f ON f.attrelid = r.typrelid
+                        WHERE r.oid IN (t.oid, t.typbasetype, t.typelem) AND f.attnum > 0 AND NOT f.attisdropped))
             FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+            LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
             WHERE a.attrelid = %(oid)s AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
             """
         ),
         {"oid": oid},
     )
-    return SourceTable(sql.Identifier(schema, name), kind, {row[0]: SourceColumn(*row) for row in columns})
+    parts = session.rows(
+        sql.SQL(
+            """
+            WITH RECURSIVE part(oid) AS (
+                SELECT %(oid)s::oid UNION SELECT inhrelid FROM pg_inherits JOIN part ON inhparent = part.oid
+            )
+            SELECT oid::bigint FROM part ORDER BY oid
+            """
+        ),
+        {"oid": oid},
+    )
+    oids = tuple(int(row[0]) for row in parts)
+    return SourceTable(sql.Identifier(schema, name), kind, {row[0]: SourceColumn(*row) for row in columns}, oids)
 
 
 def _describe_query(session: Session, dataset: Dataset, query: str) -> SourceTable:
@@ -229,7 +259,9 @@ def select_list(dataset: Dataset, table: SourceTable) -> list[sql.Composable]:
 def _expression(column: Column, found: SourceColumn) -> sql.Composable:
     name = sql.Identifier(found.name)
     if column.protect == "mask":
-        return sql.SQL("{} || right({}::text, 4)").format(sql.Literal(MASK), name)
+        # At least four characters stay hidden, also of a short value.
+        shown = sql.SQL("right({0}::text, least(4, greatest(length({0}::text) - 4, 0)))").format(name)
+        return sql.SQL("{} || {}").format(sql.Literal(MASK), shown)
     if found.base == "timestamp with time zone":
         return sql.SQL("({} AT TIME ZONE 'UTC')").format(name)
     if found.base == "bytea":

@@ -1,6 +1,6 @@
 """A database under test: what the application writes to it, and what extracts bring to the bucket."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import psycopg
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.extract.run import Extracted, Outcome, Refused, extract_database
 from netflix_assets.settings import DatabaseSettings, Settings, read_settings
+from netflix_assets_tests.conftest import Bucket
 
 ORDERS: dict[str, Any] = {
     "source": "shop",
@@ -27,9 +28,10 @@ ORDERS: dict[str, Any] = {
 
 
 def dataset(**changes: Any) -> Dataset:
-    """The contract of orders with some options otherwise; ``extract`` is merged."""
+    """The contract of orders with some options otherwise; ``extract`` is merged, and None takes an option away."""
     extract = {**ORDERS["extract"], **changes.pop("extract", {})}
-    return Dataset.model_validate({**ORDERS, **changes, "extract": extract})
+    given = {name: value for name, value in extract.items() if value is not None}
+    return Dataset.model_validate({**ORDERS, **changes, "extract": given})
 
 
 @dataclass
@@ -37,19 +39,25 @@ class Database:
     """``url``: as its owner."""
 
     url: str
-    bucket: Any
+    password: str
+    bucket: Bucket
     folder: Path
-    connections: list[psycopg.Connection] = field(default_factory=list)
 
     @property
     def settings(self) -> Settings:
         return read_settings(
-            home=self.folder / "home", databases={"shop": DatabaseSettings(url=self.url)}, hash_key="a key of the tests"
+            home=self.folder / "home",
+            databases={"shop": DatabaseSettings(url=self.url, password=self.password)},
+            hash_key="a key of the tests",
         )
+
+    def connect(self, **options: Any) -> psycopg.Connection:
+        """A connection of the application."""
+        return psycopg.connect(self.url, password=self.password, **options)
 
     def execute(self, *statements: str) -> None:
         """Execute statements in one transaction."""
-        with psycopg.connect(self.url) as connection:
+        with self.connect() as connection:
             for statement in statements:
                 connection.execute(statement)
 
@@ -67,5 +75,5 @@ class Database:
         return outcome.reason
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
-        with psycopg.connect(self.url) as connection:
+        with self.connect() as connection:
             return connection.execute(query).fetchall()

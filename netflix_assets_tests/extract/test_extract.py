@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import psycopg
 import pytest
 
 from netflix_assets.contracts.model import Dataset
@@ -63,7 +62,7 @@ def test_changes(database: Database, here: Callable[..., Any]) -> None:
 
 def test_late_commit(database: Database, here: Callable[..., Any]) -> None:
     database.execute(CREATE, FILL)
-    with psycopg.connect(database.url) as slow:
+    with database.connect() as slow:
         slow.execute("insert into orders values (5001, 1, 'opened before, committed after')")
         slow.execute("savepoint a")
         slow.execute("insert into orders values (5002, 1, 'under a savepoint')")
