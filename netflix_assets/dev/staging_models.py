@@ -74,7 +74,7 @@ def _group(dataset: Dataset, column: Column) -> str:
 def render_yaml(dataset: Dataset) -> str:
     """The model's description, columns and tests."""
     name = model_name(dataset)
-    required = [column.name for column in dataset.columns if not column.nullable]
+    required = [each.name for each in dataset.columns if not each.nullable and not dataset.is_empty_if_deleted(each)]
     tests: list[Any] = [
         {
             "no_nulls_in_columns": {

@@ -28,8 +28,18 @@ from netflix_assets.dev.postgres import READER, Postgres, PostgresError
 
 SCALE, SEED = 0.1, 1
 
-# Columns that the reader is not granted: the pipeline does not need them. Every other column of every table is.
-WITHHELD = {"cards": ("card_number", "holder"), "payments": ("card_number",)}
+# Columns that the reader is not granted, because the pipeline does not need them: `left_out` in the contracts. It is
+# granted every other column, and those by which extracts find changes: who wrote a row, and in which partition it is.
+_SYSTEM_COLUMNS = ["xmin", "tableoid"]
+WITHHELD = {
+    "customers": ("public_id", "full_name", "email", "birth_date"),
+    "addresses": ("street",),
+    "support_tickets": ("body", "screenshot"),
+    "orders": ("note",),
+    "shipments": ("tracking_code",),
+    "cards": ("card_number", "holder"),
+    "payments": ("card_number",),
+}
 
 # Which sample the databases have, and which transactions of its activity are done. Not for the reader.
 _SIMULATION = """
@@ -230,6 +240,7 @@ def _grant(cursor: Any, table: str) -> None:
         "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0 and not attisdropped", (table,)
     )
     columns = [name for (name,) in cursor.fetchall() if name not in WITHHELD.get(table, ())]
+    columns += _SYSTEM_COLUMNS
     listed = sql.SQL(" ({})").format(sql.SQL(", ").join(map(sql.Identifier, columns)))
     granted = listed if table in WITHHELD else sql.SQL("")
     statement = sql.SQL("grant select{} on {} to {}")
