@@ -261,7 +261,7 @@ def test_an_unknown_dataset_error_lists_the_known_ones(tmp_path):
 
 
 def test_hidden_columns_and_quoted_values_are_not_shown() -> None:
-    source = load_sources()[0]
+    (source,) = (each for each in load_sources() if each.source == "movielens")
     assert showable([source]).column("original_title")
     assert showable([source]).message("cannot cast 'Heat'") == "cannot cast 'Heat'"
     movies = source.datasets[0]

@@ -16,7 +16,7 @@ def test_dbt_sources_say_what_the_contracts_say() -> None:
 
 
 def test_a_drift_names_dataset_and_column() -> None:
-    source = read_settings().sources()[0]
+    (source,) = (each for each in read_settings().sources() if each.source == "movielens")
     drifted = render(source).replace("data_type: decimal(2,1)", "data_type: double")
     (difference,) = differences(source, drifted)
     assert difference.startswith("movielens/ratings, column rating: the contract says ")

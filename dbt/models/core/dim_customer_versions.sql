@@ -99,11 +99,16 @@ versions as (
         on
             intervals.customer_id = billing_addresses.customer_id
             and intervals.valid_from >= billing_addresses.valid_from
-            and (intervals.valid_from < billing_addresses.valid_to or billing_addresses.valid_to is null)
+            and (
+                intervals.valid_from < billing_addresses.valid_to
+                or billing_addresses.valid_to is null
+            )
     qualify
         row_number() over (
             partition by intervals.customer_id, intervals.valid_from
-            order by billing_addresses.valid_from desc nulls last, billing_addresses.address_id desc nulls last
+            order by
+                billing_addresses.valid_from desc nulls last,
+                billing_addresses.address_id desc nulls last
         ) = 1
 
 ),

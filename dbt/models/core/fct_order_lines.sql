@@ -76,7 +76,10 @@ final as (
         line_status,
         order_status not in ('cart', 'cancelled') and line_status != 'cancelled' as is_sold,
         order_status not in ('cart', 'cancelled')
-        and (line_status = 'returned' or (order_status = 'refunded' and line_status != 'cancelled')) as is_returned,
+        and (
+            line_status = 'returned'
+            or (order_status = 'refunded' and line_status != 'cancelled')
+        ) as is_returned,
         ordered_at,
         ordered_on,
         {{ week_start('ordered_on') }} as week_start,

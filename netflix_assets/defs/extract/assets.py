@@ -55,7 +55,7 @@ def extract_assets(sources: Sequence[Source], settings: Settings) -> list[dg.Ass
 
 def _database_assets(database: str, datasets: Sequence[Dataset], settings: Settings) -> dg.AssetsDefinition:
     @dg.multi_asset(
-        name=f"extract_{database}",
+        name=f"extract_tables_of_{database}",  # the job has the other name; Dagster refuses the same twice
         specs=[_spec(dataset) for dataset in datasets],
         check_specs=[spec for dataset in datasets for spec in _check_specs(dataset)],
         can_subset=True,

@@ -27,7 +27,8 @@ final as (
         cast(sum(lines.gross_amount) as decimal(18, 2)) as gross_amount,
         cast(sum(lines.discount) as decimal(18, 2)) as discount,
         cast(sum(lines.net_amount) as decimal(18, 2)) as net_amount,
-        cast(sum(lines.discount) as double) / nullif(cast(sum(lines.gross_amount) as double), 0) as discount_share
+        cast(sum(lines.discount) as double)
+        / nullif(cast(sum(lines.gross_amount) as double), 0) as discount_share
     from lines
     left join promotions
         on lines.promotion_id = promotions.promotion_id

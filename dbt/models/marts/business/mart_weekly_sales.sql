@@ -25,7 +25,9 @@ final as (
         cast(sum(lines.gross_amount) as decimal(18, 2)) as gross_amount,
         cast(sum(lines.discount) as decimal(18, 2)) as discount,
         cast(sum(lines.net_amount) as decimal(18, 2)) as net_amount,
-        cast(sum(case when lines.is_returned then lines.net_amount else 0 end) as decimal(18, 2)) as returned_amount,
+        cast(
+            sum(case when lines.is_returned then lines.net_amount else 0 end) as decimal(18, 2)
+        ) as returned_amount,
         cast(coalesce(sum(lines.cost_usd), 0) as decimal(18, 4)) as cost_usd
     from lines
     left join products
