@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from netflix_assets.contracts.model import Source
 from netflix_assets.contracts.placement import likely_key
-from netflix_assets.defs.resources import landing_bucket
 from netflix_assets.settings import Settings
+from netflix_assets.storage.bucket import landing_bucket
 from netflix_assets.storage.local_s3 import unserved_files
 from netflix_assets.storage.objects import ObjectVersion, S3ObjectStore
 from netflix_assets.storage.retries import BucketError

@@ -1,6 +1,9 @@
 """Wrong use, wrong settings and values that are hard to print."""
 
+import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,6 +32,31 @@ def test_wrong_use_exits_2_without_a_traceback(fresh: Path, arguments: tuple[str
     assert done.returncode == 2, done.stdout + done.stderr
     assert says in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_status_land_and_rejects_start_without_dagster(loaded: Path, tmp_path: Path) -> None:
+    """They take at most 0.9 s of CPU; importing Dagster and dagster-aws took 1.7 s more."""
+    program = """
+import json, sys
+from netflix_assets.cli.app import cli
+slow = {"dagster", "dagster_aws", "dagster_dbt", "dbt", "pandas", "altair", "boto3", "sqlalchemy", "pyarrow", "numpy"}
+for arguments in (["status"], ["rejects", "list"], ["land", sys.argv[1]]):
+    cli(arguments, standalone_mode=False)
+    print(json.dumps({arguments[0]: sorted(slow & set(sys.modules))}))
+"""
+    file = tmp_path / "tags-new.csv"
+    file.write_text("userId,movieId,tag,timestamp\n1,2,good,1\n")
+    done = subprocess.run(
+        [sys.executable, "-c", program, file],
+        env={**os.environ, "NETFLIX_HOME": str(loaded)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "tags-new.csv -> s3://landing/movielens/tags-new.csv" in done.stdout
+    imported = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert imported == [{"status": []}, {"rejects": []}, {"land": []}]
 
 
 def test_a_wrong_setting_names_the_variable(tmp_path: Path) -> None:
