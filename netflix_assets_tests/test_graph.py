@@ -16,6 +16,7 @@ import dagster as dg
 import duckdb
 import pytest
 
+from netflix_assets.contracts.model import all_datasets
 from netflix_assets.dashboards.pages import PAGES
 from netflix_assets.definitions import build_defs
 from netflix_assets.defs.resources import landing_bucket
@@ -366,10 +367,7 @@ def test_landing_the_same_files_again_changes_nothing(project: Project) -> None:
     outcome = project.run(select="group:raw")
 
     assert outcome.success
-    assert set(outcome.materialized) == {f"raw/{name}" for name in (
-        "movielens/movies", "movielens/ratings", "movielens/tags", "movielens/links", "movielens/genome_tags",
-        "movielens/genome_scores", "netflix/titles", "netflix/credits",
-    )}  # fmt: skip
+    assert set(outcome.materialized) == {f"raw/{each.id}" for each in all_datasets(project.settings.sources())}
     assert project.query("select * exclude (last_modified) from ops.loads order by dataset, load_id") == loads
     assert project.events("raw/movielens/ratings")[-1].metadata["rows_loaded"].value == 0
 
