@@ -71,7 +71,7 @@ def make_key(passphrase: str) -> str:
 def credentials() -> dict[str, str]:
     """Every variable that holds a credential, with its value."""
     aws = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-    secrets = {name: canary(name) for name in (*aws, *secret_variables())}
+    secrets = {name: canary(name) for name in (*aws, *secret_variables(), "NETFLIX_POSTGRES_SHOP_PASSWORD")}
     # The access key is part of a header and of the server's configuration: no special characters.
     secrets["AWS_ACCESS_KEY_ID"] = "".join(filter(str.isalnum, secrets["AWS_ACCESS_KEY_ID"]))
     secrets["NETFLIX_HEARTBEAT_URL"] = f"http://127.0.0.1:9/{secrets['NETFLIX_HEARTBEAT_URL']}"
@@ -192,6 +192,7 @@ def trap(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trap]
         "NETFLIX_HOME": str(home),
         "NETFLIX_S3_ENDPOINT": server.endpoint,
         "DAGSTER_HOME": str(home / "dagster"),
+        "NETFLIX_POSTGRES_SHOP": "postgresql://reader@127.0.0.1:9/shop",  # nobody listens there
         "NETFLIX_SLACK_CHANNEL": "C0CANARY",
         "NETFLIX_SLACK_BASE_URL": "http://127.0.0.1:9/",  # nobody listens there
     }
@@ -213,6 +214,8 @@ def searched(trap: Trap, capfd: pytest.CaptureFixture[str]) -> Iterator[Trap]:
 
 def test_every_secret_setting_has_a_canary(trap: Trap) -> None:
     assert {
+        "NETFLIX_HASH_KEY",
+        "NETFLIX_POSTGRES_SHOP_PASSWORD",
         "NETFLIX_SNOWFLAKE_PRIVATE_KEY",
         "NETFLIX_SNOWFLAKE_PRIVATE_KEY_PASSPHRASE",
         "NETFLIX_SNOWFLAKE_TOKEN",
@@ -246,6 +249,16 @@ def test_a_refused_snowflake_login_leaks_no_credential(searched: Trap, monkeypat
         searched.printed.append("".join(traceback.format_exception(raised.value)).encode())
         by_hand = {"DBT_TARGET_PATH": str(searched.home / "by-hand"), "DBT_LOG_PATH": str(searched.home / "by-hand")}
         assert "JWT token is invalid" in searched.run(DBT, "debug", code=1, **by_hand)
+
+
+def test_an_extract_that_fails_leaks_no_credential(searched: Trap, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NETFLIX_STEP_RETRIES", "0")
+    assert "database 'shop' cannot be reached" in searched.run(COMMAND, "sources", "extract", "shop", code=1)
+    assert "database 'shop' cannot be reached" in searched.run(COMMAND, "sources", "check", code=1)
+    url = f"postgresql://reader:{searched.credentials['NETFLIX_POSTGRES_SHOP_PASSWORD']}@127.0.0.1/shop"
+    monkeypatch.setenv("NETFLIX_POSTGRES_SHOP", url)
+    output = searched.run(COMMAND, "status", code=2)
+    assert output.startswith("netflix-assets: NETFLIX_POSTGRES_SHOP: the address contains a password")
 
 
 def test_a_refused_setting_is_not_shown(searched: Trap, monkeypatch: pytest.MonkeyPatch) -> None:
