@@ -176,6 +176,7 @@ class _Extractor:
 
     def _extract_snapshot(self, table: SourceTable, before: State | None, state: State) -> Extracted:
         file = self._write("rows", select(select_list(self._dataset, table), table.relation))
+        self._session.check_not_emptied(table.oids)
         state = replace(state, rows=file.count, digest=file.digest)
         if before is not None:
             self._check_deleted(before.rows - state.rows, before.rows)
@@ -192,6 +193,7 @@ class _Extractor:
         rows = self._write(
             "rows", select([*select_list(self._dataset, table), *versions(state)], table.relation, where)
         )
+        self._session.check_not_emptied(table.oids)
         count = rows.count if whole else self._count(table)
         state = replace(state, rows=count, changed=rows.count, highest=self._highest(table, before))
         is_complete = before is not None and not self._landed_since(before.number)

@@ -12,7 +12,7 @@ import psycopg
 from psycopg import IsolationLevel, sql
 from psycopg.conninfo import conninfo_to_dict
 
-from netflix_assets.extract.errors import BusyError, SourceError, translated
+from netflix_assets.extract.errors import BusyError, SourceError, SourceUnavailableError, translated
 from netflix_assets.settings import DatabaseSettings
 
 CONNECT_TIMEOUT_S = 10
@@ -119,6 +119,21 @@ class Session:
             self._is_durable = bool(self.rows(query)[0][0])
             if not self._is_durable:
                 time.sleep(0.01)
+
+    def check_not_emptied(self, oids: Sequence[int]) -> None:
+        """Raise SourceUnavailableError if tables that were read were truncated or rewritten since the snapshot.
+
+        They look empty then. A role that may read some columns only cannot lock them against it.
+        """
+        query = sql.SQL(
+            "SELECT string_agg(oid::regclass::text, ', ') FROM pg_class WHERE oid = ANY(%(oids)s::bigint[]::oid[]) "
+            "AND pg_relation_filenode(oid) <> relfilenode"
+        )
+        if emptied := self.rows(query, {"oids": [*oids]})[0][0]:
+            raise SourceUnavailableError(
+                f"database '{self.database}': {emptied} was truncated or rewritten during the extract; the next one "
+                "reads it"
+            )
 
     def check_alive(self) -> None:
         """Raise SourceUnavailableError if the transaction, and with it the lock, is gone."""

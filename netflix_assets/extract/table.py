@@ -15,6 +15,7 @@ from netflix_assets.extract.session import Session
 MASK = "****"
 
 _KINDS = {"r": "table", "p": "table", "m": "materialized view", "v": "view", "f": "foreign table"}
+SYSTEM_COLUMNS = ("xmin", "tableoid")  # that tell which rows may have changed
 _WITH_TRANSACTIONS = ("r", "p")  # relkind of relations whose rows have an xmin that means something
 
 _INTEGERS = {"smallint": 1, "integer": 2, "bigint": 3}

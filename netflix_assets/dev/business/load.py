@@ -230,6 +230,7 @@ def _grant(cursor: Any, table: str) -> None:
         "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0 and not attisdropped", (table,)
     )
     columns = [name for (name,) in cursor.fetchall() if name not in WITHHELD.get(table, ())]
+    columns += ["xmin", "tableoid"]  # which tell an extract what has changed
     listed = sql.SQL(" ({})").format(sql.SQL(", ").join(map(sql.Identifier, columns)))
     granted = listed if table in WITHHELD else sql.SQL("")
     statement = sql.SQL("grant select{} on {} to {}")
