@@ -201,7 +201,6 @@ def open_session(
                 raise BusyError(f"database '{database}': another extract is running")
             snapshot = _snapshot(connection, complete_to, is_replica)
         yield Session(database, connection, snapshot)
-        connection.rollback()
 
 
 @contextmanager
