@@ -109,6 +109,7 @@ def known_keys(dataset: Dataset, base: Path | None, scratch: Path) -> Iterator[K
     with duckdb.connect(str(scratch / "keys.duckdb")) as connection:
         connection.execute(f"set memory_limit = '{_MEMORY}'")
         connection.execute(f"set temp_directory = {_file(scratch)}")
+        connection.execute("set enable_progress_bar = false")
         yield KnownKeys(connection, dataset, base)
     (scratch / "keys.duckdb").unlink()
 
