@@ -40,25 +40,23 @@ class RowFile:
         """A digest of what was written; known when the file is closed."""
         return self._hash.hexdigest()
 
-    def write(self, batches: Iterable[Sequence[bytes | memoryview]]) -> None:
+    def write(self, batches: Iterable[Sequence[bytes]]) -> None:
         """Write batches of records, each record with its line ending."""
         for batch in batches:
             self.count += len(batch)
             self._add(batch)
 
-    def _add(self, batch: Sequence[bytes | memoryview]) -> None:
+    def _add(self, batch: Sequence[bytes]) -> None:
         block = b"".join(batch)
         self._hash.update(block)
         self._stream.write(block)
 
 
-def with_hashes(
-    batches: Iterable[Sequence[bytes | memoryview]], positions: Sequence[int], key: str
-) -> Iterator[Sequence[bytes]]:
+def with_hashes(batches: Iterable[Sequence[bytes]], positions: Sequence[int], key: str) -> Iterator[Sequence[bytes]]:
     """The records with the fields at ``positions`` replaced by their HMAC-SHA256; an empty field stays empty."""
     secret = key.encode()
     for batch in batches:
-        rows = list(csv.reader((bytes(record).decode() for record in batch), strict=True))
+        rows = list(csv.reader((record.decode() for record in batch), strict=True))
         for fields in rows:
             for at in positions:
                 if fields[at]:

@@ -225,22 +225,22 @@ class _Extractor:
         tombstones = RowFile(self._scratch / "deleted.csv.zst", self._names)
         with tombstones:
             if is_whole:
-                current = rows.path
+                known.compare(rows.path)
             else:
                 known.add(rows.path)
                 # By transaction, every new key is among the rows. So as many keys as there are rows are the same keys.
                 if is_same if self._contract.cursor else known.count() == state.rows:
                     return tombstones
-                current = self._copy_keys(table)
-            self._check_unique(known, current)
-            if not is_whole and known.count_unknown(current):
+                known.compare(self._copy_keys(table))
+            self._check_unique(known)
+            if not is_whole and known.count_unknown():
                 return None
-            for keys_gone in known.gone(current):
+            for keys_gone in known.gone():
                 tombstones.write([records_of([self._tombstone(key, state) for key in keys_gone])])
         return tombstones
 
-    def _check_unique(self, known: KnownKeys, current: Path) -> None:
-        if repeated := known.repeated(current):
+    def _check_unique(self, known: KnownKeys) -> None:
+        if repeated := known.repeated():
             raise TableRefusedError(
                 f"the key ({', '.join(self._dataset.key)}) is not unique: more than one row has "
                 f"({', '.join(repeated)}). Correct `key` in the contract"
@@ -250,14 +250,12 @@ class _Extractor:
         self, known: KnownKeys, before: State | None, state: State, files: Sequence[RowFile], whole: str
     ) -> Extracted:
         """Land the files, then the state. The file of known keys can follow: it only saves reading the objects."""
-        rows, tombstones = files
+        _, tombstones = files
         if before is not None:
             self._check_deleted(tombstones.count, before.rows)
         state = replace(state, deleted=tombstones.count)
         uploaded = [self._upload(file, state) for file in files if file.count]
         extracted = self._remember(state, uploaded, whole)
-        for path in [rows.path, tombstones.path] if whole else [tombstones.path]:
-            known.add(path)
         is_large = known.count_changed() > max(_FEW_KEYS, _MAX_LATER_SHARE * state.rows)
         if whole or is_large or known.files > _MAX_LATER_OBJECTS:
             known.save(self._scratch / "new-keys.parquet", state.number)
@@ -296,7 +294,7 @@ class _Extractor:
 
     def _write(self, name: str, query: sql.Composable) -> RowFile:
         """The rows of a query as a file, with protected columns hashed."""
-        records: Iterable[Sequence[bytes | memoryview]] = self._session.copy(query)
+        records: Iterable[Sequence[bytes]] = self._session.copy(query)
         hashed = [at for at, column in enumerate(contract_columns(self._dataset)) if column.protect == "hash"]
         if hashed:
             if self._settings.hash_key is None:
