@@ -339,12 +339,13 @@ class _Extractor:
 
     def _upload(self, file: RowFile, state: State) -> str:
         key = object_key(self._dataset, state, file.path.name)
+        self._session.wait_until_durable()
         self._session.check_alive()
         self._store.put(key, file.path)
         return key
 
     def _remember(self, state: State, uploaded: Sequence[str] = (), whole: str = "") -> Extracted:
-        self._session.check_alive()
         self._session.wait_until_durable()
+        self._session.check_alive()
         write_state(self._store, self._dataset, state, self._scratch)
         return Extracted(self._dataset, state, tuple(uploaded), whole)

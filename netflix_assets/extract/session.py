@@ -32,6 +32,7 @@ _SETTINGS: Mapping[str, LiteralString] = {
     "row_security": "off",
     "synchronize_seqscans": "off",
     "search_path": "pg_catalog, public",
+    "lock_timeout": "'60s'",  # a table that somebody rewrites must not hold up the others
     "client_encoding": "'UTF8'",
     "idle_in_transaction_session_timeout": "0",  # while an object uploads
 }
@@ -111,7 +112,7 @@ class Session:
             yield
 
     def wait_until_durable(self) -> None:
-        """Wait until a crash of the server can no longer undo what was seen.
+        """Wait until a crash of the server can no longer undo what was seen. Nothing lands before.
 
         With synchronous_commit = off, others see a commit before it is on the disk, which takes up to three times
         wal_writer_delay (0.6 s by default). After a crash, its transaction number is given again to another one.
@@ -219,9 +220,15 @@ def _position(connection: psycopg.Connection) -> tuple[int, bool]:
 
 
 def _keep(connection: psycopg.Connection, relation: tuple[str, str]) -> None:
-    # A missing table or right is reported when the table is read. Foreign tables and materialized views have no lock.
+    # What is wrong with a table is reported when it is read. Foreign tables and materialized views have no lock.
     errors = psycopg.errors
-    cannot = (errors.UndefinedTable, errors.InvalidSchemaName, errors.InsufficientPrivilege, errors.WrongObjectType)
+    cannot = (
+        errors.UndefinedTable,
+        errors.InvalidSchemaName,
+        errors.InsufficientPrivilege,
+        errors.WrongObjectType,
+        errors.LockNotAvailable,
+    )
     with suppress(*cannot), connection.transaction():
         connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(sql.Identifier(*relation)))
 

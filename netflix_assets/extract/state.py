@@ -17,7 +17,7 @@ from netflix_assets.extract.session import Identity
 from netflix_assets.storage.objects import ObjectStore
 
 FOLDER = "_extracts/"  # no source's name starts with _
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True)

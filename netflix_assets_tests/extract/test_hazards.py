@@ -297,3 +297,14 @@ def test_role_that_may_read_some_columns(database: Database, compare: Compare) -
             clerk.extract(dataset(name="other", extract={"table": "other"}), twice, report=empty)
     finally:
         database.execute("drop owned by clerk", "drop role clerk")
+
+
+def test_locked_table_costs_itself(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_module, "_SETTINGS", {**session_module._SETTINGS, "lock_timeout": "'200ms'"})
+    database.execute(CREATE, FILL, CREATE.replace("orders", "other"))
+    landed: list[Any] = []
+    with database.connect() as link:
+        link.execute("lock table orders in access exclusive mode")
+        with pytest.raises(SourceUnavailableError, match="lock timeout"):
+            database.extract(dataset(), dataset(name="other", extract={"table": "other"}), report=landed.append)
+    assert [each.dataset.name for each in landed] == ["other"]
