@@ -12,7 +12,7 @@ from netflix_assets.extract.errors import BusyError, SourceError, SourceUnavaila
 from netflix_assets.extract.keys import KnownKeys, key_names, known_keys, saved_number
 from netflix_assets.extract.query import fingerprint, highest, keys, select, versions, where_changed, why_whole
 from netflix_assets.extract.rows import RowFile, records_of, with_hashes
-from netflix_assets.extract.session import Session, open_session
+from netflix_assets.extract.session import Block, Session, open_session
 from netflix_assets.extract.state import State, keys_key, number_of, object_key, read_state, write_state
 from netflix_assets.extract.table import (
     SourceTable,
@@ -294,7 +294,7 @@ class _Extractor:
 
     def _write(self, name: str, query: sql.Composable) -> RowFile:
         """The rows of a query as a file, with protected columns hashed."""
-        records: Iterable[Sequence[bytes]] = self._session.copy(query)
+        records: Iterable[Block] = self._session.copy(query)
         hashed = [at for at, column in enumerate(contract_columns(self._dataset)) if column.protect == "hash"]
         if hashed:
             if self._settings.hash_key is None:
