@@ -90,7 +90,8 @@ proof-healing := $(TESTS)/proof/test_healing.py --durations 0
 proof-operations := $(TESTS)/proof/test_operations.py
 proof-postgres := $(TESTS)/proof/test_postgres.py
 proof-alerts := $(TESTS)/alerts/test_delivery.py -s -k 30_percent --cases 100
-SUITES := sequences crashes fuzz formats corpus dialects foreign edges shuffles mutations s3-faults healing operations postgres \
+proof-extracts := $(TESTS)/proof/test_extracts.py $(TESTS)/proof/test_extract_servers.py -s --cases 500
+SUITES := sequences crashes fuzz formats corpus dialects foreign edges shuffles mutations s3-faults healing operations postgres extracts \
 	alerts
 
 proof: install  ## One proof of docs/reliability.md at full length: make proof SUITE=sequences|crashes|fuzz|…

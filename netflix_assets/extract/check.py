@@ -8,7 +8,7 @@ from psycopg import sql
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.extract.errors import TableRefusedError
 from netflix_assets.extract.session import Session, open_session
-from netflix_assets.extract.table import SourceTable, check_columns, contract_columns, describe
+from netflix_assets.extract.table import SYSTEM_COLUMNS, SourceTable, check_columns, contract_columns, describe
 from netflix_assets.settings import Settings
 
 
@@ -86,6 +86,8 @@ def _missing_rights(
 ) -> Iterator[Finding]:
     user = sql.Identifier(session.connection.info.user)
     wanted = [column.file_name for column in contract_columns(dataset)]
+    if dataset.extract is not None and dataset.extract.has_versions and table.has_transactions:
+        wanted += SYSTEM_COLUMNS  # a right to read some columns does not include them
     ((may_use,),) = session.rows(sql.SQL("SELECT has_schema_privilege(%(schema)s, 'USAGE')"), {"schema": schema})
     denied = [
         row[0]

@@ -30,7 +30,7 @@ _TRANSIENT = ("08", "53", "57", "40", "25P03", "25P04")
 # A server that refuses a role does so for good. Connections that fail have a text but often no code.
 _REFUSED_LOGIN = re.compile(
     r'authentication failed|no pg_hba\.conf entry|(role|database) ".*" does not exist|no password supplied'
-    r"|permission denied for database|could not translate host name"
+    r"|permission denied for database|Name or service not known"
 )
 
 

@@ -39,6 +39,7 @@ class KnownKeys:
         names = [f"k{at}" for at in range(len(self._names))]
         self._key = ", ".join(names)
         self.files = 0
+        self._all = "known"  # where all keys of the table are
         keys = ", ".join(f"{name} varchar" for name in names)
         source = f"create view base as from read_parquet({_file(base)})" if base else f"create table base ({keys})"
         connection.execute(source)
@@ -66,31 +67,33 @@ class KnownKeys:
         """How many keys the files that were added have."""
         return self._number("select count(*) from changed")
 
-    def count_unknown(self, current: Path) -> int:
-        """How many keys in a file of rows or keys are not known."""
-        return self._number(
-            f"select count(*) from {_csv(current, self._names)} as found anti join known using ({self._key})"
-        )
+    def compare(self, path: Path) -> None:
+        """Take the keys of a file as those that the table has now."""
+        self._connection.execute(f"create table current as select {self._key} from {_csv(path, self._names)}")
+        self._all = "current"
 
-    def repeated(self, current: Path) -> tuple[str, ...] | None:
-        """A key that a file of rows or keys has more than once."""
+    def repeated(self) -> tuple[str, ...] | None:
+        """A key that the table has more than once."""
         return self._connection.execute(
-            f"select {self._key} from {_csv(current, self._names)} group by all having count(*) > 1 limit 1"
+            f"select {self._key} from current group by all having count(*) > 1 limit 1"
         ).fetchone()
 
-    def gone(self, current: Path) -> Iterator[list[tuple[str, ...]]]:
-        """The known keys that are not in a file of rows or keys, in order, in batches."""
-        found = _csv(current, self._names)
+    def count_unknown(self) -> int:
+        """How many keys the table has that are not known."""
+        return self._number(f"select count(*) from current anti join known using ({self._key})")
+
+    def gone(self) -> Iterator[list[tuple[str, ...]]]:
+        """The known keys that the table no longer has, in order, in batches."""
         result = self._connection.execute(
-            f"select {self._key} from known anti join {found} as found using ({self._key}) order by all"
+            f"select {self._key} from known anti join current using ({self._key}) order by all"
         )
         while rows := result.fetchmany(_BATCH_ROWS):
             yield rows
 
     def save(self, path: Path, number: int) -> None:
-        """Write the keys as Parquet. ``number``: of the extract up to which it has them."""
+        """Write the table's keys as Parquet. ``number``: of the extract up to which they hold."""
         self._connection.execute(
-            f"copy known to {_file(path)} (format parquet, compression zstd, kv_metadata {{number: {number}}})"
+            f"copy {self._all} to {_file(path)} (format parquet, compression zstd, kv_metadata {{number: {number}}})"
         )
 
     def _number(self, query: str) -> int:
@@ -109,6 +112,7 @@ def known_keys(dataset: Dataset, base: Path | None, scratch: Path) -> Iterator[K
     with duckdb.connect(str(scratch / "keys.duckdb")) as connection:
         connection.execute(f"set memory_limit = '{_MEMORY}'")
         connection.execute(f"set temp_directory = {_file(scratch)}")
+        connection.execute("set enable_progress_bar = false")
         yield KnownKeys(connection, dataset, base)
     (scratch / "keys.duckdb").unlink()
 

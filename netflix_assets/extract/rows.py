@@ -11,6 +11,8 @@ from types import TracebackType
 
 import pyarrow as pa
 
+from netflix_assets.extract.session import Block
+
 csv.field_size_limit(sys.maxsize)  # Python's limit is 131,072 characters; the contract's is checked when it loads
 
 
@@ -25,7 +27,7 @@ class RowFile:
         self.count = 0
         self._hash = hashlib.blake2b(digest_size=16)
         self._stream = pa.CompressedOutputStream(pa.OSFile(str(path), "wb"), "zstd")
-        self._add([_record(header)])
+        self._add(_record(header))
 
     def __enter__(self) -> "RowFile":
         return self
@@ -40,25 +42,22 @@ class RowFile:
         """A digest of what was written; known when the file is closed."""
         return self._hash.hexdigest()
 
-    def write(self, batches: Iterable[Sequence[bytes | memoryview]]) -> None:
-        """Write batches of records, each record with its line ending."""
-        for batch in batches:
-            self.count += len(batch)
-            self._add(batch)
+    def write(self, blocks: Iterable[Block]) -> None:
+        """Write blocks of records, each record with its line ending."""
+        for content, count in blocks:
+            self.count += count
+            self._add(content)
 
-    def _add(self, batch: Sequence[bytes | memoryview]) -> None:
-        block = b"".join(batch)
-        self._hash.update(block)
-        self._stream.write(block)
+    def _add(self, content: bytes | bytearray) -> None:
+        self._hash.update(content)
+        self._stream.write(content)
 
 
-def with_hashes(
-    batches: Iterable[Sequence[bytes | memoryview]], positions: Sequence[int], key: str
-) -> Iterator[Sequence[bytes]]:
+def with_hashes(blocks: Iterable[Block], positions: Sequence[int], key: str) -> Iterator[Block]:
     """The records with the fields at ``positions`` replaced by their HMAC-SHA256; an empty field stays empty."""
     secret = key.encode()
-    for batch in batches:
-        rows = list(csv.reader((bytes(record).decode() for record in batch), strict=True))
+    for content, _ in blocks:
+        rows = list(csv.reader(io.StringIO(content.decode(), newline=""), strict=True))
         for fields in rows:
             for at in positions:
                 if fields[at]:
@@ -73,6 +72,6 @@ def _record(fields: Sequence[str]) -> bytes:
     return text.getvalue().removesuffix("\r\n").encode() + b"\n"
 
 
-def records_of(rows: Iterable[Sequence[str]]) -> list[bytes]:
+def records_of(rows: Sequence[Sequence[str]]) -> Block:
     """Records of rows of texts."""
-    return [*map(_record, rows)]
+    return b"".join(map(_record, rows)), len(rows)

@@ -12,7 +12,7 @@ from netflix_assets.extract.errors import BusyError, SourceError, SourceUnavaila
 from netflix_assets.extract.keys import KnownKeys, key_names, known_keys, saved_number
 from netflix_assets.extract.query import fingerprint, highest, keys, select, versions, where_changed, why_whole
 from netflix_assets.extract.rows import RowFile, records_of, with_hashes
-from netflix_assets.extract.session import Session, open_session
+from netflix_assets.extract.session import Block, Session, open_session
 from netflix_assets.extract.state import State, keys_key, number_of, object_key, read_state, write_state
 from netflix_assets.extract.table import (
     SourceTable,
@@ -176,6 +176,7 @@ class _Extractor:
 
     def _extract_snapshot(self, table: SourceTable, before: State | None, state: State) -> Extracted:
         file = self._write("rows", select(select_list(self._dataset, table), table.relation))
+        self._session.check_not_emptied(table.oids)
         state = replace(state, rows=file.count, digest=file.digest)
         if before is not None:
             self._check_deleted(before.rows - state.rows, before.rows)
@@ -192,10 +193,12 @@ class _Extractor:
         rows = self._write(
             "rows", select([*select_list(self._dataset, table), *versions(state)], table.relation, where)
         )
-        count = rows.count if whole else self._count(table)
-        state = replace(state, rows=count, changed=rows.count, highest=self._highest(table, before))
+        self._session.check_not_emptied(table.oids)
+        count, digest = self._measure(table)
+        state = replace(state, rows=count, changed=rows.count, digest=digest, highest=self._highest(table, before))
         is_complete = before is not None and not self._landed_since(before.number)
-        if before is not None and not whole and is_complete and (rows.count, count) == (0, before.rows):
+        is_same = before is not None and (before.rows, before.digest) == (count, digest)
+        if is_same and is_complete and not whole and rows.count == 0:
             return self._remember(state)
         base = self._download_base()
         with known_keys(self._dataset, base, self._scratch) as known:
@@ -203,7 +206,7 @@ class _Extractor:
                 known.add(self._download(key))
             if before is not None and is_complete:
                 self._check_known(known.count(), before)
-            tombstones = self._compare(known, table, rows, state, is_whole=bool(whole))
+            tombstones = self._compare(known, table, rows, state, is_whole=bool(whole), is_same=is_same and is_complete)
             if tombstones is not None:
                 return self._finish(known, before, state, [rows, tombstones], whole)
         return self._extract_versions(table, before, state, "rows appeared that no transaction since has written")
@@ -216,27 +219,28 @@ class _Extractor:
             )
 
     def _compare(
-        self, known: KnownKeys, table: SourceTable, rows: RowFile, state: State, *, is_whole: bool
+        self, known: KnownKeys, table: SourceTable, rows: RowFile, state: State, *, is_whole: bool, is_same: bool
     ) -> RowFile | None:
         """Add the rows to the known keys, and write tombstones. None when the table has keys that cannot be known."""
         tombstones = RowFile(self._scratch / "deleted.csv.zst", self._names)
         with tombstones:
             if is_whole:
-                current = rows.path
+                known.compare(rows.path)
             else:
                 known.add(rows.path)
-                if known.count() == state.rows:
+                # By transaction, every new key is among the rows. So as many keys as there are rows are the same keys.
+                if is_same if self._contract.cursor else known.count() == state.rows:
                     return tombstones
-                current = self._copy_keys(table)
-            self._check_unique(known, current)
-            if not is_whole and known.count_unknown(current):
+                known.compare(self._copy_keys(table))
+            self._check_unique(known)
+            if not is_whole and known.count_unknown():
                 return None
-            for keys_gone in known.gone(current):
+            for keys_gone in known.gone():
                 tombstones.write([records_of([self._tombstone(key, state) for key in keys_gone])])
         return tombstones
 
-    def _check_unique(self, known: KnownKeys, current: Path) -> None:
-        if repeated := known.repeated(current):
+    def _check_unique(self, known: KnownKeys) -> None:
+        if repeated := known.repeated():
             raise TableRefusedError(
                 f"the key ({', '.join(self._dataset.key)}) is not unique: more than one row has "
                 f"({', '.join(repeated)}). Correct `key` in the contract"
@@ -246,14 +250,12 @@ class _Extractor:
         self, known: KnownKeys, before: State | None, state: State, files: Sequence[RowFile], whole: str
     ) -> Extracted:
         """Land the files, then the state. The file of known keys can follow: it only saves reading the objects."""
-        rows, tombstones = files
+        _, tombstones = files
         if before is not None:
             self._check_deleted(tombstones.count, before.rows)
         state = replace(state, deleted=tombstones.count)
         uploaded = [self._upload(file, state) for file in files if file.count]
         extracted = self._remember(state, uploaded, whole)
-        for path in [rows.path, tombstones.path] if whole else [tombstones.path]:
-            known.add(path)
         is_large = known.count_changed() > max(_FEW_KEYS, _MAX_LATER_SHARE * state.rows)
         if whole or is_large or known.files > _MAX_LATER_OBJECTS:
             known.save(self._scratch / "new-keys.parquet", state.number)
@@ -292,7 +294,7 @@ class _Extractor:
 
     def _write(self, name: str, query: sql.Composable) -> RowFile:
         """The rows of a query as a file, with protected columns hashed."""
-        records: Iterable[Sequence[bytes | memoryview]] = self._session.copy(query)
+        records: Iterable[Block] = self._session.copy(query)
         hashed = [at for at, column in enumerate(contract_columns(self._dataset)) if column.protect == "hash"]
         if hashed:
             if self._settings.hash_key is None:
@@ -305,8 +307,14 @@ class _Extractor:
             file.write(records)
         return file
 
-    def _count(self, table: SourceTable) -> int:
-        return int(self._session.rows(select([sql.SQL("count(*)")], table.relation))[0][0])
+    def _measure(self, table: SourceTable) -> tuple[int, str]:
+        """How many rows the table has, and for a cursor, which does not see every new row, a digest of their keys."""
+        digest: sql.Composable = sql.SQL("''")
+        if self._contract.cursor:
+            key = sql.SQL(", ").join(keys(self._dataset, table))
+            digest = sql.SQL("coalesce(sum(hashtextextended(row({})::text, 0)), 0)::text").format(key)
+        ((count, found),) = self._session.rows(select([sql.SQL("count(*)"), digest], table.relation))
+        return int(count), str(found)
 
     def _highest(self, table: SourceTable, before: State | None) -> str | None:
         if self._contract.cursor is None:
@@ -331,12 +339,13 @@ class _Extractor:
 
     def _upload(self, file: RowFile, state: State) -> str:
         key = object_key(self._dataset, state, file.path.name)
+        self._session.wait_until_durable()
         self._session.check_alive()
         self._store.put(key, file.path)
         return key
 
     def _remember(self, state: State, uploaded: Sequence[str] = (), whole: str = "") -> Extracted:
-        self._session.check_alive()
         self._session.wait_until_durable()
+        self._session.check_alive()
         write_state(self._store, self._dataset, state, self._scratch)
         return Extracted(self._dataset, state, tuple(uploaded), whole)

@@ -27,8 +27,8 @@ class State:
     ``number``: of the extract. ``xmin``, ``xmax``, ``position``, ``taken_at``: of its snapshot, ``taken_at`` in UTC and
     in ISO form. ``identity``: the server's. ``code``: a fingerprint of what was selected. ``types``: of the database's
     columns. ``rows``: in the table. ``changed``, ``deleted``: rows and keys that this extract wrote. ``digest``: of a
-    whole table's content. ``highest``: of the cursor column. ``relations``: oids of the table and its partitions.
-    ``news``: what the database has otherwise than the contract.
+    whole table's content, or of the keys that a cursor cannot follow. ``highest``: of the cursor column.
+    ``relations``: oids of the table and its partitions. ``news``: what the database has otherwise than the contract.
     """
 
     number: int

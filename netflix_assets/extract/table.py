@@ -16,6 +16,7 @@ from netflix_assets.extract.session import Session
 MASK = "****"
 
 _KINDS = {"r": "table", "p": "table", "m": "materialized view", "v": "view", "f": "foreign table"}
+SYSTEM_COLUMNS = ("xmin", "tableoid")  # that tell which rows may have changed
 _WITH_TRANSACTIONS = ("r", "p")  # relkind of relations whose rows have an xmin that means something
 
 _INTEGERS = {"smallint": 1, "integer": 2, "bigint": 3}
@@ -107,17 +108,24 @@ def describe(session: Session, dataset: Dataset) -> SourceTable:
     columns = session.rows(
         sql.SQL(
             """
-            SELECT a.attname, format_type(coalesce(nullif(t.typbasetype, 0), t.oid),
-                                          CASE WHEN t.typbasetype <> 0 THEN t.typtypmod ELSE a.atttypmod END),
-                   t.typcategory IN ('A', 'C'), a.attnum::int,
+            SELECT a.attname, format_type(t.oid, base.modifier), t.typcategory IN ('A', 'C'), a.attnum::int,
                    concat_ws(
                        ';', CASE WHEN a.attgenerated <> '' THEN pg_get_expr(d.adbin, d.adrelid) END,
                        (SELECT string_agg(enumlabel, ',' ORDER BY enumsortorder)
-                        FROM pg_enum WHERE enumtypid IN (t.oid, t.typbasetype, t.typelem)),
+                        FROM pg_enum WHERE enumtypid IN (t.oid, t.typelem)),
                        (SELECT string_agg(f.attname || ' ' || f.atttypid, ',' ORDER BY f.attnum)
                         FROM pg_type r JOIN pg_attribute f ON f.attrelid = r.typrelid
-                        WHERE r.oid IN (t.oid, t.typbasetype, t.typelem) AND f.attnum > 0 AND NOT f.attisdropped))
-            FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+                        WHERE r.oid IN (t.oid, t.typelem) AND f.attnum > 0 AND NOT f.attisdropped))
+            FROM pg_attribute a
+            CROSS JOIN LATERAL (  -- a domain's type, which can be a domain
+                WITH RECURSIVE step(oid, modifier) AS (
+                    SELECT a.atttypid, a.atttypmod
+                    UNION ALL SELECT s.typbasetype, s.typtypmod FROM step JOIN pg_type s USING (oid)
+                    WHERE s.typtype = 'd'
+                )
+                SELECT step.* FROM step JOIN pg_type b USING (oid) WHERE b.typtype <> 'd'
+            ) AS base
+            JOIN pg_type t ON t.oid = base.oid
             LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
             WHERE a.attrelid = %(oid)s AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
             """

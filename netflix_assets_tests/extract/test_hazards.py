@@ -10,6 +10,7 @@ import pytest
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.extract import run as run_module
 from netflix_assets.extract import session as session_module
+from netflix_assets.extract.check import check_database
 from netflix_assets.extract.errors import BusyError, SourceUnavailableError
 from netflix_assets.extract.run import Extracted, Refused
 from netflix_assets.ingest.sync import SyncReport
@@ -270,3 +271,40 @@ def test_hash_without_a_key_is_refused(database: Database, monkeypatch: pytest.M
     bare = database.settings.model_copy(update={"hash_key": None})
     monkeypatch.setattr(type(database), "settings", property(lambda self: bare))
     assert "NETFLIX_HASH_KEY is not set" in database.refused(dataset(columns=columns))
+
+
+def test_role_that_may_read_some_columns(database: Database, compare: Compare) -> None:
+    """With the GRANT that ``sources check`` shows, and without a lock: then a truncated table is noticed afterwards."""
+    database.execute(CREATE, "alter table orders add column card text", FILL)
+    database.execute("create role clerk login password 'clerk'")
+    clerk = Database(database.url.replace("//postgres@", "//clerk@"), "clerk", database.bucket, database.folder)
+    try:
+        (problem,) = [each.text for each in check_database("shop", [dataset()], clerk.settings) if each.is_problem]
+        assert "card" not in problem
+        database.execute(problem.partition(": ")[2])
+        first = clerk.extract_one()
+        assert any("card" in news for news in first.state.news)
+        database.execute("update orders set note = 'x' where order_id = 7")
+        assert clerk.extract_one().state.changed == 1
+        compare()
+
+        def empty(outcome: object) -> None:
+            database.execute("set lock_timeout = '5s'", "truncate orders")
+
+        database.execute(CREATE.replace("orders", "other"), "grant select on other to clerk")
+        twice = dataset(name="twice", mode="overwrite", extract={"mode": "snapshot"})
+        with pytest.raises(SourceUnavailableError, match="orders was truncated or rewritten during the extract"):
+            clerk.extract(dataset(name="other", extract={"table": "other"}), twice, report=empty)
+    finally:
+        database.execute("drop owned by clerk", "drop role clerk")
+
+
+def test_locked_table_costs_itself(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_module, "_SETTINGS", {**session_module._SETTINGS, "lock_timeout": "'200ms'"})
+    database.execute(CREATE, FILL, CREATE.replace("orders", "other"))
+    landed: list[Any] = []
+    with database.connect() as link:
+        link.execute("lock table orders in access exclusive mode")
+        with pytest.raises(SourceUnavailableError, match="lock timeout"):
+            database.extract(dataset(), dataset(name="other", extract={"table": "other"}), report=landed.append)
+    assert [each.dataset.name for each in landed] == ["other"]
