@@ -1,0 +1,153 @@
+"""Extracts as runs of Dagster: what they materialize and check, and what a run of the graph then says."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from click.testing import CliRunner
+
+from netflix_assets.cli.app import cli
+from netflix_assets.defs.extract.assets import by_database, table_key
+from netflix_assets.defs.extract.sensor import INTERVAL_S, is_due, read_cursor
+from netflix_assets.dev.business.load import load
+from netflix_assets.dev.postgres import OWNER, READER, Postgres, temporary
+from netflix_assets.operations import extract as operation
+from netflix_assets.operations.outcome import RunOutcome
+from netflix_assets.operations.run import load_definitions, run_graph
+from netflix_assets.settings import DatabaseSettings, Settings, current_settings, read_settings
+
+ORDERS = "postgres/shop/orders"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    with temporary(tmp_path_factory.mktemp("postgres")) as running:
+        load(running, scale=0.01, seed=1)
+        yield running
+
+
+@pytest.fixture
+def settings(server: Postgres, tmp_path: Path) -> Settings:
+    shop = DatabaseSettings(url=server.address("shop"), password=server.passwords[READER])
+    return read_settings(home=tmp_path / "home", databases={"shop": shop}, settle_seconds=0)
+
+
+@pytest.fixture
+def defs(settings: Settings) -> dg.Definitions:
+    return load_definitions(settings)
+
+
+def extract(settings: Settings, defs: dg.Definitions, *accepted: str) -> RunOutcome:
+    return operation.extract(settings, defs, "shop", accepted, lambda _: None)
+
+
+def execute(server: Postgres, statement: str) -> None:
+    with closing(server.connect("shop", OWNER)) as connection, connection.cursor() as cursor:
+        cursor.execute(statement)
+        connection.commit()
+
+
+def test_a_change_in_the_database_is_extracted_loaded_and_compared(
+    server: Postgres, settings: Settings, defs: dg.Definitions
+) -> None:
+    tables = {table_key(each).to_user_string() for each in by_database(settings.sources())["shop"]}
+    first = extract(settings, defs)
+    assert first.success
+    assert set(first.materialized) == tables
+    assert (first.passed_checks, first.failed_checks, first.warned_checks) == (3 * len(tables), (), ())
+
+    loaded = run_graph(settings, defs, select='key:"raw/shop/orders"')
+    assert loaded.success, loaded.errors
+    assert loaded.materialized == ("raw/shop/orders",)
+    assert loaded.failed_checks == ()
+
+    execute(server, "update orders set note = 'changed' where order_id = (select min(order_id) from orders)")
+    execute(server, "delete from order_lines where order_id = (select max(order_id) from orders)")
+    landing = settings.s3_folder / "landing" / "shop"
+    before = {path.relative_to(landing).as_posix() for path in landing.rglob("*.zst")}
+    assert extract(settings, defs).success
+    new = {path.relative_to(landing).as_posix() for path in landing.rglob("*.zst")} - before
+    assert {name.partition("/")[0] for name in new} == {"orders", "order_lines"}
+    again = run_graph(settings, defs, select='key:"raw/shop/orders" or key:"raw/shop/order_lines"')
+    assert again.failed_checks == ()
+
+
+def test_a_refused_table_fails_a_check_and_the_others_go_on(
+    server: Postgres, settings: Settings, defs: dg.Definitions
+) -> None:
+    assert extract(settings, defs).success
+    execute(server, "create table kept as select * from stock_levels; truncate stock_levels")
+    try:
+        refused = extract(settings, defs)
+        assert refused.success
+        check = "postgres/shop/stock_levels: table_is_extracted"
+        assert refused.failed_checks == (check,)
+        assert "netflix-assets sources extract shop --accept shop/stock_levels" in refused.check_messages[check]
+        assert "postgres/shop/stock_levels" not in refused.materialized
+        assert ORDERS in refused.materialized
+        assert extract(settings, defs, "shop/stock_levels").failed_checks == ()
+    finally:
+        execute(server, "insert into stock_levels select * from kept; drop table kept")
+
+
+def test_a_database_that_is_away_is_retried_and_fails_nothing_else(settings: Settings, defs: dg.Definitions) -> None:
+    away = settings.model_copy(
+        update={
+            "databases": {"shop": DatabaseSettings(url="postgresql://reader@127.0.0.1:1/shop")},
+            "step_retries": 1,
+            "step_retry_delay_seconds": 0.0,
+        }
+    )
+    outcome = extract(away, load_definitions(away))
+    assert not outcome.success
+    assert len(outcome.errors) == 1
+    assert "database 'shop' cannot be reached" in outcome.errors[0]
+    assert run_graph(away, defs, select='key:"raw/movielens/tags"').success
+
+
+def test_tables_are_due_by_their_cadence(settings: Settings) -> None:
+    (orders,) = (each for each in by_database(settings.sources())["shop"] if each.name == "orders")
+    assert orders.extract is not None
+    every = orders.extract.every_minutes * 60
+    assert is_due(orders, {}, now=1_000_000)
+    assert not is_due(orders, {orders.id: 1_000_000}, now=1_000_000 + every - INTERVAL_S)
+    assert is_due(orders, {orders.id: 1_000_000}, now=1_000_000 + every)
+    assert is_due(orders, {orders.id: 1_000_000}, now=999_000)  # the clock was set back
+    assert read_cursor("no JSON") == {}
+
+
+def test_the_sensor_requests_the_tables_that_are_due(settings: Settings, defs: dg.Definitions) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        context = dg.build_sensor_context(instance=instance, definitions=defs)
+        sensor = defs.get_sensor_def("extract_shop")
+        first = sensor.evaluate_tick(context)
+        (request,) = first.run_requests or ()
+        assert {key.to_user_string() for key in request.asset_selection or ()} >= {ORDERS, "postgres/shop/products"}
+        context = dg.build_sensor_context(instance=instance, definitions=defs, cursor=first.cursor)
+        assert sensor.evaluate_tick(context).skip_message == "no table is due"
+        skipped = defs.get_sensor_def("extract_crm").evaluate_tick(context)
+        assert skipped.skip_message == "the database has no address: NETFLIX_POSTGRES_CRM is not set"
+
+
+def test_check_names_what_is_missing_with_the_grant(
+    server: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NETFLIX_HOME", str(tmp_path))
+    monkeypatch.setenv("NETFLIX_POSTGRES_SHOP", server.address("shop"))
+    monkeypatch.setenv("NETFLIX_POSTGRES_SHOP_PASSWORD", server.passwords[READER])
+    execute(server, "revoke select on orders from netflix_reader")
+    current_settings.cache_clear()
+    try:
+        denied = CliRunner().invoke(cli, ["sources", "check", "shop"])
+        assert denied.exit_code == 1
+        (line,) = (each for each in denied.output.splitlines() if "no right to read it" in each)
+        assert line.startswith("shop/orders: no right to read it: GRANT SELECT (")
+        execute(server, line.partition("read it: ")[2])
+        mended = CliRunner().invoke(cli, ["sources", "check"])
+        assert mended.exit_code == 0, mended.output
+        assert "shop: PostgreSQL " in mended.output
+        assert server.passwords[READER] not in denied.output + mended.output
+    finally:
+        current_settings.cache_clear()
