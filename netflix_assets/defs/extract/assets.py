@@ -48,6 +48,11 @@ def by_database(sources: Sequence[Source]) -> Mapping[str, list[Dataset]]:
     return found
 
 
+def step_name(database: str) -> str:
+    """The step that extracts a database. Dagster refuses the name of the job."""
+    return f"extract_tables_of_{database}"
+
+
 def extract_assets(sources: Sequence[Source], settings: Settings) -> list[dg.AssetsDefinition]:
     """One step per database, with an asset per table."""
     return [_database_assets(name, datasets, settings) for name, datasets in by_database(sources).items()]
@@ -55,7 +60,7 @@ def extract_assets(sources: Sequence[Source], settings: Settings) -> list[dg.Ass
 
 def _database_assets(database: str, datasets: Sequence[Dataset], settings: Settings) -> dg.AssetsDefinition:
     @dg.multi_asset(
-        name=f"extract_tables_of_{database}",  # the job has the other name; Dagster refuses the same twice
+        name=step_name(database),
         specs=[_spec(dataset) for dataset in datasets],
         check_specs=[spec for dataset in datasets for spec in _check_specs(dataset)],
         can_subset=True,
