@@ -21,7 +21,7 @@ from netflix_assets.environment import for_dagster, for_dbt
 from netflix_assets.settings import PACKAGE, REPO, Settings, read_settings
 from netflix_assets.storage.local_s3 import local_s3
 from netflix_assets_tests import hostile
-from netflix_assets_tests.cli.command import run
+from netflix_assets_tests.cli.command import run_installed
 from netflix_assets_tests.conftest import Bucket
 from netflix_assets_tests.demo import SCALE, Demo, published_tables
 from netflix_assets_tests.hostile import HOSTILE, NOWHERE, PROXIES
@@ -189,10 +189,10 @@ def test_commands_reach_the_local_bucket_whatever_the_machine_says(demo: Demo, t
     demo.parsed_in(tmp_path / "home")
     file = tmp_path / "tags.csv"
     file.write_text("userId,movieId,tag,timestamp\n1,1,good,1700000000\n")
-    done = run(tmp_path / "home", "land", str(file), **HOSTILE)
+    done = run_installed(tmp_path / "home", "land", str(file), **HOSTILE)
     assert (done.returncode, done.stdout) == (0, "tags.csv -> s3://landing/movielens/tags.csv\n"), done.stderr
     assert (tmp_path / "home" / "s3" / "landing" / "movielens" / "tags.csv").read_bytes() == file.read_bytes()
-    done = run(tmp_path / "home", "run", "--select", "raw/movielens/tags", **HOSTILE)
+    done = run_installed(tmp_path / "home", "run", "--select", "raw/movielens/tags", **HOSTILE)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -231,7 +231,7 @@ def test_a_run_on_a_hostile_machine_publishes_what_it_publishes_elsewhere(demo: 
     """In another time zone, too: every table is the same, and the times in those that describe runs are UTC."""
     home = demo.parsed_in(tmp_path / "home")
     before = datetime.now(UTC)
-    done = run(home, "demo", "--scale", str(SCALE), **HOSTILE)
+    done = run_installed(home, "demo", "--scale", str(SCALE), **HOSTILE)
     assert done.returncode == 0, done.stdout + done.stderr
     expected = published_tables(demo.home)
     assert len(expected) > 30
@@ -240,7 +240,7 @@ def test_a_run_on_a_hostile_machine_publishes_what_it_publishes_elsewhere(demo: 
     times = run_times(home, set(expected))
     assert {name for name, at in times.items() if not before <= at <= datetime.now(UTC)} == set()
     assert len(times) == 9
-    shown = json.loads(run(home, "status", "--json", **HOSTILE).stdout)
+    shown = json.loads(run_installed(home, "status", "--json", **HOSTILE).stdout)
     last_loaded = max(datetime.fromisoformat(each["last_loaded_at"]) for each in shown["datasets"])
     assert last_loaded == times["marts.mart_dataset_freshness.last_loaded_at"]
 

@@ -9,6 +9,9 @@ from netflix_assets.contracts.dialect import Strict
 
 ExtractMode = Literal["snapshot", "changes", "cursor"]
 
+# Where extracts keep what they remember, in the bucket. No source's name starts with _.
+STATE_FOLDER = "_extracts/"
+
 # Added to every dataset whose extracts hold changed rows. `extract_number` orders the versions of a row: the clock of
 # a server can be set back, and its transaction numbers start again after it was restored.
 NUMBER, MOMENT, DELETED = "extract_number", "extracted_at", "is_deleted"

@@ -11,12 +11,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from netflix_assets.contracts.extract import STATE_FOLDER
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.extract.errors import SourceError
 from netflix_assets.extract.session import Identity
 from netflix_assets.storage.objects import ObjectStore
 
-FOLDER = "_extracts/"  # no source's name starts with _
 _FORMAT = 1
 
 
@@ -70,17 +70,12 @@ def number_of(key: str) -> int:
 
 def state_key(dataset: Dataset) -> str:
     """The key of the state's object."""
-    return f"{FOLDER}{dataset.id}.json"
+    return f"{STATE_FOLDER}{dataset.id}.json"
 
 
 def keys_key(dataset: Dataset) -> str:
     """The key of the object with the known keys."""
-    return f"{FOLDER}{dataset.id}.keys.parquet"
-
-
-def is_state(key: str) -> bool:
-    """Whether an object belongs to the extractor and not to a dataset."""
-    return key.startswith(FOLDER)
+    return f"{STATE_FOLDER}{dataset.id}.keys.parquet"
 
 
 def read_state(store: ObjectStore, dataset: Dataset) -> State | None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
-from netflix_assets.defs.resources import warehouse
+from netflix_assets.operations.connections import warehouse
 from netflix_assets.operations.errors import InputError, OperationError
 from netflix_assets.operations.reset import find_state
 from netflix_assets.settings import Settings

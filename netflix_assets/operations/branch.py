@@ -18,7 +18,7 @@ from dagster_dbt import DagsterDbtCliRuntimeError
 from netflix_assets.defs.dbt.project import dbt_project, dbt_resource, exported, manifest_of, one_build_at_a_time
 from netflix_assets.defs.dbt.results import BUILT, Manifest, layer_of, part_of
 from netflix_assets.defs.dbt.subset import schemas_of
-from netflix_assets.defs.resources import warehouse
+from netflix_assets.operations.connections import warehouse
 from netflix_assets.operations.errors import InputError, OperationError
 from netflix_assets.operations.outcome import RunOutcome
 from netflix_assets.operations.run import load_definitions, run_graph

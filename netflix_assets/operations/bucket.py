@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from netflix_assets.contracts.extract import STATE_FOLDER
 from netflix_assets.contracts.model import Source
 from netflix_assets.contracts.placement import likely_key
-from netflix_assets.defs.resources import landing_bucket
-from netflix_assets.extract.state import is_state
 from netflix_assets.settings import Settings
+from netflix_assets.storage.bucket import landing_bucket
 from netflix_assets.storage.local_s3 import unserved_files
 from netflix_assets.storage.objects import ObjectVersion, S3ObjectStore
 from netflix_assets.storage.retries import BucketError
@@ -75,7 +75,7 @@ def _outside(sources: Sequence[Source], store: S3ObjectStore) -> Iterator[Stray]
     """What is outside the sources' folders, with at most ``MAX_OTHER_FOLDERS`` + 1 requests."""
     names = {source.source for source in sources}
     listed, folders = store.peek("", MAX_TOP_LEVEL, delimiter="/")
-    others = [each for each in folders if each.removesuffix("/") not in names and not is_state(each)]
+    others = [each for each in folders if each.removesuffix("/") not in names and each != STATE_FOLDER]
     for folder in others[:MAX_OTHER_FOLDERS]:
         within, _ = store.peek(folder, MAX_KEYS_OF_FOLDER)
         yield from _in_other_folder(sources, folder, _files(within))

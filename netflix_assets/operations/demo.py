@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from netflix_assets.defs.landing.sensor import source_status
-from netflix_assets.defs.resources import landing_bucket
 from netflix_assets.operations.errors import InputError
 from netflix_assets.operations.instance import open_instance
 from netflix_assets.operations.landing import object_keys
 from netflix_assets.operations.ledger import open_ledger
 from netflix_assets.settings import Settings
+from netflix_assets.storage.bucket import landing_bucket
 from netflix_assets.storage.objects import ObjectVersion
 
 

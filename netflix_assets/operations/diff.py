@@ -10,7 +10,7 @@ from netflix_assets.contracts.model import all_datasets
 from netflix_assets.contracts.visibility import showable
 from netflix_assets.defs.dbt.project import one_build_at_a_time
 from netflix_assets.defs.published import served_tables
-from netflix_assets.defs.resources import warehouse
+from netflix_assets.operations.connections import warehouse
 from netflix_assets.operations.errors import InputError, OperationError
 from netflix_assets.settings import Settings
 from netflix_assets.warehouse.builds import Builds, CheckState, NotServableError

@@ -11,11 +11,11 @@ import dagster as dg
 
 from netflix_assets.contracts.model import Dataset, all_datasets
 from netflix_assets.defs.dbt.project import one_build_at_a_time
-from netflix_assets.defs.resources import warehouse
 from netflix_assets.ingest.erase import erase_person, find_person
 from netflix_assets.operations import publish
 from netflix_assets.operations.bucket import read_bucket
 from netflix_assets.operations.byte_search import files_with
+from netflix_assets.operations.connections import warehouse
 from netflix_assets.operations.errors import InputError, OperationError
 from netflix_assets.operations.ledger import open_ledger
 from netflix_assets.operations.run import run_graph

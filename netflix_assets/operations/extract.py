@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import dagster as dg
 
 from netflix_assets.contracts.model import Dataset
-from netflix_assets.defs.extract.assets import ACCEPTED, by_database, step_name
+from netflix_assets.defs.extract.assets import ACCEPTED, by_database, extract_step
 from netflix_assets.defs.extract.sensor import extract_job
 from netflix_assets.extract.check import Finding, check_database
 from netflix_assets.extract.errors import SourceError, SourceUnavailableError
@@ -54,5 +54,5 @@ def extract(
     progress: Callable[[str], None],
 ) -> RunOutcome:
     """Extract a database in a run of its job. Raises: StorageError."""
-    config = {"ops": {step_name(database): {"config": {ACCEPTED: list(accepted)}}}}
+    config = {"ops": {extract_step(database): {"config": {ACCEPTED: list(accepted)}}}}
     return execute_job(settings, defs, extract_job(database), config, progress=progress)

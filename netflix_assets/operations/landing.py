@@ -5,9 +5,9 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from netflix_assets.contracts.model import Dataset, Source, all_datasets
-from netflix_assets.defs.resources import landing_bucket
 from netflix_assets.operations.errors import InputError
 from netflix_assets.settings import Settings
+from netflix_assets.storage.bucket import landing_bucket
 
 
 def land_files(

@@ -3,8 +3,9 @@
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 
-from netflix_assets.defs.resources import Role, warehouse
+from netflix_assets.operations.connections import warehouse
 from netflix_assets.settings import Settings
+from netflix_assets.warehouse.access import Role
 from netflix_assets.warehouse.base import Warehouse
 from netflix_assets.warehouse.builds import BUILD_TABLES
 from netflix_assets.warehouse.relations import OPS_TABLES, check_version, ops_ddl

@@ -7,7 +7,7 @@ import dagster as dg
 from netflix_assets.defs.dashboards import GROUP
 from netflix_assets.defs.dbt.project import one_build_at_a_time
 from netflix_assets.defs.published import PUBLISHED_KEY, pin_metadata
-from netflix_assets.defs.resources import warehouse
+from netflix_assets.operations.connections import warehouse
 from netflix_assets.operations.errors import InputError
 from netflix_assets.operations.instance import open_instance
 from netflix_assets.operations.outcome import RunOutcome

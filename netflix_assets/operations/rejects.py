@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from netflix_assets.contracts.model import Dataset
-from netflix_assets.defs.resources import warehouse
 from netflix_assets.ingest import replay
 from netflix_assets.ingest.export import write_rejects
+from netflix_assets.operations.connections import warehouse
 from netflix_assets.operations.errors import InputError
 from netflix_assets.operations.ledger import open_ledger
 from netflix_assets.settings import Settings

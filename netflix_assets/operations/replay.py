@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from netflix_assets.contracts.model import Dataset
-from netflix_assets.defs.resources import landing_bucket, warehouse
 from netflix_assets.ingest import replay
+from netflix_assets.operations.connections import warehouse
 from netflix_assets.settings import Settings
+from netflix_assets.storage.bucket import landing_bucket
 from netflix_assets.storage.objects import objects_of
 from netflix_assets.warehouse.loads import RefusedObject
 

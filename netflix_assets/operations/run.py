@@ -12,12 +12,12 @@ import dagster as dg
 
 from netflix_assets.defs.dbt.project import DbtProjectError
 from netflix_assets.defs.jobs import EVERYTHING
-from netflix_assets.defs.resources import landing_bucket
 from netflix_assets.defs.runs import hold_run_lock, reap
 from netflix_assets.operations.errors import InputError, OperationError
 from netflix_assets.operations.instance import open_instance
 from netflix_assets.operations.outcome import RunOutcome, outcome_of
 from netflix_assets.settings import Settings
+from netflix_assets.storage.bucket import landing_bucket
 
 _POLL_S = 0.3
 _PROGRESS = (dg.DagsterEventType.STEP_START, dg.DagsterEventType.ASSET_MATERIALIZATION)

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from netflix_assets.contracts.model import Dataset, all_datasets
-from netflix_assets.defs.resources import warehouse
 from netflix_assets.ingest.plan import warn_of_unused
 from netflix_assets.ingest.unloaded import find_unloaded
 from netflix_assets.operations.bucket import BucketContents, read_bucket
+from netflix_assets.operations.connections import warehouse
 from netflix_assets.operations.ledger import open_ledger
 from netflix_assets.settings import Settings
 from netflix_assets.storage.objects import ObjectVersion

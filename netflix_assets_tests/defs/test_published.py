@@ -27,6 +27,7 @@ from netflix_assets.operations.instance import open_instance
 from netflix_assets.operations.outcome import RunOutcome
 from netflix_assets.operations.run import run_graph
 from netflix_assets.settings import REPO, Settings, read_settings
+from netflix_assets_tests.cli.command import run
 from netflix_assets_tests.conftest import landing_key
 from netflix_assets_tests.demo import COMMAND, SCALE, Demo, outcome_of
 from netflix_assets_tests.warehouse.duckdb.test_publisher import contents
@@ -69,10 +70,7 @@ class Project:
 
     def command(self, *arguments: str) -> str:
         """The output of the command, run for the same home and dbt project."""
-        variables = {"NETFLIX_HOME": str(self.settings.home), "NETFLIX_DBT_PROJECT": str(self.settings.dbt_project)}
-        done = subprocess.run(
-            [COMMAND, *arguments], env={**os.environ, **variables}, capture_output=True, text=True, check=False
-        )
+        done = run(self.settings.home, *arguments, NETFLIX_DBT_PROJECT=str(self.settings.dbt_project))
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from netflix_assets.contracts.loading import dataset_by_id
-from netflix_assets.defs.resources import EmbeddedWarehouse, landing_bucket, warehouse
+from netflix_assets.defs.resources import landing_bucket, warehouse
 from netflix_assets.ingest.sync import sync
 from netflix_assets.operations import erase as module
 from netflix_assets.operations.erase import check_person, erase, find
@@ -28,6 +28,7 @@ from netflix_assets.operations.errors import InputError, OperationError
 from netflix_assets.settings import Settings, read_settings
 from netflix_assets.storage.local_s3 import local_s3
 from netflix_assets.warehouse.builds import Build, Builds
+from netflix_assets.warehouse.duckdb.access import DuckDBAccess
 from netflix_assets.warehouse.duckdb.publisher import DuckDBPublisher
 from netflix_assets.warehouse.node_states import NodeState, NodeStates
 from netflix_assets.warehouse.publishing import ServedTable
@@ -195,7 +196,7 @@ POINTS: dict[str, tuple[object, str]] = {
     "built tables": (module.erasures, "delete_built"),
     "the run": (module, "run_graph"),
     "all versions removed": (DuckDBPublisher, "forget_others"),
-    "the file rewritten": (EmbeddedWarehouse, "clear_deleted"),
+    "the file rewritten": (DuckDBAccess, "clear_deleted"),
 }
 
 

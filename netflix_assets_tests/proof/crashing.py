@@ -1,7 +1,5 @@
-"""Run ``netflix-assets`` in a process that is killed at a named point, without paying seconds for imports.
+"""Run ``netflix-assets`` in a fork (``forks.py``) that is killed at a named point.
 
-A fork server imports this module once. Each command is a fork of it and calls the command's ``main`` with its own
-arguments and environment. Importing starts no thread and opens no connection, so a fork behaves like a new process.
 test_crashes.py also kills the installed command itself.
 """
 
@@ -10,7 +8,6 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 
 import dagster as dg
@@ -22,24 +19,6 @@ from netflix_assets.defs.raw import assets as raw
 from netflix_assets.ingest import sync as sync_module
 from netflix_assets.storage.objects import S3ObjectStore
 from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
-
-# Modules that a run imports lazily; importing them would take 3 s in each child.
-for name in (
-    *(
-        f"netflix_assets.{module}"
-        for module in (
-            "defs.dbt.assets",
-            "operations.landing",
-            "operations.run",
-            "operations.status",
-            "storage.local_s3",
-            "defs.landing.sensor",
-        )
-    ),
-    "netflix_assets.dev.fetch",
-    *("boto3", "dagster_aws.s3", "obstore.auth.boto3", "obstore.store"),
-):
-    import_module(name)
 
 BATCH_OBJECTS = 2  # so that a run of a few files has several transactions
 

@@ -8,7 +8,6 @@ moments. With --cases N it kills at N random moments, and at every point in a se
 
 import gzip
 import json
-import multiprocessing
 import os
 import random
 import shutil
@@ -37,6 +36,7 @@ from netflix_assets.storage.local_s3 import LocalS3, lease, local_s3
 from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from netflix_assets_tests.conftest import s3_client
 from netflix_assets_tests.demo import COMMAND
+from netflix_assets_tests.forks import FORKS
 from netflix_assets_tests.proof import crashing
 
 DATASETS = ("ratings", "tags", "movies")  # one of each mode; fewer assets, faster runs
@@ -185,8 +185,6 @@ class Machine:
         self.contracts = folder / "contracts"
         self._write_contracts()
         [self.source] = load_sources(self.contracts)
-        self._forks = multiprocessing.get_context("forkserver")
-        self._forks.set_forkserver_preload([crashing.__name__])
         self._count = 0
 
     def _write_contracts(self) -> None:
@@ -236,7 +234,7 @@ class Machine:
     ) -> ForkServerProcess:
         environment = self.environment(home, bucket)
         (home / "output").unlink(missing_ok=True)
-        process = self._forks.Process(
+        process = FORKS.Process(
             target=crashing.command, args=(list(arguments), environment, home / "output", point, nth)
         )
         process.start()

@@ -5,7 +5,6 @@ after the snapshot, with at most one current version of each key and no duplicat
 the result of an undisturbed one. `make test-long` kills at each point once, --cases at each point of each snapshot.
 """
 
-import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 from dbt.adapters.duckdb.environments.local import DuckDBCursorWrapper
 
+from netflix_assets_tests.forks import FORKS
 from netflix_assets_tests.proof.arrivals import MOVIES, TAGS, Put
 from netflix_assets_tests.proof.quick_dbt import QuickDbt
 from netflix_assets_tests.proof.test_shuffles import Place, place
@@ -68,11 +68,9 @@ def dbt(tmp_path_factory: pytest.TempPathFactory) -> QuickDbt:
 @pytest.fixture(scope="module")
 def killed(dbt: QuickDbt) -> Callable[[Place, str, str], int | None]:
     """Take a snapshot in a separate process that dies at a point. Returns its exit code."""
-    forks = multiprocessing.get_context("forkserver")
-    forks.set_forkserver_preload([QuickDbt.__module__])
 
     def kill(at: Place, name: str, point: str) -> int | None:
-        process = forks.Process(target=snapshot_and_die, args=(dbt, at.home, name, point))
+        process = FORKS.Process(target=snapshot_and_die, args=(dbt, at.home, name, point))
         process.start()
         process.join()
         return process.exitcode

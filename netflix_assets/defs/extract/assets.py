@@ -48,8 +48,8 @@ def by_database(sources: Sequence[Source]) -> Mapping[str, list[Dataset]]:
     return found
 
 
-def step_name(database: str) -> str:
-    """The step that extracts a database. Dagster refuses the name of the job."""
+def extract_step(database: str) -> str:
+    """The step that extracts a database. The job has another name, because Dagster refuses the same twice."""
     return f"extract_tables_of_{database}"
 
 
@@ -60,7 +60,7 @@ def extract_assets(sources: Sequence[Source], settings: Settings) -> list[dg.Ass
 
 def _database_assets(database: str, datasets: Sequence[Dataset], settings: Settings) -> dg.AssetsDefinition:
     @dg.multi_asset(
-        name=step_name(database),
+        name=extract_step(database),
         specs=[_spec(dataset) for dataset in datasets],
         check_specs=[spec for dataset in datasets for spec in _check_specs(dataset)],
         can_subset=True,

@@ -27,8 +27,8 @@ from netflix_assets.dashboards.pages import PAGES
 from netflix_assets.defs.freshness import FRESH
 from netflix_assets.settings import ENVIRONMENTS, REPO
 from netflix_assets.storage.local_s3 import LocalS3
+from netflix_assets_tests.cli import command
 from netflix_assets_tests.conftest import landing_key, s3_client
-from netflix_assets_tests.demo import COMMAND
 from netflix_assets_tests.emulator.fixtures import SnowflakeEmulator
 from netflix_assets_tests.warehouse.snowflake.test_warehouse import make_key
 
@@ -36,9 +36,7 @@ Execute = Callable[..., Sequence[tuple[Any, ...]]]
 
 
 def run(environment: Mapping[str, str], *arguments: str) -> str:
-    done = subprocess.run(
-        [COMMAND, *arguments], env={**os.environ, **environment}, capture_output=True, text=True, check=False
-    )
+    done = command.run(Path(environment["NETFLIX_HOME"]), *arguments, **environment)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
