@@ -83,5 +83,5 @@
 
 {#- The Monday of a day's week. A week is its Monday: numbers of weeks collide where a week crosses months or years. -#}
 {% macro week_start(day) -%}
-    {{ add_days(day, '1 - ' ~ iso_day_of_week(day)) }}
+    cast({{ add_days(day, '1 - ' ~ iso_day_of_week(day)) }} as date)
 {%- endmacro %}

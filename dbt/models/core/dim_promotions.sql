@@ -3,6 +3,10 @@ with
 promotions as (
 
     select * from {{ ref('stg_shop__promotions') }}
+    qualify
+        row_number() over (
+            partition by promotion_id order by updated_at desc nulls last, promotion_code desc nulls last
+        ) = 1
 
 ),
 

@@ -3,6 +3,10 @@ with
 warehouses as (
 
     select * from {{ ref('stg_shop__warehouses') }}
+    qualify
+        row_number() over (
+            partition by warehouse_id order by updated_at desc nulls last, warehouse_code desc nulls last
+        ) = 1
 
 ),
 

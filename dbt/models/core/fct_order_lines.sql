@@ -88,11 +88,11 @@ final as (
         currency,
         quantity,
         unit_price,
-        cast(unit_price * quantity as decimal(18, 2)) as gross_amount,
+        cast(unit_price * quantity as decimal(24, 2)) as gross_amount,
         discount,
-        cast(unit_price * quantity - discount as decimal(18, 2)) as net_amount,
+        cast(unit_price * quantity - discount as decimal(24, 2)) as net_amount,
         unit_cost_usd,
-        cast(unit_cost_usd * quantity as decimal(18, 4)) as cost_usd
+        cast(unit_cost_usd * quantity as decimal(26, 4)) as cost_usd
     from joined
 
 )

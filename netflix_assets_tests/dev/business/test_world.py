@@ -8,28 +8,16 @@ from decimal import Decimal
 import pytest
 
 from netflix_assets.dev.business import make_world
-from netflix_assets.dev.business.days import make_day
 from netflix_assets.dev.business.scenario import END, START, STATES, WHOLE_UNITS
 from netflix_assets.dev.business.world import Insert, Row, Transaction, Update, World, events
+from netflix_assets_tests.dev.business.extracts import play_in
 
 DAYS = 14
 
 
-def play(world: World, seed: int, days: int) -> list[Transaction]:
-    """The transactions of the first days, each applied where it ends."""
-    played = []
-    for day in range(1, days + 1):
-        transactions = make_day(world, seed, day)
-        played += transactions
-        for moment, transaction in events(transactions):
-            if moment == "end":
-                world.apply(transaction)
-    return played
-
-
 def digest(scale: float, seed: int) -> str:
     world = make_world(scale, seed)
-    played = play(world, seed, 3)
+    played = play_in(world, range(1, 4), seed)
     return hashlib.sha256(repr((world.tables, played)).encode()).hexdigest()[:16]
 
 
@@ -41,7 +29,7 @@ def world() -> World:
 @pytest.fixture(scope="module")
 def played() -> tuple[World, list[Transaction]]:
     world = make_world(0.1)
-    return world, play(world, 1, DAYS)
+    return world, play_in(world, range(1, DAYS + 1))
 
 
 def net(line: Row) -> Decimal:

@@ -24,9 +24,9 @@ final as (
         count(distinct lines.order_id) as n_orders,
         count(*) as n_lines,
         cast(sum(lines.quantity) as bigint) as n_pieces,
-        cast(sum(lines.gross_amount) as decimal(18, 2)) as gross_amount,
-        cast(sum(lines.discount) as decimal(18, 2)) as discount,
-        cast(sum(lines.net_amount) as decimal(18, 2)) as net_amount,
+        cast(sum(lines.gross_amount) as decimal(38, 2)) as gross_amount,
+        cast(sum(lines.discount) as decimal(38, 2)) as discount,
+        cast(sum(lines.net_amount) as decimal(38, 2)) as net_amount,
         cast(sum(lines.discount) as double)
         / nullif(cast(sum(lines.gross_amount) as double), 0) as discount_share
     from lines

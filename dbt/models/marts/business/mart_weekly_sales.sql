@@ -22,13 +22,13 @@ final as (
         count(distinct lines.order_id) as n_orders,
         count(*) as n_lines,
         cast(sum(lines.quantity) as bigint) as n_pieces,
-        cast(sum(lines.gross_amount) as decimal(18, 2)) as gross_amount,
-        cast(sum(lines.discount) as decimal(18, 2)) as discount,
-        cast(sum(lines.net_amount) as decimal(18, 2)) as net_amount,
+        cast(sum(lines.gross_amount) as decimal(38, 2)) as gross_amount,
+        cast(sum(lines.discount) as decimal(38, 2)) as discount,
+        cast(sum(lines.net_amount) as decimal(38, 2)) as net_amount,
         cast(
-            sum(case when lines.is_returned then lines.net_amount else 0 end) as decimal(18, 2)
+            sum(case when lines.is_returned then lines.net_amount else 0 end) as decimal(38, 2)
         ) as returned_amount,
-        cast(coalesce(sum(lines.cost_usd), 0) as decimal(18, 4)) as cost_usd
+        cast(coalesce(sum(lines.cost_usd), 0) as decimal(38, 4)) as cost_usd
     from lines
     left join products
         on lines.product_id = products.product_id
