@@ -69,7 +69,7 @@ test-snowflake: install  ## The Snowflake half against an emulator, with the ing
 		$(addprefix $(TESTS)/proof/,test_corpus.py test_foreign.py)
 
 test-dashboards: install  ## Every page in Chromium: wide and narrow, light and dark, samples, real files, no files
-	$(PYTEST) --numprocesses 0 --timeout 0 -m browser -rs
+	$(PYTEST) --dist load --timeout 0 -m browser -rs $(TESTS)/browser
 
 # The suites behind docs/reliability.md at full length; `make test-long` runs a few cases of each.
 PROOF := $(PYTEST) --numprocesses 0 --timeout 0

@@ -34,15 +34,17 @@ snowflake_server, snowflake_database = fixtures.snowflake_server, fixtures.snowf
 
 _bucket_numbers = itertools.count(1)
 _MEMORY = Path("/dev/shm")  # noqa: S108
-# Files with whole runs, 30 to 250 s of CPU each. After test_graph.py come two that do not wait for the demo it creates.
+# Files that take 15 to 170 s of CPU. While test_graph.py creates the demo, files come that do not wait for it; while
+# cli/test_erase.py creates a second home, files come that do not read it as cli/test_publish.py does.
 _SLOWEST = (
     "warehouse/snowflake/test_graph.py", "warehouse/snowflake/test_edges.py", "test_graph.py",
-    "proof/test_contract_changes.py", "ingest/test_validate.py", "defs/test_retry.py",
-    "warehouse/snowflake/test_dbt_builds.py", "defs/test_published.py", "proof/test_edges.py",
-    "proof/test_crashes.py", "cli/test_bad_files.py", "cli/test_erase.py", "proof/test_shuffles.py",
-    "proof/test_snapshot_crashes.py", "defs/dbt/test_project.py", "cli/test_run.py", "test_environment.py",
-    "test_definitions.py",
-    "defs/landing/test_sensor.py", "cli/test_app.py", "cli/test_rejects.py", "test_secrets.py", "cli/test_replay.py",
+    "ingest/test_validate.py", "defs/test_reuse.py", "proof/test_contract_changes.py", "defs/test_retry.py",
+    "ingest/profile/test_proposal.py",
+    "warehouse/snowflake/test_dbt_builds.py", "cli/test_erase.py", "defs/test_published.py", "test_definitions.py",
+    "proof/test_edges.py", "proof/test_crashes.py", "cli/test_publish.py", "proof/test_shuffles.py",
+    "proof/test_snapshot_crashes.py", "defs/dbt/test_project.py", "cli/test_run.py", "cli/test_bad_files.py",
+    "cli/test_app.py", "defs/landing/test_sensor.py", "test_environment.py", "ingest/test_sync.py", "cli/test_home.py",
+    "ingest/test_dialects.py", "dev/test_docs.py", "cli/test_add_dataset.py", "test_secrets.py",
 )  # fmt: skip
 _SESSION = "netflix-assets-tests-"
 _IN_MEMORY, _LOCK = pytest.StashKey[Path](), pytest.StashKey[FileLock]()

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,8 +30,6 @@ from netflix_assets.settings import REPO, Settings
 COMMAND = Path(sys.executable).with_name("netflix-assets")
 SCALE = 0.05
 _PARSED = Path("dbt", "target-local")
-# The address of the local S3 belongs to the path of the home.
-_TIED_TO_PATH = shutil.ignore_patterns("local-s3.*", "s3-cache")
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,11 @@ class Demo:
 
     def copied_to(self, home: Path) -> Path:
         """Copy the home, so that a test can change it."""
-        shutil.copytree(self.home, home, symlinks=True, ignore=_TIED_TO_PATH, dirs_exist_ok=True)
+        home.mkdir(exist_ok=True)
+        subprocess.run(["cp", "-a", f"{self.home}/.", home], check=True)  # keeps the links between versions
+        for path in home.glob("local-s3.*"):  # the address of the local S3 belongs to the path of the home
+            path.unlink()
+        shutil.rmtree(home / "s3-cache", ignore_errors=True)
         return self._adopt(home)
 
     def parsed_in(self, home: Path) -> Path:
@@ -77,21 +80,30 @@ def _connection_digest(home: Path) -> str:
 
 def create_demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     """Create the demo, or return the one that another test process created."""
+
+    def make(home: Path) -> str:
+        done = subprocess.run(
+            [COMMAND, "demo", "--scale", str(SCALE)],
+            env={**os.environ, "NETFLIX_HOME": str(home), "NETFLIX_SETTLE_SECONDS": "0.2", "COLUMNS": "200"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return create_once(tmp_path_factory, "demo", make)
+
+
+def create_once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], str]) -> Demo:
+    """Create a home for all test processes. ``make`` fills the folder and returns what was printed."""
     base = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         base = base.parent
-    home, printed = base / "demo", base / "demo.txt"
-    with FileLock(base / "demo.lock"):
+    home, printed = base / name, base / f"{name}.txt"
+    with FileLock(base / f"{name}.lock"):
         if not printed.exists():
-            done = subprocess.run(
-                [COMMAND, "demo", "--scale", str(SCALE)],
-                env={**os.environ, "NETFLIX_HOME": str(home), "NETFLIX_SETTLE_SECONDS": "0.2", "COLUMNS": "200"},
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            assert done.returncode == 0, done.stdout + done.stderr
-            printed.write_text(done.stdout)
+            printed.write_text(make(home))
     published = json.loads((home / "published" / "current" / "manifest.json").read_text())
     return Demo(home, printed.read_text(), published["run_id"])
 

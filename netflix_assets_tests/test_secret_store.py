@@ -13,7 +13,6 @@ import pytest
 from netflix_assets import secret_store
 from netflix_assets.alerts.redaction import redactor
 from netflix_assets.alerts.slack import Slack, open_chat
-from netflix_assets.definitions import build_defs
 from netflix_assets.defs.resources import warehouse
 from netflix_assets.environment import for_dagster, for_dbt, protect_bucket
 from netflix_assets.operations.instance import open_instance
@@ -66,11 +65,10 @@ def production(arn: str, monkeypatch: pytest.MonkeyPatch, **keys: str) -> Settin
     return read_settings(env="production", **keys)
 
 
-def test_definitions_load_without_reading_a_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_settings_are_read_without_reading_a_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")  # nobody listens there
     reference = f"arn:aws:secretsmanager:{REGION}:123456789012:secret:{NAME}-a1B2c3"
     settings = production(reference, monkeypatch, home=str(tmp_path))
-    build_defs(settings).get_repository_def()
     assert settings.snowflake.missing() == read_settings(env="production").snowflake.missing()
     assert hash(settings.slack_token) != hash(settings.snowflake.private_key)
     assert "secretsmanager" not in repr(settings)

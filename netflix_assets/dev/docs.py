@@ -10,7 +10,6 @@ import tempfile
 from pathlib import Path
 
 from dagster_dbt import DbtProject
-from dbterd.api import DbtErd
 
 from netflix_assets.defs.dbt.project import dbt_resource, exported, one_build_at_a_time
 from netflix_assets.settings import Settings, current_settings
@@ -47,6 +46,8 @@ def table_diagram(artifacts: Path, schema: str) -> str:
 
     ``artifacts`` is the folder of ``manifest.json`` and ``catalog.json``.
     """
+    from dbterd.api import DbtErd  # takes 2.5 s to import, also in each process that collects tests
+
     erd = DbtErd(target="mermaid", artifacts_dir=artifacts, select=[f"schema:{schema}"], entity_name_format="model")
     return re.sub(r"\((\d+), ?(\d+)\)", r"(\1_\2)", erd.get_erd())  # older Mermaid rejects a comma in a type
 

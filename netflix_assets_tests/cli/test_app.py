@@ -102,10 +102,9 @@ def test_a_reader_that_stops_does_not_stop_the_command(tmp_path: Path) -> None:
 def test_values_that_look_like_markup_are_printed_as_they_are(fresh: Path) -> None:
     file = fresh / "tags-[red]x.csv"
     file.write_text("userId,movieId,tag,timestamp\n1,2,good,1\n[/b],2,bad,1\n")
-    home = fresh / "home"
-    assert "tags-[red]x.csv" in run(home, "land", str(file)).stdout
-    assert run(home, "run", "--select", "raw/movielens/tags").returncode == 0
-    assert "user_id '[/b]' is not an integer" in run(home, "rejects", "list").stdout
+    assert "tags-[red]x.csv" in run(fresh, "land", str(file)).stdout
+    assert run(fresh, "run", "--select", "raw/movielens/tags").returncode == 0
+    assert "user_id '[/b]' is not an integer" in run(fresh, "rejects", "list").stdout
 
 
 def test_a_home_that_cannot_be_written_is_named_with_the_fix(tmp_path: Path) -> None:

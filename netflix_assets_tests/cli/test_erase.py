@@ -1,7 +1,7 @@
 """``erase``: one person goes from every table and file, consumers read on, and nothing brings the person back.
 
 The tests run in order and build on each other, because a run takes a minute. The person has written a text that nobody
-else has, so that a search of bytes finds what a query does not.
+else has (``persons.py``), so that a search of bytes finds what a query does not.
 """
 
 import json
@@ -12,28 +12,21 @@ import duckdb
 import pytest
 
 from netflix_assets.operations.byte_search import files_with
+from netflix_assets_tests.cli import persons
 from netflix_assets_tests.cli.command import run
-
-PERSON, OTHER = 31_337, 31_338
-CANARY = "zebra crossing at dusk"
-TAGS = "userId,movieId,tag,timestamp\n"
-RATINGS = "userId,movieId,rating,timestamp\n"
+from netflix_assets_tests.cli.persons import CANARY, OTHER, PERSON, TAGS
+from netflix_assets_tests.demo import Demo
 
 
 @dataclass
 class Home:
     path: Path
-    first: str = ""
+    pinned: str = ""
 
-    def done(self, *arguments: str, code: int = 0) -> str:
+    def done(self, *arguments: str) -> str:
         done = run(self.path, *arguments)
-        assert done.returncode == code, done.stdout + done.stderr
+        assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
-
-    def land(self, name: str, text: str) -> None:
-        (self.path / name).write_text(text)
-        self.done("land", str(self.path / name))
-        (self.path / name).unlink()
 
     def query(self, statement: str) -> list[tuple]:
         with duckdb.connect(str(self.path / "warehouse.duckdb"), read_only=True) as connection:
@@ -49,19 +42,9 @@ class Home:
 
 
 @pytest.fixture(scope="module")
-def built(home: Path) -> Home:
-    """A home that knows the person by two versions of a file, a reject and two published versions."""
-    made = Home(home)
-    made.land("tags-person.csv", f"{TAGS}{PERSON},1,an older remark,1700000000\n")
-    made.done("run", "--select", "raw/movielens/tags")
-    made.land(
-        "tags-person.csv",
-        f"{TAGS}{PERSON},1,{CANARY},1700000000\n{OTHER},1,funny enough,1700000000\n"
-        f"{PERSON},1,{CANARY},yesterday\n{OTHER},1,funny enough,yesterday\n",
-    )
-    made.land("ratings-person.csv", f"{RATINGS}{PERSON},1,4.5,1700000000\n{OTHER},1,4.5,1700000000\n")
-    made.done("run")
-    return made
+def built(two_versions: Demo, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A home that knows the person by two versions of a file, a reject and a published version."""
+    return Home(two_versions.copied_to(tmp_path_factory.mktemp("erase")))
 
 
 def test_a_dry_run_shows_where_the_person_is_and_changes_nothing(built: Home) -> None:
@@ -79,8 +62,8 @@ def test_a_dry_run_shows_where_the_person_is_and_changes_nothing(built: Home) ->
 
 
 def test_the_person_is_erased_and_consumers_read_on(built: Home) -> None:
-    built.first = (built.path / "published" / "current").resolve().name
-    built.done("publish", "--version", built.first)  # what consumers see must not stay pinned
+    built.pinned = built.done("publish", "--list").splitlines()[1].split()[0]
+    built.done("publish", "--version", built.pinned)  # what consumers see has the person and must not stay pinned
     reader = duckdb.connect(str((built.path / "published/current/netflix.duckdb").resolve()), read_only=True)
     printed = built.done("erase", "--user", f" {PERSON}", "--yes")
     assert reader.execute("select count(*) > 0 from core.fct_ratings").fetchall() == [(True,)]  # an open file stays
@@ -89,7 +72,7 @@ def test_the_person_is_erased_and_consumers_read_on(built: Home) -> None:
     assert "movielens/tags-person.csv in the bucket still holds erased persons" in printed
     assert built.with_canary() == []
     assert built.versions() == 1
-    assert (built.path / "published" / "current").resolve().name != built.first
+    assert (built.path / "published" / "current").resolve().name != built.pinned
     shown = built.done("erase", "--user", str(PERSON), "--dry-run")
     assert f"user {PERSON} is in no table and no file" in shown
 
@@ -107,8 +90,9 @@ def test_others_stay_and_every_record_is_accounted_for(built: Home) -> None:
 
 
 def test_a_new_version_and_a_rebuild_do_not_bring_the_person_back(built: Home) -> None:
-    built.land("tags-person.csv", f"{TAGS}{PERSON},1,{CANARY},1700000001\n{OTHER},1,funny enough,1700000001\n")
-    built.land("tags-late.csv", f"{TAGS}{PERSON},1,{CANARY},1700000002\n")
+    later = f"{TAGS}{PERSON},1,{CANARY},1700000001\n{OTHER},1,funny enough,1700000001\n"
+    persons.land(built.path, "tags-person.csv", later)
+    persons.land(built.path, "tags-late.csv", f"{TAGS}{PERSON},1,{CANARY},1700000002\n")
     built.done("rebuild", "movielens/tags")
     built.done("run", "--select", "raw/movielens/tags")
     assert built.query(f"select count(*) from raw.movielens_tags where user_id = {PERSON}") == [(0,)]

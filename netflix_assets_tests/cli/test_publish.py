@@ -13,15 +13,13 @@ import dagster as dg
 import duckdb
 import pytest
 
-from netflix_assets.defs.landing.sensor import source_status
 from netflix_assets.defs.published import PUBLISHED_KEY
-from netflix_assets.defs.resources import landing_bucket
 from netflix_assets.operations.instance import open_instance
 from netflix_assets.settings import read_settings
+from netflix_assets_tests.cli import persons
 from netflix_assets_tests.cli.command import run
-
-NEW_USER = 999_999
-RATING = f"userId,movieId,rating,timestamp\n{NEW_USER},1,4.5,1700000000\n"
+from netflix_assets_tests.cli.persons import OTHER, PERSON
+from netflix_assets_tests.demo import Demo
 
 
 @dataclass
@@ -45,10 +43,10 @@ class Home:
         return {line[0]: line[-1] if line[-1] in ("pinned", "served") else "" for line in lines}
 
     def new_ratings(self) -> int:
-        """The rows of the new user that a consumer reads."""
+        """The ratings of the new persons that a consumer reads."""
         file = (self.path / "published" / "current" / "netflix.duckdb").resolve()
         with duckdb.connect(str(file), read_only=True) as connection:
-            query = f"select count(*) from core.fct_ratings where user_id = {NEW_USER}"
+            query = f"select count(*) from core.fct_ratings where user_id in ({PERSON}, {OTHER})"
             return connection.execute(query).fetchall()[0][0]
 
     def materialization(self, *key: str) -> dict[str, Any]:
@@ -57,25 +55,15 @@ class Home:
         return {name: each.value for name, each in event.asset_materialization.metadata.items()}
 
     def stale(self) -> list[str]:
-        """What the sensor would request a run for."""
-        settings = read_settings(home=self.path)
-        with open_instance(settings) as instance, landing_bucket(settings).open() as store:
-            found = [source_status(source, store, instance).stale for source in settings.sources()]
-        return [each.dataset.id for stale in found for each in stale]
+        return persons.stale(self.path)
 
 
 @pytest.fixture(scope="module")
-def built(home: Path) -> Iterator[Home]:
-    first = (home / "published" / "current").resolve().name
-    made = Home(home, first)
-    made.done("publish", "--version", first)
-    (home / "ratings-new.csv").write_text(RATING)
-    made.done("land", str(home / "ratings-new.csv"))
+def built(two_versions: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    home = two_versions.copied_to(tmp_path_factory.mktemp("publish"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DAGSTER_HOME", str(home / "dagster"))
-        assert made.stale() == ["movielens/ratings"]
-        made.done("run")
-        yield made
+        yield Home(home, first=(home / "published" / "current").resolve().name)
 
 
 def test_a_run_keeps_its_version_and_consumers_see_the_pinned_one(built: Home) -> None:
@@ -99,7 +87,7 @@ def test_a_pin_requests_no_run(built: Home) -> None:
 
 def test_the_publication_says_what_it_changes(built: Home) -> None:
     published = built.materialization("published", "marts")
-    assert "| `core.fct_ratings` | 2,958 | 1 | 0 | 0 |" in published["changes"]
+    assert "| `core.fct_ratings` | 2,959 | 2 | 0 | 0 |" in published["changes"]
     assert published["rows_added"] > 1
     assert "core.dim_netflix_titles" not in published["changes"]
     assert "mart_pipeline_runs" not in published["changes"]
@@ -115,35 +103,40 @@ def test_only_tables_of_ratings_and_of_runs_are_written(built: Home) -> None:
     assert 0 < published["tables_written"] <= len(files)
 
 
-def test_diff_shows_exactly_the_new_rating(built: Home) -> None:
+def test_diff_shows_exactly_the_new_ratings(built: Home) -> None:
     found = json.loads(built.done("diff", "--json"))
     tables = {each["name"]: each for each in found["tables"]}
     ratings = tables["core.fct_ratings"]
-    assert (ratings["state"], ratings["added"], ratings["removed"], ratings["changed"]) == ("different", 1, 0, 0)
+    assert (ratings["state"], ratings["added"], ratings["removed"], ratings["changed"]) == ("different", 2, 0, 0)
     assert ratings["key"] == ["user_id", "movie_id"]
-    assert ratings["examples_added"] == [{"user_id": str(NEW_USER), "movie_id": "1"}]
-    assert (tables["core.dim_users"]["added"], tables["core.dim_users"]["removed"]) == (1, 0)
+    assert ratings["examples_added"] == [{"user_id": str(each), "movie_id": "1"} for each in (PERSON, OTHER)]
+    assert (tables["core.dim_users"]["added"], tables["core.dim_users"]["removed"]) == (2, 0)
     movie = tables["marts.mart_movie_ratings"]
     assert (movie["added"], movie["examples_added"]) == (1, [{"movie_id": "1"}])  # nobody had rated it
-    assert list(movie["columns"]) == ["engagement_percentile"]
+    assert list(movie["columns"]) == ["engagement_percentile", "is_charted"]
     assert all(each["before"] != each["after"] for each in movie["examples_changed"])
     assert all(tables[name]["state"] == "same" for name in tables if "title" in name or "genome" in name)
     assert "marts.mart_pipeline_runs" in found["left_out"]
     assert not set(found["left_out"]) & set(tables)
     assert (found["differs"], found["problem"]) == (True, None)
     assert {(each["table"], each["before"], each["after"], each["failures"]) for each in found["checks"]} == {
-        (name, "pass", "warn", 1)  # the sample files have no such film
-        for name in ("core.fct_ratings", "core.fct_rating_versions", "marts.mart_movie_ratings")
+        (name, "pass", "warn", failures)  # the sample files have no such film
+        for name, failures in (
+            ("core.fct_ratings", 2),
+            ("core.fct_rating_versions", 2),
+            ("core.fct_tags", 2),
+            ("marts.mart_movie_ratings", 1),
+        )
     }
 
 
 def test_diff_is_printed_for_people_and_for_pull_requests(built: Home) -> None:
     text = built.done("diff")
-    assert f"core.fct_ratings: added: user_id='{NEW_USER}', movie_id='1'" in text
+    assert f"core.fct_ratings: added: user_id='{PERSON}', movie_id='1'" in text
     assert text.splitlines()[-1].startswith(f"the last build against published version {built.first}: ")
     markdown = built.done("diff", "--markdown")
     assert markdown.startswith("### Data: ")
-    assert "| `core.fct_ratings` | 2,958 | 1 | 0 | 0 |" in markdown
+    assert "| `core.fct_ratings` | 2,959 | 2 | 0 | 0 |" in markdown
     assert "nothing differs in " in built.done("diff", "--version", built.first)
 
 
@@ -151,7 +144,7 @@ def test_the_newest_version_is_served_after_the_pin(built: Home) -> None:
     built.done("publish", "--latest")
     second, first = built.versions()
     assert built.versions() == {second: "served", first: ""}
-    assert built.new_ratings() == 1
+    assert built.new_ratings() == 2
     status = built.status()
     assert (status["version"], status["is_latest"], status["pinned_at"]) == (second, True, None)
     assert built.materialization("dashboards", "overview")["version"] == second

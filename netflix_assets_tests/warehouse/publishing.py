@@ -1,11 +1,8 @@
-"""A small built warehouse for the tests of both publishers, and a publisher that is killed at a named point.
+"""A small built warehouse for the tests of both publishers, and a publisher that is killed at a named point."""
 
-python -m netflix_assets_tests.warehouse.publishing HOME POINT NTH
-"""
-
+import itertools
 import os
 import signal
-import sys
 import uuid
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
@@ -20,6 +17,7 @@ from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from netflix_assets.warehouse.node_states import NodeState, NodeStates
 from netflix_assets.warehouse.publishing import ServedTable
 from netflix_assets.warehouse.relations import OPS_TABLES, ddl, ops_ddl
+from netflix_assets_tests.forks import FORKS
 
 MARTS = (
     ServedTable("core", "fct_ratings", node_id="model.shop.fct_ratings"),
@@ -154,14 +152,20 @@ def publisher(home: Path, wait_seconds: float = 0) -> DuckDBPublisher:
     return DuckDBPublisher(home / "warehouse.duckdb", home / "published", wait_seconds)
 
 
-if __name__ == "__main__":
-    remaining = int(sys.argv[3])
+def publish_in_a_process(home: Path, point: str, nth: int = 1) -> int | None:
+    """Publish in a process that is killed when it passes a point for the nth time. Returns its exit code."""
+    process = FORKS.Process(target=_publish_and_die, args=(home, point, nth))
+    process.start()
+    process.join()
+    return process.exitcode
+
+
+def _publish_and_die(home: Path, point: str, nth: int) -> None:
+    passes = itertools.count(1)
 
     def kill() -> None:
-        global remaining
-        remaining -= 1
-        if remaining == 0:
+        if next(passes) == nth:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    {**POINTS, **SHARING_POINTS}[sys.argv[2]](kill)
-    publisher(Path(sys.argv[1])).publish(MARTS)
+    {**POINTS, **SHARING_POINTS}[point](kill)
+    publisher(home).publish(MARTS)

@@ -34,6 +34,7 @@ from netflix_assets_tests.warehouse.publishing import (
     begin_build,
     build,
     finish_build,
+    publish_in_a_process,
     publisher,
 )
 
@@ -354,10 +355,8 @@ def test_a_publisher_killed_at_any_point_leaves_the_old_or_the_new_version(
 ) -> None:
     home = tmp_path / "home"
     shutil.copytree(four_builds, home, symlinks=True)
-    command = [sys.executable, "-m", "netflix_assets_tests.warehouse.publishing", str(home), point, str(nth)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
     is_killed = nth == 1 or point in _REACHED_TWICE
-    assert done.returncode == (-signal.SIGKILL if is_killed else 0), done.stderr
+    assert publish_in_a_process(home, point, nth) == (-signal.SIGKILL if is_killed else 0)
     is_before_the_switch = list(POINTS).index(point) < list(POINTS).index("the link switched")
     assert visible_builds(home) == ({3} if is_killed and is_before_the_switch else {4})
 

@@ -23,6 +23,7 @@ from netflix_assets_tests.warehouse.publishing import (
     STORED,
     build,
     finish_build,
+    publish_in_a_process,
     publisher,
 )
 
@@ -251,9 +252,7 @@ def test_a_publisher_killed_at_any_point_leaves_versions_that_share_whole(
     home = tmp_path / "home"
     subprocess.run(["cp", "-a", str(three_sharing_versions), str(home)], check=True)  # keeps links
     before = {version: contents(version) for version in sorted((home / "published" / "versions").iterdir())}
-    command = [sys.executable, "-m", "netflix_assets_tests.warehouse.publishing", str(home), point, "1"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert publish_in_a_process(home, point) == -signal.SIGKILL
     kept = [version for version in before if (version / "manifest.json").exists()]
     assert len(kept) >= 2
     assert all(contents(version) == before[version] for version in kept)
