@@ -77,7 +77,7 @@ def test_every_process_is_started_with_an_environment_of_its_own() -> None:
         if isinstance(call, ast.Call)
     ]
     started = {(name, "env" in given) for name, called, given in calls if called.startswith(("subprocess.", "os.exec"))}
-    assert started == {("ui.py", True), ("local_s3.py", True)}
+    assert started == {("ui.py", True), ("local_s3.py", True), ("postgres.py", True)}
 
 
 def test_make_passes_on_where_packages_come_from_and_nothing_that_steers_pip_or_python() -> None:
