@@ -7,30 +7,36 @@ fork server, so it imports what any suite needs.
 import multiprocessing
 
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(
-    [
-        *(
-            f"netflix_assets.{name}"
-            for name in (
-                "cli.app",
-                "definitions",
-                "defs.landing.sensor",
-                "dev.fetch",
-                "dev.samples",
-                "operations.branch",
-                "operations.demo",
-                "operations.erase",
-                "operations.landing",
-                "operations.rejects",
-                "operations.replay",
-                "operations.run",
-                "operations.status",
-                "storage.listing",
-                "storage.local_s3",
-                "warehouse.duckdb.publisher",
-            )
-        ),
-        *("boto3", "obstore.auth.boto3", "obstore.store"),
-        *("netflix_assets_tests.proof.crashing", "netflix_assets_tests.proof.quick_dbt"),
-    ]
-)
+_MODULES = [
+    *(
+        f"netflix_assets.{name}"
+        for name in (
+            "cli.app",
+            "definitions",
+            "defs.landing.sensor",
+            "dev.fetch",
+            "dev.samples",
+            "operations.branch",
+            "operations.demo",
+            "operations.erase",
+            "operations.landing",
+            "operations.rejects",
+            "operations.replay",
+            "operations.run",
+            "operations.status",
+            "storage.listing",
+            "storage.local_s3",
+            "warehouse.duckdb.publisher",
+        )
+    ),
+    *("boto3", "obstore.auth.boto3", "obstore.store"),
+    *("netflix_assets_tests.proof.crashing", "netflix_assets_tests.proof.quick_dbt"),
+]
+
+
+def preload(*modules: str) -> None:
+    """Import these too, if the fork server is not running yet."""
+    FORKS.set_forkserver_preload([*_MODULES, *modules])
+
+
+preload()
