@@ -94,10 +94,13 @@ def in_place_of_mine(environment: Mapping[str, str]) -> Iterator[None]:
 
 
 def protect_command() -> None:
-    """Make this process, a command, ignore what steers Dagster and Python's warnings on this machine.
+    """Make this process, a command, ignore what steers Dagster, libpq and Python's warnings on this machine.
 
-    ``PYTHONWARNINGS=error`` would turn a deprecation in a library into the end of a run.
+    ``PGSERVICE`` and ``PGOPTIONS`` would change how a database is read, or fail. ``PYTHONWARNINGS=error`` would turn a
+    deprecation in a library into the end of a run.
     """
+    for name in [name for name in os.environ if name.startswith("PG")]:
+        del os.environ[name]
     for name in [name for name in os.environ if name.startswith("DAGSTER_") and name not in (_STORAGE, *_PLUS)]:
         del os.environ[name]
     warnings.resetwarnings()

@@ -16,7 +16,11 @@ STATE_FOLDER = "_extracts/"
 # a server can be set back, and its transaction numbers start again after it was restored.
 NUMBER, MOMENT, DELETED = "extract_number", "extracted_at", "is_deleted"
 VERSION_COLUMNS = (
-    Column(name=NUMBER, type="bigint", description="Number of the extract that read this version of the row, from 1."),
+    Column(
+        name=NUMBER,
+        type="bigint",
+        description="Number of the extract that read this version of the row; a later extract has a higher one.",
+    ),
     Column(name=MOMENT, type="timestamp", description="When that extract's snapshot was taken, by the server's clock."),
     Column(
         name=DELETED,

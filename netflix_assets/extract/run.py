@@ -159,7 +159,9 @@ class _Extractor:
         snapshot = self._session.snapshot
         last = max([before.number if before else 0, *map(number_of, self._landed[-1:])])
         return State(
-            number=last + 1,
+            # Numbers start at the time. So they go on upwards where somebody has emptied the bucket, and versions that
+            # the warehouse still has do not count as newer.
+            number=last + 1 if last else int(snapshot.taken_at.timestamp()),
             xmin=snapshot.xmin,
             xmax=snapshot.xmax,
             position=snapshot.position,

@@ -55,16 +55,16 @@ class State:
 
 
 def object_key(dataset: Dataset, state: State, name: str) -> str:
-    """The key of an object: ``shop/orders/00000012-00000000016B3748-rows.csv.zst``, by number and log position.
+    """The key of an object: ``shop/orders/1772000012-00000000016B3748-rows.csv.zst``, by number and log position.
 
     The number is higher than that of every object before, also of those that a killed extract has left.
     """
-    return f"{dataset.key_prefix}/{state.number:08d}-{state.position:016X}-{name}"
+    return f"{dataset.key_prefix}/{state.number:010d}-{state.position:016X}-{name}"
 
 
 def number_of(key: str) -> int:
     """The number of the extract that wrote an object; 0 for another object."""
-    found = re.search(r"/([0-9]{8,})-[0-9A-F]{16}-[a-z]+[.]csv[.]zst$", key)
+    found = re.search(r"/([0-9]{10,})-[0-9A-F]{16}-[a-z]+[.]csv[.]zst$", key)
     return int(found[1]) if found else 0
 
 

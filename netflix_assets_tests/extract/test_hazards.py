@@ -1,6 +1,7 @@
 """What makes other extractors lose rows, one thing at a time; proof/test_extracts.py mixes them at random."""
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -308,3 +309,20 @@ def test_locked_table_costs_itself(database: Database, monkeypatch: pytest.Monke
         with pytest.raises(SourceUnavailableError, match="lock timeout"):
             database.extract(dataset(), dataset(name="other", extract={"table": "other"}), report=landed.append)
     assert [each.dataset.name for each in landed] == ["other"]
+
+
+def test_a_bucket_that_was_emptied_does_not_bring_old_versions_back(
+    database: Database, sync: Callable[..., SyncReport], warehouse: Warehouse
+) -> None:
+    database.execute(CREATE, FILL)
+    database.extract_one()
+    sync(dataset())
+    for path in (database.bucket.home / "s3" / database.bucket.name).rglob("*"):
+        if path.is_file():
+            path.unlink()
+    time.sleep(1.1)  # the local server looks at its folder once a second, and numbers start at the time in seconds
+    database.execute("update orders set note = 'after' where order_id = 1")
+    database.extract_one()
+    sync(dataset())
+    (row,) = [row for row in warehouse.query(LATEST)[1] if row[0] == 1]
+    assert row[2] == "after"

@@ -17,6 +17,7 @@ from netflix_assets.operations import extract as operation
 from netflix_assets.operations.outcome import RunOutcome
 from netflix_assets.operations.run import load_definitions, run_graph
 from netflix_assets.settings import DatabaseSettings, Settings, current_settings, read_settings
+from netflix_assets_tests.cli.command import run
 
 ORDERS = "postgres/shop/orders"
 
@@ -149,5 +150,7 @@ def test_check_names_what_is_missing_with_the_grant(
         assert mended.exit_code == 0, mended.output
         assert "shop: PostgreSQL " in mended.output
         assert server.passwords[READER] not in denied.output + mended.output
+        hostile = run(tmp_path, "sources", "check", PGSERVICE="nowhere", PGOPTIONS="-c nothing=1", PGTZ="Asia/Kolkata")
+        assert hostile.stdout == mended.stdout
     finally:
         current_settings.cache_clear()
