@@ -139,6 +139,7 @@ bench-full: install  ## Whole runs at ml-25m's size against bare DuckDB: an hour
 	$(BIN)/python -m bench.movielens .netflix/bench/ml-25m
 	$(BIN)/python -m bench.run --files .netflix/bench/ml-25m
 	$(BIN)/python -m bench.publishing
+	$(BIN)/python -m bench.extract
 
 lint: install  ## Ruff, mypy, the direction of imports, sqlfluff, and drift of generated files
 	$(BIN)/ruff check .
