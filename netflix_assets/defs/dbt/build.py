@@ -123,8 +123,9 @@ class DbtBuild:
     def _name_postponed(self, work: Work) -> None:
         if work.postponed:
             missing = ", ".join(sorted({".".join(relation) for relation in work.postponed.values()}))
+            count = len(work.postponed)
             self.context.log.warning(
-                f"not running {len(work.postponed)} tests that also read tables not built yet: {missing}"
+                f"not running {count} tests that also read tables not built from these files yet: {missing}"
             )
 
     def _reused_events(self, work: Work) -> Iterator[Any]:

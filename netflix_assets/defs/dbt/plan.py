@@ -12,9 +12,9 @@ from typing import Any
 from netflix_assets.contracts.model import all_datasets
 from netflix_assets.defs.dbt.fingerprints import Fingerprint, Surroundings, digest, fingerprints, is_same_code
 from netflix_assets.defs.dbt.project import build_context, project_variables
-from netflix_assets.defs.dbt.results import Manifest, Results
-from netflix_assets.defs.dbt.reuse import Selection, Work, new_states, wanted_by, work_of
-from netflix_assets.defs.dbt.subset import postponed_tests, schemas_of
+from netflix_assets.defs.dbt.results import Manifest, Results, nodes_of
+from netflix_assets.defs.dbt.reuse import Selection, Work, new_states, stale_relations, wanted_by, work_of
+from netflix_assets.defs.dbt.subset import Relation, postponed_tests, schemas_of
 from netflix_assets.settings import Settings
 from netflix_assets.warehouse.base import Warehouse
 from netflix_assets.warehouse.builds import Build, Builds, Part
@@ -59,8 +59,7 @@ class Planner:
         states = self._states.all()
         existing = self.warehouse.columns(schemas_of(self.manifest))
         wanted = wanted_by(self.task.selection, self.task.part, self.manifest)
-        selection = self.task.selection
-        postponed = {} if selection is None else postponed_tests(selection.nodes, existing, self.manifest)
+        postponed = self._postponed(states, existing)
         wanted -= postponed.keys()
         usable = {each for each, state in states.items() if self._may_reuse(state.run_id)}
         work = work_of(wanted, states, usable, self._fingerprints(wanted, states), existing, self.manifest)
@@ -83,6 +82,15 @@ class Planner:
         now = self._fingerprints(work.fingerprints.keys(), self._states.all())
         found = new_states(results, row_counts, work.fingerprints, self.task.run_id)
         self._states.record(each for each in found if now[each.node_id] == work.fingerprints[each.node_id])
+
+    def _postponed(self, states: Mapping[str, NodeState], existing: Collection[Relation]) -> dict[str, Relation]:
+        """The tests that compare what is selected with a table that is missing, or that is of other files or code."""
+        if self.task.selection is None:
+            return {}
+        whole = nodes_of(self.task.part, self.manifest)
+        others = whole - self.task.selection.nodes
+        stale = stale_relations(others, states, self._fingerprints(whole, states), self.manifest)
+        return postponed_tests(self.task.selection.nodes, {*existing} - stale, self.manifest)
 
     def _may_reuse(self, run_id: str) -> bool:
         return not self.task.is_explicit or (self.task.is_retry and run_id == self.task.run_id)

@@ -93,6 +93,21 @@ def work_of(
     return Work(frozenset(to_build), from_scratch, reused, fingerprints)
 
 
+def stale_relations(
+    unselected: Collection[str],
+    states: Mapping[str, NodeState],
+    fingerprints: Mapping[str, Fingerprint],
+    manifest: Manifest,
+) -> frozenset[Relation]:
+    """The tables and views among these nodes that a build of all would build again: from other code, or other files."""
+    return frozenset(
+        (node["schema"].lower(), node["alias"].lower())
+        for each in unselected
+        if (node := manifest["nodes"][each])["resource_type"] != "test"
+        and not (each in states and _is_same(states[each], fingerprints[each], node))
+    )
+
+
 def _is_same(state: NodeState, now: Fingerprint, node: Mapping[str, Any]) -> bool:
     """Whether a node is as it would be built. A view shows new rows by itself, and only code changes it."""
     is_view = node["config"]["materialized"] == "view" and state.content != ENDED

@@ -1,4 +1,4 @@
-"""Tests that have to wait when only some of the nodes are built: they also read a table that does not exist yet."""
+"""Tests that have to wait when only some of the nodes are built: they also read a table that is missing or stale."""
 
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
@@ -19,7 +19,8 @@ def postponed_tests(
     """Tests that dbt would run with the ``selected`` nodes and cannot, with a table that each of them lacks.
 
     dbt runs every test that reads a selected node. In a new home, the test of a foreign key would fail where the
-    dimension was not built yet. Tests whose tables all exist, or are selected, run.
+    dimension was not built yet; in another one, where it lacks the rows of new files. Tests whose tables all exist, or
+    are selected, run. ``existing``: the tables that are there, and up to date.
     """
     postponed = {}
     for test_id, test in manifest["nodes"].items():

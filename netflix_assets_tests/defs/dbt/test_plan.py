@@ -12,7 +12,7 @@ import pytest
 from netflix_assets.contracts.model import all_datasets
 from netflix_assets.defs.dbt.plan import Planner, Task
 from netflix_assets.defs.dbt.results import Results
-from netflix_assets.defs.dbt.reuse import Work
+from netflix_assets.defs.dbt.reuse import Selection, Work
 from netflix_assets.settings import read_settings
 from netflix_assets.warehouse.builds import Build, Builds, CheckRun, NodeRun
 from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
@@ -196,3 +196,19 @@ def test_a_load_that_leaves_while_another_returns_changes_the_ledger(home: Home)
         "update ops.loads set is_current = not is_current, removed_at = case when is_current then now() end"
     )
     assert MART in home.to_build()
+
+
+def test_a_test_waits_for_a_table_that_the_selection_leaves_stale(home: Home) -> None:
+    other = "model.shop.fct_other"
+    home.manifest["nodes"][other] = node("fct_other", "model", TAGS)
+    home.manifest["nodes"][TEST]["depends_on"]["nodes"].append(other)
+    home.warehouse.execute("create table core.fct_other (number integer)")
+    home.build()
+    selection = Selection(frozenset({VIEW, FACT}), frozenset(), is_every_test=True)
+    assert home.planner("run-2", selection=selection, is_explicit=True).plan().to_build == {VIEW, FACT, TEST}
+    home.build()
+    home.load(1)
+    work = home.planner("run-3", selection=selection).plan()
+    assert (work.to_build, work.postponed) == ({FACT}, {TEST: ("core", "fct_other")})
+    both = replace(selection, nodes=frozenset({VIEW, FACT, other}))
+    assert home.planner("run-4", selection=both).plan().to_build == {FACT, other, TEST}

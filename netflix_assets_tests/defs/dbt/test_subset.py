@@ -85,7 +85,7 @@ def test_a_model_can_be_built_and_tested_alone_in_a_new_home(run_of_one_model: t
     with open_instance(settings) as instance:
         logged = [entry.user_message for entry in instance.all_logs(outcome.run_id)]
     (warning,) = [text for text in logged if text.startswith("not running")]
-    assert "tests that also read tables not built yet: core.dim_dates, core.dim_movies" in warning
+    assert "tests that also read tables not built from these files yet: core.dim_dates, core.dim_movies" in warning
 
 
 def test_dbt_uses_the_parsed_project_of_a_copied_home(run_of_one_model: tuple[Settings, RunOutcome]) -> None:
