@@ -252,11 +252,12 @@ class _Extractor:
         self, known: KnownKeys, before: State | None, state: State, files: Sequence[RowFile], whole: str
     ) -> Extracted:
         """Land the files, then the state. The file of known keys can follow: it only saves reading the objects."""
-        _, tombstones = files
+        rows, tombstones = files
         if before is not None:
             self._check_deleted(tombstones.count, before.rows)
         state = replace(state, deleted=tombstones.count)
-        uploaded = [self._upload(file, state) for file in files if file.count]
+        # The first object lands also of an empty table, so that nobody waits for it.
+        uploaded = [self._upload(file, state) for file in files if file.count or (file is rows and not self._landed)]
         extracted = self._remember(state, uploaded, whole)
         is_large = known.count_changed() > max(_FEW_KEYS, _MAX_LATER_SHARE * state.rows)
         if whole or is_large or known.files > _MAX_LATER_OBJECTS:

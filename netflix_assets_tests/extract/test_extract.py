@@ -147,3 +147,19 @@ def test_snapshot(database: Database, here: Callable[..., Any]) -> None:
     assert "are gone" in database.refused(whole)
     database.extract_one(whole, accepted=["shop/orders"])
     assert here(whole, query) == []
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"mode": "overwrite", "extract": {"mode": "snapshot"}}], ids=["changes", "all"]
+)
+def test_an_empty_table_lands_once_so_that_nobody_waits_for_it(
+    database: Database, here: Callable[..., Any], options: dict[str, Any]
+) -> None:
+    database.execute(CREATE)
+    one, query = dataset(**options), "select order_id from raw.shop_orders_current"
+    assert len(database.extract_one(one).keys) == 1
+    assert here(one, query) == []
+    assert database.extract_one(one).keys == ()
+    database.execute("insert into orders values (1, 1, 'x')")
+    assert len(database.extract_one(one).keys) == 1
+    assert here(one, query) == [(1,)]

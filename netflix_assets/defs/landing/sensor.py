@@ -25,7 +25,7 @@ from netflix_assets.defs.retention import RETENTION
 from netflix_assets.defs.runs import reap, runs_in_progress
 from netflix_assets.settings import PACKAGE, Settings
 from netflix_assets.storage.events import EventQueueError, receive_events
-from netflix_assets.storage.objects import ListedStore
+from netflix_assets.storage.objects import ListedStore, Listing
 from netflix_assets.warehouse.loads import fingerprint_of_loads
 
 LANDING_SENSOR = "landing"
@@ -180,6 +180,8 @@ def _run_request(cursor: Cursor, stale: Sequence[StaleDataset]) -> dg.RunRequest
 def source_status(source: Source, store: ListedStore, instance: dg.DagsterInstance) -> SourceStatus:
     """Compare a source's published tables with the bucket, by one listing."""
     listings = store.listings(source)
+    if not _is_in_use(source, listings, instance):
+        return SourceStatus((), ())
     events = instance.get_latest_materialization_events([*map(raw_key, source.datasets), PUBLISHED_KEY])
     published = _metadata(events.get(PUBLISHED_KEY)).get(PUBLISHED_LOADS)
     stale = []
@@ -194,6 +196,14 @@ def source_status(source: Source, store: ListedStore, instance: dg.DagsterInstan
         if not dataset.optional and not listings[dataset.id].objects and not _has_arrived(instance, dataset)
     ]
     return SourceStatus(stale, awaited)
+
+
+def _is_in_use(source: Source, listings: Mapping[str, Listing], instance: dg.DagsterInstance) -> bool:
+    """Whether to wait for a source: for files always, for the tables of a database once one has been extracted."""
+    return any(
+        dataset.extract is None or listings[dataset.id].objects or _has_arrived(instance, dataset)
+        for dataset in source.datasets
+    )
 
 
 def _is_published(dataset: Dataset, loaded: Mapping[str, Any], published: Mapping[str, str] | None) -> bool:
