@@ -9,11 +9,14 @@ weeks that cross months and years, currencies without cents, cancelled lines in 
 of another time, postal codes with leading zeros, a table that does not always set ``updated_at``, and card numbers.
 """
 
+from pathlib import Path
+
 from netflix_assets.dev.business import crm, finance, orders, products, stock
 from netflix_assets.dev.business.draws import Draws
 from netflix_assets.dev.business.scenario import CUSTOMERS, ORDERS, TICKETS, Part
 from netflix_assets.dev.business.world import World
 
+CONTRACTS = Path(__file__).with_name("contracts")  # of the tables; to be copied to where contracts are
 SCALES = (0.01, 25.0)  # minimum and maximum
 
 
