@@ -185,7 +185,7 @@ _POSTGRES = re.compile(r"NETFLIX_POSTGRES_([A-Z][A-Z0-9_]*?)(_PASSWORD)?")
 def _database_url(text: str) -> str:
     if not re.match(r"postgres(ql)?://", text):
         raise ValueError("not an address like postgresql://reader@db.example.com:5432/shop")
-    if re.match(r"[a-z]+://[^/@]*:[^/@]*@", text) or re.search(r"[?&]password=", text):
+    if re.match(r"[a-z]+://[^@?]*:[^@?]*@", text) or re.search(r"[?&]password=", text):
         raise ValueError("the address contains a password; put it into the variable that ends with _PASSWORD")
     return text
 
