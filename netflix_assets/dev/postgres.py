@@ -13,18 +13,19 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import LiteralString
 
 import psutil
-import psycopg2
+import psycopg
 from filelock import FileLock
-from psycopg2 import sql
+from psycopg import sql
 
 from netflix_assets.environment import for_postgres, in_place_of_mine
+from netflix_assets.storage.local_s3 import free_port
 
 HOST = "127.0.0.1"
 DATABASES = ("crm", "shop", "finance")
@@ -78,13 +79,13 @@ class Postgres:
             )
         }
 
-    def connect(self, database: str, user: str = OWNER) -> Any:
+    def connect(self, database: str, user: str = OWNER, *, autocommit: bool = False) -> psycopg.Connection:
         """A connection. No ``PG*`` variable of the machine counts; ``PGSERVICE`` would, whatever is given here."""
         with in_place_of_mine({name: value for name, value in os.environ.items() if not name.startswith("PG")}):
-            return psycopg2.connect(
+            return psycopg.connect(
                 host=HOST, port=self.port, dbname=database, user=user, password=self.passwords[user],
                 sslmode="disable", options="-c timezone=UTC", connect_timeout=5,
-                application_name="netflix-assets dev postgres",
+                application_name="netflix-assets dev postgres", autocommit=autocommit,
             )  # fmt: skip
 
 
@@ -132,9 +133,8 @@ def running(folder: Path) -> Postgres:
 
 def is_running(server: Postgres) -> bool:
     """Whether this folder's server answers; another one on the port, also that of a copied folder, does not count."""
-    with suppress(psycopg2.Error), closing(server.connect("postgres", ADMIN)) as link, link.cursor() as cursor:
-        cursor.execute("show data_directory")
-        return bool(cursor.fetchone()[0] == str(server.data))
+    with suppress(psycopg.Error), server.connect("postgres", ADMIN) as connection:
+        return connection.execute("show data_directory").fetchone() == (str(server.data),)
     return False
 
 
@@ -192,7 +192,7 @@ def _stored(folder: Path) -> Postgres | None:
 
 def _choose(folder: Path, port: int | None) -> Postgres:
     return _store(
-        Postgres(folder, port or _free_port(), {user: secrets.token_hex(16) for user in (ADMIN, OWNER, READER)})
+        Postgres(folder, port or free_port(), {user: secrets.token_hex(16) for user in (ADMIN, OWNER, READER)})
     )
 
 
@@ -206,12 +206,6 @@ def _store(server: Postgres) -> Postgres:
         draft.write_text(text, encoding="utf-8")
         draft.replace(server.folder / name)
     return server
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
 
 
 def _refuse_taken_port(server: Postgres) -> None:
@@ -282,40 +276,36 @@ def _run(program: str, *arguments: str) -> None:
 
 def _create_databases(server: Postgres) -> None:
     """Create what is missing of roles and databases; a start that was killed is completed by the next one."""
-    with closing(server.connect("postgres", ADMIN)) as connection:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute("select rolname from pg_roles union all select datname from pg_database")
-            existing = {name for (name,) in cursor.fetchall()}
-            for role in (OWNER, READER):
-                if role not in existing:
-                    statement = sql.SQL("create role {} login password {}")
-                    cursor.execute(statement.format(sql.Identifier(role), sql.Literal(server.passwords[role])))
-            for setting, role, value in (
-                ("lock_timeout", OWNER, OWNER_LOCK_TIMEOUT),
-                ("statement_timeout", READER, READER_TIMEOUT),
-                ("lock_timeout", READER, OWNER_LOCK_TIMEOUT),
-                ("idle_in_transaction_session_timeout", READER, READER_TIMEOUT),
-                ("default_transaction_read_only", READER, "on"),
-            ):
-                statement = sql.SQL("alter role {} set {} to {}")
-                cursor.execute(statement.format(sql.Identifier(role), sql.Identifier(setting), sql.Literal(value)))
-            cursor.execute("revoke connect on database postgres, template1 from public")
-            for database in DATABASES:
-                if database not in existing:
-                    cursor.execute(sql.SQL("create database {} owner netflix_owner").format(sql.Identifier(database)))
-                for statement in _RIGHTS:
-                    cursor.execute(sql.SQL(statement).format(sql.Identifier(database)))
+    with server.connect("postgres", ADMIN, autocommit=True) as connection:
+        found = connection.execute("select rolname from pg_roles union all select datname from pg_database")
+        existing = {name for (name,) in found.fetchall()}
+        for role in (OWNER, READER):
+            if role not in existing:
+                statement = sql.SQL("create role {} login password {}")
+                connection.execute(statement.format(sql.Identifier(role), sql.Literal(server.passwords[role])))
+        for setting, role, value in (
+            ("lock_timeout", OWNER, OWNER_LOCK_TIMEOUT),
+            ("statement_timeout", READER, READER_TIMEOUT),
+            ("lock_timeout", READER, OWNER_LOCK_TIMEOUT),
+            ("idle_in_transaction_session_timeout", READER, READER_TIMEOUT),
+            ("default_transaction_read_only", READER, "on"),
+        ):
+            statement = sql.SQL("alter role {} set {} to {}")
+            connection.execute(statement.format(sql.Identifier(role), sql.Identifier(setting), sql.Literal(value)))
+        connection.execute("revoke connect on database postgres, template1 from public")
+        for database in DATABASES:
+            if database not in existing:
+                connection.execute(sql.SQL("create database {} owner netflix_owner").format(sql.Identifier(database)))
+            for right in _RIGHTS:
+                connection.execute(sql.SQL(right).format(sql.Identifier(database)))
     for database in DATABASES:
-        with closing(server.connect(database, ADMIN)) as connection:
-            connection.autocommit = True
-            with connection.cursor() as cursor:
-                cursor.execute(_SCHEMA_RIGHTS)
+        with server.connect(database, ADMIN, autocommit=True) as connection:
+            connection.execute(_SCHEMA_RIGHTS)
 
 
 # What everybody may do by default is taken away, so that the reader has what it is granted: the tables' GRANTs are in
-# business/schema.py.
-_RIGHTS = (
+# business/load.py.
+_RIGHTS: tuple[LiteralString, ...] = (
     "revoke all on database {} from public",
     "grant connect on database {} to netflix_reader",
 )

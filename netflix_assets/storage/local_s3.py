@@ -89,7 +89,7 @@ def local_s3(home: Path) -> LocalS3:
 
 def _choose(home: Path, state: Path) -> LocalS3:
     """Choose a free port and random keys, and store them with the inode of their file, which a copy does not have."""
-    server = LocalS3(home, _free_port(), secrets.token_hex(10), secrets.token_hex(20))
+    server = LocalS3(home, free_port(), secrets.token_hex(10), secrets.token_hex(20))
     draft = state.with_suffix(".tmp")
     draft.touch(mode=0o600)
     content = {name: value for name, value in asdict(server).items() if name != "home"}
@@ -161,7 +161,8 @@ def _is_last(held: object) -> bool:
     return True
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of the loopback address that nothing listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

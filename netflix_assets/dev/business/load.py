@@ -1,14 +1,13 @@
 """Put the sample rows into a PostgreSQL, and play days of activity on it as real transactions."""
 
-import io
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack, closing
 from datetime import date, datetime
 from importlib.resources import files
 from typing import Any
 
-from psycopg2 import Error, sql
+from psycopg import Connection, Cursor, Error, sql
 
 from netflix_assets.dev.business import make_world
 from netflix_assets.dev.business.days import make_day
@@ -72,28 +71,24 @@ def load(server: Postgres, scale: float | None = None, seed: int | None = None) 
         return None
     world = make_world(*chosen)
     for database in missing:
-        with closing(server.connect(database)) as connection, connection, connection.cursor() as cursor:
-            cursor.execute(files(__package__).joinpath(f"{database}.sql").read_text(encoding="utf-8"))
+        with server.connect(database) as connection, connection.cursor() as cursor:
+            cursor.execute(files(__package__).joinpath(f"{database}.sql").read_bytes())
             for table in KEYS[database]:
                 _copy(cursor, table, world.rows(table))
                 _grant(cursor, table)
             cursor.execute(_SIMULATION)
             cursor.execute("insert into simulation.scenario values (%s, %s)", chosen)
-        with closing(server.connect(database)) as connection:
-            connection.autocommit = True
-            connection.cursor().execute("analyze")
+        with server.connect(database, autocommit=True) as connection:
+            connection.execute("analyze")
     return world
 
 
 def scenario(server: Postgres, database: str) -> tuple[float, int] | None:
     """The scale and the seed of a database's sample; None if it has no sample."""
-    with closing(server.connect(database)) as connection, connection.cursor() as cursor:
-        cursor.execute("select to_regclass('simulation.scenario')")
-        if cursor.fetchone()[0] is None:
+    with server.connect(database) as connection:
+        if connection.execute("select to_regclass('simulation.scenario')").fetchone() == (None,):
             return None
-        cursor.execute("select scale, seed from simulation.scenario")
-        found: tuple[float, int] = cursor.fetchone()
-        return found
+        return connection.execute("select scale, seed from simulation.scenario").fetchone()
 
 
 def play_days(server: Postgres, days: int, on_event: Callable[[Event, World], None] | None = None) -> tuple[World, int]:
@@ -133,8 +128,8 @@ def play_days(server: Postgres, days: int, on_event: Callable[[Event, World], No
 def play(server: Postgres, transactions: Iterable[Transaction], on_event: Callable[[Event], None]) -> None:
     """Execute transactions of one day, several at the same time where some commit late."""
     with ExitStack() as stack:
-        idle: dict[str, list[Any]] = {database: [] for database in KEYS}
-        busy: dict[int, Any] = {}
+        idle: dict[str, list[Connection]] = {database: [] for database in KEYS}
+        busy: dict[int, Connection] = {}
         for event in events(transactions):
             moment, transaction = event
             if moment == "begin":
@@ -160,24 +155,25 @@ def play(server: Postgres, transactions: Iterable[Transaction], on_event: Callab
             on_event(event)
 
 
-def _execute(connection: Any, transaction: Transaction) -> None:
-    with connection.cursor() as cursor:
-        for change in transaction.changes:
-            cursor.execute(*_statement(change))
-        for name, changes in (("nested", transaction.nested), ("undone", transaction.undone)):
-            if changes:
-                cursor.execute(f"savepoint {name}")
-                for change in changes:
-                    cursor.execute(*_statement(change))
-                cursor.execute("release savepoint nested" if name == "nested" else "rollback to savepoint undone")
+def _execute(connection: Connection, transaction: Transaction) -> None:
+    for change in transaction.changes:
+        connection.execute(*_statement(change))
+    for changes, end in (
+        (transaction.nested, "release savepoint inner_part"),
+        (transaction.undone, "rollback to savepoint inner_part"),
+    ):
+        if changes:
+            connection.execute("savepoint inner_part")
+            for change in changes:
+                connection.execute(*_statement(change))
+            connection.execute(end)
     _record(connection, transaction)
 
 
-def _record(connection: Any, transaction: Transaction) -> None:
+def _record(connection: Connection, transaction: Transaction) -> None:
     """Note that a transaction is done, within itself; of one that is rolled back, afterwards."""
-    with connection.cursor() as cursor:
-        done = "insert into simulation.transactions values (%s, %s)"
-        cursor.execute(done, (transaction.day, transaction.number))
+    done = (transaction.day, transaction.number)
+    connection.execute("insert into simulation.transactions values (%s, %s)", done)
 
 
 def _statement(change: Change) -> tuple[sql.Composed, list[str | None]]:
@@ -217,24 +213,16 @@ def _quoted(text: str | None) -> str:
     return "NULL" if text is None else '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-_COPIED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
-
-
-def _copy(cursor: Any, table: str, rows: list[Row]) -> None:
+def _copy(cursor: Cursor, table: str, rows: list[Row]) -> None:
     if not rows:
         return
     columns = sql.SQL(", ").join(map(sql.Identifier, rows[0]))
-    statement = sql.SQL("copy {} ({}) from stdin").format(sql.Identifier(table), columns)
-    cursor.copy_expert(statement.as_string(cursor), io.StringIO("".join(_lines(rows))))
+    with cursor.copy(sql.SQL("copy {} ({}) from stdin").format(sql.Identifier(table), columns)) as copy:
+        for row in rows:
+            copy.write_row([text_of(value) for value in row.values()])
 
 
-def _lines(rows: list[Row]) -> Iterator[str]:
-    for row in rows:
-        texts = map(text_of, row.values())
-        yield "\t".join("\\N" if text is None else text.translate(_COPIED) for text in texts) + "\n"
-
-
-def _grant(cursor: Any, table: str) -> None:
+def _grant(cursor: Cursor, table: str) -> None:
     """Let the reader read a table, without the columns that it does not need."""
     cursor.execute(
         "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0 and not attisdropped", (table,)
@@ -248,6 +236,5 @@ def _grant(cursor: Any, table: str) -> None:
 
 
 def _done(server: Postgres, database: str) -> set[tuple[int, int]]:
-    with closing(server.connect(database)) as connection, connection.cursor() as cursor:
-        cursor.execute("select day, number from simulation.transactions")
-        return set(cursor.fetchall())
+    with server.connect(database) as connection:
+        return set(connection.execute("select day, number from simulation.transactions").fetchall())

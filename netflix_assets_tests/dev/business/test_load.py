@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
-import psycopg2
+import psycopg
 import pytest
-from psycopg2 import errors
+from psycopg import errors
+from psycopg.rows import dict_row
 
 from netflix_assets.contracts.loading import load_sources
 from netflix_assets.contracts.model import all_datasets
@@ -34,15 +36,10 @@ def loaded(server: Postgres) -> Postgres:
 
 
 def select(server: Postgres, database: str, statement: str, user: str = OWNER) -> list[dict[str, Any]]:
-    with closing(server.connect(database, user)) as connection, connection.cursor() as cursor:
-        cursor.execute(statement)
-        names = [column.name for column in cursor.description]
+    with server.connect(database, user) as connection, connection.cursor(row_factory=dict_row) as cursor:
         return [
-            {
-                name: bytes(value) if isinstance(value, memoryview) else value
-                for name, value in zip(names, row, strict=True)
-            }
-            for row in cursor.fetchall()
+            {name: str(value) if isinstance(value, UUID) else value for name, value in row.items()}
+            for row in cursor.execute(statement).fetchall()
         ]
 
 
@@ -148,8 +145,8 @@ def test_a_new_table_is_not_readable_until_it_is_granted(loaded: Postgres) -> No
 
 def test_nobody_gets_in_without_a_password(loaded: Postgres) -> None:
     for password in ("", "wrong"):
-        with pytest.raises(psycopg2.OperationalError, match="password"):
-            psycopg2.connect(host="127.0.0.1", port=loaded.port, dbname="crm", user=READER, password=password)
+        with pytest.raises(psycopg.OperationalError, match="password"):
+            psycopg.connect(host="127.0.0.1", port=loaded.port, dbname="crm", user=READER, password=password)
 
 
 def test_days_are_played_as_the_generator_says(loaded: Postgres) -> None:
