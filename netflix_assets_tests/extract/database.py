@@ -26,6 +26,15 @@ ORDERS: dict[str, Any] = {
     ],
 }
 
+CREATE = "create table orders (order_id bigint primary key, amount numeric(12,2) not null, note text)"
+# The current rows: of each key the version with the highest number, unless it is deleted.
+LATEST = """
+select order_id, amount, note from (
+    select *, row_number() over (partition by order_id order by extract_number desc, _object_key desc) as version
+    from raw.shop_orders_current
+) where version = 1 and not is_deleted order by order_id
+"""
+
 
 def dataset(**changes: Any) -> Dataset:
     """The contract of orders with some options otherwise; ``extract`` is merged, and None takes an option away."""

@@ -16,16 +16,9 @@ from netflix_assets.extract.errors import BusyError, SourceUnavailableError
 from netflix_assets.extract.run import Extracted, Refused
 from netflix_assets.ingest.sync import SyncReport
 from netflix_assets.warehouse.base import Warehouse
-from netflix_assets_tests.extract.database import Database, dataset
+from netflix_assets_tests.extract.database import CREATE, LATEST, Database, dataset
 
-CREATE = "create table orders (order_id bigint primary key, amount numeric(12,2) not null, note text)"
 FILL = "insert into orders select i, i / 4.0, 'note ' || i from generate_series(1, 50) i"
-LATEST = """
-select order_id, amount, note from (
-    select *, row_number() over (partition by order_id order by extract_number desc, _object_key desc) as version
-    from raw.shop_orders_current
-) where version = 1 and not is_deleted order by order_id
-"""
 WHOLE = dataset(mode="overwrite", extract={"mode": "snapshot"})
 
 Compare = Callable[..., None]

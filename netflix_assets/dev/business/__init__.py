@@ -15,9 +15,9 @@ from netflix_assets.dev.business import crm, finance, orders, products, stock
 from netflix_assets.dev.business.draws import Draws
 from netflix_assets.dev.business.scenario import CUSTOMERS, ORDERS, TICKETS, Part
 from netflix_assets.dev.business.world import World
+from netflix_assets.dev.samples.common import check_size
 
 CONTRACTS = Path(__file__).with_name("contracts")  # of the tables; to be copied to where contracts are
-SCALES = (0.01, 25.0)  # minimum and maximum
 
 
 def make_world(scale: float = 1.0, seed: int = 1) -> World:
@@ -28,10 +28,7 @@ def make_world(scale: float = 1.0, seed: int = 1) -> World:
     Raises:
         ValueError: The scale is outside ``SCALES`` or the seed is negative.
     """
-    if not SCALES[0] <= scale <= SCALES[1]:
-        raise ValueError(f"scale {scale} is not between {SCALES[0]:g} and {SCALES[1]:g}")
-    if seed < 0:
-        raise ValueError(f"seed {seed} is negative")
+    check_size(scale, seed)
     world = World()
     crm.add_countries(world)
     crm.add_customers(world, Draws(seed, Part.CUSTOMERS), round(CUSTOMERS * scale))

@@ -9,8 +9,7 @@ import tempfile
 from pathlib import Path
 
 from netflix_assets.dev.samples import movielens, netflix
-
-SCALES = (0.01, 25.0)  # minimum and maximum
+from netflix_assets.dev.samples.common import check_size
 
 
 def generate(folder: Path, scale: float = 1.0, seed: int = 1) -> list[Path]:
@@ -22,10 +21,7 @@ def generate(folder: Path, scale: float = 1.0, seed: int = 1) -> list[Path]:
     Raises:
         ValueError: The scale is outside ``SCALES`` or the seed is negative.
     """
-    if not SCALES[0] <= scale <= SCALES[1]:
-        raise ValueError(f"scale {scale} is not between {SCALES[0]:g} and {SCALES[1]:g}")
-    if seed < 0:
-        raise ValueError(f"seed {seed} is negative")
+    check_size(scale, seed)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".samples-") as work:
         unfinished = Path(work)

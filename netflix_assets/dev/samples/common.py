@@ -12,6 +12,8 @@ import numpy.typing as npt
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
+SCALES = (0.01, 25.0)  # minimum and maximum size of sample data
+
 # Every title contains a name made of these parts, so that it cannot be the title of a real film.
 _NAME_STARTS = (
     "Bel", "Bren", "Cal", "Dro", "Eld", "Fen", "Gal", "Hol", "Ist", "Jor", "Kel", "Lum", "Mor", "Nev", "Ost",
@@ -37,6 +39,14 @@ ADJECTIVES = (
 # TMDB ids and title ids start here, far above all real ones. They mark rows as synthetic, whatever the file is called
 # (dbt: vars sample_min_tmdb_id and sample_title_id).
 SAMPLE_IDS_FROM = 900_000_000
+
+
+def check_size(scale: float, seed: int) -> None:
+    """Raise ValueError for a scale outside ``SCALES`` or a negative seed."""
+    if not SCALES[0] <= scale <= SCALES[1]:
+        raise ValueError(f"scale {scale} is not between {SCALES[0]:g} and {SCALES[1]:g}")
+    if seed < 0:
+        raise ValueError(f"seed {seed} is negative")
 
 
 class Dice:
