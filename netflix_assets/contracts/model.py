@@ -188,6 +188,13 @@ class Dataset(Strict):
         return self
 
     @property
+    def extraction(self) -> Extract:
+        """How the rows are extracted from a database. Raises: ValueError if others put the files into the bucket."""
+        if self.extract is None:
+            raise ValueError(f"{self.id} is not extracted from a database")
+        return self.extract
+
+    @property
     def tombstone(self) -> str | None:
         """The column that marks a row as deleted; such a row has only its key. None where files hold whole rows."""
         return DELETED if self.extract is not None and self.extract.has_versions else None

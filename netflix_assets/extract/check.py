@@ -67,8 +67,7 @@ def _check_table(session: Session, dataset: Dataset) -> Iterator[Finding]:
         return
     for each in news:
         yield Finding(dataset.id, each, is_problem=False)
-    extract = dataset.extract
-    assert extract is not None  # noqa: S101 - for mypy: callers pick datasets with an extract
+    extract = dataset.extraction
     if not extract.table:
         return
     schema, name = extract.relation
@@ -86,7 +85,7 @@ def _missing_rights(
 ) -> Iterator[Finding]:
     user = sql.Identifier(session.connection.info.user)
     wanted = [column.file_name for column in contract_columns(dataset)]
-    if dataset.extract is not None and dataset.extract.has_versions and table.has_transactions:
+    if dataset.extraction.has_versions and table.has_transactions:
         wanted += SYSTEM_COLUMNS  # a right to read some columns does not include them
     ((may_use,),) = session.rows(sql.SQL("SELECT has_schema_privilege(%(schema)s, 'USAGE')"), {"schema": schema})
     denied = [
@@ -144,7 +143,7 @@ def _check_key(session: Session, dataset: Dataset, schema: str, name: str) -> It
             dataset.id,
             f"nothing in the database keeps the key ({', '.join(dataset.key)}) unique and not null. Two rows with the "
             "same key would become one. Add a primary key, correct `key` in the contract, or use mode: snapshot",
-            is_problem=dataset.extract is not None and dataset.extract.mode == "changes",
+            is_problem=dataset.extraction.mode == "changes",
         )
 
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from psycopg import sql
 
-from netflix_assets.contracts.extract import Extract
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.extract.session import Snapshot
 from netflix_assets.extract.state import State
@@ -37,7 +36,7 @@ def keys(dataset: Dataset, table: SourceTable) -> list[sql.Composable]:
     return [expressions[names.index(name)] for name in dataset.key]
 
 
-def where_changed(extract: Extract, dataset: Dataset, table: SourceTable, before: State) -> sql.Composable:
+def where_changed(dataset: Dataset, table: SourceTable, before: State) -> sql.Composable:
     """The condition of rows that may have changed since an extract.
 
     By transaction: all rows from the oldest transaction on that was open then. Those between it and the newest were
@@ -45,28 +44,30 @@ def where_changed(extract: Extract, dataset: Dataset, table: SourceTable, before
     ``age`` counts 32-bit numbers around their wrap, and freezing keeps them (since PostgreSQL 9.4). A table that was
     swapped for another, or a partition that was attached, has rows of old transactions that were not there before.
     """
-    changed = _where_newer(extract, dataset, table, before)
+    changed = _where_newer(dataset, table, before)
     if not table.has_transactions:
         return changed
     known = sql.SQL(", ").join(map(sql.Literal, before.relations))
     return sql.SQL("{} OR tableoid NOT IN ({})").format(changed, known)
 
 
-def _where_newer(extract: Extract, dataset: Dataset, table: SourceTable, before: State) -> sql.Composable:
-    if extract.cursor is None:
+def _where_newer(dataset: Dataset, table: SourceTable, before: State) -> sql.Composable:
+    if dataset.extraction.cursor is None:
         return sql.SQL("age(xmin) <= age({}::xid)").format(sql.Literal(str(before.xmin % _NUMBERS)))
-    column = next(each for each in dataset.columns if each.name == extract.cursor)
+    column = next(each for each in dataset.columns if each.name == dataset.extraction.cursor)
     found = table.columns[column.file_name]
     bound: sql.Composable = sql.SQL("{}::{}").format(sql.Literal(before.highest), sql.SQL(found.type))
     if found.base in _TIMES:
-        bound = sql.SQL("{} - make_interval(secs => {})").format(bound, sql.Literal(extract.lag_minutes * 60))
+        bound = sql.SQL("{} - make_interval(secs => {})").format(
+            bound, sql.Literal(dataset.extraction.lag_minutes * 60)
+        )
     name = sql.Identifier(found.name)
     return sql.SQL("{} >= {} OR {} IS NULL").format(name, bound, name)
 
 
-def highest(extract: Extract, dataset: Dataset, table: SourceTable) -> sql.Composed:
+def highest(dataset: Dataset, table: SourceTable) -> sql.Composed:
     """The highest value of the cursor column, as text. Times in the future count as now: they would hide all others."""
-    column = next(each for each in dataset.columns if each.name == extract.cursor)
+    column = next(each for each in dataset.columns if each.name == dataset.extraction.cursor)
     found = table.columns[column.file_name]
     value: sql.Composable = sql.SQL("max({})").format(sql.Identifier(found.name))
     if found.base in _TIMES:
@@ -95,11 +96,11 @@ def fingerprint(dataset: Dataset, table: SourceTable) -> str:
     Some changes of a table change what its rows say and write none of them: a column that is added, or dropped and
     added again, and an enumeration whose values are renamed.
     """
-    assert dataset.extract is not None  # noqa: S101 - for mypy: callers pick datasets with an extract
     parts = [
         [column.name, column.file_name, column.protect, found.type, found.number, found.definition]
         for column in contract_columns(dataset)
         for found in (table.columns[column.file_name],)
     ]
-    place = [dataset.extract.table, dataset.extract.query, dataset.extract.mode, dataset.extract.cursor, dataset.key]
+    extract = dataset.extraction
+    place = [extract.table, extract.query, extract.mode, extract.cursor, dataset.key]
     return hashlib.sha256(json.dumps([parts, place]).encode()).hexdigest()[:16]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from psycopg import sql
 
-from netflix_assets.contracts.extract import VERSION_COLUMNS, Extract
+from netflix_assets.contracts.extract import VERSION_COLUMNS
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.extract.errors import BusyError, SourceError, SourceUnavailableError, TableRefusedError
 from netflix_assets.extract.keys import KnownKeys, key_names, known_keys, saved_number
@@ -75,7 +75,7 @@ def extract_database(
     """
     outcomes: list[Outcome] = []
     unavailable: SourceUnavailableError | None = None
-    relations = [each.extract.relation for each in datasets if each.extract and each.extract.table]
+    relations = [each.extraction.relation for each in datasets if each.extraction.table]
     with open_session(database, settings.databases.get(database), relations=relations) as session:
         for dataset in datasets:
             try:
@@ -108,10 +108,9 @@ class _Extractor:
         scratch: Path,
         is_accepted: bool,
     ) -> None:
-        assert dataset.extract is not None  # noqa: S101 - for mypy: callers pick datasets with an extract
         self._session = session
         self._dataset = dataset
-        self._contract: Extract = dataset.extract
+        self._contract = dataset.extraction
         self._settings = settings
         self._store = store
         self._scratch = scratch
@@ -191,7 +190,7 @@ class _Extractor:
 
     def _extract_versions(self, table: SourceTable, before: State | None, state: State, whole: str = "") -> Extracted:
         whole = whole or why_whole(before, self._session.snapshot, state.code)
-        where = where_changed(self._contract, self._dataset, table, before) if before and not whole else None
+        where = where_changed(self._dataset, table, before) if before and not whole else None
         rows = self._write(
             "rows", select([*select_list(self._dataset, table), *versions(state)], table.relation, where)
         )
@@ -322,7 +321,7 @@ class _Extractor:
     def _highest(self, table: SourceTable, before: State | None) -> str | None:
         if self._contract.cursor is None:
             return None
-        found = self._session.rows(highest(self._contract, self._dataset, table))[0][0]
+        found = self._session.rows(highest(self._dataset, table))[0][0]
         return str(found) if found is not None else (before.highest if before else None)
 
     def _check_deleted(self, deleted: int, before: int) -> None:

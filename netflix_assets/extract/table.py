@@ -85,8 +85,7 @@ class SourceTable:
 
 def describe(session: Session, dataset: Dataset) -> SourceTable:
     """The dataset's table in the database. Raises: TableRefusedError when there is none."""
-    extract = dataset.extract
-    assert extract is not None  # noqa: S101 - for mypy: callers pick datasets with an extract
+    extract = dataset.extraction
     if extract.query:
         return _describe_query(session, dataset, extract.query)
     schema, name = extract.relation
@@ -176,8 +175,7 @@ def check_columns(dataset: Dataset, table: SourceTable) -> tuple[str, ...]:
 
     Raises: TableRefusedError when a column is missing or has a type that the contract's cannot hold.
     """
-    extract = dataset.extract
-    assert extract is not None  # noqa: S101 - as above
+    extract = dataset.extraction
     if extract.mode == "changes" and not table.has_transactions:
         raise TableRefusedError(
             f"{extract.table} is a {table.kind_name}, whose rows have no transaction numbers. Use "
@@ -205,8 +203,7 @@ def check_columns(dataset: Dataset, table: SourceTable) -> tuple[str, ...]:
 
 
 def _named(dataset: Dataset) -> str:
-    extract = dataset.extract
-    return (extract.table if extract is not None and extract.table else "") or "the query"
+    return dataset.extraction.table or "the query"
 
 
 def _type_fault(column: Column, found: SourceColumn) -> str | None:

@@ -30,13 +30,12 @@ _Result = dg.MaterializeResult[Any] | dg.AssetCheckResult
 
 def table_key(dataset: Dataset) -> dg.AssetKey:
     """The asset key of the table that a dataset is extracted from: ``postgres/shop/orders``."""
-    assert dataset.extract is not None  # noqa: S101 - for mypy: callers pick datasets with an extract
-    schema, name = dataset.extract.relation
-    if dataset.extract.query:
+    schema, name = dataset.extraction.relation
+    if dataset.extraction.query:
         name = dataset.name
     elif schema != "public":
         name = f"{schema}.{name}"
-    return dg.AssetKey(["postgres", dataset.extract.database, re.sub(r"[^A-Za-z0-9_]", "_", name)])
+    return dg.AssetKey(["postgres", dataset.extraction.database, re.sub(r"[^A-Za-z0-9_]", "_", name)])
 
 
 def by_database(sources: Sequence[Source]) -> Mapping[str, list[Dataset]]:
@@ -83,8 +82,7 @@ def _database_assets(database: str, datasets: Sequence[Dataset], settings: Setti
 
 
 def _spec(dataset: Dataset) -> dg.AssetSpec:
-    extract = dataset.extract
-    assert extract is not None  # noqa: S101 - as above
+    extract = dataset.extraction
     return dg.AssetSpec(
         key=table_key(dataset),
         group_name=GROUP,

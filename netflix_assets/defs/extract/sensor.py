@@ -84,6 +84,5 @@ def read_cursor(text: str | None) -> Mapping[str, float]:
 
 def is_due(dataset: Dataset, requested: Mapping[str, float], now: float) -> bool:
     """Whether a dataset's table is extracted again: its time has come, or the clock was set back."""
-    assert dataset.extract is not None  # noqa: S101 - for mypy: callers pick datasets with an extract
     since = now - requested.get(dataset.id, 0)
-    return since < 0 or since >= dataset.extract.every_minutes * 60 - INTERVAL_S / 2
+    return since < 0 or since >= dataset.extraction.every_minutes * 60 - INTERVAL_S / 2
