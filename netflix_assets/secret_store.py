@@ -10,9 +10,9 @@ import json
 import re
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import SecretStr
+from pydantic import AfterValidator, SecretStr
 
 # A rotated secret is seen after this long. The alerts' sensor asks twice a minute, and 10,000 reads cost 5 cents.
 CACHE_S = 300
@@ -86,6 +86,26 @@ def checked(secret: LateSecretStr) -> LateSecretStr:
     if secret.is_reference:
         _parse(secret.as_set())
     return secret
+
+
+def _pem(text: str) -> str:
+    # Variables that cannot hold line ends have them as the two characters \\n.
+    text = text.replace("\\n", "\n").strip()
+    if not (text.startswith("-----BEGIN ") and text.endswith(" PRIVATE KEY-----")):
+        raise ValueError("not a private key in PEM form (-----BEGIN PRIVATE KEY----- …)")
+    return text
+
+
+def _web_url(text: str) -> str:
+    if not text.startswith(("http://", "https://")):
+        raise ValueError("not a URL (https://…)")
+    return text
+
+
+# Types of settings: in plain text, or as a reference.
+Secret = Annotated[LateSecretStr, AfterValidator(checked)]
+PemSecret = Annotated[Secret, AfterValidator(lambda secret: secret.checked_by(_pem))]
+UrlSecret = Annotated[Secret, AfterValidator(lambda secret: secret.checked_by(_web_url))]
 
 
 def _parse(reference: str) -> tuple[_Request, str]:

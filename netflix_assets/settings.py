@@ -21,7 +21,7 @@ from netflix_assets.contracts.dialect import Strict
 from netflix_assets.contracts.loading import CONTRACTS_DIR, load_sources
 from netflix_assets.contracts.model import Source
 from netflix_assets.contracts.visibility import reason_of
-from netflix_assets.secret_store import LateSecretStr, checked
+from netflix_assets.secret_store import LateSecretStr, PemSecret, Secret, UrlSecret
 
 PACKAGE = Path(__file__).resolve().parent
 REPO = PACKAGE.parent
@@ -116,26 +116,6 @@ def _without_credentials(address: str) -> str:
 Address = Annotated[str, AfterValidator(_without_credentials)]
 
 
-def _pem(text: str) -> str:
-    # Variables that cannot hold line ends have them as the two characters \\n.
-    text = text.replace("\\n", "\n").strip()
-    if not (text.startswith("-----BEGIN ") and text.endswith(" PRIVATE KEY-----")):
-        raise ValueError("not a private key in PEM form (-----BEGIN PRIVATE KEY----- …)")
-    return text
-
-
-def _web_url(text: str) -> str:
-    if not text.startswith(("http://", "https://")):
-        raise ValueError("not a URL (https://…)")
-    return text
-
-
-# In plain text, or as a reference to AWS Secrets Manager (secret_store.py).
-Secret = Annotated[LateSecretStr, AfterValidator(checked)]
-PemSecret = Annotated[Secret, AfterValidator(lambda secret: secret.checked_by(_pem))]
-UrlSecret = Annotated[Secret, AfterValidator(lambda secret: secret.checked_by(_web_url))]
-
-
 class SnowflakeSettings(BaseSettings):
     """How to reach Snowflake, and as whom.
 
@@ -179,9 +159,6 @@ class SnowflakeSettings(BaseSettings):
         return [f"NETFLIX_SNOWFLAKE_{name}" for name, value in wanted.items() if value is None]
 
 
-_POSTGRES = re.compile(r"NETFLIX_POSTGRES_([A-Z][A-Z0-9_]*?)(_PASSWORD)?")
-
-
 def _database_url(text: str) -> str:
     if not re.match(r"postgres(ql)?://", text):
         raise ValueError("not an address like postgresql://reader@db.example.com:5432/shop")
@@ -197,11 +174,11 @@ class DatabaseSettings(Strict):
     password: Secret | None = None
 
 
-def _databases() -> dict[str, dict[str, str]]:
+def _databases() -> Any:
     """The databases that variables name: ``NETFLIX_POSTGRES_SHOP``, ``NETFLIX_POSTGRES_SHOP_PASSWORD``."""
     found: dict[str, dict[str, str]] = {}
     for variable, value in os.environ.items():
-        if value and (match := _POSTGRES.fullmatch(variable)):
+        if value and (match := re.fullmatch("NETFLIX_POSTGRES_([A-Z][A-Z0-9_]*?)(_PASSWORD)?", variable)):
             found.setdefault(match[1].lower(), {})["password" if match[2] else "url"] = value
     return found
 
@@ -260,7 +237,7 @@ class Settings(BaseSettings):
     slack_base_url: str = Field(default="https://slack.com/api/", pattern=r"^https?://.+")
     sns_topic_arn: str | None = Field(default=None, pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:.+$")
     heartbeat_url: UrlSecret | None = None
-    databases: dict[str, DatabaseSettings] = Field(default_factory=dict)
+    databases: dict[str, DatabaseSettings] = Field(default_factory=_databases)
     hash_key: Secret | None = None
     snowflake: SnowflakeSettings = Field(default_factory=SnowflakeSettings)
     dagster_plus: DagsterPlusSettings = Field(default_factory=DagsterPlusSettings)
@@ -271,7 +248,6 @@ class Settings(BaseSettings):
         plus = values.get("dagster_plus") or DagsterPlusSettings()
         values = {**plus.defaults(), **values}
         names = ENVIRONMENTS.get(str(values.get("env")))
-        values.setdefault("databases", _databases())
         return {"bucket_prefix": names.bucket_prefix, **values} if names else values
 
     @model_validator(mode="after")
@@ -382,21 +358,8 @@ def variables_of(settings: BaseSettings, reveal: Callable[[LateSecretStr], str])
     for name, value in settings:
         if isinstance(value, BaseSettings):
             variables |= variables_of(value, reveal)
-        elif name == "databases":
-            variables |= _variables_of_databases(value, reveal)
-        elif value is not None:
+        elif value is not None and name != "databases":  # their variables are passed on as they are set
             variables[f"{prefix}{name.upper()}"] = reveal(value) if isinstance(value, LateSecretStr) else str(value)
-    return variables
-
-
-def _variables_of_databases(
-    databases: Mapping[str, DatabaseSettings], reveal: Callable[[LateSecretStr], str]
-) -> dict[str, str]:
-    variables: dict[str, str] = {}
-    for name, database in databases.items():
-        variables[f"NETFLIX_POSTGRES_{name.upper()}"] = database.url
-        if database.password is not None:
-            variables[f"NETFLIX_POSTGRES_{name.upper()}_PASSWORD"] = reveal(database.password)
     return variables
 
 
@@ -421,8 +384,9 @@ def _problems(error: ValidationError) -> Iterator[str]:
             continue
         name = str(problem["loc"][0])
         if name == "databases":
-            database, field = str(problem["loc"][1]).upper(), str(problem["loc"][-1])
-            yield f"NETFLIX_POSTGRES_{database}{'_PASSWORD' if field == 'password' else ''}: {reason_of(problem)}"
+            suffix = "_PASSWORD" if problem["loc"][-1] == "password" else ""
+            reason = "not set, but its password is" if problem["type"] == "missing" else reason_of(problem)
+            yield f"NETFLIX_POSTGRES_{str(problem['loc'][1]).upper()}{suffix}: {reason}"
             continue
         is_secret = LateSecretStr.__name__ in str(model.model_fields[name].annotation) or "@" in str(problem["input"])
         given = "" if is_secret else f"={str(problem['input'])!r}"

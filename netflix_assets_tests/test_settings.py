@@ -9,7 +9,8 @@ import pytest
 
 from netflix_assets.definitions import load_defs
 from netflix_assets.defs.schedules import schedules
-from netflix_assets.settings import REPO, SettingsError, current_settings, read_settings
+from netflix_assets.environment import for_dagster
+from netflix_assets.settings import REPO, SettingsError, current_settings, read_settings, secrets_of
 from netflix_assets_tests.cli.command import run
 
 ODD_BUT_FINE = "a b'c\"d`e&f;g$HOME h:i{{ j }}k(l)n=o,p+q@r~s^t|u<v>w!x]yé.日本"
@@ -164,3 +165,52 @@ def test_there_is_no_retention_schedule_on_dagster_plus(monkeypatch, tmp_path: P
     datasets = tuple(each.model_copy(update={"keep_versions": 2}) for each in source.datasets)
     purging = (source.model_copy(update={"datasets": datasets}),)
     assert {each.name for each in schedules(read_settings(home=tmp_path), purging)} == {"daily", "tidy"}
+
+
+ADDRESS = "postgresql://reader@db.example.com:5432/shop"
+
+
+def test_databases_are_read_from_their_variables_and_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NETFLIX_POSTGRES_SHOP", ADDRESS)
+    monkeypatch.setenv("NETFLIX_POSTGRES_SHOP_PASSWORD", "canary")
+    databases = read_settings().databases
+    assert {name: database.url for name, database in databases.items()} == {"shop": ADDRESS}
+    assert [secret.as_set() for secret in secrets_of(read_settings())] == ["canary"]
+    passed_on = for_dagster(read_settings())
+    monkeypatch.delenv("NETFLIX_POSTGRES_SHOP")
+    monkeypatch.delenv("NETFLIX_POSTGRES_SHOP_PASSWORD")
+    for name, value in passed_on.items():
+        monkeypatch.setenv(name, value)
+    assert read_settings().databases == databases
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("NETFLIX_POSTGRES_SHOP", "db.example.com", "NETFLIX_POSTGRES_SHOP: not an address like"),
+        ("NETFLIX_POSTGRES_SHOP", "postgresql://r:canary@h/d", "SHOP: the address contains a password"),
+        ("NETFLIX_POSTGRES_SHOP", "postgresql://r:c/anary@h/d", "the address contains a password"),
+        ("NETFLIX_POSTGRES_SHOP", f"{ADDRESS}?password=canary", "the address contains a password"),
+        ("NETFLIX_POSTGRES_SHOP_PASSWORD", "canary", "NETFLIX_POSTGRES_SHOP: not set, but its password is"),
+        (
+            "NETFLIX_POSTGRES_SHOP_PASSWORD",
+            "arn:aws:secretsmanager:canary",
+            "NETFLIX_POSTGRES_SHOP_PASSWORD: not a valid reference",
+        ),
+    ],
+)
+def test_a_database_that_is_not_valid_names_its_variable_and_no_value(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, message: str
+) -> None:
+    if value.startswith("arn:"):
+        monkeypatch.setenv("NETFLIX_POSTGRES_SHOP", ADDRESS)
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError) as raised:
+        read_settings()
+    assert message in str(raised.value)
+    assert "anary" not in str(raised.value)
+
+
+def test_an_address_with_an_at_sign_in_an_option_has_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NETFLIX_POSTGRES_SHOP", "postgresql://h:5432/d?user=reader@server")
+    assert read_settings().databases["shop"].password is None
