@@ -18,6 +18,7 @@ from netflix_assets.contracts.loading import CONTRACTS_DIR
 from netflix_assets.contracts.model import all_datasets
 from netflix_assets.dashboards import pages
 from netflix_assets.definitions import build_defs
+from netflix_assets.defs.extract.assets import table_key
 from netflix_assets.defs.published import PUBLISHED_KEY
 from netflix_assets.dev.dbt_sources import differences, render, sources_file
 from netflix_assets.settings import REPO, SettingsError, read_settings
@@ -29,7 +30,12 @@ from netflix_assets_tests.demo import Demo
 SHIPPED = {
     "movielens": ("movies", "ratings", "tags", "links", "genome_tags", "genome_scores"),
     "netflix": ("titles", "credits"),
-}
+    "crm": ("customers", "addresses", "support_tickets"),
+    "shop": (
+        "products", "product_costs", "promotions", "orders", "order_lines", "warehouses", "stock_levels", "shipments",
+    ),
+    "finance": ("cards", "payments", "refunds", "production_orders"),
+}  # fmt: skip
 SOURCES = [source.source for source in read_settings().sources()]
 DATASETS = [dataset.id for dataset in all_datasets(read_settings().sources())]
 OPS = (
@@ -56,7 +62,8 @@ DBT = {
         "mart_content_by_year", "mart_top_actors", "mart_model_runtime", "mart_data_quality",
         "mart_data_completeness", "mart_load_receipts", "mart_pipeline_runs", "mart_dataset_freshness",
         "mart_overview", "mart_rating_trends_by_month", "mart_ratings_by_genre_decade", "mart_segment_sizes",
-        "mart_rater_bias", "mart_column_completeness",
+        "mart_rater_bias", "mart_column_completeness", "mart_weekly_sales", "mart_sales_by_promotion",
+        "mart_stock_by_week", "mart_customers_by_month",
     ],
     "seeds": ["seed_movie_release_dates"],
     "snapshots": ["snap_movies", "snap_tags"],
@@ -64,7 +71,10 @@ DBT = {
 
 PAGES = ("overview", "audience", "content", "recommendations", "data-quality", "pipeline")
 
+EXTRACTED = [dataset for dataset in all_datasets(read_settings().sources()) if dataset.extract]
+DATABASES = sorted({dataset.extract.database for dataset in EXTRACTED if dataset.extract})
 KEYS = {
+    *(table_key(dataset).to_user_string() for dataset in EXTRACTED),
     *(f"s3/{name}" for name in DATASETS),
     *(f"raw/{name}" for name in DATASETS),
     *(f"ops/{name}" for name in OPS),
@@ -93,7 +103,7 @@ def test_the_graph_holds_exactly_these_assets(graph: Any) -> None:
 
 
 def test_the_graph_is_connected_from_the_bucket_to_the_marts(graph: Any) -> None:
-    landing = {dg.AssetKey(["s3", *name.split("/")]) for name in DATASETS}
+    landing = {dg.AssetKey(["s3", *name.split("/")]) for name in DATASETS} | set(map(table_key, EXTRACTED))
     reached, frontier = set(landing), set(landing)
     while frontier:
         frontier = {child for key in frontier for child in graph.get(key).child_keys} - reached
@@ -123,7 +133,7 @@ def test_every_asset_has_a_description_and_an_owner(graph: Any) -> None:
     for key in graph.get_all_asset_keys():
         node = graph.get(key)
         assert node.description, key
-        assert node.group_name in {key.path[0], "landing", "raw", "core", "operations"}, key
+        assert node.group_name in {key.path[0], "landing", "raw", "core", "operations", "databases"}, key
         assert node.kinds, key
         if key.path[0] != "ops":
             assert node.owners, key
@@ -135,12 +145,14 @@ def test_the_blocking_checks_are_blocking(graph: Any) -> None:
             check.name: graph.get_check_spec(check).blocking
             for check in graph.get_check_keys_for_assets({dg.AssetKey(["raw", *name.split("/")])})
         }
+        # A table's age is that of its extract, which finds nothing new if nothing was written.
+        of_source = "rows_match_database" if name in {dataset.id for dataset in EXTRACTED} else "is_fresh"
         assert checks == {
             "records_accounted": True,
             "rows_match_ledger": True,
             "no_rejected_rows": False,
             "no_anomaly": False,
-            "is_fresh": False,
+            of_source: False,
         }
 
 
@@ -155,8 +167,9 @@ def test_the_slack_failure_hook_is_on_every_executable_asset(home: Path) -> None
     assert hooked == defs.resolve_asset_graph().executable_asset_keys
 
 
-def test_there_are_two_sensors(home: Path) -> None:  # a branch has none: defs/test_published.py
-    assert [each.name for each in build_defs(read_settings(home=home)).sensors or []] == ["landing", "alerts"]
+def test_there_is_a_sensor_per_database(home: Path) -> None:  # a branch has none: defs/test_published.py
+    sensors = [each.name for each in build_defs(read_settings(home=home)).sensors or []]
+    assert sensors == ["landing", *(f"extract_{name}" for name in DATABASES), "alerts"]
 
 
 def test_every_job_selects_assets_and_the_main_job_selects_all(home: Path) -> None:
@@ -169,7 +182,7 @@ def test_every_job_selects_assets_and_the_main_job_selects_all(home: Path) -> No
         for job in defs.resolve_all_job_defs()
         if not job.name.startswith("__")
     }
-    external = {key for key in KEYS if key.startswith(("s3/", "ops/"))}
+    external = {key for key in KEYS if key.startswith(("s3/", "ops/", "postgres/"))}
     assert selected["everything"] == KEYS - external
     assert selected["ingestion"] == {f"raw/{name}" for name in DATASETS}
     assert selected["transformation"] == KEYS - external - selected["ingestion"]
@@ -177,7 +190,10 @@ def test_every_job_selects_assets_and_the_main_job_selects_all(home: Path) -> No
         own = {key for key in selected["ingestion"] if key.startswith(f"raw/{source}/")}
         assert own
         assert selected[source] == selected["transformation"] | own
-    assert set(selected) == {"everything", "ingestion", "transformation", *SOURCES, "retention"}
+    for database in DATABASES:
+        assert selected[f"extract_{database}"] == {key for key in KEYS if key.startswith(f"postgres/{database}/")}
+    extracts = {f"extract_{database}" for database in DATABASES}
+    assert set(selected) == {"everything", "ingestion", "transformation", *SOURCES, *extracts, "retention"}
 
 
 def test_every_job_runs_the_tests_of_the_assets_it_builds(home: Path) -> None:

@@ -1,6 +1,5 @@
 """Extracts as runs of Dagster: what they materialize and check, and what a run of the graph then says."""
 
-import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -10,10 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from netflix_assets.cli.app import cli
-from netflix_assets.contracts.loading import CONTRACTS_DIR
 from netflix_assets.defs.extract.assets import by_database, table_key
 from netflix_assets.defs.extract.sensor import INTERVAL_S, is_due, read_cursor
-from netflix_assets.dev.business import CONTRACTS
 from netflix_assets.dev.business.load import load
 from netflix_assets.dev.postgres import OWNER, READER, Postgres, temporary
 from netflix_assets.operations import extract as operation
@@ -32,19 +29,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def contracts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The shipped contracts, and those of the sample databases."""
-    folder = tmp_path_factory.mktemp("contracts")
-    for path in (*CONTRACTS_DIR.glob("*.yaml"), *CONTRACTS.glob("*.yaml")):
-        shutil.copy(path, folder)
-    return folder
-
-
 @pytest.fixture
-def settings(server: Postgres, contracts: Path, tmp_path: Path) -> Settings:
+def settings(server: Postgres, tmp_path: Path) -> Settings:
     shop = DatabaseSettings(url=server.address("shop"), password=server.passwords[READER])
-    return read_settings(home=tmp_path / "home", contracts=contracts, databases={"shop": shop}, settle_seconds=0)
+    return read_settings(home=tmp_path / "home", databases={"shop": shop}, settle_seconds=0)
 
 
 @pytest.fixture
@@ -145,9 +133,8 @@ def test_the_sensor_requests_the_tables_that_are_due(settings: Settings, defs: d
 
 
 def test_check_names_what_is_missing_with_the_grant(
-    server: Postgres, contracts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("NETFLIX_CONTRACTS", str(contracts))
     monkeypatch.setenv("NETFLIX_HOME", str(tmp_path))
     monkeypatch.setenv("NETFLIX_POSTGRES_SHOP", server.address("shop"))
     monkeypatch.setenv("NETFLIX_POSTGRES_SHOP_PASSWORD", server.passwords[READER])

@@ -38,7 +38,8 @@ _IDENTIFIERS = [
     "0000000", "0000001", "00000000", "99999999", "tt0000000", "tt000000000", "tt999999999", "tm1", "TM1", "ts1", "t_1",
     "t_000000001", "tm1 ",
 ]  # fmt: skip
-_TEXTS = [*_BLANKS, *_INVISIBLE, *_MISLEADING, *_TITLES, *_LISTS, *_IDENTIFIERS]
+_CODES = ["US", "CA", "ZZ", "USD", "JPY", "XXX"]
+_TEXTS = [*_BLANKS, *_INVISIBLE, *_MISLEADING, *_TITLES, *_LISTS, *_IDENTIFIERS, *_CODES]
 _FLOATS = [
     0.0,
     -0.0,
@@ -54,6 +55,7 @@ _FLOATS = [
     123.456,
 ]
 _TYPED = {
+    "json": ["null", "[]", "{}", '["a", "a"]', '{"size": 1e3, "size ": ""}', '"text"', "-0.0"],
     "boolean": ["true", "false", "TRUE", "False"],
     "date": [
         "0001-01-01",

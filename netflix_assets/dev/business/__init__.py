@@ -9,15 +9,11 @@ weeks that cross months and years, currencies without cents, cancelled lines in 
 of another time, postal codes with leading zeros, a table that does not always set ``updated_at``, and card numbers.
 """
 
-from pathlib import Path
-
 from netflix_assets.dev.business import crm, finance, orders, products, stock
 from netflix_assets.dev.business.draws import Draws
 from netflix_assets.dev.business.scenario import CUSTOMERS, ORDERS, TICKETS, Part
 from netflix_assets.dev.business.world import World
 from netflix_assets.dev.samples.common import check_size
-
-CONTRACTS = Path(__file__).with_name("contracts")  # of the tables; to be copied to where contracts are
 
 
 def make_world(scale: float = 1.0, seed: int = 1) -> World:

@@ -13,12 +13,12 @@ import pytest
 from psycopg import errors
 from psycopg.rows import dict_row
 
-from netflix_assets.contracts.loading import load_sources
 from netflix_assets.contracts.model import all_datasets
-from netflix_assets.dev.business import CONTRACTS, make_world
+from netflix_assets.dev.business import make_world
 from netflix_assets.dev.business.load import WITHHELD, load, play_days
 from netflix_assets.dev.business.world import DATABASE_OF, KEY_OF, KEYS, Event, World
 from netflix_assets.dev.postgres import DATABASES, OWNER, READER, Postgres, PostgresError, temporary
+from netflix_assets.settings import read_settings
 
 SCALE = 0.02
 
@@ -111,7 +111,7 @@ def test_the_reader_has_limits(loaded: Postgres) -> None:
 def test_the_reader_is_granted_what_the_contracts_need() -> None:
     left_out = {
         dataset.extract.table: dataset.extract.left_out
-        for dataset in all_datasets(load_sources(CONTRACTS))
+        for dataset in all_datasets(read_settings().sources())
         if dataset.extract is not None and dataset.extract.left_out
     }
     assert left_out == WITHHELD

@@ -2,30 +2,17 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
 from netflix_assets.dev.business import make_world
-from netflix_assets.dev.business.days import make_day
 from netflix_assets.dev.business.scenario import END, START, STATES, WHOLE_UNITS
 from netflix_assets.dev.business.world import Insert, Row, Transaction, Update, World, events
+from netflix_assets_tests.dev.business.extracts import play_in
 
 DAYS = 14
-
-
-def play_in(world: World, days: Iterable[int], seed: int = 1) -> list[Transaction]:
-    """Play days of activity in the generator's rows. Returns their transactions."""
-    played = []
-    for day in days:
-        transactions = make_day(world, seed, day)
-        played += transactions
-        for moment, transaction in events(transactions):
-            if moment == "end":
-                world.apply(transaction)
-    return played
 
 
 def digest(scale: float, seed: int) -> str:

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,13 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from netflix_assets.contracts.loading import load_sources
 from netflix_assets.contracts.model import all_datasets
 from netflix_assets.defs.resources import LandingBucket
+from netflix_assets.dev.business import make_world
+from netflix_assets.dev.business.scenario import END
 from netflix_assets.dev.samples import generate
 from netflix_assets.ingest.sync import sync
 from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from netflix_assets_tests.conftest import landing_key, s3_client
+from netflix_assets_tests.dev.business.extracts import Tables, copy_of, play_in, write_extracts
 from netflix_assets_tests.emulator.fixtures import SnowflakeEmulator, Statement, running_emulator
 from netflix_assets_tests.proof.arrivals import CHAINS, Put
 from netflix_assets_tests.proof.quick_dbt import QuickDbt
@@ -225,9 +229,20 @@ def built(dbt: SnowflakeDbt, s3_server: Any, tmp_path_factory: pytest.TempPathFa
     ):
         both = Both(folder, QuickDbt(folder / "local", variables=THRESHOLDS), dbt, server, _address(server, folder))
 
-        def land_and_sync(files: Sequence[Path], puts: Sequence[Put]) -> None:
-            for path in files:
-                store.put(landing_key(path), path)
+        world = make_world(0.01)
+        before: Tables = {}
+
+        def extract(number: int, days: Sequence[int]) -> dict[str, Path]:
+            nonlocal before
+            play_in(world, days)
+            taken_at = END + timedelta(days=max(days, default=0))
+            written = write_extracts(folder / "extracts", number, taken_at, world, before)
+            before = copy_of(world)
+            return written
+
+        def land_and_sync(files: Sequence[Path], puts: Sequence[Put], extracts: Mapping[str, Path]) -> None:
+            for key, path in ({landing_key(path): path for path in files} | dict(extracts)).items():
+                store.put(key, path)
             for put in puts:
                 upload = folder / "upload"
                 upload.write_bytes(put.content)
@@ -236,10 +251,11 @@ def built(dbt: SnowflakeDbt, s3_server: Any, tmp_path_factory: pytest.TempPathFa
                 for dataset in all_datasets(load_sources()):
                     sync(dataset, store, warehouse, "run", work_folder=folder / "work")
 
-        land_and_sync(samples, [versions[0] for versions in others])
+        land_and_sync(samples, [versions[0] for versions in others], extract(1, []))
         first, different, rows = both.build(), both.differences(), both.incremental()
         empty = both.empty()
-        land_and_sync([], [*replacing, *(versions[1] for versions in others if len(versions) > 1)])
+        changed = [*replacing, *(versions[1] for versions in others if len(versions) > 1)]
+        land_and_sync([], changed, extract(2, [1, 2]) | extract(3, [3, 4]))
         # Tests take a third of the time, and they ran in the first build.
         second = both.build("--exclude-resource-type", "test", "unit_test")
         yield Built(both, first, second, empty, (different, both.differences()), (rows, both.incremental()))
