@@ -44,8 +44,8 @@ $(INSTALLED): pyproject.toml requirements.lock
 	$(BIN)/python -m pip check --quiet
 	@touch $@
 
-demo: install  ## Sample files -> local S3 -> the whole graph -> a few answers
-	@$(BIN)/netflix-assets demo
+demo: install  ## Sample files and databases -> local S3 -> the whole graph -> a few answers
+	@$(BIN)/netflix-assets demo --databases
 
 ui: install  ## The Dagster UI with daemon, sensors and local S3, until Ctrl-C (UI_PORT, default 3000)
 	@$(BIN)/netflix-assets ui

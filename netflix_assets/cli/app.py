@@ -18,6 +18,7 @@ from netflix_assets.cli.alerts import alerts
 from netflix_assets.cli.backup import backup, restore
 from netflix_assets.cli.branch import branch
 from netflix_assets.cli.contract import contract
+from netflix_assets.cli.demo import demo
 from netflix_assets.cli.dev import dev
 from netflix_assets.cli.diff import diff
 from netflix_assets.cli.erase import erase
@@ -28,7 +29,7 @@ from netflix_assets.cli.publish import publish
 from netflix_assets.cli.rejects import rejects
 from netflix_assets.cli.replay import rebuild, replay
 from netflix_assets.cli.retention import retention
-from netflix_assets.cli.run import demo, run
+from netflix_assets.cli.run import run
 from netflix_assets.cli.sources import sources
 from netflix_assets.cli.status import status
 from netflix_assets.environment import protect_command

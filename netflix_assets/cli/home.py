@@ -15,7 +15,8 @@ _PORT = click.IntRange(1, 65535)
 def ui(port: int) -> None:
     """Serve the Dagster UI until Ctrl-C.
 
-    Also runs Dagster's daemon and the local S3, so that landed files start runs.
+    Also runs Dagster's daemon and the local S3, so that landed files start runs, and the sample databases if the demo
+    made them, so that changed rows do.
     """
     from netflix_assets.dev.ui import serve
 

@@ -1,20 +1,16 @@
-"""``run`` and ``demo``: run the graph and print how it went."""
+"""``run``: run the graph and print how it went."""
 
-import tempfile
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from netflix_assets.cli.files import generate_samples, print_landing
 from netflix_assets.cli.home import first_page
 from netflix_assets.cli.output import (
     EXIT_FAILED,
     EXIT_NOTHING_LOADED,
     EXIT_REFUSED,
     fail,
-    print_table,
     progress_text,
     say,
     spinner,
@@ -39,39 +35,10 @@ def run(context: click.Context, select: str | None, full_refresh: bool) -> None:
 
     Runs the graph once. Everything that depends on the new files is built, tested and published.
     """
-    context.exit(_run(current_settings(), select, full_refresh))
+    context.exit(run_and_print(current_settings(), select, full_refresh))
 
 
-@click.command()
-@click.option("--scale", default=1.0, show_default=True, help="Size of the samples; 1 is 60,000 ratings, 6,000 titles.")
-@click.pass_context
-def demo(context: click.Context, scale: float) -> None:
-    """Run the graph on generated sample files.
-
-    Generates and lands the files, runs the graph unless everything is up to date, and shows a few results.
-    """
-    from netflix_assets.operations.demo import check_only_samples, is_up_to_date
-
-    settings = current_settings()
-    if settings.env != "local":
-        raise click.UsageError(f"demo needs NETFLIX_ENV=local, not {settings.env}")
-    with tempfile.TemporaryDirectory() as folder:
-        with spinner("generating sample files"):
-            samples = generate_samples(Path(folder), scale, seed=1)
-        check_only_samples(settings, samples)
-        print_landing(settings, samples, dataset=None)
-    exit_code = 0
-    if is_up_to_date(settings):
-        say("Already up to date; nothing to do")
-    else:
-        exit_code = _run(settings, select=None, full_refresh=False)
-    if exit_code != EXIT_FAILED:
-        _print_highlights(settings)
-        _print_places(settings)
-    context.exit(exit_code)
-
-
-def _run(settings: Settings, select: str | None, full_refresh: bool) -> int:
+def run_and_print(settings: Settings, select: str | None, full_refresh: bool) -> int:
     """Run the graph, print how it went, and return the exit code."""
     started = time.monotonic()
     with spinner("loading definitions") as status:
@@ -107,7 +74,9 @@ def _run(settings: Settings, select: str | None, full_refresh: bool) -> int:
 
 
 def print_outcome(outcome: "RunOutcome", seconds: float) -> None:
-    """Print the checks and errors of a run, and how it ended."""
+    """Print the checks and errors of a run, what it extracted, and how it ended."""
+    for asset, rows in outcome.extracted:
+        say(f"{asset}: {rows}")
     for check in outcome.failed_checks:
         message = outcome.check_messages[check]
         fail(f"{check} failed: {message}" if message else f"{check} failed")
@@ -119,28 +88,11 @@ def print_outcome(outcome: "RunOutcome", seconds: float) -> None:
         warn(f"warning: {asset}: {warning}")
     for error in outcome.errors:
         fail(error)
-    built = counted(len(set(outcome.materialized) - outcome.reused), "asset")
+    built = counted(len(set(outcome.materialized) - outcome.reused - outcome.awaited), "asset")
     reused = f"{len(outcome.reused)} reused, " if outcome.reused else ""
+    awaited = f"{len(outcome.awaited)} awaited, " if outcome.awaited else ""
     say(
         f"run {outcome.run_id} {'succeeded' if outcome.success else 'FAILED'} in {seconds:.0f} s: "
-        f"{built} built, {reused}{counted(outcome.passed_checks, 'check')} passed, "
+        f"{built} built, {reused}{awaited}{counted(outcome.passed_checks, 'check')} passed, "
         f"{len(outcome.warned_checks)} warned, {len(outcome.failed_checks)} failed"
     )
-
-
-def _print_highlights(settings: Settings) -> None:
-    from netflix_assets.operations.demo import highlights
-
-    for title, columns, rows in highlights(settings):
-        say()
-        shown = ([f"{value:,}" if isinstance(value, int) else str(value) for value in row] for row in rows)
-        print_table(columns, shown, title)
-
-
-def _print_places(settings: Settings) -> None:
-    say()
-    say(f"Files        {settings.s3_folder / settings.bucket}")
-    say(f"Warehouse    {settings.warehouse_file}")
-    say(f"For BI tools {settings.published_folder / 'current' / 'netflix.duckdb'}")
-    say(f"Dashboards   {first_page(settings).as_uri()}    (or: netflix-assets dashboards)")
-    say("Dagster UI   make ui    (http://127.0.0.1:3000)")

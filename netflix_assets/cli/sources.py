@@ -1,12 +1,13 @@
 """``sources``: the databases that datasets are extracted from."""
 
 import time
+from collections.abc import Sequence
 
 import click
 
 from netflix_assets.cli.output import EXIT_FAILED, EXIT_REFUSED, fail, progress_text, say, spinner
 from netflix_assets.cli.run import print_outcome
-from netflix_assets.settings import current_settings
+from netflix_assets.settings import Settings, current_settings
 
 
 @click.group()
@@ -48,11 +49,15 @@ def extract(context: click.Context, databases: tuple[str, ...], accepted: tuple[
 
     `netflix-assets run` loads it. Beside a running UI both happen by themselves.
     """
+    context.exit(extract_and_print(current_settings(), databases, accepted))
+
+
+def extract_and_print(settings: Settings, databases: Sequence[str], accepted: Sequence[str] = ()) -> int:
+    """Extract databases, print how it went, and return the exit code."""
     with spinner("loading definitions") as status:
         from netflix_assets.operations import extract as operation
         from netflix_assets.operations.run import load_definitions
 
-        settings = current_settings()
         chosen = operation.select_databases(settings, databases)
         operation.check_accepted(chosen, accepted)
         defs = load_definitions(settings)
@@ -67,5 +72,5 @@ def extract(context: click.Context, databases: tuple[str, ...], accepted: tuple[
     for outcome, seconds in outcomes:
         print_outcome(outcome, seconds)
     if not all(outcome.success for outcome, _ in outcomes):
-        context.exit(EXIT_FAILED)
-    context.exit(EXIT_REFUSED if any(outcome.failed_checks for outcome, _ in outcomes) else 0)
+        return EXIT_FAILED
+    return EXIT_REFUSED if any(outcome.failed_checks for outcome, _ in outcomes) else 0

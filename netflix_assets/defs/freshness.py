@@ -5,7 +5,8 @@ looks at the data: when the newest object was uploaded, the newest load committe
 published. Both measure this system's times, not the ratings' own: samples with old ratings are fresh when they land.
 
 A table made from several datasets follows the strictest required one: weekly ratings make a mart late after a week,
-even if films change rarely. Checks warn and never block, because old data is not wrong data.
+even if films change rarely. A table of datasets that have never been loaded is not late, however long ago it was built
+empty. Checks warn and never block, because old data is not wrong data.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ from netflix_assets.storage.objects import ObjectStore, ObjectVersion, objects_o
 from netflix_assets.warehouse.builds import Builds
 
 FRESH = "is_fresh"
+DATASETS = "datasets"  # in Dagster's metadata of a mart: the datasets it is made from
 
 Clock = Callable[[], datetime]
 Newest = Mapping[dg.AssetKey, datetime]
@@ -37,9 +39,13 @@ def freshness_policy(freshness: Freshness) -> dg.FreshnessPolicy:
 
 
 def strictest(datasets: Iterable[Dataset]) -> Freshness:
-    """The strictest freshness of these datasets; optional ones count only if there is no other."""
+    """The strictest freshness of these datasets; optional ones, and tables of databases, count only if all are.
+
+    Whoever does not use a database would have everything late that could also be made from it.
+    """
     every = list(datasets)
-    counted = [each.freshness for each in every if not each.optional] or [each.freshness for each in every]
+    required = [each for each in every if not each.optional and each.extract is None]
+    counted = [each.freshness for each in required or every]
     return Freshness(
         warn_after_days=min(each.warn_after_days for each in counted),
         fail_after_days=min(each.fail_after_days for each in counted),
@@ -82,6 +88,7 @@ def freshness_checks(
     by_raw = {raw[dataset.id]: dataset for dataset in datasets if dataset.extract is None}
     windows = {spec.key: window for spec in built if (window := _window(spec.freshness_policy)) is not None}
     windows[published] = strictest(datasets)
+    made_from = {spec.key: spec.metadata[DATASETS] for spec in built if DATASETS in spec.metadata}
 
     @dg.multi_asset_check(name="landing_freshness", specs=_specs(by_landing, "newest object"), can_subset=True)
     def landing_freshness(
@@ -119,7 +126,12 @@ def freshness_checks(
                     builds = Builds(connection, settings.schema_prefix)
                     found = builds.newest_runs()
                     confirmed_at = builds.confirmed_at(publication.invocation_id) if publication else None
-                newest = {key: found[path] for key in windows if (path := (key.path[0], key.path[-1])) in found}
+                    loads = connection.newest_loads() if found else {}
+                newest = {
+                    key: found[path]
+                    for key in windows
+                    if (path := (key.path[0], key.path[-1])) in found and not loads.keys().isdisjoint(made_from[key])
+                }
                 if publication is not None:
                     newest[published] = confirmed_at or publication.built_at
             yield from _results(context, newest, windows, now())

@@ -12,7 +12,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
@@ -68,11 +68,11 @@ class Postgres:
         """The address of a database, without the password."""
         return f"postgresql://{user}@{HOST}:{self.port}/{database}"
 
-    def settings(self) -> dict[str, str]:
+    def settings(self, databases: Sequence[str] = DATABASES) -> dict[str, str]:
         """The settings with which the pipeline reads the sample databases."""
         return {
             variable: value
-            for name in DATABASES
+            for name in databases
             for variable, value in (
                 (f"NETFLIX_POSTGRES_{name.upper()}", self.address(name)),
                 (f"NETFLIX_POSTGRES_{name.upper()}_PASSWORD", self.passwords[READER]),

@@ -1,4 +1,4 @@
-"""The Dagster UI for a laptop: ``dagster dev`` over the local S3, until Ctrl-C.
+"""The Dagster UI for a laptop: ``dagster dev`` over the local S3 and the sample databases, until Ctrl-C.
 
 When one of its processes dies, everything stops with a message. The next start reports the runs that did not end and
 loads their files. ``dagster dev`` restarts its code server by itself, and the local S3 is restarted here.
@@ -18,6 +18,8 @@ from pathlib import Path
 import psutil
 
 from netflix_assets.defs.runs import reap
+from netflix_assets.dev.business.serve import psql, served
+from netflix_assets.dev.postgres import DATABASES, PostgresError
 from netflix_assets.dev.signals import stop_signal
 from netflix_assets.environment import UI_OF, for_dagster
 from netflix_assets.operations.instance import open_instance, prepare_dagster_home
@@ -65,6 +67,7 @@ def serve(settings: Settings, port: int, announce: Callable[[str], None]) -> Non
         server = stack.enter_context(lease(local_s3(settings.home), settings.bucket)) if settings.serves_s3 else None
         if server:
             announce(f"bucket   {settings.s3_folder / settings.bucket}   (copy a file in here: it is an upload)")
+        environment |= stack.enter_context(_sample_databases(settings, announce))
         announce(f"UI       {url}   (Ctrl-C stops everything)")
         dagster = stack.enter_context(_dagster_dev(port, environment))
         stack.callback(_stop, settings.home)
@@ -123,6 +126,22 @@ def _only_one(home: Path, url: str) -> Iterator[None]:
         lock.write(f"process {os.getpid()}, {url}")
         lock.flush()
         yield
+
+
+@contextmanager
+def _sample_databases(settings: Settings, announce: Callable[[str], None]) -> Iterator[dict[str, str]]:
+    """Serve the sample databases if this home has them. Yields the variables of those that have no other address."""
+    folder, unset = settings.home / "postgres", [name for name in DATABASES if name not in settings.databases]
+    with ExitStack() as stack:
+        variables: dict[str, str] = {}
+        if unset and (folder / "server.json").exists():
+            try:
+                server = stack.enter_context(served(folder))
+                variables = server.settings(unset)
+                announce(f"databases {', '.join(unset)}   (to change rows: {psql(server)})")
+            except PostgresError as error:
+                announce(f"the sample databases are not served: {error}")
+        yield variables
 
 
 def _refuse_taken_port(port: int) -> None:

@@ -16,11 +16,11 @@ from netflix_assets.storage.objects import ObjectVersion
 
 
 def check_only_samples(settings: Settings, samples: Sequence[Path]) -> None:
-    """Check that landing samples mixes them with no other file and replaces none.
+    """Check that landing samples mixes them with no other file and replaces none. Extracts of databases do not count.
 
     Raises: InputError when the bucket has other objects, unless it has all samples too; BucketError.
     """
-    sources = settings.sources()
+    sources = [source for source in settings.sources() if any(each.extract is None for each in source.datasets)]
     by_key = object_keys(sources, samples)
     with landing_bucket(settings).open() as store:
         listing = [each for source in sources for each in store.list(f"{source.source}/")]
@@ -47,11 +47,12 @@ def is_up_to_date(settings: Settings) -> bool:
 
 
 def highlights(settings: Settings) -> Iterator[tuple[str, list[str], list[tuple[Any, ...]]]]:
-    """A few results from the marts: title, column names, rows. Raises: WarehouseError."""
+    """A few results from the marts that have rows: title, column names, rows. Raises: WarehouseError."""
     with open_ledger(settings) as warehouse:
         if warehouse is not None:
             for title, columns, query in _HIGHLIGHTS:
-                yield title, columns, warehouse.execute(query)
+                if rows := warehouse.execute(query):
+                    yield title, columns, rows
 
 
 _HIGHLIGHTS: tuple[tuple[str, list[str], str], ...] = (
@@ -89,6 +90,17 @@ _HIGHLIGHTS: tuple[tuple[str, list[str], str], ...] = (
             ) || ' %'
         from marts.mart_content_by_year
         group by release_year order by release_year desc limit 5
+        """,
+    ),
+    (
+        "Sales in US dollars, without returns",
+        ["week from", "lines", "net sales", "cost"],
+        """
+        select cast(week_start as varchar), cast(sum(n_lines) as bigint), round(sum(net_amount - returned_amount)),
+            round(sum(cost_usd))
+        from marts.mart_weekly_sales
+        where currency = 'USD'
+        group by week_start order by week_start desc limit 5
         """,
     ),
 )

@@ -26,7 +26,11 @@ def select_databases(settings: Settings, names: Sequence[str]) -> dict[str, list
     chosen = names or [name for name in known if name in settings.databases]
     if not chosen:
         missing = " or ".join(f"NETFLIX_POSTGRES_{name.upper()}" for name in known)
-        raise InputError(f"no database has an address: set {missing}" if known else "no contract has an extract")
+        raise InputError(
+            f"no database has an address: set {missing}"
+            if known
+            else "no contract has an `extract`; see docs/databases.md"
+        )
     return {name: known[name] for name in chosen}
 
 

@@ -17,17 +17,20 @@ class RunOutcome:
 
     ``materialized``: the assets that were built or left as they were, in order; one that a retry built again is there
     twice. ``reused``: those of them that were left as they were, because code and inputs are the same.
+    ``awaited``: the raw tables among them of which no object has arrived.
     ``check_messages``: the first line of what each failed or warning check says, by check; empty if it says nothing.
     ``errors``: one line per failed step.
     ``refused``: (raw asset, object, outcome and reason) of each dataset with refused objects in the bucket.
     ``without_rows``: (raw asset, object and reason) of each current object of which no record was loaded.
     ``warnings``: (raw asset, message) about objects that were loaded.
+    ``extracted``: (table of a database, how many of its rows were extracted).
     """
 
     run_id: str
     success: bool
     materialized: tuple[str, ...]
     reused: frozenset[str]
+    awaited: frozenset[str]
     failed_checks: tuple[str, ...]
     warned_checks: tuple[str, ...]
     passed_checks: int
@@ -36,6 +39,7 @@ class RunOutcome:
     refused: tuple[tuple[str, str], ...]
     without_rows: tuple[tuple[str, str], ...]
     warnings: tuple[tuple[str, str], ...]
+    extracted: tuple[tuple[str, str], ...]
 
 
 def outcome_of(
@@ -61,6 +65,7 @@ def outcome_of(
             if event.is_step_materialization and event.asset_key and event.asset_key in executable
         ),
         reused=frozenset(asset for asset, metadata in _materializations(events) if _is_as_it_was(metadata)),
+        awaited=frozenset(asset for asset, metadata in _materializations(events) if _is_awaited(metadata)),
         failed_checks=tuple(_name(check) for check in failed if check.severity == dg.AssetCheckSeverity.ERROR),
         warned_checks=tuple(_name(check) for check in failed if check.severity == dg.AssetCheckSeverity.WARN),
         passed_checks=len(checks) - len(failed),
@@ -69,6 +74,7 @@ def outcome_of(
         refused=tuple(_refused(events)),
         without_rows=tuple(_without_rows(events)),
         warnings=tuple(_warnings(events)),
+        extracted=tuple(_extracted(events)),
     )
 
 
@@ -100,6 +106,19 @@ def _warnings(events: Sequence[dg.DagsterEvent]) -> Iterator[tuple[str, str]]:
         if "warnings" in metadata:
             for warning in metadata["warnings"].value:
                 yield asset, warning
+
+
+def _extracted(events: Sequence[dg.DagsterEvent]) -> Iterator[tuple[str, str]]:
+    for asset, metadata in _materializations(events):
+        if "extract_number" in metadata:
+            changed, deleted, rows = (
+                metadata[name].value for name in ("rows_changed", "rows_deleted", "dagster/row_count")
+            )
+            yield asset, f"{changed:,} of {rows:,} rows" + (f", {deleted:,} deleted" if deleted else "")
+
+
+def _is_awaited(metadata: Mapping[str, dg.MetadataValue[Any]]) -> bool:
+    return "awaited" in metadata and bool(metadata["awaited"].value)
 
 
 def _is_as_it_was(metadata: Mapping[str, dg.MetadataValue[Any]]) -> bool:

@@ -19,7 +19,7 @@ WITHOUT_PRIVILEGES = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"] if os
     [
         (("land", "nonexistent.csv"), "nonexistent.csv"),
         (("land", __file__), "does not match any dataset"),
-        (("land", "--as", "movielens/nothing", __file__), "known: movielens/movies"),
+        (("land", "--as", "movielens/nothing", __file__), "movielens/movies, "),
         (("run", "--select", "raw/movielens/nothing"), "nothing"),
         (("rejects", "list", "--dataset", "x/y"), "unknown dataset 'x/y'"),
         (("replay", "x/y"), "unknown dataset 'x/y'"),

@@ -12,7 +12,7 @@ def test_status_shows_the_ledger(home: Path) -> None:
     done = run(home, "status", "--json")
     assert done.returncode == 0, done.stderr
     states = {each["dataset"]: each for each in json.loads(done.stdout)["datasets"]}
-    assert set(states) == {
+    assert {name for name, each in states.items() if each["state"] != "awaited"} == {
         *(f"movielens/{name}" for name in ("movies", "ratings", "tags", "links", "genome_tags", "genome_scores")),
         *(f"netflix/{name}" for name in ("titles", "credits")),
     }

@@ -59,6 +59,14 @@ def test_an_asset_of_several_datasets_takes_the_strictest_policy() -> None:
     assert strictest([optional]) == eager
 
 
+def test_tables_of_databases_make_nothing_late_that_files_make_too() -> None:
+    datasets = {dataset.id: dataset for dataset in all_datasets(read_settings().sources())}
+    titles, orders = datasets["netflix/titles"], datasets["shop/orders"]
+    assert orders.freshness.warn_after_days < titles.freshness.warn_after_days
+    assert strictest([titles, orders]) == titles.freshness
+    assert strictest([orders, datasets["shop/products"]]) == orders.freshness
+
+
 @pytest.fixture(scope="module")
 def settings(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     with pytest.MonkeyPatch.context() as patch:
@@ -79,13 +87,15 @@ def test_freshness_policies_follow_the_contracts(defs: dg.Definitions) -> None:
         for key in graph.get_all_asset_keys()
         if (policy := graph.get(key).freshness_policy_or_from_metadata)
     }
-    assert {key.split("/")[0] for key in windows} == {"s3", "raw", "marts", "published"}
+    assert {key.split("/")[0] for key in windows} == {"postgres", "s3", "raw", "marts", "published"}
     assert windows["s3/movielens/movies"] == windows["raw/movielens/movies"] == (35, 100)
     assert windows["marts/mart_movie_releases"] == windows["marts/mart_movie_ratings"] == (7, 35)
     datasets = {dataset.id: dataset.freshness for dataset in all_datasets(read_settings().sources())}
     assert windows["marts/mart_content_mix"][0] == datasets["netflix/titles"].warn_after_days
     assert windows["published/marts"] == windows["marts/mart_pipeline_runs"]  # built from every dataset
-    assert windows["published/marts"][0] == min(each.warn_after_days for each in datasets.values())
+    of_files = [dataset.freshness for dataset in all_datasets(read_settings().sources()) if dataset.extract is None]
+    assert windows["published/marts"][0] == min(each.warn_after_days for each in of_files)
+    assert windows["marts/mart_weekly_sales"][0] == datasets["shop/orders"].warn_after_days
     checked = {key.asset_key.to_user_string() for key in graph.asset_check_keys if key.name == FRESH}
     assert checked == set(windows)
 
@@ -129,8 +139,9 @@ def test_awaited_datasets_are_never_late(settings: Settings, defs: dg.Definition
     assert run_graph(settings, defs, select="group:raw").success
     results = evaluate(settings, defs, datetime.now(UTC) + timedelta(days=1000))
     late = {key for key, each in results.items() if not each.passed}
-    datasets = {f"{layer}/{each.id}" for each in all_datasets(settings.sources()) for layer in ("s3", "raw")}
-    assert late == datasets - {"s3/netflix/credits", "raw/netflix/credits"}
+    of_files = [dataset.id for dataset in all_datasets(settings.sources()) if dataset.extract is None]
+    landed = {f"{layer}/{each}" for each in of_files for layer in ("s3", "raw")}
+    assert late == landed - {"s3/netflix/credits", "raw/netflix/credits"}
 
 
 @pytest.fixture

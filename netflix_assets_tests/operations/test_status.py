@@ -123,7 +123,7 @@ def test_files_in_wrong_places_are_named_with_the_right_one(home: Home, tmp_path
     assert found == {
         "movielens/links.csv": "is a symbolic link and is not loaded; copy the files themselves here",
         "movielens/ratings_1.csv": "does not match any dataset and is not loaded; rename it to movielens/ratings-1.csv",
-        "logs/": "is not the folder of a source (movielens, netflix) and is not loaded",
+        "logs/": "is not the folder of a source (crm, finance, movielens, netflix, shop) and is not loaded",
         "movielense/ratings.csv": f"{outside}movielens/ratings.csv",
         "ratings.csv": f"{outside}movielens/ratings.csv",
     }

@@ -8,7 +8,7 @@ from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtP
 
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.defs.dbt.results import OBSERVATION, layer_of
-from netflix_assets.defs.freshness import freshness_policy, sources_of, strictest
+from netflix_assets.defs.freshness import DATASETS, freshness_policy, sources_of, strictest
 from netflix_assets.warehouse.builds import BUILD_TABLES
 from netflix_assets.warehouse.relations import OPS_TABLES
 
@@ -50,6 +50,7 @@ class Translator(DagsterDbtTranslator):
             path = ["ops"] if node["schema"] == "ops" else ["raw", node["source_name"]]
             return spec.replace_attributes(key=dg.AssetKey([*path, node["name"]]))
         layer, meta = layer_of(node), node.get("meta", {})
+        datasets = sources_of(unique_id, manifest, self._datasets) if layer == "marts" else []
         return spec.replace_attributes(
             key=dg.AssetKey([layer, node["name"]]),
             group_name=_OPERATIONS if OBSERVATION in node["tags"] else meta.get("group", layer),
@@ -58,12 +59,9 @@ class Translator(DagsterDbtTranslator):
                 **spec.metadata,
                 **({ONE_ROW_PER: meta[ONE_ROW_PER]} if ONE_ROW_PER in meta else {}),
                 **({KEY: key} if (key := key_of_tests(manifest, unique_id)) else {}),
+                **({DATASETS: [dataset.id for dataset in datasets]} if datasets else {}),
             },
-            freshness_policy=(
-                freshness_policy(strictest(sources_of(unique_id, manifest, self._datasets)))
-                if layer == "marts"
-                else None
-            ),
+            freshness_policy=freshness_policy(strictest(datasets)) if datasets else None,
         )
 
 

@@ -1,6 +1,7 @@
-"""Serve the sample databases until Ctrl-C."""
+"""Serve the sample databases: until Ctrl-C, or while a command needs them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -42,6 +43,25 @@ def serve(
         announce("it is served by another command already")
 
 
+@contextmanager
+def served(folder: Path) -> Iterator[Postgres]:
+    """The sample databases for the length of the block, started and loaded unless another command serves them.
+
+    Raises: PostgresError.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(FileLock(folder / "command.lock", timeout=0))
+        except Timeout:
+            yield running(folder)
+            return
+        server = start(folder)
+        stack.callback(stop, server)
+        load(server)
+        yield server
+
+
 def _serve(server: Postgres, scale: float | None, seed: int | None, announce: Callable[[str], None]) -> None:
     stopping = stop_signal()
     try:
@@ -60,14 +80,17 @@ def _serve(server: Postgres, scale: float | None, seed: int | None, announce: Ca
         stop(server)
 
 
+def psql(server: Postgres) -> str:
+    """The command that opens psql on the database shop, as the owner of its tables."""
+    password = f"PGPASSFILE={server.folder / 'pgpass'}"
+    return f"{password} {programs() / 'psql'} -h {HOST} -p {server.port} -U {OWNER} shop"
+
+
 def describe(server: Postgres, announce: Callable[[str], None]) -> None:
     """Say where the databases are, with which settings the pipeline reads them, and how to change rows."""
     announce(f"PostgreSQL at {HOST}:{server.port} with the databases crm, shop and finance")
     announce("settings with which the pipeline reads them:")
     for name, value in server.settings().items():
         announce(f"export {name}={value}")
-    announce(
-        f"to change rows: PGPASSFILE={server.folder / 'pgpass'} {programs() / 'psql'} -h {HOST} -p {server.port} "
-        f"-U {OWNER} shop"
-    )
+    announce(f"to change rows: {psql(server)}")
     announce("to play a day of activity: netflix-assets dev postgres --days 1")
