@@ -1,7 +1,7 @@
 """``status``: every dataset and what is published."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -34,9 +34,10 @@ def status(as_json: bool) -> None:
 
 
 def _print(found: "Status") -> None:
+    unused = _unused_databases(found.datasets)
     print_table(
         ("dataset", "state", "objects", "versions", "rows", "rejected", "refused", "last loaded (UTC)"),
-        map(_row, found.datasets),
+        (_row(dataset) for dataset in found.datasets if dataset["database"] not in unused),
     )
     for dataset in found.datasets:
         for each in dataset["refused"]:
@@ -45,10 +46,30 @@ def _print(found: "Status") -> None:
             say(f"{each['object']}: {each['reason']}")
         for warning in dataset["warnings"]:
             say(f"{dataset['dataset']}: {warning}")
+    for line in _database_lines(found.datasets, unused):
+        say(line)
     for line in bucket_lines(found.bucket):
         say(line)
     for line in publication_lines(found.published):
         say(line)
+
+
+def _unused_databases(datasets: Sequence[Mapping[str, Any]]) -> Set[str]:
+    """The databases of which nothing has been extracted: who does not use them need not read on about them."""
+    in_use = {each["database"] for each in datasets if each["state"] != "awaited" or each["extracted_at"]}
+    return {each["database"] for each in datasets if each["database"]} - in_use
+
+
+def _database_lines(datasets: Sequence[Mapping[str, Any]], unused: Set[str]) -> Iterator[str]:
+    """When each database was last extracted, in words; all its tables since then."""
+    extracted: dict[str, list[str]] = {}
+    for each in datasets:
+        if each["database"] and each["database"] not in unused and each["extracted_at"]:
+            extracted.setdefault(each["database"], []).append(each["extracted_at"])
+    for name, times in extracted.items():
+        yield f"database {name}: extracted at {_minute(min(times))} UTC"
+    if unused:
+        yield f"not in use: the databases {', '.join(sorted(unused))} (docs/databases.md)"
 
 
 def _row(dataset: Mapping[str, Any]) -> list[str]:

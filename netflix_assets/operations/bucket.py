@@ -1,7 +1,8 @@
 """What is in the landing bucket: the objects of each dataset, and what will never load, with where it belongs."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from netflix_assets.contracts.extract import STATE_FOLDER
 from netflix_assets.contracts.model import Source
@@ -31,11 +32,13 @@ class BucketContents:
     """The objects in the bucket by dataset id, and the strays.
 
     ``problem``: why the bucket could not be listed, if so; then ``objects`` is None.
+    ``extracted_at``: when each dataset of a database was last extracted, whether or not it had changed.
     """
 
     objects: Mapping[str, Sequence[ObjectVersion]] | None = None
     strays: tuple[Stray, ...] = ()
     problem: str | None = None
+    extracted_at: Mapping[str, datetime] = field(default_factory=dict)
 
 
 def read_bucket(settings: Settings) -> BucketContents:
@@ -55,9 +58,11 @@ def read_bucket(settings: Settings) -> BucketContents:
                     elif not _is_folder_marker(listed.key, listed.size):
                         strays.append(Stray(listed.key, _misnamed(sources, listed.key)))
             strays += _outside(sources, store)
+            states = {each.key: each.last_modified for each in store.list(STATE_FOLDER)}
     except BucketError as error:
         return BucketContents(strays=tuple(strays), problem=str(error))
-    return BucketContents(objects, tuple(strays))
+    extracted_at = {name: states[key] for name in objects if (key := f"{STATE_FOLDER}{name}.json") in states}
+    return BucketContents(objects, tuple(strays), extracted_at=extracted_at)
 
 
 def _is_folder_marker(key: str, size: int) -> bool:

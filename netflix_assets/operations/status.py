@@ -19,7 +19,10 @@ from netflix_assets.warehouse.publishing import Publication, branch_reason, prob
 
 @dataclass(frozen=True)
 class Status:
-    """The state of a home. ``datasets``: see ``dataset_status``; ``published``: see ``publication_status``."""
+    """The state of a home. ``datasets``: see ``dataset_status``; ``published``: see ``publication_status``.
+
+    Each dataset also has ``extracted_at``: when its table was last extracted from the ``database``.
+    """
 
     home: Path
     env: str
@@ -44,7 +47,11 @@ def read_status(settings: Settings) -> Status:
     listings = bucket.objects or {}
     with open_ledger(settings) as ledger:
         datasets = [
-            dataset_status(dataset, ledger, listings.get(dataset.id)) for dataset in all_datasets(settings.sources())
+            {
+                **dataset_status(dataset, ledger, listings.get(dataset.id)),
+                "extracted_at": at.isoformat() if (at := bucket.extracted_at.get(dataset.id)) else None,
+            }
+            for dataset in all_datasets(settings.sources())
         ]
         published = _read_publication(settings, ledger)
     return Status(settings.home, settings.env, datasets, bucket, published)
@@ -77,6 +84,7 @@ def dataset_status(
         "dataset": dataset.id,
         "state": loaded if current else "refused" if refused else "awaited",
         "optional": dataset.optional,
+        "database": dataset.extract.database if dataset.extract else None,
         "objects": len(objects),
         "versions": sum(not load.is_replay for load in loads),
         "rows": rows,

@@ -1,5 +1,6 @@
 """``demo``: what it prints, builds and leaves alone."""
 
+import re
 from pathlib import Path
 
 import duckdb
@@ -44,6 +45,10 @@ def test_the_sample_databases_are_extracted_served_again_and_reused(fresh: Path)
     assert "postgres/shop/orders: 5,000 of 5,000 rows" in done.stdout
     assert "134 assets built" in done.stdout
     assert "Sales in US dollars" in done.stdout
+    status = run(fresh, "status").stdout
+    assert re.search(r"shop/orders +loaded +1 +1 +5,000 ", status), status
+    assert re.search(r"^database shop: extracted at 20\d\d-\d\d-\d\d \d\d:\d\d UTC$", status, re.MULTILINE), status
+    assert "not in use" not in status
     with pytest.raises(OSError, match="no PostgreSQL of"):
         running(fresh / "postgres")
     with duckdb.connect(str(fresh / "published" / "current" / "netflix.duckdb"), read_only=True) as published:

@@ -95,7 +95,10 @@ def test_the_ui_serves_the_graph_in_one_home_and_stops_cleanly(loaded: Path, pro
         output, _ = process.communicate(timeout=60)
     assert len(answer["assetNodes"]) == 107, output  # type: ignore[arg-type]
     assert answer["sensorsOrError"] == {
-        "results": [{"name": name, "sensorState": {"status": "RUNNING"}} for name in ("alerts", "landing")]
+        "results": [
+            {"name": name, "sensorState": {"status": "RUNNING"}}
+            for name in ("alerts", "extract_crm", "extract_finance", "extract_shop", "landing")
+        ]
     }
     for part in ("dagster dev", "dagster_webserver", "dagster._daemon", "code-server start", "api grpc"):
         (environment,) = (each for command, each in environments.items() if part in command)
