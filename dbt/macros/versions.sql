@@ -4,8 +4,8 @@
 -#}
 
 
-{#- The rows as the last extract saw them: the latest version of each key, unless it is deleted. A relation whose rows
-    were read twice, because their transaction was still open, has the same version twice. -#}
+{#- The rows as the last extract saw them: the latest version of each key, unless it is deleted. A row that was
+    read twice, because a transaction was still open, appears as two equal versions. -#}
 {% macro latest_versions(staging, key) -%}
     select *
     from {{ staging }}

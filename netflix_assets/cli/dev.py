@@ -19,7 +19,7 @@ def dev() -> None:
 @click.option("--scale", type=float, show_default="0.1", help="Size of the sample; 1 is 50,000 orders.")
 @click.option("--seed", type=int, show_default="1", help="The same seed and scale give the same rows.")
 @click.option(
-    "--days", type=click.IntRange(1, 366), help="Play so many days of activity on the running server, and end."
+    "--days", type=click.IntRange(1, 366), help="Play this many days of activity on the running server, and end."
 )
 @click.option("--stop", is_flag=True, help="Stop the running server, and end.")
 def postgres(port: int | None, scale: float | None, seed: int | None, days: int | None, stop: bool) -> None:

@@ -54,7 +54,7 @@ class Extract(Strict):
     """Where a dataset's rows are in a database, and how they are read. What is read lands in the bucket.
 
     ``snapshot``: all rows, if the table has changed. ``changes``: the rows that transactions have written since the
-    extract before, found by their transaction numbers, and the keys that are gone. ``cursor``: the rows whose
+    previous extract, found by their transaction numbers, and the keys that are gone. ``cursor``: the rows whose
     ``cursor`` column is at most ``lag_minutes`` below the highest value so far; for views and foreign tables, which
     have no transaction numbers. It misses rows whose cursor is set further back.
     """
@@ -69,11 +69,14 @@ class Extract(Strict):
     query: str = Field(default="", description="A SELECT instead of a table, for `snapshot` and `cursor`.")
     mode: ExtractMode = Field(
         description="`snapshot`: all rows, when any has changed. `changes`: changed rows and deleted keys, by "
-        "transaction. `cursor`: rows above a cursor column, which can miss rows."
+        "transaction. `cursor`: rows whose cursor is at or above the highest value so far, less the lag; it can miss "
+        "rows."
     )
     cursor: Name | None = Field(default=None, description="The column that grows with each change, for `cursor`.")
     lag_minutes: float = Field(
-        default=10, ge=0, description="How far below the highest cursor rows are read again, for `cursor`."
+        default=10,
+        ge=0,
+        description="How far below the highest value rows are read again, for a date or timestamp cursor.",
     )
     every_minutes: float = Field(default=60, gt=0, description="How often the table is extracted.")
     deletes: Deletes = Field(default=Deletes(), description="How many rows may vanish between two extracts.")

@@ -46,7 +46,7 @@ def translated(database: str) -> Iterator[None]:
         if code == "57014":
             raise SourceUnavailableError(
                 f"{name}: a statement took longer than the timeout, or was cancelled ({text}). Raise "
-                "statement_timeout in the address (?options=-cstatement_timeout%3D3600000), or name a replica"
+                "statement_timeout in the address (?options=-cstatement_timeout%3D14400000), or name a replica"
             ) from error
         if code == "42501":
             raise SourceError(f"{name}: {text}. `netflix-assets sources check {database}` shows the GRANT") from error

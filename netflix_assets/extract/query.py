@@ -80,11 +80,11 @@ def why_whole(before: State | None, snapshot: Snapshot, code: str) -> str:
     if before is None:
         return "the first extract"
     if not before.identity.is_continued_by(snapshot.identity):
-        return "another server, or the same after a restart, a failover or a restore"
+        return "the server was restarted, restored, failed over or replaced"
     if snapshot.xmax < before.xmax or snapshot.position < before.position:
         return "the server was set back"
     if snapshot.xmax - before.xmin >= _COMPARABLE:
-        return "too many transactions since the extract before"
+        return "too many transactions since the previous extract"
     if before.code != code:
         return "the columns have changed"
     return ""

@@ -134,13 +134,13 @@ class _Extractor:
         return self._extract_snapshot(table, before, state)
 
     def _check_order(self, before: State) -> None:
-        """Raise when this snapshot may be older than that of the extract before."""
+        """Raise when this snapshot may be older than that of the previous extract."""
         snapshot = self._session.snapshot
         if not before.identity.is_continued_by(snapshot.identity) or snapshot.complete_to >= before.position:
             return
         if snapshot.is_replica:
             raise TableRefusedError(
-                "the replica is behind the extract before; the next one after it has caught up goes on"
+                "the replica is behind the previous extract; the next one after it has caught up goes on"
             )
         if snapshot.position >= before.position:  # this one's snapshot was taken when that one was about to end
             raise BusyError(f"{self._dataset.id}: another extract has just ended")
@@ -215,8 +215,8 @@ class _Extractor:
     def _check_known(self, known: int, before: State) -> None:
         if known != before.rows and not self._is_accepted:
             raise TableRefusedError(
-                f"the objects in the bucket have {known:,} keys, but the extract before left {before.rows:,}: objects "
-                f"are missing, so deleted rows cannot be told. Put them back. {self._how_to_accept}"
+                f"the objects in the bucket have {known:,} keys, but the previous extract left {before.rows:,}: "
+                f"objects are missing, so deleted rows cannot be told. Put them back. {self._how_to_accept}"
             )
 
     def _compare(
@@ -292,7 +292,9 @@ class _Extractor:
 
     @property
     def _how_to_accept(self) -> str:
-        return f"If it is meant: netflix-assets sources extract {self._contract.database} --accept {self._dataset.id}"
+        return (
+            f"If that is intended: netflix-assets sources extract {self._contract.database} --accept {self._dataset.id}"
+        )
 
     def _write(self, name: str, query: sql.Composable) -> RowFile:
         """The rows of a query as a file, with protected columns hashed."""

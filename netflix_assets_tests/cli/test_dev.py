@@ -50,7 +50,7 @@ def test_it_serves_until_ctrl_c_and_keeps_the_data(tmp_path: Path) -> None:
         assert (played.returncode, played.stdout) == (0, "played 2 days of activity; 2 since the sample was loaded\n")
         second = run(tmp_path, *SMALL)
         assert second.returncode == 0
-        assert "served by another command already" in second.stdout
+        assert "another command is already serving it" in second.stdout
         reset = run(tmp_path, "reset", "--yes")
         assert reset.returncode == 1
         assert "are running. Stop them first: netflix-assets dev postgres --stop" in reset.stderr

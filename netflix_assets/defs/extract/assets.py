@@ -157,8 +157,8 @@ def _checks(outcome: Extracted) -> Iterator[dg.AssetCheckResult]:
         severity=dg.AssetCheckSeverity.WARN,
         description=None
         if held_back < MANY_TRANSACTIONS
-        else f"a transaction has been open for {held_back:,} others; every extract reads their rows again. Look for it "
-        "in pg_stat_activity (order by xact_start), pg_prepared_xacts and pg_replication_slots",
+        else f"a transaction is still open although {held_back:,} others have started since; every extract reads their "
+        "rows again. Find it in pg_stat_activity (order by xact_start), pg_prepared_xacts and pg_replication_slots",
         metadata={"transactions": held_back},
     )
 

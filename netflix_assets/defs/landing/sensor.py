@@ -59,10 +59,14 @@ class StaleDataset:
 
 @dataclass(frozen=True)
 class SourceStatus:
-    """A source compared with the bucket: its stale datasets, and required datasets that have never arrived."""
+    """A source compared with the bucket: its stale datasets, and required datasets that have never arrived.
+
+    ``is_in_use``: false for a database of which nothing has been extracted.
+    """
 
     stale: Sequence[StaleDataset]
     awaited: Sequence[Dataset]
+    is_in_use: bool = True
 
 
 def landing_sensor(settings: Settings, sources: Sequence[Source]) -> dg.SensorDefinition:
@@ -93,9 +97,10 @@ def landing_sensor(settings: Settings, sources: Sequence[Source]) -> dg.SensorDe
             return dg.SkipReason(f"no new file events; full check in {cursor.full_check_at - now:.0f} s")
         with bucket.open() as store:
             statuses = {
-                source.source: source_status(source, store, instance)
+                source.source: status
                 for source in sources
-                if is_full_check or (received and source.source in received)
+                if (is_full_check or (received and source.source in received))
+                and (status := source_status(source, store, instance)).is_in_use
             }
         cursor = replace(cursor, received={**cursor.received, **(received or {})})
         stale = [each for status in statuses.values() if not status.awaited for each in status.stale]
@@ -181,7 +186,7 @@ def source_status(source: Source, store: ListedStore, instance: dg.DagsterInstan
     """Compare a source's published tables with the bucket, by one listing."""
     listings = store.listings(source)
     if not _is_in_use(source, listings, instance):
-        return SourceStatus((), ())
+        return SourceStatus((), (), is_in_use=False)
     events = instance.get_latest_materialization_events([*map(raw_key, source.datasets), PUBLISHED_KEY])
     published = _metadata(events.get(PUBLISHED_KEY)).get(PUBLISHED_LOADS)
     stale = []

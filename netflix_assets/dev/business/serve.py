@@ -40,7 +40,7 @@ def serve(
             _serve(start(folder, port), scale, seed, announce)
     except Timeout:
         describe(running(folder), announce)
-        announce("it is served by another command already")
+        announce("another command is already serving it")
 
 
 @contextmanager

@@ -190,7 +190,8 @@ def test_sales_by_promotion(business: Business) -> None:
     expected: dict[tuple[str, str], list[Any]] = defaultdict(lambda: [set(), 0, 0, 0])
     for order, line in sold_lines(world):
         promotion = world.tables["promotions"].get((order["promotion_id"],))
-        sales = expected[promotion["code"] if promotion else "none", order["currency"]]
+        code = "none" if order["promotion_id"] is None else promotion["code"] if promotion else "unknown"
+        sales = expected[code, order["currency"]]
         sales[0].add(order["order_id"])
         sales[1] += line["unit_price"] * line["quantity"]
         sales[2] += line["discount"]

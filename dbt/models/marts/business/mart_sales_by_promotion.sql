@@ -16,7 +16,10 @@ promotions as (
 final as (
 
     select
-        coalesce(promotions.promotion_code, 'none') as promotion_code,
+        case
+            when lines.promotion_id is null then 'none'
+            else coalesce(promotions.promotion_code, 'unknown')
+        end as promotion_code,
         lines.currency,
         min(promotions.promotion_name) as promotion_name,
         min(promotions.starts_on) as starts_on,
@@ -32,7 +35,12 @@ final as (
     from lines
     left join promotions
         on lines.promotion_id = promotions.promotion_id
-    group by coalesce(promotions.promotion_code, 'none'), lines.currency
+    group by
+        case
+            when lines.promotion_id is null then 'none'
+            else coalesce(promotions.promotion_code, 'unknown')
+        end,
+        lines.currency
 
 )
 
