@@ -59,6 +59,7 @@ def main() -> None:
             rounds.append(_round(files, Path(folder, "home"), arguments.new))
         for name, each in rounds[-1].items():
             print_stages(name, each)
+        sys.stdout.flush()
     print(f"{'':20} {'to bare DuckDB':>16} {'to full refresh':>16}")
     for name in RUNS:
         print(f"{name:20} {_ratio(rounds, name, BARE):16.2f} {_ratio(rounds, name, 'full refresh'):16.2f}")

@@ -11,7 +11,7 @@ import altair as alt
 import dagster as dg
 import duckdb
 
-SLOWEST = 12  # nodes shown of a run
+SLOWEST = 10  # nodes shown of a run, if they take half a second
 
 # Stage -> what its steps' keys start with. "start" comes before the first step, "rest" is between steps and after.
 _STEPS = {
@@ -71,10 +71,11 @@ def print_stages(name: str, measured: Measured) -> None:
     """Print what a run took, its stages and its slowest nodes."""
     print(f"{name:20} {measured.seconds:8.1f} s {measured.cpu_s:8.1f} s CPU {measured.peak_mb:8.0f} MB")
     print("    " + ", ".join(f"{stage} {measured.stages[stage]:.1f}" for stage in STAGES if stage in measured.stages))
-    slowest = sorted(measured.nodes.items(), key=lambda each: -each[1])[:SLOWEST]
-    if slowest:
+    if measured.nodes:
         print(f"    {len(measured.nodes)} nodes, together {sum(measured.nodes.values()):.1f} s")
-        print("    " + "\n    ".join(f"{seconds:6.1f}  {node}" for node, seconds in slowest), flush=True)
+    for node, seconds in sorted(measured.nodes.items(), key=lambda each: -each[1])[:SLOWEST]:
+        if seconds >= 0.5:
+            print(f"    {seconds:6.1f}  {node}")
 
 
 def draw_stages(rounds: Sequence[Mapping[str, Measured]], file: Path) -> None:
