@@ -4,6 +4,9 @@
 
 Everything comes from hashes of row numbers, so the same size and version of DuckDB give the same files. Users rate 20
 to a few thousand films, most of them few; films are popular by a power law; half of the ratings are 3 to 4 stars.
+
+People rate in sessions: half of the users rate everything in one session of two hours, the others in two to a few
+hundred, most of it in the first ones. So there are far fewer pairs of user and day than ratings.
 """
 
 import argparse
@@ -45,6 +48,7 @@ FILES = {
         rated as (
             select distinct
                 user_id,
+                least(cast(floor(1 / (1 - chance(user_id, 3))) as integer), 1 + n_ratings // 4) as n_sessions,
                 cast(floor({films} * pow(chance(user_id, unnest(range(n_ratings)) + 10), 2.6)) as integer) as film
             from users
         )
@@ -53,8 +57,12 @@ FILES = {
             [0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.0, 3.5, 3.5, 4.0, 4.0, 4.0, 4.5, 5.0, 5.0][
                 1 + cast(hash(user_id, film) % 15 as integer)
             ] as rating,
-            789652009 + cast(hash(film, user_id) % 784904489 as bigint) as timestamp
-        from rated
+            789652009 + 7200 * cast(hash(user_id, session) % 109000 as bigint)
+                + cast(hash(film, user_id) % 7200 as bigint) as timestamp
+        from (
+            select *, cast(floor(n_sessions * pow(chance(cast(film as bigint), user_id), 2)) as integer) as session
+            from rated
+        )
         order by user_id, film
     """,
     "tags": """

@@ -108,6 +108,9 @@
 {#- dbt finds the strategy by this macro name: incremental_strategy = 'by_digest'. On Snowflake each statement commits by
     itself. Rows that were deleted and not inserted are missing, so their keys have changed at the next build. -#}
 {% macro get_incremental_by_digest_sql(arg_dict) -%}
+    {%- for key in keys_proved_in_slices() -%}
+        {%- do refuse_repeated_keys(arg_dict['temp_relation'], key) -%}
+    {%- endfor -%}
     {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) -%}
     {%- set key = arg_dict['unique_key'] -%}
     delete from {{ arg_dict['target_relation'] }}

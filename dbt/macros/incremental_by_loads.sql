@@ -117,24 +117,7 @@
 
 {#- dbt finds the strategy by this macro name: incremental_strategy = 'by_loads'. -#}
 {% macro get_incremental_by_loads_sql(arg_dict) -%}
-    {%- do _refuse_repeated_keys(arg_dict['temp_relation'], arg_dict['unique_key']) -%}
+    {%- do refuse_repeated_keys(arg_dict['temp_relation'], arg_dict['unique_key']) -%}
     {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')).split(', ') -%}
     {{ replace_rows(arg_dict['target_relation'], arg_dict['temp_relation'], arg_dict['unique_key'], columns) }}
-{%- endmacro %}
-
-
-{#- The strategy replaces all rows of the selected keys. So a table with unique keys keeps them if the selection has no
-    key twice, which costs nothing to check: it has the new keys only. -#}
-{% macro _refuse_repeated_keys(new_rows, key) -%}
-    {%- set repeated -%}
-        select count(*) from (
-            select {{ key | join(', ') }} from {{ new_rows }} group by {{ key | join(', ') }} having count(*) > 1
-        ) as repeated
-    {%- endset -%}
-    {%- set number = run_query(repeated).rows[0][0] -%}
-    {%- if number -%}
-        {%- do exceptions.raise_compiler_error(
-            number ~ ' keys (' ~ key | join(', ') ~ ') would have more than one row in ' ~ this ~ '; the table is unchanged'
-        ) -%}
-    {%- endif -%}
 {%- endmacro %}

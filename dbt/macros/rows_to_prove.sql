@@ -8,9 +8,11 @@
       of the table, another one in each build. So each key is proved again at least every 17 builds (17 is prime: a run
       that makes two builds meets every slice too).
 
-    The strategy by_loads, which is the only one to write these tables, also refuses to write a key twice.
+    Only the strategies by_loads and by_digest write these tables. They replace all rows of the keys that they write, and
+    refuse to write a key twice (refuse_repeated_keys), so every build proves what it writes.
 
-    `dataset`: whose loads the rows' _load_id names. `slice_by`: a whole number that spreads the rows.
+    `dataset`: whose loads the rows' _load_id names; none for tables by digest, whose rows have no load. `slice_by`: a
+    whole number that spreads the rows.
 -#}
 {% macro rows_to_prove(relation, key, dataset, slice_by) -%}
     {%- set last = last_proof() -%}
@@ -19,11 +21,13 @@
     {%- if last %}
     where
         abs({{ slice_by }}) % 17 = {{ last.n_builds % 17 }}
+        {%- if dataset %}
         or ({{ key | join(', ') }}) in (
             select {{ key | join(', ') }}
             from {{ relation }}
             where _load_id > {{ last.inputs.get(dataset, 0) }}
         )
+        {%- endif %}
     {%- endif %}
 {%- endmacro %}
 
@@ -39,6 +43,36 @@
     {%- endif -%}
     {%- set found = run_query(_proofs(results, target.database ~ '.ops.builds')).rows[0] -%}
     {{ return({'n_builds': found[0], 'inputs': fromjson(found[2])} if found[2] and found[1] == 0 else none) }}
+{%- endmacro %}
+
+
+{#- The strategies replace all rows of the keys that they select. So a table with unique keys keeps them if the selection
+    has no key twice, which costs nothing to check: it has the changed keys only. -#}
+{% macro refuse_repeated_keys(new_rows, key) -%}
+    {%- set repeated -%}
+        select count(*) from (
+            select {{ key | join(', ') }} from {{ new_rows }} group by {{ key | join(', ') }} having count(*) > 1
+        ) as repeated
+    {%- endset -%}
+    {%- set number = run_query(repeated).rows[0][0] -%}
+    {%- if number -%}
+        {%- do exceptions.raise_compiler_error(
+            number ~ ' keys (' ~ key | join(', ') ~ ') would have more than one row in ' ~ this ~ '; the table is unchanged'
+        ) -%}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#- The keys of the running model whose tests look at slices of it. -#}
+{% macro keys_proved_in_slices() -%}
+    {%- set found = [] -%}
+    {%- for node in graph.nodes.values() if node.resource_type == 'test' and node.attached_node == model.unique_id -%}
+        {%- set arguments = node.test_metadata.kwargs -%}
+        {%- if arguments.get('slice_by') -%}
+            {%- do found.append(arguments['columns']) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ return(found) }}
 {%- endmacro %}
 
 

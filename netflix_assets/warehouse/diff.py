@@ -4,6 +4,10 @@ Each table takes one scan per side. It hashes every row, by key into 4,096 bucke
 rows in buckets whose sums differ are read again and joined, so a few changes in a large table cost little more than the
 scan. A table with a key is compared row by row. A table without one, or whose key repeats, is compared as a multiset.
 
+New rows of a large fact are spread over all buckets. So the rows whose load only one side has, and all others of the
+same IDs (the other versions of a rating), are left out of the sums and joined. The sums prove that the rest is the
+same: 1 % of 24 million ratings takes 3 s instead of 14.
+
 The SQL is one template for both warehouses. Hashes have 64 bits: a changed row is missed with probability 2^-64.
 Columns whose name starts with ``_`` say how a row came (its load) and are not compared.
 """
@@ -16,16 +20,16 @@ from typing import Literal, NamedTuple
 
 from netflix_assets.contracts.visibility import Showable
 from netflix_assets.warehouse.base import Warehouse
+from netflix_assets.warehouse.comparison import LOAD, Comparison
 from netflix_assets.warehouse.publishing import ServedTable, TableSet
-from netflix_assets.warehouse.typing import Dialect
 
-BUCKETS = 4096
 EXAMPLES = 3  # per table of added and of removed rows, and per column of changed values
 HIDDEN = "(not shown)"
 
 _ADDED, _REMOVED = "+", "-"  # not the name of a column
 
 _MAX_TEXT = 200  # characters of a value in an example
+_MOST_NEW = 8  # more than an eighth of the rows from other loads are compared like the rest: their IDs take memory
 
 State = Literal["same", "different", "new", "dropped", "not built"]
 
@@ -74,51 +78,6 @@ class _Bucket(NamedTuple):
     removed: int
     changed: int
     columns: Sequence[int]  # rows whose value differs, per column outside the key
-
-
-@dataclass(frozen=True)
-class _Comparison:
-    """How to compare one table: where both versions are, and which columns identify and make up a row."""
-
-    before: str
-    after: str
-    key: tuple[str, ...]
-    columns: Mapping[str, str]  # common columns -> type to read the published value as; empty to read it as it is
-    dialect: Dialect
-
-    @property
-    def values(self) -> list[str]:
-        """The common columns that are not part of the key."""
-        return [name for name in self.columns if name not in self.key]
-
-    def rows(self, relation: str, buckets: Collection[int] = ()) -> str:
-        """Select the rows of one side with ``_key_hash`` and ``_row_hash``; only those of a few buckets, if given."""
-        columns = ", ".join(
-            f"{self._value(name, kind if relation == self.before else '')} as {self.column(name)}"
-            for name, kind in self.columns.items()
-        )
-        key = ", ".join(map(self.column, self.key or self.columns))
-        every = ", ".join(map(self.column, self.columns))
-        inner = f"select {columns} from {relation}"
-        where = ""
-        if 0 < len(buckets) <= BUCKETS // 2:  # a filter on most of them costs more than it saves
-            where = f" where mod(hash({key}), {BUCKETS}) in ({', '.join(map(str, sorted(buckets)))})"
-        return f"select {every}, hash({key}) as _key_hash, hash({every}) as _row_hash from ({inner}) as typed{where}"
-
-    def _value(self, name: str, kind: str) -> str:
-        column = self.column(name)
-        return f"try_cast(cast({column} as varchar) as {kind})" if kind else column
-
-    def column(self, name: str) -> str:
-        return self.dialect.identifier(name)
-
-    def same_key(self) -> str:
-        """The join condition of both sides."""
-        equal = (f"b.{self.column(name)} is not distinct from a.{self.column(name)}" for name in self.key)
-        return " and ".join(["b._key_hash = a._key_hash", *equal])
-
-    def bucket_of(self, hashed: str = "_key_hash") -> str:
-        return f"mod({hashed}, {BUCKETS})"
 
 
 def compare(
@@ -171,11 +130,14 @@ def _compare_table(
         if is_in_project:
             return TableDiff(name, "not built", rows_before=rows)
         return TableDiff(name, "dropped", rows_before=rows, removed=rows)
+    has_loads = LOAD in old and LOAD in new
     old, new = ({column: kind for column, kind in side.items() if column[0] != "_"} for side in (old, new))
     retyped = {column: (old[column], new[column]) for column in old if new.get(column, old[column]) != old[column]}
     common = {column: new[column] if column in retyped else "" for column in new if column in old}
     key = table.key if set(table.key) <= common.keys() else ()
-    comparison = _Comparison(relations[0], relations[1], key, common, warehouse.dialect)
+    comparison = Comparison(relations[0], relations[1], key, common, warehouse.dialect)
+    if has_loads and not retyped:
+        comparison = _by_loads(warehouse, comparison)
     diff = _compare_rows(warehouse, comparison, name, shown)
     columns_added = tuple(column for column in new if column not in old)
     columns_removed = tuple(column for column in old if column not in new)
@@ -189,16 +151,30 @@ def _compare_table(
     )
 
 
-def _compare_rows(warehouse: Warehouse, comparison: _Comparison, name: str, shown: Showable) -> TableDiff:
+def _by_loads(warehouse: Warehouse, comparison: Comparison) -> Comparison:
+    """Tell the comparison to leave out of the sums what other loads bring, if that is some rows and not most."""
+    sides = ((comparison.before, comparison.after), (comparison.after, comparison.before))
+    queries = (
+        f"select count(*), count(case when {comparison.loads_of_one_side(side, other)} then 1 end) from {side}"
+        for side, other in sides
+    )
+    counts = warehouse.execute(" union all ".join(queries))
+    rows, new = (sum(int(count[at]) for count in counts) for at in (0, 1))
+    ids = tuple(name for name in comparison.key if name.endswith(("_id", "_key")))
+    return replace(comparison, ids=ids if 0 < new * _MOST_NEW < rows else ())
+
+
+def _compare_rows(warehouse: Warehouse, comparison: Comparison, name: str, shown: Showable) -> TableDiff:
     """Compare the rows of the common columns."""
     if not comparison.columns:
         before, after = (_count(warehouse, relation) for relation in (comparison.before, comparison.after))
         return TableDiff(name, "different", before, after, added=after, removed=before)
     rows_before, rows_after, differing = _different_buckets(warehouse, comparison)
-    if comparison.key and differing and _has_repeated_keys(warehouse, comparison, differing):
-        keyless = _Comparison(comparison.before, comparison.after, (), comparison.columns, comparison.dialect)
+    has_some = bool(differing or comparison.ids)
+    if comparison.key and has_some and _has_repeated_keys(warehouse, comparison, differing):
+        keyless = Comparison(comparison.before, comparison.after, (), comparison.columns, comparison.dialect)
         return _compare_rows(warehouse, keyless, name, shown)
-    buckets = _bucket_diffs(warehouse, comparison, differing) if differing else []
+    buckets = _bucket_diffs(warehouse, comparison, differing) if has_some else []
     columns: Counter[str] = Counter()
     for each in buckets:
         columns.update(_counted(comparison, each))
@@ -220,11 +196,11 @@ def _count(warehouse: Warehouse, relation: str) -> int:
     return int(warehouse.execute(f"select count(*) from {relation}")[0][0])
 
 
-def _different_buckets(warehouse: Warehouse, comparison: _Comparison) -> tuple[int, int, list[int]]:
+def _different_buckets(warehouse: Warehouse, comparison: Comparison) -> tuple[int, int, list[int]]:
     """The rows on both sides, and the buckets whose rows differ."""
     sums = "select {bucket} as bucket, count(*) as n, sum(_row_hash) as total from ({rows}) as hashed group by 1"
     before, after = (
-        sums.format(bucket=comparison.bucket_of(), rows=comparison.rows(side))
+        sums.format(bucket=comparison.bucket_of(), rows=comparison.settled_rows(side))
         for side in (comparison.before, comparison.after)
     )
     rows = warehouse.execute(
@@ -237,20 +213,21 @@ def _different_buckets(warehouse: Warehouse, comparison: _Comparison) -> tuple[i
         """
     )
     differing = [int(bucket) for bucket, _, _, is_different in rows if is_different]
-    return sum(int(row[1]) for row in rows), sum(int(row[2]) for row in rows), differing
+    before_rows, after_rows = (_count(warehouse, side) for side in (comparison.before, comparison.after))
+    return before_rows, after_rows, differing
 
 
-def _has_repeated_keys(warehouse: Warehouse, comparison: _Comparison, buckets: Collection[int]) -> bool:
+def _has_repeated_keys(warehouse: Warehouse, comparison: Comparison, buckets: Collection[int]) -> bool:
     counts = " union all ".join(
-        f"select count(*) - count(distinct _key_hash) from ({comparison.rows(side, buckets)}) as hashed"
+        f"select count(*) - count(distinct _key_hash) from ({comparison.rows_to_join(side, buckets)}) as hashed"
         for side in (comparison.before, comparison.after)
     )
     return any(repeated for (repeated,) in warehouse.execute(counts))
 
 
-def _bucket_diffs(warehouse: Warehouse, comparison: _Comparison, buckets: Collection[int]) -> list[_Bucket]:
+def _bucket_diffs(warehouse: Warehouse, comparison: Comparison, buckets: Collection[int]) -> list[_Bucket]:
     """The rows that differ in each bucket."""
-    before, after = (comparison.rows(side, buckets) for side in (comparison.before, comparison.after))
+    before, after = (comparison.rows_to_join(side, buckets) for side in (comparison.before, comparison.after))
     if comparison.key:
         differ = (f"b.{column} is distinct from a.{column}" for column in map(comparison.column, comparison.values))
         sums = [
@@ -278,7 +255,7 @@ def _bucket_diffs(warehouse: Warehouse, comparison: _Comparison, buckets: Collec
 
 
 def _with_examples(
-    diff: TableDiff, warehouse: Warehouse, comparison: _Comparison, buckets: Sequence[_Bucket], shown: Showable
+    diff: TableDiff, warehouse: Warehouse, comparison: Comparison, buckets: Sequence[_Bucket], shown: Showable
 ) -> TableDiff:
     """Add a few rows per kind of difference, from as few buckets as have them."""
     found: Counter[str] = Counter()
@@ -307,7 +284,7 @@ def _with_examples(
     )
 
 
-def _counted(comparison: _Comparison, bucket: _Bucket) -> dict[str, int]:
+def _counted(comparison: Comparison, bucket: _Bucket) -> dict[str, int]:
     """Kind of difference (added, removed or a column) -> rows in a bucket, of the kinds that it has."""
     counts = {
         _ADDED: bucket.added,
@@ -317,10 +294,10 @@ def _counted(comparison: _Comparison, bucket: _Bucket) -> dict[str, int]:
     return {kind: count for kind, count in counts.items() if count}
 
 
-def _examples_query(comparison: _Comparison, buckets: Collection[int], kinds: Sequence[str]) -> str:
+def _examples_query(comparison: Comparison, buckets: Collection[int], kinds: Sequence[str]) -> str:
     """Rows of (kind, values of the key or of all columns, value before, value after) as texts."""
     names = [comparison.column(name) for name in comparison.key or comparison.columns]
-    before, after = (comparison.rows(side, buckets) for side in (comparison.before, comparison.after))
+    before, after = (comparison.rows_of_buckets(side, buckets) for side in (comparison.before, comparison.after))
     if comparison.key:
         same = comparison.same_key()
     else:  # the nth of equal rows on one side belongs to the nth on the other
@@ -334,7 +311,7 @@ def _examples_query(comparison: _Comparison, buckets: Collection[int], kinds: Se
     return f"with b as ({before}), a as ({after}) " + " union all ".join(parts)
 
 
-def _examples_of(kind: str, comparison: _Comparison, names: Sequence[str], same: str) -> str:
+def _examples_of(kind: str, comparison: Comparison, names: Sequence[str], same: str) -> str:
     side, values = "a", ["cast(null as varchar)"] * 2
     if kind == _ADDED:
         differs = "b._key_hash is null"

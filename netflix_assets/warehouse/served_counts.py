@@ -5,13 +5,15 @@ So publishing counts the rows again, along the way they took:
 
 1. raw: the loads that the build read have as many rows as the ledger says.
 2. core: a table with one row per key of a dataset (its model has ``meta: {one_row_per: ...}``) has as many rows as
-   these loads have keys.
+   these loads have keys. The keys of a table that the same build made for the version before were counted for that
+   version; the table must still have as many rows.
 3. core and marts: each stored table has as many rows as its build left.
 
-DuckDB counts the keys of 25 million rows in 2 s on two cores.
+DuckDB counts the keys of 25 million rows in 2 to 3 s on two cores.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from netflix_assets.contracts.visibility import counted
@@ -40,14 +42,21 @@ class _Count(NamedTuple):
 
 
 def checked_row_counts(
-    warehouse: Warehouse, build: Build, objects: Sequence[SourceObject], served: Sequence[ServedTable]
+    warehouse: Warehouse,
+    build: Build,
+    objects: Sequence[SourceObject],
+    served: Sequence[ServedTable],
+    known: Mapping[str, int] = MappingProxyType({}),
 ) -> dict[str, int]:
-    """The rows of each table to publish: ``schema.name`` -> rows. ``objects``: what the build was made from.
+    """The rows of each table to publish: ``schema.name`` -> rows.
+
+    ``objects``: what the build was made from. ``known``: ``schema.name`` -> rows of the version before, of tables that
+    have not been made since.
 
     Raises: PublishingError naming tables that are missing, or whose rows differ from what the ledger or the build says.
     """
     rows = row_counts(warehouse, served)
-    keys = list(_key_counts(warehouse, build, served, rows))
+    keys = list(_key_counts(warehouse, build, served, rows, known))
     counts = [*_raw_counts(warehouse, build, objects, served), *keys, *_built_counts(warehouse, served, rows)]
     wrong = [str(each) for each in counts if each.rows != each.expected]
     if wrong:
@@ -81,17 +90,23 @@ def _raw_counts(
 
 
 def _key_counts(
-    warehouse: Warehouse, build: Build, served: Iterable[ServedTable], rows: Mapping[str, int]
+    warehouse: Warehouse,
+    build: Build,
+    served: Iterable[ServedTable],
+    rows: Mapping[str, int],
+    known: Mapping[str, int],
 ) -> Iterator[_Count]:
-    """Rows of tables with one row per key against the keys in raw."""
+    """Rows of tables with one row per key against the keys in raw, counted now or for the version before."""
     keyed = [(table.full_name, table.per) for table in sorted(served) if table.per]
-    sources = []
-    for _, per in keyed:
-        loads, values = _loads_read(build, per.dataset)
-        rows_read = f"raw.{per.table} where _load_id in ({loads}) and ({per.where})"
-        sources.append((f"(select distinct {', '.join(per.columns)} from {rows_read}) as keys", values))
-    counted = _count_all(warehouse, sources)
-    for (name, per), expected in zip(keyed, counted, strict=True):
+    sources = {}
+    for name, per in keyed:
+        if name not in known:
+            loads, values = _loads_read(build, per.dataset)
+            rows_read = f"raw.{per.table} where _load_id in ({loads}) and ({per.where})"
+            sources[name] = (f"(select distinct {', '.join(per.columns)} from {rows_read}) as keys", values)
+    counted = dict(zip(sources, _count_all(warehouse, list(sources.values())), strict=True))
+    for name, per in keyed:
+        expected = known[name] if name in known else counted[name]
         reason = f"raw.{per.table} has {expected:,} distinct ({', '.join(per.columns)})"
         yield _Count(name, rows[name], expected, reason)
 

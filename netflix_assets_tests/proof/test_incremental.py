@@ -182,6 +182,28 @@ def test_a_key_is_never_written_twice(bucket, tmp_path: Path) -> None:
         assert rows(at, "core.fct_ratings") == before
 
 
+def test_an_aggregate_is_never_written_twice(bucket, tmp_path: Path) -> None:
+    """The keys of aggregates by digest are proved when they are written, so their tests look at slices."""
+    project = tmp_path / "dbt"
+    shutil.copytree(REPO / "dbt", project, ignore=shutil.ignore_patterns("target", "logs"))
+    model = project / "models" / "intermediate" / "int_users__rating_days.sql"
+    text = model.read_text()
+    with place(bucket, tmp_path, "twice", QuickDbt(tmp_path / "good", project)) as at:
+        put(at, FIRST)
+        at.build("--select", "+int_users__rating_days")
+        before = rows(at, "intermediate.int_users__rating_days")
+        model.write_text(text.replace("group by user_id, rated_on", "group by user_id, rated_on, movie_id"))
+        assert model.read_text() != text
+        at.dbt = QuickDbt(tmp_path / "bad", project)
+        first = Put(
+            "movielens/ratings-x.csv", "x", b"userId,movieId,rating,timestamp\n9,1,3.0,1600000000\n9,2,4.0,1600000001\n"
+        )
+        put(at, first)
+        with pytest.raises(AssertionError, match=r"1 keys \(user_id, rated_on\) would have more than one row"):
+            at.build("--select", "+int_users__rating_days")
+        assert rows(at, "intermediate.int_users__rating_days") == before
+
+
 TEST = "unique_combination_fct_ratings_user_id__movie_id"
 START = datetime(2024, 5, 1)
 

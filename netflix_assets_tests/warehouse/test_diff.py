@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from netflix_assets.contracts.visibility import Showable
-from netflix_assets.warehouse import diff
+from netflix_assets.warehouse import comparison
 from netflix_assets.warehouse.base import Warehouse
 from netflix_assets.warehouse.diff import EXAMPLES, HIDDEN, Change, TableDiff, compare
 from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
@@ -264,7 +264,7 @@ def test_tables_that_are_known_to_be_the_same_are_not_read(sides: Sides) -> None
 
 
 def test_few_and_most_buckets_are_read_alike(sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(diff, "BUCKETS", 64)
+    monkeypatch.setattr(comparison, "BUCKETS", 64)
     columns = {"id": "integer", "n": "integer"}
     sides.make("marts", [{"id": number, "n": number % 7} for number in range(300)], columns)
     sides.make("pr_1_marts", [{"id": number, "n": number % 7} for number in range(300)], columns)
@@ -278,6 +278,39 @@ def test_few_and_most_buckets_are_read_alike(sides: Sides, monkeypatch: pytest.M
     most = sides.one(mart)
     assert (most.added, most.removed, most.changed, most.columns) == (0, 1, 299, {"n": 299})
     assert len(most.examples_changed) == EXAMPLES
+
+
+@pytest.mark.parametrize("key", [("user_id", "movie_id", "day"), ("user_id", "movie_id")], ids=["unique", "repeated"])
+def test_rows_of_new_loads_and_rows_beside_them_are_compared_alike(sides: Sides, key: tuple[str, ...]) -> None:
+    """A load of a few rows: the result is that of a comparison that knows no loads, whatever else differs."""
+    columns = {"user_id": "integer", "movie_id": "integer", "day": "integer", "n": "integer"}
+    days = range(2) if "day" not in key else range(1, 3)
+    before = [
+        {"user_id": user, "movie_id": movie, "day": day, "n": 1, "_load_id": 1}
+        for user in range(20)
+        for movie in range(10)
+        for day in days
+    ]
+    after = [dict(row) for row in before]
+    after[0] |= {"n": 2}  # another value, although the load is the same
+    after[7] |= {"n": 2, "_load_id": 2}  # a new load
+    after[6] |= {"n": 3}  # the other version of the same IDs, whose load is the same
+    del after[30]
+    after.append({"user_id": 99, "movie_id": 1, "day": 1, "n": 1, "_load_id": 2})
+    before[40] |= {"_load_id": 0}  # the same row, from a load that is gone
+    with_loads = columns | {"_load_id": "integer"}
+    for table, found in (("with_loads", with_loads), ("t", columns)):
+        sides.make("marts", before, found, table)
+        sides.make("pr_1_marts", after, found, table)
+    plain, by_loads = sides.compare(*(ServedTable("marts", name, key=key) for name in ("t", "with_loads")))
+    assert counts_of(plain) == counts_of(by_loads)
+    assert (plain.added, plain.removed, plain.changed) == ((1, 1, 3) if "day" in key else (4, 4, 0))
+
+
+def counts_of(found: TableDiff) -> tuple[Any, ...]:
+    examples = (found.examples_added, found.examples_removed, found.examples_changed)
+    counts = (found.rows_before, found.rows_after, found.added, found.removed, found.changed, found.columns)
+    return (found.state, *counts, *map(len, examples))
 
 
 def test_lists_are_compared_by_their_elements(sides: Sides) -> None:

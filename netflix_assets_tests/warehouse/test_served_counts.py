@@ -122,3 +122,15 @@ def test_many_differences_are_counted_and_not_all_listed(built: Warehouse) -> No
     Builds(built).finish(BUILD, [node(mart, 1) for mart in marts], [], {})
     with pytest.raises(PublishingError, match=r"mart_2 has 0 rows, but its build left 1; and 2 more\."):
         checked_row_counts(built, BUILD, [], marts)
+
+
+def test_keys_are_not_counted_again_for_a_table_that_was_counted_for_the_version_before(built: Warehouse) -> None:
+    objects = objects_of(BUILD, built)
+    known = {"core.fct_orders": 4}
+    built.execute("update raw.shop_orders set customer_id = 1, order_id = 1")
+    with pytest.raises(PublishingError, match=r"raw\.shop_orders has 1 distinct"):
+        checked_row_counts(built, BUILD, objects, MARTS)
+    assert checked_row_counts(built, BUILD, objects, MARTS, known)["core.fct_orders"] == 4
+    built.execute("delete from core.fct_orders where number = 0")
+    with pytest.raises(PublishingError, match=r"core\.fct_orders has 3 rows, but raw\.shop_orders has 4 distinct"):
+        checked_row_counts(built, BUILD, objects, MARTS, known)

@@ -1,5 +1,5 @@
 {#- Tests a key of several columns: no two rows have the same values in all of them. For a large table that is built by
-    loads, `slice_by` and `dataset` say how to look at a part of it (macros/rows_to_prove.sql). -#}
+    loads or by digest, `slice_by` and `dataset` say how to look at a part of it (macros/rows_to_prove.sql). -#}
 {% test unique_combination(model, columns, slice_by=none, dataset=none) %}
 
 with

@@ -31,7 +31,7 @@ from netflix_assets.warehouse.builds import NotServableError
 from netflix_assets.warehouse.duckdb.version import DATABASE, Earlier, write_tables
 from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse, retry_while_held
 from netflix_assets.warehouse.erasures import built_tables, count_built, is_named
-from netflix_assets.warehouse.origins import made_by
+from netflix_assets.warehouse.origins import made_by, published_rows
 from netflix_assets.warehouse.publishing import (
     SCHEMAS,
     Built,
@@ -107,8 +107,10 @@ class DuckDBPublisher(Publisher):
                 self._prune()
                 size = _size(self._versions / newest.version)
                 return Published(newest, objects, is_new=False, size=size, pinned=pinned, previous=current)
-            rows = checked_row_counts(warehouse, candidate.build, objects, served)
-            publication = candidate.publication(rows, objects, made_by(warehouse, served))
+            origins = made_by(warehouse, served)
+            known = published_rows(origins, newest)
+            rows = checked_row_counts(warehouse, candidate.build, objects, served, known)
+            publication = candidate.publication(rows, objects, origins)
             draft, shared = self._write_draft(warehouse, publication)
         (draft / "marts.duckdb").symlink_to(DATABASE)
         _write_manifest(draft / "manifest.json", publication, objects)

@@ -23,6 +23,9 @@ from netflix_assets.warehouse.typing import identifier, literal
 
 DATABASE = "netflix.duckdb"
 
+# Level 1 takes half the time of the default and 1 % more space (24 million ratings: 2.2 s, 320 MB; 4.4 s, 316 MB).
+_PARQUET = "(format parquet, compression zstd, compression_level 1)"
+
 # DuckDB 1.4, the long-term release, can open this; it cannot open the warehouse itself.
 STORAGE_VERSION = "v1.4.0"
 
@@ -60,7 +63,7 @@ def write_tables(
     linked = {name for name in rows if _link(warehouse, name, rows[name], folder, earlier)}
     for name in sorted(rows.keys() - linked):
         file = literal(str(parquet_file(folder, name)))
-        _copy(warehouse, name, rows[name], f"copy warehouse.{name} to {file} (format parquet, compression zstd)")
+        _copy(warehouse, name, rows[name], f"copy warehouse.{name} to {file} {_PARQUET}")
     kept = _attach(warehouse, rows, folder / DATABASE, earlier)
     for name in sorted(rows.keys() - kept):
         _copy(warehouse, name, rows[name], f"create table published.{name} as select * from warehouse.{name}")

@@ -20,7 +20,7 @@ from typing import Any
 
 from netflix_assets.warehouse.builds import NotServableError
 from netflix_assets.warehouse.erasures import built_tables, count_built
-from netflix_assets.warehouse.origins import made_by
+from netflix_assets.warehouse.origins import made_by, published_rows
 from netflix_assets.warehouse.publishing import (
     SCHEMAS,
     Built,
@@ -77,8 +77,10 @@ class SnowflakePublisher(Publisher):
         newest = self.versions()[0] if pinned else current
         if newest is not None and newest.is_of(candidate):
             return Published(newest, objects, is_new=False, pinned=pinned, previous=current)
-        rows = checked_row_counts(self._warehouse, candidate.build, objects, served)
-        publication = candidate.publication(rows, objects, made_by(self._warehouse, served))
+        origins = made_by(self._warehouse, served)
+        known = published_rows(origins, newest)
+        rows = checked_row_counts(self._warehouse, candidate.build, objects, served, known)
+        publication = candidate.publication(rows, objects, origins)
         earlier = self._in_shadow()
         shared = publication.unchanged_since(earlier) if earlier else frozenset()
         for schema in SCHEMAS:
