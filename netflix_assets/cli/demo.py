@@ -23,7 +23,8 @@ def demo(context: click.Context, scale: float, databases: bool) -> None:
 
     Generates and lands the files, runs the graph unless everything is up to date, and shows a few results.
     """
-    from netflix_assets.operations.demo import check_only_samples, is_up_to_date
+    from netflix_assets.dev.postgres import DATABASES
+    from netflix_assets.operations.demo import are_extracted, check_only_samples, is_up_to_date
 
     settings = current_settings()
     if settings.env != "local":
@@ -33,7 +34,7 @@ def demo(context: click.Context, scale: float, databases: bool) -> None:
             samples = generate_samples(Path(folder), scale, seed=1)
         check_only_samples(settings, samples)
         print_landing(settings, samples, dataset=None)
-    exit_code = _extract_samples(settings) if databases else 0
+    exit_code = 0 if not databases or are_extracted(settings, DATABASES) else _extract_samples(settings)
     if is_up_to_date(settings):
         say("Already up to date; nothing to do")
     else:
@@ -45,7 +46,7 @@ def demo(context: click.Context, scale: float, databases: bool) -> None:
 
 
 def _extract_samples(settings: Settings) -> int:
-    """Extract the sample databases, print how it went, and return the exit code."""
+    """Extract the sample databases for the first time, print how it went, and return the exit code."""
     from netflix_assets.dev.business.serve import served
     from netflix_assets.dev.postgres import DATABASES, READER, PostgresError
 

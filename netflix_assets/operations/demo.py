@@ -5,7 +5,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from netflix_assets.defs.extract.assets import by_database
 from netflix_assets.defs.landing.sensor import source_status
+from netflix_assets.extract.state import read_state
 from netflix_assets.operations.errors import InputError
 from netflix_assets.operations.instance import open_instance
 from netflix_assets.operations.landing import object_keys
@@ -38,6 +40,15 @@ def _has_content(listed: ObjectVersion, path: Path) -> bool:
     if listed.size != path.stat().st_size:
         return False
     return "-" in listed.etag or listed.etag == hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+
+
+def are_extracted(settings: Settings, databases: Sequence[str]) -> bool:
+    """Whether all tables of the databases have been extracted before. Raises: BucketError."""
+    tables = [
+        each for name, datasets in by_database(settings.sources()).items() if name in databases for each in datasets
+    ]
+    with landing_bucket(settings).open() as store:
+        return all(read_state(store, table) is not None for table in tables)
 
 
 def is_up_to_date(settings: Settings) -> bool:
