@@ -12,11 +12,12 @@ from netflix_assets.settings import REPO, Settings, SnowflakeSettings
 PAGES = sorted([*REPO.glob("*.md"), *(REPO / "docs").glob("*.md")])
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 CODE = re.compile(r"```.*?```|`[^`]+`", re.DOTALL)
+BLOCK = re.compile(r"```.*?```", re.DOTALL)
 
 
 def _anchors(page: Path) -> set[str]:
-    """The anchors that GitHub gives to the headings of a page."""
-    headings = re.findall(r"^#+ (.+)$", CODE.sub("", page.read_text(encoding="utf-8")), re.MULTILINE)
+    """The anchors that GitHub gives to the headings of a page; code in a heading is part of its anchor."""
+    headings = re.findall(r"^#+ (.+)$", BLOCK.sub("", page.read_text(encoding="utf-8")), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
