@@ -121,7 +121,8 @@ def _ordinary(column: Column, random: Random) -> str:
     """A value as most files have it."""
     if column.type in ("integer", "bigint"):
         low = max(int(column.min or 0), 1)
-        return str(random.randint(low, low + _ORDINARY_NUMBERS - 1))
+        high = low + _ORDINARY_NUMBERS - 1
+        return str(random.randint(low, high if column.max is None else min(high, int(column.max))))
     if column.name == "title_id":
         return f"tm{random.randint(1, _ORDINARY_NUMBERS)}"
     return random.choice([text for text in edges_of(column).valid if text.strip()][:20])
@@ -151,8 +152,19 @@ def combined(dataset: Dataset, random: Random, count: int, share: float) -> Rows
 
 
 def is_valid(dataset: Dataset, row: Sequence[str]) -> bool:
-    """Whether the contract accepts the row."""
-    return all(find_fault(column, text) is None for column, text in zip(dataset.columns, row, strict=True))
+    """Whether the contract accepts the row. A deleted row has only its key."""
+    texts = dict(zip((column.name for column in dataset.columns), row, strict=True))
+    is_deleted = dataset.tombstone is not None and texts[dataset.tombstone].strip().lower() == "true"
+    return all(
+        find_fault(
+            column.model_copy(update={"nullable": True})
+            if is_deleted and dataset.is_empty_if_deleted(column)
+            else column,
+            texts[column.name],
+        )
+        is None
+        for column in dataset.columns
+    )
 
 
 def csv_file(dataset: Dataset, rows: Rows) -> bytes:

@@ -25,11 +25,11 @@ import pytest
 
 from netflix_assets.cli.app import main as cli
 from netflix_assets.contracts.model import Dataset
-from netflix_assets.defs import resources
 from netflix_assets.defs.resources import LandingBucket
 from netflix_assets.ingest import sync as sync_module
 from netflix_assets.ingest.sync import ROUNDS, SyncReport, sync
 from netflix_assets.settings import current_settings
+from netflix_assets.storage import bucket as bucket_module
 from netflix_assets.storage.objects import MAX_READ_FAILURES_IN_A_ROW, ObjectChangedError, ObjectStore, objects_of
 from netflix_assets.storage.retries import RETRIES, BucketError, RetryPolicy
 from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
@@ -99,7 +99,7 @@ def proxy(s3_server) -> Iterator[FaultProxy]:
 def surroundings(monkeypatch, proxy, s3_server) -> None:
     """Quick retries, and the server's keys in the environment, as a user would set them."""
     proxy.script()
-    monkeypatch.setattr(resources, "RETRIES", QUICK)
+    monkeypatch.setattr(bucket_module, "RETRIES", QUICK)
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", s3_server.access_key_id)
@@ -113,7 +113,7 @@ def surroundings(monkeypatch, proxy, s3_server) -> None:
 def opened(bucket: Bucket, proxy: FaultProxy, retries: RetryPolicy = QUICK) -> Iterator[ObjectStore]:
     """A bucket through the proxy, opened as a run's step opens it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(resources, "RETRIES", retries)
+        patch.setattr(bucket_module, "RETRIES", retries)
         with LandingBucket(bucket=bucket.name, endpoint=proxy.endpoint).open() as store:
             yield store
 

@@ -7,6 +7,7 @@ refresh and rebuild, for snapshot histories, and for two processes that load con
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -58,6 +59,13 @@ LEFT_OUT = {
 }
 
 Tables = dict[str, list[str]]
+
+# Tables of the sample databases, of which nothing arrives here. dev/business/test_marts.py compares those.
+FROM_DATABASES = re.compile(
+    r"raw\.(crm|finance|shop)_|staging\.stg_(crm|finance|shop)__|core\.(dim_customer|dim_product|dim_promotions"
+    r"|dim_warehouses|fct_order_lines|fct_shipments|fct_stock_levels)|marts\.mart_(customers_by_month"
+    r"|sales_by_promotion|stock_by_week|weekly_sales)"
+)
 
 
 @pytest.fixture(scope="module")
@@ -282,7 +290,8 @@ def reference(bucket, tmp_path, low_dbt) -> tuple[Tables, list[tuple[str, str]]]
 
 def test_every_order_of_arrival_gives_the_tables_of_a_full_refresh(bucket, tmp_path, low_dbt, reference, cases):
     tables, listing = reference
-    assert {name for name, rows in tables.items() if not rows} == set(), "nothing to compare"
+    empty = {name for name, rows in tables.items() if not rows}
+    assert empty == {name for name in tables if FROM_DATABASES.match(name)}, "nothing to compare"
     ledgers = set()
     number = cases(2)
     for case in range(number):
