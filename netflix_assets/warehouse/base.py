@@ -89,11 +89,11 @@ class Warehouse(Ledger):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def prepare(self, dataset: Dataset) -> None:
-        """Create the schemas, the ops tables, the raw table and its _current view where they are missing.
+    def prepare(self, *datasets: Dataset) -> None:
+        """Create the schemas, the ops tables, the raw tables and their _current views where they are missing.
 
-        Applies contract changes to an existing table: adds new columns (null in earlier rows) and widens types. This is
-        DDL, outside any load; when nothing changes it costs one statement.
+        Applies contract changes to existing tables: adds new columns (null in earlier rows) and widens types. This is
+        DDL, outside any load; when nothing changes it costs one statement for all datasets.
 
         Raises: WarehouseError when a new type could lose values, or when newer code wrote the ops tables.
         """
@@ -104,6 +104,10 @@ class Warehouse(Ledger):
                 self.make_schema(schema)
         for statement in ops_ddl(found, {**OPS_TABLES, **VERSION_TABLE}):
             self.execute(statement)
+        for dataset in datasets:
+            self._prepare_table(dataset, found)
+
+    def _prepare_table(self, dataset: Dataset, found: dict[tuple[str, str], dict[str, str]]) -> None:
         wanted = raw_columns(dataset)
         if ("raw", dataset.table) not in found:
             self.create_lock(dataset)  # before the table, so that a crash in between leaves no table without a lock

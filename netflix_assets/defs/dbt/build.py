@@ -320,8 +320,7 @@ def prepare_tables(settings: Settings, warehouse: WarehouseResource, run_id: str
     Returns dataset id -> its last load, for datasets that have one.
     """
     with warehouse.open(run_id=run_id, asset="dbt") as connection:
-        for dataset in all_datasets(settings.sources()):
-            connection.prepare(dataset)
+        connection.prepare(*all_datasets(settings.sources()))
         inputs = connection.last_loads()
     with warehouse.open("transformer", run_id=run_id, asset="dbt") as connection:
         Builds(connection).prepare()
