@@ -18,8 +18,9 @@ def test_emulated_edges_of_the_contracts_build_the_same_tables_as_duckdb(
     snowflake_server: SnowflakeEmulator, s3_server: LocalS3, tmp_path: Path
 ) -> None:
     chance, files = random("edges"), []
-    # Files only: the emulator returns no timestamp after 2255-06-05, and tables of databases have such edges. With nearer
-    # ones 11 of their models differed, which was not looked into yet; ordinary rows of them: test_dbt_builds.py.
+    # Files only: the emulator returns no timestamp after 2255-06-05, and tables of databases have such edges. With
+    # nearer ones 11 of their models differed, which nobody has looked into yet. test_dbt_builds.py compares ordinary
+    # rows of them.
     for dataset in [each for each in all_datasets(load_sources()) if each.extract is None]:
         file = tmp_path / f"{dataset.file_stem}.csv"
         file.write_bytes(csv_file(dataset, edge_rows(dataset, chance)))
