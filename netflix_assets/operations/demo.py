@@ -22,7 +22,7 @@ def check_only_samples(settings: Settings, samples: Sequence[Path]) -> None:
 
     Raises: InputError when the bucket has other objects, unless it has all samples too; BucketError.
     """
-    sources = [source for source in settings.sources() if any(each.extract is None for each in source.datasets)]
+    sources = [source for source in settings.sources() if any(not each.is_extracted for each in source.datasets)]
     by_key = object_keys(sources, samples)
     with landing_bucket(settings).open() as store:
         listing = [each for source in sources for each in store.list(f"{source.source}/")]
