@@ -49,6 +49,7 @@ def demo(context: click.Context, scale: float, databases: bool) -> None:
 
 def _extract_samples(settings: Settings, databases: Sequence[str]) -> int:
     """Extract these sample databases for the first time, print how it went, and return the exit code."""
+    from netflix_assets.defs.extract.assets import by_database
     from netflix_assets.dev.business.serve import served
     from netflix_assets.dev.postgres import READER, PostgresError
 
@@ -63,7 +64,9 @@ def _extract_samples(settings: Settings, databases: Sequence[str]) -> int:
             name: DatabaseSettings.model_validate({"url": server.address(name), "password": server.passwords[READER]})
             for name in databases
         }
-        return extract_and_print(settings.model_copy(update={"databases": addresses}), databases)
+        tables = by_database(settings.sources())
+        chosen = {name: tables[name] for name in databases}
+        return extract_and_print(settings.model_copy(update={"databases": addresses}), chosen)
 
 
 def _print_highlights(settings: Settings) -> None:

@@ -126,6 +126,7 @@ def _check(key: dg.AssetKey, outcomes: Sequence[Outcome]) -> dg.AssetCheckResult
         description=printable("; ".join(refused[:_MAX_REASONS]) + more) or None,
         metadata={
             "landed": sum(isinstance(each, Landed) for each in outcomes),
+            "records": sum(each.records for each in outcomes if isinstance(each, Landed)),
             "gaps": sum(isinstance(each, Gap) for each in outcomes),
             "refused": len(refused),
         },

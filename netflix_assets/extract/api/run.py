@@ -101,6 +101,19 @@ def why_unused(source: Source, settings: Settings) -> str:
     return "" if own is not None else f"the API is not switched on: set {variable}={api.url}"
 
 
+def try_request(source: Source, dataset: Dataset, period: Period, settings: Settings) -> int:
+    """Request the first page of a period, land nothing, and return the number of its records; -1 for a gap.
+
+    Raises: SourceError, SourceUnavailableError.
+    """
+    client = _client(source, settings)
+    try:
+        answer, records = next(_pages(client, dataset, period))
+    finally:
+        client.close()
+    return -1 if answer.status in dataset.requested.gap_statuses else records
+
+
 def _client(source: Source, settings: Settings) -> ApiClient:
     if source.api is None or (reason := why_unused(source, settings)):
         raise SourceError(f"api '{source.source}': {reason}")
