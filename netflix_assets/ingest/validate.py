@@ -106,6 +106,8 @@ def _validate_members(decoder: Decoder, dataset: Dataset, path: Path) -> Validat
     if count == 0 and decoder.head.startswith(PARQUET_MAGIC):
         raise RefusedError("the file has columns but no rows; keeping the rows loaded earlier", ignored=True)
     if count == 0 and not dataset.is_extracted:
+        if dataset.format == "json":
+            raise RefusedError("the file has no records; keeping the rows loaded earlier", ignored=True)
         raise RefusedError("the file contains only blank lines")
     header = tuple(column.file_name for column in dataset.columns)
     warnings = (*unknown_warnings(records.unknown), *records.warnings, *decoder.warnings)

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cached_property
 from http import HTTPStatus
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, quote_plus, urljoin, urlsplit
 
 import requests
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
@@ -144,10 +145,20 @@ class ApiClient:
         return request
 
     def _masked_body(self, body: bytes) -> bytes:
-        return body.replace(self._key.encode(), _MASK.encode()) if self._key else body
+        for form in self._forms_of_key:
+            body = body.replace(form.encode(), _MASK.encode())
+        return body
 
     def _mask(self, text: str) -> str:
-        return text.replace(self._key, _MASK) if self._key else text
+        for form in self._forms_of_key:
+            text = text.replace(form, _MASK)
+        return text
+
+    @cached_property
+    def _forms_of_key(self) -> tuple[str, ...]:
+        """The key as it may appear in an answer: by itself, in an address, and in JSON that escapes slashes."""
+        forms = (self._key, quote(self._key, safe=""), quote_plus(self._key), self._key.replace("/", "\\/"))
+        return tuple(dict.fromkeys(forms)) if self._key else ()
 
     def _error(self, reason: str) -> SourceError:
         return SourceError(f"api '{self.name}': {reason}")
