@@ -54,7 +54,10 @@ class JsonDocument:
                 text = (
                     to_json(value).encode("utf-8", "backslashreplace").decode()
                 )  # half a surrogate pair as its escape
-                yield record_of(number, f"{text}\n", value, self._members)
+                if isinstance(value, Mapping):
+                    yield record_of(number, f"{text}\n", value, self._members)
+                else:
+                    yield Record(number, f"{text}\n", [], problem=f"{describe(value)}, not a JSON object")
             except RecursionError as error:
                 raise RefusedError(f"record {number} is nested too deep") from error
 

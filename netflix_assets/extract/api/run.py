@@ -10,6 +10,7 @@ from os.path import commonprefix
 from netflix_assets.contracts.extract import STATE_FOLDER
 from netflix_assets.contracts.model import Dataset, Source
 from netflix_assets.contracts.request import Paging, Records, fill
+from netflix_assets.contracts.visibility import counted
 from netflix_assets.extract.api.client import Answer, ApiClient
 from netflix_assets.extract.api.periods import Period, answer_key
 from netflix_assets.extract.errors import SourceError
@@ -177,7 +178,7 @@ def _pages(client: ApiClient, dataset: Dataset, period: Period) -> Iterator[tupl
         if not follows.advance(document, answer, records):
             return
         if request.paging and number == request.paging.max_pages:
-            raise SourceError(f"the answer has more than {number:,} pages (paging.max_pages)")
+            raise SourceError(f"the answer has more than {counted(number, 'page')} (paging.max_pages)")
 
 
 def _read(client: ApiClient, dataset: Dataset, answer: Answer) -> tuple[object, int]:
