@@ -56,13 +56,13 @@ def apis(port: int) -> None:
 
     Their rates and headlines are invented, and go up to the last day of the sample databases.
     """
-    from netflix_assets.dev.apis import serve_apis
+    from netflix_assets.dev.apis import serve_apis, variables_for
     from netflix_assets.dev.signals import stop_signal
 
     stopping = stop_signal()
     try:
-        with serve_apis(port) as variables:
-            for name, value in variables.items():
+        with serve_apis(port):
+            for name, value in variables_for(port).items():
                 say(f"export {name}={value}")
             say("Ctrl-C stops it")
             stopping.wait()

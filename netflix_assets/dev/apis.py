@@ -26,26 +26,31 @@ _HOUR = timedelta(hours=1)
 
 
 @contextmanager
-def serve_apis(port: int = 0, last_day: date = LAST_DAY) -> Iterator[dict[str, str]]:
-    """Serve for the length of the block. Yields the variables with which the pipeline uses these servers.
+def serve_apis(port: int = 0, last_day: date = LAST_DAY) -> Iterator[int]:
+    """Serve for the length of the block. Yields the port.
 
     ``last_day``: there are rates and headlines up to the end of this day, and "now" is its last hour.
     """
     with ThreadingHTTPServer(("127.0.0.1", port), type("Handler", (_Handler,), {"last_day": last_day})) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         try:
-            yield api_variables(server.server_address[1])
+            yield server.server_address[1]
         finally:
             server.shutdown()
 
 
-def api_variables(port: int) -> dict[str, str]:
-    """The variables for servers on this port."""
+def address_of(name: str, port: int) -> str:
+    """The address of one of ``APIS``."""
+    return f"http://127.0.0.1:{port}/{name}"
+
+
+def variables_for(port: int) -> dict[str, str]:
+    """The variables with which the pipeline uses the servers on this port."""
     return {
         variable: value
         for name in APIS
         for variable, value in (
-            (f"NETFLIX_API_{name.upper()}", f"http://127.0.0.1:{port}/{name}"),
+            (f"NETFLIX_API_{name.upper()}", address_of(name, port)),
             (f"NETFLIX_API_{name.upper()}_KEY", KEY),
         )
     }

@@ -15,7 +15,7 @@ from netflix_assets.defs.extract import api_sensor
 from netflix_assets.defs.extract.api_assets import answer_asset_key, api_sources
 from netflix_assets.defs.extract.api_sensor import RETRY_S, api_job
 from netflix_assets.defs.resources import landing_bucket
-from netflix_assets.dev.apis import KEY, serve_apis
+from netflix_assets.dev.apis import KEY, serve_apis, variables_for
 from netflix_assets.dev.business.news import headlines
 from netflix_assets.dev.business.rates import daily_rates
 from netflix_assets.operations import request as operation
@@ -32,8 +32,8 @@ FRIDAY, MONDAY = date(2024, 12, 27), date(2024, 12, 30)
 
 @pytest.fixture(scope="module")
 def variables() -> Iterator[dict[str, str]]:
-    with serve_apis() as served:
-        yield served
+    with serve_apis() as port:
+        yield variables_for(port)
 
 
 @pytest.fixture
