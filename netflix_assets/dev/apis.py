@@ -92,7 +92,9 @@ def _frankfurter(path: Sequence[str], query: Mapping[str, str], last_day: date) 
         return _NOT_FOUND
     while (rates := daily_rates(day)) is None:
         day -= timedelta(days=1)
-    return HTTPStatus.OK, {"amount": 1.0, "base": "EUR", "date": day.isoformat(), "rates": _numbers(rates)}
+    wanted = query["symbols"].split(",") if "symbols" in query else rates
+    shown = {currency: rate for currency, rate in rates.items() if currency in wanted}
+    return HTTPStatus.OK, {"amount": 1.0, "base": "EUR", "date": day.isoformat(), "rates": _numbers(shown)}
 
 
 def _open_exchange_rates(path: Sequence[str], query: Mapping[str, str], last_day: date) -> _Answer:

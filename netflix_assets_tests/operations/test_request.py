@@ -1,5 +1,8 @@
 """Requests of APIs as runs of Dagster, by command and by sensor, and what the graph makes of the answers."""
 
+import re
+import shutil
+import textwrap
 import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
@@ -10,6 +13,7 @@ import dagster as dg
 import duckdb
 import pytest
 
+from netflix_assets.contracts.loading import CONTRACTS_DIR
 from netflix_assets.contracts.model import Source
 from netflix_assets.defs.extract import api_sensor
 from netflix_assets.defs.extract.api_assets import answer_asset_key, api_sources
@@ -24,7 +28,7 @@ from netflix_assets.operations.instance import open_instance
 from netflix_assets.operations.outcome import RunOutcome
 from netflix_assets.operations.run import load_definitions, run_graph
 from netflix_assets.operations.sources import choose_sources
-from netflix_assets.settings import ApiSettings, Settings, read_settings
+from netflix_assets.settings import REPO, ApiSettings, Settings, read_settings
 from netflix_assets_tests.cli.command import run
 
 FRIDAY, MONDAY = date(2024, 12, 27), date(2024, 12, 30)
@@ -173,3 +177,24 @@ def test_the_commands(settings: Settings, variables: dict[str, str]) -> None:
     again = run(home, *command, **variables)
     assert "No period is missing; nothing to do" in again.stdout
     assert KEY not in "".join(each.stdout + each.stderr for each in (checked, filled, again))
+
+
+def test_an_api_is_added_as_the_docs_say(variables: dict[str, str], tmp_path: Path) -> None:
+    text = (REPO / "docs" / "apis.md").read_text(encoding="utf-8")
+    (contract,) = re.findall(r"   ```yaml\n(   source: pounds\n.*?)   ```", text, re.DOTALL)
+    contracts = tmp_path / "contracts"
+    shutil.copytree(CONTRACTS_DIR, contracts)
+    (contracts / "pounds.yaml").write_text(textwrap.dedent(contract), encoding="utf-8")
+    address = {"NETFLIX_API_POUNDS": f"{variables['NETFLIX_API_FRANKFURTER']}/v1", "NETFLIX_CONTRACTS": str(contracts)}
+    home = tmp_path / "home"
+    checked = run(home, "sources", "check", "pounds", **address)
+    assert checked.stdout.startswith("pounds/rates: answers for "), checked.stderr
+    commands = re.findall(r"`(netflix-assets sources backfill pounds [^`]*)`", text)
+    filled = run(home, *commands[0].split()[1:], **address)
+    assert "api/pounds/rates: 12 answers with 12 records" in filled.stdout, filled.stderr
+    loaded = run(home, "run", "--select", 'key:"raw/pounds/rates"', **address)
+    assert loaded.returncode == 0, loaded.stderr
+    with duckdb.connect(home / "warehouse.duckdb", read_only=True) as connection:
+        found = connection.execute("select distinct rate_date, currency from raw.pounds_rates_current").fetchall()
+    days = [date(2024, 12, number) for number in range(20, 32)]
+    assert set(found) == {(day, "GBP") for day in days if daily_rates(day)}
