@@ -16,9 +16,9 @@ from netflix_assets.defs.dbt.project import dbt_project, dbt_resource, manifest_
 from netflix_assets.defs.dbt.translator import ops_tables
 from netflix_assets.defs.extract.api_assets import api_assets
 from netflix_assets.defs.extract.api_sensor import api_sensors
-from netflix_assets.defs.extract.assets import extract_assets
-from netflix_assets.defs.extract.checks import database_checks
-from netflix_assets.defs.extract.sensor import extract_sensors
+from netflix_assets.defs.extract.database_assets import extract_assets
+from netflix_assets.defs.extract.database_checks import database_checks
+from netflix_assets.defs.extract.database_sensor import extract_sensors
 from netflix_assets.defs.freshness import freshness_checks
 from netflix_assets.defs.jobs import asset_jobs
 from netflix_assets.defs.landing.assets import bucket_checks, landing_assets, landing_key

@@ -51,7 +51,7 @@ def demo(context: click.Context, scale: float, business: bool) -> None:
 
 def _extract_samples(settings: Settings) -> int:
     """Extract the sample databases and APIs that never were, print how it went, and return the exit code."""
-    from netflix_assets.defs.extract.assets import by_database
+    from netflix_assets.defs.extract.database_assets import by_database
     from netflix_assets.dev.apis import APIS
     from netflix_assets.dev.postgres import DATABASES
     from netflix_assets.operations.demo import apis_to_request, databases_to_extract

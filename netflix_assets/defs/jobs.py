@@ -9,9 +9,9 @@ from netflix_assets.contracts.model import Source, all_datasets
 from netflix_assets.defs.extract.api_assets import GROUP as APIS
 from netflix_assets.defs.extract.api_assets import api_sources, requested_datasets
 from netflix_assets.defs.extract.api_sensor import api_job, api_jobs
-from netflix_assets.defs.extract.assets import GROUP as DATABASES
-from netflix_assets.defs.extract.assets import by_database
-from netflix_assets.defs.extract.sensor import extract_job, extract_jobs
+from netflix_assets.defs.extract.database_assets import GROUP as DATABASES
+from netflix_assets.defs.extract.database_assets import by_database
+from netflix_assets.defs.extract.database_sensor import extract_job, extract_jobs
 from netflix_assets.defs.landing.assets import landing_key
 from netflix_assets.defs.published import PUBLISHED_KEY
 from netflix_assets.defs.raw.assets import raw_key

@@ -7,7 +7,7 @@ from typing import Any
 
 from netflix_assets.contracts.model import Source
 from netflix_assets.defs.extract.api_assets import api_sources
-from netflix_assets.defs.extract.assets import by_database
+from netflix_assets.defs.extract.database_assets import by_database
 from netflix_assets.defs.landing.sensor import source_status
 from netflix_assets.operations.bucket import read_bucket
 from netflix_assets.operations.errors import InputError

@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 import dagster as dg
 
 from netflix_assets.contracts.model import Dataset
-from netflix_assets.defs.extract.assets import ACCEPTED, extract_step
-from netflix_assets.defs.extract.sensor import extract_job
-from netflix_assets.extract.check import Finding, check_database
+from netflix_assets.defs.extract.database_assets import ACCEPTED, extract_step
+from netflix_assets.defs.extract.database_sensor import extract_job
 from netflix_assets.extract.errors import SourceError, SourceUnavailableError
+from netflix_assets.extract.postgres.check import Finding, check_database
 from netflix_assets.operations.errors import InputError
 from netflix_assets.operations.outcome import RunOutcome
 from netflix_assets.operations.run import execute_job

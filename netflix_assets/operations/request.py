@@ -11,8 +11,8 @@ from netflix_assets.defs.extract.api_assets import requested_datasets
 from netflix_assets.defs.extract.api_sensor import api_job, range_tags
 from netflix_assets.extract.api.periods import Period, periods_between, recent_periods
 from netflix_assets.extract.api.run import missing_periods, try_request, why_unused
-from netflix_assets.extract.check import Finding
 from netflix_assets.extract.errors import SourceError, SourceUnavailableError
+from netflix_assets.extract.postgres.check import Finding
 from netflix_assets.operations.errors import InputError
 from netflix_assets.operations.outcome import RunOutcome
 from netflix_assets.operations.run import execute_job

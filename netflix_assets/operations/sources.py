@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from netflix_assets.contracts.model import Dataset, Source
 from netflix_assets.defs.extract.api_assets import api_sources
-from netflix_assets.defs.extract.assets import by_database
+from netflix_assets.defs.extract.database_assets import by_database
 from netflix_assets.extract.api.run import why_unused
 from netflix_assets.operations.errors import InputError
 from netflix_assets.settings import Settings

@@ -9,7 +9,7 @@ import dagster as dg
 
 from netflix_assets.contracts.model import Dataset, Source
 from netflix_assets.defs.extract.api_assets import answer_asset_key, api_sources, requested_datasets
-from netflix_assets.defs.extract.sensor import IN_PROGRESS
+from netflix_assets.defs.extract.database_sensor import IN_PROGRESS
 from netflix_assets.defs.resources import LandingBucket
 from netflix_assets.extract.api.periods import recent_periods
 from netflix_assets.extract.api.run import missing_periods, why_unused

@@ -11,7 +11,7 @@ import dagster as dg
 from netflix_assets.contracts.model import Dataset, Source, all_datasets
 from netflix_assets.contracts.visibility import counted
 from netflix_assets.defs.extract.api_assets import answer_asset_key
-from netflix_assets.defs.extract.assets import table_key
+from netflix_assets.defs.extract.database_assets import table_key
 from netflix_assets.defs.freshness import freshness_policy
 from netflix_assets.defs.resources import LandingBucket, WarehouseResource
 from netflix_assets.defs.retry import retry_transient

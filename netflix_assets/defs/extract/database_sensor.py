@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import dagster as dg
 
 from netflix_assets.contracts.model import Dataset, Source
-from netflix_assets.defs.extract.assets import by_database, table_key
+from netflix_assets.defs.extract.database_assets import by_database, table_key
 from netflix_assets.settings import Settings
 
 INTERVAL_S = 30
