@@ -131,6 +131,8 @@ class Dataset(Strict):
 
     @model_validator(mode="after")
     def _extract_fits(self) -> "Dataset":
+        if self.extract is not None and self.request is not None:
+            raise ValueError("a dataset has either an extract or a request")
         if self.extract is None:
             if protected := next((column.name for column in self.columns if column.protect), None):
                 raise ValueError(f"column '{protected}': protect requires an extract; a file is in the bucket already")
@@ -160,8 +162,6 @@ class Dataset(Strict):
             raise ValueError("records requires format: json")
         if self.request is None:
             return self
-        if self.extract is not None:
-            raise ValueError("a dataset has either an extract or a request")
         if self.format != "json":
             raise ValueError("a request requires format: json")
         if self.mode == "overwrite" and self.request.paging is not None:
