@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import dagster as dg
 import duckdb
@@ -31,6 +32,7 @@ from netflix_assets.operations.sources import choose_sources
 from netflix_assets.settings import REPO, ApiSettings, Settings, read_settings
 from netflix_assets_tests.cli.command import run
 
+CANARY = "wr0ng/canary+key=="
 FRIDAY, MONDAY = date(2024, 12, 27), date(2024, 12, 30)
 
 
@@ -60,6 +62,12 @@ def source(settings: Settings, name: str) -> Source:
 def backfill(settings: Settings, defs: dg.Definitions, name: str, first: date, last: date) -> list[RunOutcome]:
     missing = operation.missing_between(settings, source(settings, name), first, last)
     return [operation.request(settings, defs, dataset, names, lambda _: None) for dataset, names in missing]
+
+
+def files_with(home: Path, text: str) -> list[Path]:
+    """The files of a home, logs and Dagster's storage among them, that contain a text as it is or in an address."""
+    forms = [text.encode(), quote(text, safe="").encode()]
+    return [path for path in home.rglob("*") if path.is_file() and any(form in path.read_bytes() for form in forms)]
 
 
 def rows(settings: Settings, defs: dg.Definitions, table: str, columns: str) -> list[tuple]:
@@ -122,13 +130,14 @@ def test_rates_of_now_are_requested_once_an_hour(
 def test_an_api_that_refuses_the_key_fails_the_check_and_names_it(
     settings: Settings, variables: dict[str, str]
 ) -> None:
-    wrong = ApiSettings(url=variables["NETFLIX_API_ALPHAVANTAGE"], key="wrong")
+    wrong = ApiSettings(url=variables["NETFLIX_API_ALPHAVANTAGE"], key=CANARY)
     settings = settings.model_copy(update={"apis": {"alphavantage": wrong}})
     (outcome,) = backfill(settings, load_definitions(settings), "alphavantage", FRIDAY, FRIDAY)
     assert outcome.failed_checks == ("api/alphavantage/news: api_answers",)
     (message,) = outcome.check_messages.values()
     assert "the parameter apikey is invalid or missing" in message
     assert len(operation.missing_between(settings, source(settings, "alphavantage"), FRIDAY, FRIDAY)) == 1
+    assert files_with(settings.home, CANARY) == []
 
 
 def test_without_a_key_the_source_is_awaited_and_nothing_fails(settings: Settings) -> None:
@@ -177,6 +186,7 @@ def test_the_commands(settings: Settings, variables: dict[str, str]) -> None:
     again = run(home, *command, **variables)
     assert "No period is missing; nothing to do" in again.stdout
     assert KEY not in "".join(each.stdout + each.stderr for each in (checked, filled, again))
+    assert files_with(home, KEY) == []
 
 
 def test_an_api_is_added_as_the_docs_say(variables: dict[str, str], tmp_path: Path) -> None:
