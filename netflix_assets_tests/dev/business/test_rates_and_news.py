@@ -10,7 +10,7 @@ import pytest
 
 from netflix_assets.dev.business.news import TICKER, headlines
 from netflix_assets.dev.business.rates import daily_rates, hourly_rates
-from netflix_assets.dev.business.scenario import FIRST_DAY, LAST_DAY, MARKETS
+from netflix_assets.dev.business.scenario import CENTS_PER_UNIT, FIRST_DAY, LAST_DAY, MARKETS
 
 DAYS = [FIRST_DAY + timedelta(days=number) for number in range((LAST_DAY - FIRST_DAY).days + 31)]
 CURRENCIES = {market.currency for market in MARKETS}
@@ -41,6 +41,12 @@ def test_rates_move_but_not_wildly() -> None:
         units = [found[currency] for found in working]
         assert Decimal("1.03") < max(units) / min(units) < Decimal("1.3")
         assert max(abs(after / before - 1) for before, after in pairwise(units)) < Decimal("0.03")
+
+
+def test_list_prices_are_set_with_rates_like_these() -> None:
+    per_dollar = hourly_rates(datetime(2024, 1, 1, tzinfo=UTC))
+    for currency, cents in CENTS_PER_UNIT.items():
+        assert 100 / per_dollar[currency] == pytest.approx(cents, rel=Decimal("0.1"))
 
 
 def test_headlines_are_of_their_day_and_have_the_promised_traps() -> None:
