@@ -14,6 +14,7 @@ import duckdb
 import pytest
 
 from netflix_assets.contracts.model import all_datasets
+from netflix_assets.defs.dbt.project import dbt_project
 from netflix_assets.defs.resources import LandingBucket
 from netflix_assets.dev.business.load import load, play_days
 from netflix_assets.dev.business.world import KEYS, Event, Row, World
@@ -23,6 +24,7 @@ from netflix_assets.ingest.sync import sync
 from netflix_assets.settings import DatabaseSettings, Settings, read_settings
 from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from netflix_assets_tests.conftest import s3_client
+from netflix_assets_tests.defs.dbt.metrics import Metrics
 from netflix_assets_tests.proof.quick_dbt import QuickDbt
 
 SCALE, DAYS = 0.05, 9
@@ -183,6 +185,23 @@ def test_weekly_sales(business: Business) -> None:
     weeks = {row["week_start"] for row in found}
     assert any(week.year != (week + timedelta(days=6)).year for week in weeks)
     assert sum(row["returned_amount"] for row in found) > 0
+
+
+def test_metrics_of_the_business_are_those_of_its_lines(business: Business) -> None:
+    pytest.importorskip("metricflow", reason="dbt-metricflow is not installed: the extra `metrics`")
+    metrics = Metrics(dbt_project(business.settings).manifest_path.parent / "semantic_manifest.json")
+    names = ["revenue", "profit", "orders", "average_order_value"]
+    found = business.rows(metrics.sql(names, "product__product_type"))
+    expected = business.rows("""
+        select product_type as product__product_type, sum(revenue_usd) as revenue, sum(profit_usd) as profit,
+            count(distinct order_id) filter (outcome = 'kept') as orders,
+            cast(sum(revenue_usd) as double) / count(distinct order_id) filter (outcome = 'kept') as average_order_value
+        from core.fct_order_lines
+        join core.dim_products using (product_id)
+        group by product_type
+    """)
+    assert sorted(found, key=str) == sorted(expected, key=str)
+    assert all(row["revenue"] > row["profit"] for row in found)
 
 
 def test_sales_by_promotion(business: Business) -> None:
