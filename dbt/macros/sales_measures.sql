@@ -9,7 +9,9 @@
     count(case when {{ lines }}.outcome = 'kept' and {{ lines }}.cost_usd is null then 1 end) as n_lines_without_cost,
     cast(coalesce(sum({{ lines }}.revenue_usd), 0) as decimal(38, 4)) as revenue_usd,
     cast(
-        coalesce(sum(case when {{ lines }}.outcome = 'kept' then {{ lines }}.cost_usd end), 0) as decimal(38, 4)
+        coalesce(
+            sum(case when {{ lines }}.outcome = 'kept' and {{ lines }}.net_usd is not null then {{ lines }}.cost_usd end), 0
+        ) as decimal(38, 4)
     ) as cost_usd,
     cast(coalesce(sum({{ lines }}.profit_usd), 0) as decimal(38, 4)) as profit_usd,
     cast(sum({{ lines }}.profit_usd) as double)
