@@ -45,7 +45,7 @@ $(INSTALLED): pyproject.toml requirements.lock
 	@touch $@
 
 demo: install  ## Sample files and databases -> local S3 -> the whole graph -> a few answers
-	@$(BIN)/netflix-assets demo --databases
+	@$(BIN)/netflix-assets demo --business
 
 ui: install  ## The Dagster UI with daemon, sensors and local S3, until Ctrl-C (UI_PORT, default 3000)
 	@$(BIN)/netflix-assets ui

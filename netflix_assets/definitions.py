@@ -14,9 +14,11 @@ from netflix_assets.defs.dashboards import dashboard_assets
 from netflix_assets.defs.dbt.assets import dbt_builds
 from netflix_assets.defs.dbt.project import dbt_project, dbt_resource, manifest_of
 from netflix_assets.defs.dbt.translator import ops_tables
-from netflix_assets.defs.extract.assets import extract_assets
-from netflix_assets.defs.extract.checks import database_checks
-from netflix_assets.defs.extract.sensor import extract_sensors
+from netflix_assets.defs.extract.api_assets import api_assets
+from netflix_assets.defs.extract.api_sensor import api_sensors
+from netflix_assets.defs.extract.database_assets import extract_assets
+from netflix_assets.defs.extract.database_checks import database_checks
+from netflix_assets.defs.extract.database_sensor import extract_sensors
 from netflix_assets.defs.extract.sentiment import sentiment_assets
 from netflix_assets.defs.freshness import freshness_checks
 from netflix_assets.defs.jobs import asset_jobs
@@ -46,6 +48,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
     ]
     executable = [
         *extract_assets(sources, settings),
+        *api_assets(sources, settings),
         *raw_assets(sources, settings),
         *sentiment_assets(sources, settings),
         *builds.values(),
@@ -66,7 +69,12 @@ def build_defs(settings: Settings) -> dg.Definitions:
         # A branch neither loads nor publishes, so new files start no run there and nobody is alerted.
         sensors=[]
         if settings.schema_prefix
-        else [landing_sensor(settings, sources), *extract_sensors(settings, sources), alerts_sensor(alerting)],
+        else [
+            landing_sensor(settings, sources),
+            *extract_sensors(settings, sources),
+            *api_sensors(settings, sources),
+            alerts_sensor(alerting),
+        ],
         resources={
             "bucket": landing_bucket(settings),
             "warehouse": warehouse(settings),

@@ -174,13 +174,28 @@ class DatabaseSettings(Strict):
     password: Secret | None = None
 
 
-def _databases() -> Any:
-    """The databases that variables name: ``NETFLIX_POSTGRES_SHOP``, ``NETFLIX_POSTGRES_SHOP_PASSWORD``."""
+class ApiSettings(Strict):
+    """Whether and how an API is used. ``url`` replaces the contract's; ``key`` alone switches the API on, too."""
+
+    url: Annotated[str, AfterValidator(_without_credentials)] | None = Field(default=None, pattern=r"^https?://\S+$")
+    key: Secret | None = None
+
+
+def _named(prefix: str, secret: str) -> dict[str, dict[str, str]]:
+    """Settings by the names in variables: ``<prefix><NAME>`` is the url, ``<prefix><NAME>_<SECRET>`` the secret."""
     found: dict[str, dict[str, str]] = {}
     for variable, value in os.environ.items():
-        if value and (match := re.fullmatch("NETFLIX_POSTGRES_([A-Z][A-Z0-9_]*?)(_PASSWORD)?", variable)):
-            found.setdefault(match[1].lower(), {})["password" if match[2] else "url"] = value
+        if value and (match := re.fullmatch(f"{prefix}([A-Z][A-Z0-9_]*?)(_{secret.upper()})?", variable)):
+            found.setdefault(match[1].lower(), {})[secret if match[2] else "url"] = value
     return found
+
+
+def _databases() -> Any:
+    return _named("NETFLIX_POSTGRES_", "password")
+
+
+def _apis() -> Any:
+    return _named("NETFLIX_API_", "key")
 
 
 class DagsterPlusSettings(BaseSettings):
@@ -238,6 +253,7 @@ class Settings(BaseSettings):
     sns_topic_arn: str | None = Field(default=None, pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:.+$")
     heartbeat_url: UrlSecret | None = None
     databases: dict[str, DatabaseSettings] = Field(default_factory=_databases)
+    apis: dict[str, ApiSettings] = Field(default_factory=_apis)
     hash_key: Secret | None = None
     snowflake: SnowflakeSettings = Field(default_factory=SnowflakeSettings)
     dagster_plus: DagsterPlusSettings = Field(default_factory=DagsterPlusSettings)
@@ -351,6 +367,10 @@ def read_settings(**overrides: Any) -> Settings:
         raise SettingsError("; ".join(_problems(error))) from None
 
 
+# Settings with a name in the variable: prefix of the variables, and the member that is a secret.
+_BY_NAME = {"databases": ("NETFLIX_POSTGRES_", "password"), "apis": ("NETFLIX_API_", "key")}
+
+
 def variables_of(settings: BaseSettings, reveal: Callable[[LateSecretStr], str]) -> dict[str, str]:
     """The variables from which another process reads the same settings. ``reveal`` gives the text of a secret."""
     prefix = settings.model_config["env_prefix"]
@@ -358,7 +378,7 @@ def variables_of(settings: BaseSettings, reveal: Callable[[LateSecretStr], str])
     for name, value in settings:
         if isinstance(value, BaseSettings):
             variables |= variables_of(value, reveal)
-        elif value is not None and name != "databases":  # their variables are passed on as they are set
+        elif value is not None and name not in _BY_NAME:  # their variables are passed on as they are set
             variables[f"{prefix}{name.upper()}"] = reveal(value) if isinstance(value, LateSecretStr) else str(value)
     return variables
 
@@ -371,7 +391,7 @@ def secrets_of(settings: BaseSettings) -> Iterator[LateSecretStr]:
         elif isinstance(value, BaseSettings):
             yield from secrets_of(value)
         elif isinstance(value, Mapping):
-            yield from (each.password for each in value.values() if each.password is not None)
+            yield from (found for each in value.values() for _, found in each if isinstance(found, LateSecretStr))
 
 
 def _problems(error: ValidationError) -> Iterator[str]:
@@ -383,10 +403,11 @@ def _problems(error: ValidationError) -> Iterator[str]:
             yield reason_of(problem)
             continue
         name = str(problem["loc"][0])
-        if name == "databases":
-            suffix = "_PASSWORD" if problem["loc"][-1] == "password" else ""
-            reason = "not set, but its password is" if problem["type"] == "missing" else reason_of(problem)
-            yield f"NETFLIX_POSTGRES_{str(problem['loc'][1]).upper()}{suffix}: {reason}"
+        if name in _BY_NAME:
+            variables, secret = _BY_NAME[name]
+            suffix = f"_{secret.upper()}" if problem["loc"][-1] == secret else ""
+            reason = f"not set, but its {secret} is" if problem["type"] == "missing" else reason_of(problem)
+            yield f"{variables}{str(problem['loc'][1]).upper()}{suffix}: {reason}"
             continue
         is_secret = LateSecretStr.__name__ in str(model.model_fields[name].annotation) or "@" in str(problem["input"])
         given = "" if is_secret else f"={str(problem['input'])!r}"

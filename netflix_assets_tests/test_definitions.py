@@ -18,7 +18,7 @@ from netflix_assets.contracts.loading import CONTRACTS_DIR
 from netflix_assets.contracts.model import all_datasets
 from netflix_assets.dashboards import pages
 from netflix_assets.definitions import build_defs
-from netflix_assets.defs.extract.assets import table_key
+from netflix_assets.defs.extract.database_assets import table_key
 from netflix_assets.defs.published import PUBLISHED_KEY
 from netflix_assets.dev.dbt_sources import differences, render, sources_file
 from netflix_assets.settings import REPO, SettingsError, read_settings

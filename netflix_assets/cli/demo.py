@@ -1,9 +1,10 @@
 """``demo``: run the graph on samples."""
 
 import tempfile
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,20 +13,22 @@ from netflix_assets.cli.home import first_page
 from netflix_assets.cli.output import EXIT_FAILED, print_table, say, spinner, warn
 from netflix_assets.cli.run import run_and_print
 from netflix_assets.cli.sources import extract_and_print
-from netflix_assets.settings import DatabaseSettings, Settings, current_settings
+from netflix_assets.settings import ApiSettings, DatabaseSettings, Settings, current_settings
+
+if TYPE_CHECKING:
+    from netflix_assets.contracts.model import Dataset, Source
 
 
 @click.command()
 @click.option("--scale", default=1.0, show_default=True, help="Size of the samples; 1 is 60,000 ratings, 6,000 titles.")
-@click.option("--databases", is_flag=True, help="Serve the sample databases meanwhile, and extract them too.")
+@click.option("--business", is_flag=True, help="Serve the sample databases and APIs meanwhile, and extract them too.")
 @click.pass_context
-def demo(context: click.Context, scale: float, databases: bool) -> None:
+def demo(context: click.Context, scale: float, business: bool) -> None:
     """Run the graph on generated sample files.
 
     Generates and lands the files, runs the graph unless everything is up to date, and shows a few results.
     """
-    from netflix_assets.dev.postgres import DATABASES
-    from netflix_assets.operations.demo import check_only_samples, databases_to_extract, is_up_to_date
+    from netflix_assets.operations.demo import check_only_samples, is_up_to_date
 
     settings = current_settings()
     if settings.env != "local":
@@ -35,8 +38,7 @@ def demo(context: click.Context, scale: float, databases: bool) -> None:
             samples = generate_samples(Path(folder), scale, seed=1)
         check_only_samples(settings, samples)
         print_landing(settings, samples, dataset=None)
-    missing = databases_to_extract(settings, DATABASES) if databases else []
-    exit_code = _extract_samples(settings, missing) if missing else 0
+    exit_code = _extract_samples(settings) if business else 0
     if is_up_to_date(settings):
         say("Already up to date; nothing to do")
     else:
@@ -47,23 +49,68 @@ def demo(context: click.Context, scale: float, databases: bool) -> None:
     context.exit(exit_code)
 
 
-def _extract_samples(settings: Settings, databases: Sequence[str]) -> int:
-    """Extract these sample databases for the first time, print how it went, and return the exit code."""
+def _extract_samples(settings: Settings) -> int:
+    """Extract the sample databases and APIs that never were, print how it went, and return the exit code."""
+    from netflix_assets.defs.extract.database_assets import by_database
+    from netflix_assets.dev.apis import APIS
+    from netflix_assets.dev.postgres import DATABASES
+    from netflix_assets.operations.demo import apis_to_request, databases_to_extract
+
+    databases, apis = databases_to_extract(settings, DATABASES), apis_to_request(settings, APIS)
+    if not databases and not apis:
+        return 0
+    with ExitStack() as stack:
+        served = settings.model_copy(
+            update={
+                "databases": stack.enter_context(_served_databases(settings, databases)),
+                "apis": stack.enter_context(_served_apis()),
+            }
+        )
+        tables = by_database(settings.sources())
+        return extract_and_print(
+            served, {name: tables[name] for name in served.databases}, _land_history(served, apis) if apis else []
+        )
+
+
+@contextmanager
+def _served_databases(settings: Settings, names: Sequence[str]) -> Iterator[dict[str, DatabaseSettings]]:
+    """Serve these sample databases; none where PostgreSQL cannot run, because the rest is worth a demo without."""
     from netflix_assets.dev.business.serve import served
     from netflix_assets.dev.postgres import READER, PostgresError
 
     with ExitStack() as stack:
         try:
             with spinner("starting PostgreSQL with the sample databases"):
-                server = stack.enter_context(served(settings.home / "postgres"))
-        except PostgresError as error:  # some machines cannot run it; the files are worth a demo without
+                server = stack.enter_context(served(settings.home / "postgres")) if names else None
+        except PostgresError as error:
             warn(f"warning: the sample databases are left out: {error}")
-            return 0
-        addresses = {
+            server = None
+        yield {
             name: DatabaseSettings.model_validate({"url": server.address(name), "password": server.passwords[READER]})
-            for name in databases
+            for name in names
+            if server
         }
-        return extract_and_print(settings.model_copy(update={"databases": addresses}), databases)
+
+
+@contextmanager
+def _served_apis() -> Iterator[dict[str, ApiSettings]]:
+    from netflix_assets.dev.apis import APIS, KEY, address_of, serve_apis
+
+    with serve_apis() as port:
+        yield {name: ApiSettings.model_validate({"url": address_of(name, port), "key": KEY}) for name in APIS}
+
+
+def _land_history(settings: Settings, apis: "Sequence[Source]") -> "list[tuple[Dataset, list[str]]]":
+    """Land the files with the history of the sample APIs. Returns what is left to request from them."""
+    from netflix_assets.dev.business.scenario import LAST_DAY
+    from netflix_assets.dev.history import first_requested_day, write_history
+    from netflix_assets.operations.request import missing_between
+    from netflix_assets.storage.bucket import landing_bucket
+
+    with tempfile.TemporaryDirectory() as folder, landing_bucket(settings).open() as store:
+        for key, path in write_history(Path(folder)).items():
+            store.put(key, path)
+        return [each for api in apis for each in missing_between(settings, api, first_requested_day(), LAST_DAY)]
 
 
 def _print_highlights(settings: Settings) -> None:

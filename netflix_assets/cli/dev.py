@@ -9,7 +9,7 @@ from netflix_assets.settings import current_settings
 
 @click.group()
 def dev() -> None:
-    """Sample databases to try things with."""
+    """Sample databases and APIs to try things with."""
 
 
 @dev.command()
@@ -47,3 +47,26 @@ def postgres(port: int | None, scale: float | None, seed: int | None, days: int 
             serve(folder, port, scale, seed, say)
         except ValueError as error:
             raise click.UsageError(str(error)) from error
+
+
+@dev.command()
+@click.option("--port", type=click.IntRange(1, 65535), default=8765, show_default=True, help="Port of the servers.")
+def apis(port: int) -> None:
+    """Serve three sample APIs until Ctrl-C: exchange rates, daily and hourly, and headlines.
+
+    Their rates and headlines are invented, and go up to the last day of the sample databases.
+    """
+    from netflix_assets.dev.apis import serve_apis, variables_for
+    from netflix_assets.dev.signals import stop_signal
+
+    stopping = stop_signal()
+    try:
+        with serve_apis(port):
+            for name, value in variables_for(port).items():
+                say(f"export {name}={value}")
+            say("Ctrl-C stops it")
+            stopping.wait()
+    except OSError as error:
+        raise click.ClickException(
+            f"port {port} cannot be used ({error.strerror}); choose another with --port"
+        ) from error

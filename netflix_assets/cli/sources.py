@@ -1,7 +1,10 @@
-"""``sources``: the databases that datasets are extracted from."""
+"""``sources``: the databases and APIs that datasets are extracted from."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
@@ -9,33 +12,46 @@ from netflix_assets.cli.output import EXIT_FAILED, EXIT_REFUSED, fail, progress_
 from netflix_assets.cli.run import print_outcome
 from netflix_assets.settings import Settings, current_settings
 
+if TYPE_CHECKING:
+    from netflix_assets.contracts.model import Dataset
+
+Missing = Sequence[tuple["Dataset", Sequence[str]]]
+
 
 @click.group()
 def sources() -> None:
-    """Check and extract databases.
+    """Check and extract databases and APIs.
 
-    Contracts name the databases; NETFLIX_POSTGRES_<NAME> is the address of one. docs/databases.md has the details.
+    Contracts name them. NETFLIX_POSTGRES_<NAME> is the address of a database, NETFLIX_API_<NAME> that of an API.
+    docs/databases.md and docs/apis.md have the details.
     """
 
 
 @sources.command()
-@click.argument("databases", nargs=-1)
+@click.argument("names", nargs=-1)
 @click.pass_context
-def check(context: click.Context, databases: tuple[str, ...]) -> None:
-    """Show what DATABASES lack for their extracts: rights, keys, columns. Default: all that have an address."""
-    from netflix_assets.operations import extract as operation
+def check(context: click.Context, names: tuple[str, ...]) -> None:
+    """Show what databases and APIs lack for their extracts. Default: all that are in use.
+
+    Databases: rights, keys, columns. APIs: one request each.
+    """
+    from netflix_assets.operations import extract as databases
+    from netflix_assets.operations import request as apis
+    from netflix_assets.operations.sources import choose_sources
 
     settings = current_settings()
     has_problem = False
-    for name, datasets in operation.select_databases(settings, databases).items():
-        for finding in operation.check(settings, name, datasets):
-            (fail if finding.is_problem else say)(f"{finding.subject}: {finding.text}")
-            has_problem |= finding.is_problem
+    chosen = choose_sources(settings, names)
+    findings = [each for name, tables in chosen.databases.items() for each in databases.check(settings, name, tables)]
+    findings += [each for source in chosen.apis for each in apis.check_api(settings, source)]
+    for finding in findings:
+        (fail if finding.is_problem else say)(f"{finding.subject}: {finding.text}")
+        has_problem |= finding.is_problem
     context.exit(EXIT_FAILED if has_problem else 0)
 
 
 @sources.command()
-@click.argument("databases", nargs=-1)
+@click.argument("names", nargs=-1)
 @click.option(
     "--accept",
     "accepted",
@@ -44,30 +60,71 @@ def check(context: click.Context, databases: tuple[str, ...]) -> None:
     help="Extract this dataset although its table has lost many rows, or has narrower columns; may be repeated.",
 )
 @click.pass_context
-def extract(context: click.Context, databases: tuple[str, ...], accepted: tuple[str, ...]) -> None:
-    """Extract what has changed in DATABASES into the bucket. Default: all that have an address.
+def extract(context: click.Context, names: tuple[str, ...], accepted: tuple[str, ...]) -> None:
+    """Extract what is new in databases and APIs into the bucket. Default: all that are in use.
 
     `netflix-assets run` loads it. Beside a running UI both happen by themselves.
     """
-    context.exit(extract_and_print(current_settings(), databases, accepted))
+    from netflix_assets.operations.request import missing_now
+    from netflix_assets.operations.sources import choose_sources
+
+    settings = current_settings()
+    chosen = choose_sources(settings, names)
+    missing = [each for source in chosen.apis for each in missing_now(settings, source)]
+    context.exit(extract_and_print(settings, chosen.databases, missing, accepted))
 
 
-def extract_and_print(settings: Settings, databases: Sequence[str], accepted: Sequence[str] = ()) -> int:
-    """Extract databases, print how it went, and return the exit code."""
+@sources.command()
+@click.argument("name")
+@click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), required=True, help="First day.")
+@click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), required=True, help="Last day.")
+@click.pass_context
+def backfill(context: click.Context, name: str, first: datetime, last: datetime) -> None:
+    """Request the periods of an API that the bucket lacks, from one day to another.
+
+    What is in the bucket is not requested again.
+    """
+    from netflix_assets.operations.errors import InputError
+    from netflix_assets.operations.request import missing_between
+    from netflix_assets.operations.sources import choose_sources
+
+    settings = current_settings()
+    chosen = choose_sources(settings, (name,))
+    if chosen.databases:
+        raise InputError(f"'{name}' is a database; an extract of it has everything: netflix-assets sources extract")
+    missing = [each for source in chosen.apis for each in missing_between(settings, source, first.date(), last.date())]
+    context.exit(extract_and_print(settings, {}, missing))
+
+
+def extract_and_print(
+    settings: Settings,
+    databases: Mapping[str, Sequence["Dataset"]],
+    missing: Missing = (),
+    accepted: Sequence[str] = (),
+) -> int:
+    """Extract databases and request missing periods, print how it went, and return the exit code."""
     with spinner("loading definitions") as status:
         from netflix_assets.operations import extract as operation
+        from netflix_assets.operations.request import request
         from netflix_assets.operations.run import load_definitions
 
-        chosen = operation.select_databases(settings, databases)
-        operation.check_accepted(chosen, accepted)
+        operation.check_accepted(databases, accepted)
+        if not databases and not missing:
+            say("No period is missing; nothing to do")
+            return 0
         defs = load_definitions(settings)
+        runs = [
+            *((f"extracting {name}", partial(operation.extract, settings, defs, name, accepted)) for name in databases),
+            *(
+                (f"requesting {dataset.id}", partial(request, settings, defs, dataset, names))
+                for dataset, names in missing
+            ),
+        ]
         outcomes = []
-        for name in chosen:
+        for what, run in runs:
             started = time.monotonic()
-            status.update(f"extracting {name}")
-            outcome = operation.extract(
-                settings, defs, name, accepted, lambda message: status.update(progress_text(message))
-            )
+            status.update(what)
+            outcome = run(lambda message: status.update(progress_text(message)))
             outcomes.append((outcome, time.monotonic() - started))
     for outcome, seconds in outcomes:
         print_outcome(outcome, seconds)

@@ -68,6 +68,9 @@ def _pointer(text: str) -> str:
     return text
 
 
+Pointer = Annotated[str, AfterValidator(_pointer)]
+
+
 class Column(ValueOptions):
     """One column: its name in the tables, where it is in the file, how its values are written, and the rules for them.
 
@@ -84,7 +87,7 @@ class Column(ValueOptions):
         gt=0,
         description="Number of the field, from 1, in a file without a header. Default: after the column before.",
     )
-    path: Annotated[str, AfterValidator(_pointer)] | None = Field(
+    path: Pointer | None = Field(
         default=None,
         description="Where the value is in a JSON or Parquet record, as a JSON Pointer. Default: `/source_name`.",
     )

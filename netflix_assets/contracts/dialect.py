@@ -206,10 +206,11 @@ LAYOUT_OPTIONS = (
     TableDialect.model_fields.keys() - ValueOptions.model_fields.keys() - {"date_format", "timestamp_format"}
 )
 
-Format = Literal["csv", "jsonl", "parquet"]
+Format = Literal["csv", "jsonl", "json", "parquet"]
 EXTENSIONS: dict[Format, tuple[str, ...]] = {
     "csv": ("csv", "tsv", "txt"),
     "jsonl": ("jsonl", "ndjson", "json"),
+    "json": ("json",),
     "parquet": ("parquet", "pq"),
 }
 COMPRESSIONS = ("gz", "zst", "bz2", "zip")

@@ -20,6 +20,7 @@ from netflix_assets.contracts.dialect import (
     ValueOptions,
 )
 from netflix_assets.contracts.extract import DELETED, STATE_FOLDER, VERSION_COLUMNS, Extract
+from netflix_assets.contracts.request import Api, Records, Request
 
 # Valid values of ``encoding`` in a contract. Python's aliases of them (cp1252, ISO-8859-1) are accepted too.
 ENCODINGS = (
@@ -85,11 +86,13 @@ class Dataset(Strict):
     key: tuple[Name, ...] = Field(description="The columns that identify a row.")
     columns: tuple[Column, ...] = Field(min_length=1, description="The columns, in the order of the table.")
     file: str = Field(default="", description="Start of the file names, if it differs from the dataset's name.")
-    format: Format = Field(default="csv", description="csv, jsonl (one JSON object per line) or parquet.")
+    format: Format = Field(
+        default="csv", description="csv, jsonl (one JSON object per line), json (one document) or parquet."
+    )
     extensions: tuple[Annotated[str, AfterValidator(_extension)], ...] = Field(
         default=(),
-        description="Extensions of the files. Defaults: csv, tsv, txt; jsonl, ndjson, json; parquet, pq. Each may be "
-        "followed by .gz, .zst, .bz2 or .zip.",
+        description="Extensions of the files. Defaults: csv, tsv, txt; jsonl, ndjson, json; json; parquet, pq. Each "
+        "may be followed by .gz, .zst, .bz2 or .zip.",
     )
     dialect: TableDialect = Field(default=TableDialect(), description="How the files are written.")
     encoding: Annotated[str, AfterValidator(_encoding)] = Field(default="utf-8", description="Encoding of the files.")
@@ -108,6 +111,13 @@ class Dataset(Strict):
     extract: Extract | None = Field(
         default=None, description="Where the rows are in a database. Default: others put the files into the bucket."
     )
+    request: Request | None = Field(
+        default=None, description="How the files are requested from the source's API. Default: others put them there."
+    )
+    records: Records | None = Field(
+        default=None,
+        description="Where the records are with `format: json`. Default: the file is the record, or a list.",
+    )
     owners: tuple[str, ...] = Field(
         default=(), description="Teams, for assets and alerts. Default: those of the source."
     )
@@ -121,6 +131,8 @@ class Dataset(Strict):
 
     @model_validator(mode="after")
     def _extract_fits(self) -> "Dataset":
+        if self.extract is not None and self.request is not None:
+            raise ValueError("a dataset has either an extract or a request")
         if self.extract is None:
             if protected := next((column.name for column in self.columns if column.protect), None):
                 raise ValueError(f"column '{protected}': protect requires an extract; a file is in the bucket already")
@@ -142,6 +154,18 @@ class Dataset(Strict):
         missing = [column for column in VERSION_COLUMNS if column.name not in names]
         if self.extract.has_versions and missing:
             object.__setattr__(self, "columns", (*self.columns, *missing))
+        return self
+
+    @model_validator(mode="after")
+    def _request_fits(self) -> "Dataset":
+        if self.records is not None and self.format != "json":
+            raise ValueError("records requires format: json")
+        if self.request is None:
+            return self
+        if self.format != "json":
+            raise ValueError("a request requires format: json")
+        if self.mode == "overwrite" and self.request.paging is not None:
+            raise ValueError("paging does not fit mode: overwrite, where the newest file is the whole table")
         return self
 
     @model_validator(mode="after")
@@ -172,7 +196,7 @@ class Dataset(Strict):
             raise ValueError("encoding does not fit format: parquet")
         for column in self.columns:
             if is_csv and (column.path is not None or column.rest):
-                raise ValueError(f"column '{column.name}': path and rest require format: jsonl or parquet")
+                raise ValueError(f"column '{column.name}': path and rest require format: jsonl, json or parquet")
             if (has_header or not is_csv) and column.position is not None:
                 raise ValueError(f"column '{column.name}': position requires a CSV file with header: false")
             if not has_header and (column.source_name or column.aliases or column.default is not None):
@@ -193,6 +217,18 @@ class Dataset(Strict):
         if self.extract is None:
             raise ValueError(f"{self.id} is not extracted from a database")
         return self.extract
+
+    @property
+    def is_extracted(self) -> bool:
+        """Whether this project writes the files, from a database or an API. One without records is valid then."""
+        return self.extract is not None or self.request is not None
+
+    @property
+    def requested(self) -> Request:
+        """How the files are requested from an API. Raises: ValueError if they are not."""
+        if self.request is None:
+            raise ValueError(f"{self.id} is not requested from an API")
+        return self.request
 
     @property
     def tombstone(self) -> str | None:
@@ -276,8 +312,8 @@ class Dataset(Strict):
 
     @property
     def all_extensions(self) -> tuple[str, ...]:
-        """The extensions of the files, without the point. Rejects of Parquet files are exported as JSON Lines."""
-        rejects = ("jsonl",) if self.format == "parquet" else ()
+        """The extensions of the files, without the point. Rejects of Parquet and JSON are exported as JSON Lines."""
+        rejects = ("jsonl",) if self.format in ("parquet", "json") else ()
         return tuple(dict.fromkeys((*(self.extensions or EXTENSIONS[self.format]), *rejects)))
 
     @property
@@ -290,8 +326,8 @@ class Dataset(Strict):
 
     @property
     def position(self) -> str:
-        """What messages call the place of a record in its file: ``line``, or ``row`` of a Parquet file."""
-        return "row" if self.format == "parquet" else "line"
+        """What messages call the place of a record in its file: ``line``, ``row`` of Parquet, ``record`` of JSON."""
+        return {"parquet": "row", "json": "record"}.get(self.format, "line")
 
     @property
     def export_extension(self) -> str:
@@ -324,7 +360,19 @@ class Source(Strict):
     source: Name = Field(description="Name of the source: the folder of its files, and part of its tables' names.")
     description: str = Field(description="What the source is.")
     owners: tuple[str, ...] = Field(default=(), description="Teams, for assets and alerts.")
+    api: Api | None = Field(default=None, description="The API that datasets with a `request` are requested from.")
     datasets: tuple[Dataset, ...] = Field(description="The datasets, by name.")
+
+    @model_validator(mode="after")
+    def _requests_have_an_api(self) -> "Source":
+        asked = [dataset.name for dataset in self.datasets if dataset.request is not None]
+        if bool(asked) != (self.api is not None):
+            raise ValueError(
+                f"datasets.{asked[0]} has a request, so the source needs an api"
+                if asked
+                else "no dataset has a request for the api"
+            )
+        return self
 
     def dataset_of(self, key: str) -> Dataset | None:
         """The dataset that an object with this key belongs to; None when there is none."""

@@ -7,6 +7,7 @@ document says all that the contract says.
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -94,8 +95,14 @@ def document(
         "schema": [table],
         **_filled("team", [{"username": owner.removeprefix(TEAM), "role": "owner"} for owner in dataset.owners]),
         "slaProperties": list(_freshness(dataset)),
-        KEPT_AS_CUSTOM: list(_custom({"source_description": source.description})),
+        KEPT_AS_CUSTOM: list(_custom(_of_source(source, dataset))),
     }
+
+
+def _of_source(source: Source, dataset: Dataset) -> dict[str, object]:
+    """What the dataset's entry needs of its source."""
+    api = {"api": source.api} if dataset.request is not None else {}
+    return {"source_description": source.description, **api}
 
 
 def camel_case(option: str) -> str:
@@ -114,6 +121,10 @@ def plain(value: object) -> object:
         }
     if isinstance(value, tuple | list):
         return [plain(each) for each in value]
+    if isinstance(value, Mapping):
+        return {name: plain(each) for name, each in value.items()}
+    if isinstance(value, date):
+        return value.isoformat()
     return value
 
 

@@ -43,7 +43,7 @@ def strictest(datasets: Iterable[Dataset]) -> Freshness:
     Whoever does not use a database would have everything late that could also be made from it.
     """
     every = list(datasets)
-    required = [each for each in every if not each.optional and each.extract is None]
+    required = [each for each in every if not each.optional and not each.is_extracted]
     counted = [each.freshness for each in required or every]
     return Freshness(
         warn_after_days=min(each.warn_after_days for each in counted),

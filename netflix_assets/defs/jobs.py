@@ -6,9 +6,12 @@ from typing import Any
 import dagster as dg
 
 from netflix_assets.contracts.model import Source, all_datasets
-from netflix_assets.defs.extract.assets import GROUP as DATABASES
-from netflix_assets.defs.extract.assets import by_database
-from netflix_assets.defs.extract.sensor import extract_job, extract_jobs
+from netflix_assets.defs.extract.api_assets import GROUP as APIS
+from netflix_assets.defs.extract.api_assets import api_sources, requested_datasets
+from netflix_assets.defs.extract.api_sensor import api_job, api_jobs
+from netflix_assets.defs.extract.database_assets import GROUP as DATABASES
+from netflix_assets.defs.extract.database_assets import by_database
+from netflix_assets.defs.extract.database_sensor import extract_job, extract_jobs
 from netflix_assets.defs.extract.sentiment import GROUP as SENTIMENT
 from netflix_assets.defs.extract.sentiment import writers_of
 from netflix_assets.defs.landing.assets import landing_key
@@ -22,7 +25,7 @@ TRANSFORMATION = "transformation"
 
 
 def asset_jobs(sources: Sequence[Source]) -> list[Any]:
-    """One job for the whole graph, one for each half, one per source, named after it, and one per database."""
+    """One job for the whole graph, one for each half, one per source, named after it, and one per extract."""
     return [
         dg.define_asset_job(
             EVERYTHING,
@@ -41,12 +44,13 @@ def asset_jobs(sources: Sequence[Source]) -> list[Any]:
         ),
         *(_job_of(source, sources) for source in sources),
         *extract_jobs(sources),
+        *api_jobs(sources),
     ]
 
 
 def _all() -> dg.AssetSelection:
-    """Everything that follows from the bucket. A database that is away holds up nothing else."""
-    return dg.AssetSelection.all() - dg.AssetSelection.groups(DATABASES)
+    """Everything that follows from the bucket. A database or an API that is away holds up nothing else."""
+    return dg.AssetSelection.all() - dg.AssetSelection.groups(DATABASES, APIS)
 
 
 def _ingestion() -> dg.AssetSelection:
@@ -76,5 +80,6 @@ def synced_by(sources: Sequence[Source]) -> Mapping[str, frozenset[dg.AssetKey]]
         TRANSFORMATION: published,
         RETENTION: frozenset(),
         **{extract_job(database): frozenset() for database in by_database(sources)},
+        **{api_job(dataset): frozenset() for source in api_sources(sources) for dataset in requested_datasets(source)},
         **{source.source: published.union(map(raw_key, source.datasets)) for source in sources},
     }

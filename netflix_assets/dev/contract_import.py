@@ -72,6 +72,8 @@ def import_contract(file: Path) -> Imported:
         "description": str(custom.pop("sourceDescription", "") or f"Files of the source {name}."),
         "owners": [TEAM + str(each["username"]).removeprefix(TEAM) for each in _members(content.get("team"))],
     }
+    if "api" in custom:
+        source["api"] = custom.pop("api")
     notes += _unmapped("", content, _IGNORED | _MAPPED, custom)
     datasets = {
         snake_case(str(table["name"])): _dataset(table, _freshness(content, notes), notes)

@@ -17,7 +17,7 @@ from netflix_assets.ingest.decode import PARQUET_MAGIC
 from netflix_assets.ingest.fields import split_record
 from netflix_assets.ingest.records import Layout, find_faults
 
-_NAMES = {"csv": "CSV", "jsonl": "JSON Lines", "parquet": "Parquet"}
+_NAMES = {"csv": "CSV", "jsonl": "JSON Lines", "json": "JSON", "parquet": "Parquet"}
 # {name}: of the contract's format. {save}: how a spreadsheet program writes it.
 _SAVE = "open it and {save}"
 _UPLOAD = "upload it uncompressed, or compressed with gzip, zstd, bzip2 or as a ZIP archive"
@@ -79,7 +79,7 @@ def diagnose_format(head: bytes, dataset: Dataset) -> str | None:
         return None  # another fault of a Parquet file
     text = head.removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace")
     found = _recognise_binary(head) or _recognise_markup(text)
-    if found is None and dataset.format != "jsonl" and _JSON.match(text):
+    if found is None and dataset.format not in ("jsonl", "json") and _JSON.match(text):
         found = f"JSON, not {{name}}; {_EXPORT}"
     if found is None and is_csv(head, dataset):
         found = f"CSV, not {{name}}; {_EXPORT}, or correct `format` in the contract"

@@ -72,7 +72,7 @@ def parse_json_line(text: str, dataset: Dataset) -> Record:
     return _parse(1, text, Members(dataset))
 
 
-class _InvalidError(Exception):
+class InvalidJsonError(Exception):
     """JSON that Python's json module accepts and this module does not."""
 
 
@@ -81,15 +81,15 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(members) < len(pairs):
         names = [name for name, _ in pairs]
         duplicate = next(name for at, name in enumerate(names) if name in names[:at])
-        raise _InvalidError(f"duplicate member '{_printable(duplicate)}' in an object")
+        raise InvalidJsonError(f"duplicate member '{_printable(duplicate)}' in an object")
     return members
 
 
 def _refuse_constant(name: str) -> None:
-    raise _InvalidError(f"{name} is not valid JSON; write null, or leave out the member")
+    raise InvalidJsonError(f"{name} is not valid JSON; write null, or leave out the member")
 
 
-_DECODER = json.JSONDecoder(
+DECODER = json.JSONDecoder(
     parse_float=Literal, parse_int=Literal, parse_constant=_refuse_constant, object_pairs_hook=_object
 )
 
@@ -98,12 +98,17 @@ def _parse(line: int, text: str, members: Members) -> Record:
     if text.count("{") + text.count("[") > MAX_DEPTH and _nesting(text)[0] > MAX_DEPTH:
         return Record(line, text, [], problem=f"JSON nested more than {MAX_DEPTH} levels deep")
     try:
-        value = _DECODER.decode(text)
+        value = DECODER.decode(text)
     except json.JSONDecodeError as error:
         is_cut_off = not text.endswith("\n") and text.lstrip(_SPACE)[:1] == "{" and _nesting(text)[1]
         return Record(line, text, [], ends_file=is_cut_off, problem=_explain(error, is_cut_off=is_cut_off))
-    except _InvalidError as error:
+    except InvalidJsonError as error:
         return Record(line, text, [], problem=str(error))
+    return record_of(line, text, value, members)
+
+
+def record_of(line: int, text: str, value: object, members: Members) -> Record:
+    """The record that a JSON value is. ``text``: as it is written."""
     if not isinstance(value, dict):
         return Record(line, text, [], problem=f"{describe(value)}, not a JSON object; {_ONE_PER_LINE}")
     fields, faults = members.take(value)

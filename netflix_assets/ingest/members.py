@@ -14,7 +14,7 @@ from netflix_assets.ingest.records import Default, Literal
 
 MAX_DEPTH = 100  # levels of nesting, far below the limits of Python, DuckDB and Snowflake
 _MAX_UNKNOWN = 1_000  # names of unknown members that are remembered
-_ABSENT = object()
+ABSENT = object()  # in place of a value that is not there
 _INDEX = re.compile("0|[1-9][0-9]*")
 
 
@@ -99,11 +99,11 @@ class Members:
             return {name: value for name, value in record.items() if name not in self._known}
         for path in places:
             try:
-                value = _follow(record, path)
-            except _WrongKindError as error:
+                value = follow(record, path)
+            except WrongKindError as error:
                 faults[column.name] = f"{column.name}: {error}"
                 return None
-            if value is not _ABSENT:
+            if value is not ABSENT:
                 return value
         return None if column.default is None else Default(column.default)
 
@@ -122,23 +122,24 @@ class Members:
         return ""
 
 
-class _WrongKindError(Exception):
+class WrongKindError(Exception):
     """A path leads into a value that has no members."""
 
 
-def _follow(value: Any, path: Sequence[str]) -> object:
+def follow(value: Any, path: Sequence[str]) -> object:
+    """The value at a path; ``ABSENT`` when there is none. Raises: WrongKindError."""
     for at, token in enumerate(path):
         if value is None or value == "":
-            return _ABSENT
+            return ABSENT
         if isinstance(value, Mapping):
-            value = value.get(token, _ABSENT)
+            value = value.get(token, ABSENT)
         elif isinstance(value, list) and _INDEX.fullmatch(token):
             index = int(token)
-            value = value[index] if index < len(value) else _ABSENT
+            value = value[index] if index < len(value) else ABSENT
         else:
-            raise _WrongKindError(f"/{'/'.join(path[:at])} is {describe(value)}, which has no member '{token}'")
-        if value is _ABSENT:
-            return _ABSENT
+            raise WrongKindError(f"/{'/'.join(path[:at])} is {describe(value)}, which has no member '{token}'")
+        if value is ABSENT:
+            return ABSENT
     return value
 
 

@@ -7,6 +7,7 @@ from typing import Protocol
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.ingest.csv_records import is_cut_off, open_quote_reason, read_csv_records
 from netflix_assets.ingest.decode import PARQUET_MAGIC
+from netflix_assets.ingest.json_document import JsonDocument
 from netflix_assets.ingest.json_lines import JsonLines
 from netflix_assets.ingest.records import Layout, Record
 
@@ -27,10 +28,12 @@ class Records(Protocol):
 
 
 def open_members(path: Path, dataset: Dataset) -> Records:
-    """A Parquet file or JSON Lines. In a dataset of Parquet files the exported rejects are JSON Lines.
+    """A Parquet file, a JSON document or JSON Lines. The exported rejects of the first two are JSON Lines.
 
     Raises: RefusedError when a Parquet file cannot be read or does not have the contract's columns.
     """
+    if dataset.format == "json":
+        return JsonDocument(path, dataset)
     with path.open("rb") as file:
         is_parquet = dataset.format == "parquet" and file.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC
     if not is_parquet:

@@ -76,20 +76,20 @@ def _validate_csv(decoder: Decoder, dataset: Dataset, path: Path) -> ValidatedFi
         records = read_csv_records(path, layout)
         table, count, doubts = _write_loadable(records, layout, path.with_suffix(".loadable"), numeric=numeric)
         warnings += doubts
-    if count == 0 and dataset.extract is None:  # a database's table can be empty; the extractor has counted its rows
+    if count == 0 and not dataset.is_extracted:
         raise RefusedError("the file has a header but no records; keeping the rows loaded earlier", ignored=True)
     warnings = (*warnings, *text.warnings, *decoder.warnings)
     return ValidatedFile(path, header, positions, table, count, warnings, decoder.compression)
 
 
 def _validate_members(decoder: Decoder, dataset: Dataset, path: Path) -> ValidatedFile:
-    """Validate JSON Lines or Parquet: every record is read here, and written as CSV."""
+    """Validate JSON or Parquet: every record is read here, and written as CSV."""
     blocks = decoder.utf8()
     scan = _Scan(b",", start=decoder.mark_size)
     size = 0
     with path.open("wb") as file:
         for block in blocks:
-            if dataset.format == "jsonl" or not decoder.head.startswith(PARQUET_MAGIC):
+            if dataset.format != "parquet" or not decoder.head.startswith(PARQUET_MAGIC):
                 scan.feed(block)
             size += len(block)
             file.write(block)
@@ -105,7 +105,9 @@ def _validate_members(decoder: Decoder, dataset: Dataset, path: Path) -> Validat
     table, count, _ = _write_loadable(records, layout, path.with_suffix(".loadable"), numeric=False)
     if count == 0 and decoder.head.startswith(PARQUET_MAGIC):
         raise RefusedError("the file has columns but no rows; keeping the rows loaded earlier", ignored=True)
-    if count == 0:
+    if count == 0 and not dataset.is_extracted:
+        if dataset.format == "json":
+            raise RefusedError("the file has no records; keeping the rows loaded earlier", ignored=True)
         raise RefusedError("the file contains only blank lines")
     header = tuple(column.file_name for column in dataset.columns)
     warnings = (*unknown_warnings(records.unknown), *records.warnings, *decoder.warnings)

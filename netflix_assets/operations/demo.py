@@ -5,7 +5,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from netflix_assets.defs.extract.assets import by_database
+from netflix_assets.contracts.model import Source
+from netflix_assets.defs.extract.api_assets import api_sources
+from netflix_assets.defs.extract.database_assets import by_database
 from netflix_assets.defs.landing.sensor import source_status
 from netflix_assets.operations.bucket import read_bucket
 from netflix_assets.operations.errors import InputError
@@ -18,12 +20,13 @@ from netflix_assets.storage.objects import ObjectVersion
 
 
 def check_only_samples(settings: Settings, samples: Sequence[Path]) -> None:
-    """Check that landing samples mixes them with no other file and replaces none. Extracts of databases do not count.
+    """Check that landing samples mixes them with no other file and replaces none. Other sources do not count.
 
     Raises: InputError when the bucket has other objects, unless it has all samples too; BucketError.
     """
-    sources = [source for source in settings.sources() if any(each.extract is None for each in source.datasets)]
-    by_key = object_keys(sources, samples)
+    by_key = object_keys(settings.sources(), samples)
+    names = {key.partition("/")[0] for key in by_key}
+    sources = [source for source in settings.sources() if source.source in names]
     with landing_bucket(settings).open() as store:
         listing = [each for source in sources for each in store.list(f"{source.source}/")]
     landed = {each.key for each in listing if each.key in by_key and _has_content(each, by_key[each.key])}
@@ -49,6 +52,16 @@ def databases_to_extract(settings: Settings, names: Sequence[str]) -> list[str]:
         name
         for name, datasets in by_database(settings.sources()).items()
         if name in names and not all(dataset.id in extracted for dataset in datasets)
+    ]
+
+
+def apis_to_request(settings: Settings, names: Sequence[str]) -> list[Source]:
+    """Those of the APIs that contracts name and of which nothing has landed."""
+    landed = read_bucket(settings).objects or {}
+    return [
+        source
+        for source in api_sources(settings.sources())
+        if source.source in names and not any(landed[dataset.id] for dataset in source.datasets)
     ]
 
 

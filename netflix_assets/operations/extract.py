@@ -5,33 +5,14 @@ from collections.abc import Callable, Mapping, Sequence
 import dagster as dg
 
 from netflix_assets.contracts.model import Dataset
-from netflix_assets.defs.extract.assets import ACCEPTED, by_database, extract_step
-from netflix_assets.defs.extract.sensor import extract_job
-from netflix_assets.extract.check import Finding, check_database
+from netflix_assets.defs.extract.database_assets import ACCEPTED, extract_step
+from netflix_assets.defs.extract.database_sensor import extract_job
 from netflix_assets.extract.errors import SourceError, SourceUnavailableError
+from netflix_assets.extract.postgres.check import Finding, check_database
 from netflix_assets.operations.errors import InputError
 from netflix_assets.operations.outcome import RunOutcome
 from netflix_assets.operations.run import execute_job
 from netflix_assets.settings import Settings
-
-
-def select_databases(settings: Settings, names: Sequence[str]) -> dict[str, list[Dataset]]:
-    """The databases with these names, or all that have an address. Raises: InputError."""
-    known = by_database(settings.sources())
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise InputError(
-            f"no contract extracts from a database '{unknown[0]}'; there are: {', '.join(known) or 'none'}"
-        )
-    chosen = names or [name for name in known if name in settings.databases]
-    if not chosen:
-        missing = " or ".join(f"NETFLIX_POSTGRES_{name.upper()}" for name in known)
-        raise InputError(
-            f"no database has an address: set {missing}"
-            if known
-            else "no contract has an `extract`; see docs/databases.md"
-        )
-    return {name: known[name] for name in chosen}
 
 
 def check_accepted(chosen: Mapping[str, Sequence[Dataset]], accepted: Sequence[str]) -> None:

@@ -6,7 +6,11 @@ from typing import Any
 
 import dagster as dg
 
+from netflix_assets.contracts.visibility import counted
+from netflix_assets.defs.extract.api_assets import ANSWERED
 from netflix_assets.warehouse.transient import cause_of
+
+_CHECKED = dg.DagsterEventType.ASSET_CHECK_EVALUATION
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,7 @@ class RunOutcome:
     ``refused``: (raw asset, object, outcome and reason) of each dataset with refused objects in the bucket.
     ``without_rows``: (raw asset, object and reason) of each current object of which no record was loaded.
     ``warnings``: (raw asset, message) about objects that were loaded.
-    ``extracted``: (table of a database, how many of its rows were extracted).
+    ``extracted``: (table of a database, how many of its rows were extracted), (API's answers, how many have landed).
     """
 
     run_id: str
@@ -50,11 +54,7 @@ def outcome_of(
     ``executable``: the assets that a run can build. Other materializations, such as arrivals on landing assets, are
     left out.
     """
-    checks = [
-        event.asset_check_evaluation_data
-        for event in events
-        if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION
-    ]
+    checks = [event.asset_check_evaluation_data for event in events if event.event_type == _CHECKED]
     failed = [check for check in checks if not check.passed]
     return RunOutcome(
         run_id=run_id,
@@ -115,6 +115,12 @@ def _extracted(events: Sequence[dg.DagsterEvent]) -> Iterator[tuple[str, str]]:
                 metadata[name].value for name in ("rows_changed", "rows_deleted", "dagster/row_count")
             )
             yield asset, f"{changed:,} of {rows:,} rows" + (f", {deleted:,} deleted" if deleted else "")
+    for event in events:
+        check = event.asset_check_evaluation_data if event.event_type == _CHECKED else None
+        if check and check.check_name == ANSWERED:
+            landed, records, gaps = (int(str(check.metadata[name].value)) for name in ("landed", "records", "gaps"))
+            text = f"{counted(landed, 'answer')} with {counted(records, 'record')}"
+            yield check.asset_key.to_user_string(), text + (f", {counted(gaps, 'gap')}" if gaps else "")
 
 
 def _is_awaited(metadata: Mapping[str, dg.MetadataValue[Any]]) -> bool:

@@ -71,9 +71,10 @@ def execute_job(
     run_config: Mapping[str, Any],
     *,
     selection: Sequence[dg.AssetKey] | None = None,
+    tags: Mapping[str, str] | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> RunOutcome:
-    """Execute a job in this process. ``selection``: only these assets of it.
+    """Execute a job in this process. ``selection``: only these assets of it. ``tags``: of the run.
 
     Raises: StorageError; KeyboardInterrupt when the run was interrupted, which Dagster reports as a failed step.
     """
@@ -94,6 +95,7 @@ def execute_job(
                 run_id=run_id,
                 run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}, **run_config},
                 asset_selection=selection,
+                tags=tags,
                 raise_on_error=False,
             )
         events = result.all_events

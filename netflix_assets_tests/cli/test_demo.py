@@ -39,7 +39,7 @@ def test_the_demo_leaves_other_files_alone(fresh: Path) -> None:
 
 @pytest.mark.long
 def test_the_sample_databases_are_extracted_once(fresh: Path) -> None:
-    options = ("demo", "--scale", "0.01", "--databases")
+    options = ("demo", "--scale", "0.01", "--business")
     done = run(fresh, *options)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "postgres/shop/orders: 5,000 of 5,000 rows" in done.stdout
@@ -64,7 +64,7 @@ def test_the_sample_databases_are_extracted_once(fresh: Path) -> None:
 def test_a_demo_without_postgresql_goes_on(fresh: Path) -> None:
     (fresh / "postgres").mkdir()
     (fresh / "postgres" / "server.json").write_text("damaged")
-    done = run(fresh, "demo", "--scale", "0.01", "--databases")
+    done = run(fresh, "demo", "--scale", "0.01", "--business")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "warning: the sample databases are left out: " in done.stderr
     assert "119 assets built, 15 awaited" in done.stdout

@@ -62,7 +62,7 @@ COLUMN_FAULTS = {
     "date, format: '%Y'": "column 'a': format '%Y' does not determine year, month and day",
     "date, format: '%Y-%m-%d-%d'": "column 'a': format '%Y-%m-%d-%d': %d appears twice",
     "text, rest: true": "column 'a': rest requires type json, not text",
-    "text, path: /x": "column 'a': path and rest require format: jsonl or parquet",
+    "text, path: /x": "column 'a': path and rest require format: jsonl, json or parquet",
     "text, path: x": "path: 'x' is not a JSON Pointer (RFC 6901), such as /customer/address/city",
     "text, position: 2": "column 'a': position requires a CSV file with header: false",
     "text, default: ''": "column 'a': an empty default requires nullable: true",

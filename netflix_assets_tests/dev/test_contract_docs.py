@@ -8,11 +8,26 @@ from netflix_assets.contracts.column import Column
 from netflix_assets.contracts.dialect import TableDialect
 from netflix_assets.contracts.extract import Deletes, Extract
 from netflix_assets.contracts.model import Dataset, Freshness, Source, Tolerance
+from netflix_assets.contracts.request import Api, Authentication, Paging, Records, Request
 from netflix_assets.dev.contract_docs.example import Example, Examples, open_examples
 from netflix_assets.dev.contract_docs.of_columns import TYPES
 from netflix_assets.dev.contract_docs.page import EXAMPLES, PAGE, render, written_fields
 
-MODELS = (Source, Dataset, Freshness, Tolerance, TableDialect, Column, Extract, Deletes)
+MODELS = (
+    Source,
+    Dataset,
+    Freshness,
+    Tolerance,
+    TableDialect,
+    Column,
+    Extract,
+    Deletes,
+    Api,
+    Authentication,
+    Request,
+    Paging,
+    Records,
+)
 GOOD = ("loads ", "a valid contract")
 BAD = ("record rejected: ", "file refused: ", "contract error: ", "not a file of this dataset")
 

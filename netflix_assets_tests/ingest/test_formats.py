@@ -72,6 +72,10 @@ def _plain(value: object) -> object:
     return float(value) if isinstance(value, Decimal) else str(value)
 
 
+def json_document(records: list[dict]) -> bytes:
+    return json.dumps(records, default=_plain, indent=1).encode()
+
+
 def parquet(records: list[dict]) -> bytes:
     names = dict.fromkeys(name for record in records for name in record)
     target = io.BytesIO()
@@ -79,7 +83,7 @@ def parquet(records: list[dict]) -> bytes:
     return target.getvalue()
 
 
-WRITERS = {"jsonl": json_lines, "parquet": parquet}
+WRITERS = {"jsonl": json_lines, "json": json_document, "parquet": parquet}
 
 
 def things(kind: str, *columns, **changes) -> Dataset:
@@ -127,6 +131,8 @@ RELAXED = (COLUMNS[0], COLUMNS[1], make_column("price", "decimal(9,2)", nullable
 TEXTS = {
     "jsonl": ['{"Id": 2, "price": 101.0, "label": "dear"}', '{"Id": null, "price": 2.0, "label": "nameless"}',
               '{"Id": 4, "price": 102.0, "label": "dear, too"}'],
+    "json": ['{"Id":2,"price":101.0,"label":"dear"}', '{"Id":null,"price":2.0,"label":"nameless"}',
+             '{"Id":4,"price":102.0,"label":"dear, too"}'],
     "parquet": ['{"Id":2,"label":"dear","price":101.00}', '{"Id":null,"label":"nameless","price":2.00}',
                 '{"Id":4,"label":"dear, too","price":102.00}'],
 }  # fmt: skip
@@ -138,7 +144,7 @@ def test_rejects_name_their_line_and_are_replayed(sync, bucket, warehouse, tmp_p
     bucket.put(f"shop/things.{strict.extension}", WRITERS[kind](FAULTY))
     [load] = sync(strict).loads
     assert (load.rows_in, load.rows_loaded, load.rows_rejected) == (4, 1, 3)
-    prices = ["101.0", "102.0"] if kind == "jsonl" else ["101.00", "102.00"]
+    prices = ["101.0", "102.0"] if kind != "parquet" else ["101.00", "102.00"]
     assert rejects(warehouse, strict) == [
         (2, f"price '{prices[0]}' is above the maximum 100", TEXTS[kind][0]),
         (3, "id is empty", TEXTS[kind][1]),

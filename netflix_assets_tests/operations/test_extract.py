@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from netflix_assets.cli.app import cli
-from netflix_assets.defs.extract.assets import by_database, table_key
-from netflix_assets.defs.extract.sensor import INTERVAL_S, is_due, read_cursor
+from netflix_assets.defs.extract.database_assets import by_database, table_key
+from netflix_assets.defs.extract.database_sensor import INTERVAL_S, is_due, read_cursor
 from netflix_assets.dev.business.load import load
 from netflix_assets.dev.postgres import OWNER, READER, Postgres, temporary
 from netflix_assets.operations import extract as operation

@@ -26,7 +26,7 @@ def pieces(home: Path) -> int:
 
 def test_a_changed_row_reaches_the_published_marts_by_itself(tmp_path: Path) -> None:
     home, log = tmp_path / "home", tmp_path / "ui.log"
-    done = run_installed(home, "demo", "--scale", "0.01", "--databases")
+    done = run_installed(home, "demo", "--scale", "0.01", "--business")
     assert done.returncode == 0, done.stdout + done.stderr
     before = pieces(home)
     contracts = tmp_path / "contracts"

@@ -16,16 +16,16 @@ import pytest
 from netflix_assets.defs.resources import LandingBucket
 from netflix_assets.dev import postgres as servers
 from netflix_assets.dev.postgres import Postgres
-from netflix_assets.extract import run as run_module
-from netflix_assets.extract.keys import KnownKeys
-from netflix_assets.extract.session import Identity
+from netflix_assets.extract.postgres import run as run_module
+from netflix_assets.extract.postgres.keys import KnownKeys
+from netflix_assets.extract.postgres.session import Identity
 from netflix_assets.ingest.sync import SyncReport
 from netflix_assets.storage.objects import S3ObjectStore
 from netflix_assets.warehouse.base import Warehouse
 from netflix_assets_tests.conftest import Bucket
-from netflix_assets_tests.extract import fixtures
-from netflix_assets_tests.extract.database import Database, dataset
-from netflix_assets_tests.extract.fixtures import connect_admin, database_on, run_program
+from netflix_assets_tests.extract.postgres import fixtures
+from netflix_assets_tests.extract.postgres.database import Database, dataset
+from netflix_assets_tests.extract.postgres.fixtures import connect_admin, database_on, run_program
 from netflix_assets_tests.extract.test_hazards import CREATE, FILL, LATEST
 from netflix_assets_tests.waiting import free_port, until
 

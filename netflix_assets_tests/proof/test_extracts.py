@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from netflix_assets.warehouse.base import Warehouse
-from netflix_assets_tests.extract import fixtures
-from netflix_assets_tests.extract.database import Database
+from netflix_assets_tests.extract.postgres import fixtures
+from netflix_assets_tests.extract.postgres.database import Database
 from netflix_assets_tests.proof.transactions import CHANGES, CURSOR, SNAPSHOT, Row, Rows, Sequence, Taken, as_loaded
 
 postgres, database = fixtures.postgres, fixtures.database

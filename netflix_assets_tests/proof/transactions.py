@@ -17,13 +17,13 @@ import psycopg
 from psycopg import sql
 
 from netflix_assets.contracts.model import Dataset
-from netflix_assets.extract import run as run_module
 from netflix_assets.extract.errors import BusyError, SourceUnavailableError
-from netflix_assets.extract.run import Extracted
-from netflix_assets.extract.session import Session
-from netflix_assets.extract.state import State, number_of, read_state
+from netflix_assets.extract.postgres import run as run_module
+from netflix_assets.extract.postgres.run import Extracted
+from netflix_assets.extract.postgres.session import Session
+from netflix_assets.extract.postgres.state import State, number_of, read_state
 from netflix_assets.storage.objects import ObjectStore, ObjectVersion, objects_of
-from netflix_assets_tests.extract.database import Database, dataset
+from netflix_assets_tests.extract.postgres.database import Database, dataset
 
 STEPS = 60
 KEYS = 40

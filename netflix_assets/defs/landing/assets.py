@@ -10,7 +10,8 @@ import dagster as dg
 
 from netflix_assets.contracts.model import Dataset, Source, all_datasets
 from netflix_assets.contracts.visibility import counted
-from netflix_assets.defs.extract.assets import table_key
+from netflix_assets.defs.extract.api_assets import answer_asset_key
+from netflix_assets.defs.extract.database_assets import table_key
 from netflix_assets.defs.extract.sentiment import writers_of
 from netflix_assets.defs.freshness import freshness_policy
 from netflix_assets.defs.resources import LandingBucket, WarehouseResource
@@ -37,7 +38,7 @@ def landing_assets(sources: Sequence[Source]) -> list[dg.AssetSpec]:
     return [
         dg.AssetSpec(
             key=landing_key(dataset),
-            deps=[table_key(dataset)] if dataset.extract else writers_of(dataset, sources),
+            deps=[*_extracted_from(dataset), *writers_of(dataset, sources)],
             group_name="landing",
             description=f"{dataset.description} {_files(dataset)}",
             owners=list(dataset.owners),
@@ -48,6 +49,12 @@ def landing_assets(sources: Sequence[Source]) -> list[dg.AssetSpec]:
         )
         for dataset in all_datasets(sources)
     ]
+
+
+def _extracted_from(dataset: Dataset) -> list[dg.AssetKey]:
+    if dataset.extract is not None:
+        return [table_key(dataset)]
+    return [answer_asset_key(dataset)] if dataset.request is not None else []
 
 
 def _files(dataset: Dataset) -> str:

@@ -27,6 +27,12 @@ _BASE: Mapping[str, Any] = {
     ],
 }
 
+_API = {"url": "https://api.example.com/v1"}
+_REQUESTED: Mapping[str, Any] = {
+    "format": "json",
+    "request": {"path": "/items", "per": "day", "start": "2026-01-01", "ready_after_minutes": 1500},
+}
+
 Content = str | bytes
 
 
@@ -117,8 +123,9 @@ class Examples:
             self.trial.warehouse.prepare(dataset)
             return [(_shown(content), self._load(dataset, name, content)) for name, content in use.contents.items()]
         try:
-            if example.option.startswith("Source."):
-                self._read_file({"source": "shop", "description": "A shop.", "datasets": {"things": _BASE}, **use})
+            if example.option.startswith(("Source.", "Api.", "Authentication.")):
+                things = {**_BASE, **_REQUESTED} if "api" in use else _BASE
+                self._read_file({"source": "shop", "description": "A shop.", "datasets": {"things": things}, **use})
             else:
                 self.read({**example.entry, **use})
         except ContractError as error:
@@ -134,8 +141,9 @@ class Examples:
             column if "description" in column or "name" not in column else {**column, "description": "…"}
             for column in options["columns"]
         ]
+        api = {"api": _API} if "request" in options else {}
         return self._read_file(
-            {"source": f"shop{self.count}", "description": "A shop.", "datasets": {"things": options}}
+            {"source": f"shop{self.count}", "description": "A shop.", **api, "datasets": {"things": options}}
         )
 
     def _read_file(self, content: Mapping[str, Any]) -> Dataset:

@@ -12,6 +12,7 @@ SOURCE = (
     Example("Source.description", {}, {"description": "What we sell."}, {"description": None}),
     Example("Source.owners", {}, {"owners": ["team:sales"]}, {"owners": "team:sales"}),
     Example("Source.datasets", {}, {}, {"datasets": None}),
+    Example("Source.api", {}, {"api": {"url": "https://api.example.com/v1"}}, {"api": {"address": "api.example.com"}}),
 )
 
 DATASET = (
@@ -60,6 +61,18 @@ DATASET = (
         {},
         {"extract": {"database": "shop", "table": "items", "mode": "snapshot"}, "mode": "overwrite"},
         {"extract": {"database": "shop", "mode": "snapshot"}, "mode": "overwrite"},
+    ),
+    Example(
+        "Dataset.request",
+        {"format": "json"},
+        {"request": {"path": "/items", "per": "day", "start": "2026-01-01", "ready_after_minutes": 1500}},
+        {"request": {"path": "/items"}},
+    ),
+    Example(
+        "Dataset.records",
+        {"format": "json", "records": {"at": "/data"}},
+        Files({"things.json": '{"data": [{"item": 1, "label": "nut"}]}'}),
+        Files({"things.json": '{"items": [{"item": 1, "label": "nut"}]}'}),
     ),
     Example(
         "Dataset.tolerance",

@@ -12,15 +12,17 @@ from netflix_assets.contracts.column import Column
 from netflix_assets.contracts.dialect import TableDialect, ValueOptions
 from netflix_assets.contracts.extract import Deletes, Extract
 from netflix_assets.contracts.model import Dataset, Freshness, Source, Tolerance
+from netflix_assets.contracts.request import Api, Authentication, Paging, Records, Request
 from netflix_assets.dev.contract_docs.example import Example, Examples, Files, open_examples
 from netflix_assets.dev.contract_docs.of_columns import COLUMN, TYPES
 from netflix_assets.dev.contract_docs.of_datasets import DATASET, DIALECT, SOURCE
 from netflix_assets.dev.contract_docs.of_extracts import DELETES, EXTRACT
+from netflix_assets.dev.contract_docs.of_requests import API, REQUEST
 from netflix_assets.dev.forms import FORMS, Form
 from netflix_assets.settings import REPO
 
 PAGE: Path = REPO / "docs" / "contracts.md"
-EXAMPLES: Sequence[Example] = (*SOURCE, *DATASET, *DIALECT, *COLUMN, *EXTRACT, *DELETES)
+EXAMPLES: Sequence[Example] = (*SOURCE, *DATASET, *DIALECT, *COLUMN, *EXTRACT, *DELETES, *API, *REQUEST)
 # Fields that a contract file does not have: contracts/loading.py adds them.
 NOT_WRITTEN = {"Dataset.source", "Dataset.name", "Dataset.longer_files"}
 _FORM_LINES = 4  # of a file that the page shows
@@ -113,6 +115,15 @@ _SECTIONS: tuple[tuple[type[BaseModel], str, str], ...] = (
         "`deletes` of an extract. A table that has lost more rows than both bounds allow is refused, because "
         "truncating a table by mistake looks like this. `netflix-assets sources extract --accept` extracts it anyway.",
     ),
+    (Records, "Records", "`records` of a dataset with `format: json`: where the records are in the document."),
+    (
+        Api,
+        "API",
+        "`api` of a source: an HTTP API. [APIs](apis.md) explains how it is requested.",
+    ),
+    (Authentication, "Authentication", "`authentication` of an API. The key is never part of a contract."),
+    (Request, "Request", "`request` of a dataset: its files are the answers of the source's API, one for each period."),
+    (Paging, "Paging", "`paging` of a request, for an answer that comes in pages."),
 )
 
 

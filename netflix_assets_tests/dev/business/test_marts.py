@@ -19,7 +19,7 @@ from netflix_assets.defs.resources import LandingBucket
 from netflix_assets.dev.business.load import load, play_days
 from netflix_assets.dev.business.world import KEYS, Event, Row, World
 from netflix_assets.dev.postgres import READER, Postgres, temporary
-from netflix_assets.extract.run import Extracted, extract_database
+from netflix_assets.extract.postgres.run import Extracted, extract_database
 from netflix_assets.ingest.sync import sync
 from netflix_assets.settings import DatabaseSettings, Settings, read_settings
 from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse

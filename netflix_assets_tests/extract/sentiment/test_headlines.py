@@ -42,8 +42,9 @@ def settings(tmp_path: Path) -> Settings:
     return read_settings(home=tmp_path / "home")
 
 
-def lines(items: list[dict[str, Any]]) -> str:
-    return "".join(f"{json.dumps(item)}\n" for item in items)
+def answer(items: list[dict[str, Any]]) -> str:
+    """An answer of the API."""
+    return json.dumps({"items": str(len(items)), "feed": items})
 
 
 def item(url: str, title: str, **more: object) -> dict[str, Any]:
@@ -65,14 +66,14 @@ def contents(bucket: Bucket) -> Mapping[str, bytes]:
 def test_each_object_of_headlines_gets_one_of_verdicts(bucket: Bucket, settings: Settings, tmp_path: Path) -> None:
     days = [DAY + timedelta(days=number) for number in range(4)]
     for day in days:
-        bucket.put(f"alphavantage/news/{day}.jsonl", lines(headlines(day)))
+        bucket.put(f"alphavantage/news/{day}.json", answer(headlines(day)))
     done = judged(bucket, settings)
     assert len(done.keys) == len(days)
     assert done.headlines == sum(len(headlines(day)) for day in days)
     found = contents(bucket)
     assert list(found) == sorted(done.keys)
     for day, (key, content) in zip(days, found.items(), strict=True):
-        assert key.startswith(f"sentiment/headlines/vader-3.3/news/{day}.jsonl.")
+        assert key.startswith(f"sentiment/headlines/vader-3.3/news/{day}.json.")
         assert VERDICTS.owns_key(key)
         rows = [json.loads(line) for line in content.decode().splitlines()]
         assert [row["url"] for row in rows] == [each["url"] for each in headlines(day)]
@@ -84,7 +85,7 @@ def test_each_object_of_headlines_gets_one_of_verdicts(bucket: Bucket, settings:
 
 
 def test_what_is_judged_is_not_judged_again(bucket: Bucket, settings: Settings) -> None:
-    bucket.put("alphavantage/news.jsonl", lines([item("u/1", "The fans love the show!")]))
+    bucket.put("alphavantage/news.json", answer([item("u/1", "The fans love the show!")]))
     first = judged(bucket, settings)
     before = contents(bucket)
     again = judged(bucket, settings)
@@ -94,7 +95,7 @@ def test_what_is_judged_is_not_judged_again(bucket: Bucket, settings: Settings) 
 
 def test_verdicts_that_were_lost_come_back_as_they_were(bucket: Bucket, settings: Settings) -> None:
     for number in range(3):
-        bucket.put(f"alphavantage/news-{number}.jsonl", lines([item(f"u/{number}", f"The fans love show {number}")]))
+        bucket.put(f"alphavantage/news-{number}.json", answer([item(f"u/{number}", f"The fans love show {number}")]))
     judged(bucket, settings)
     before = contents(bucket)
     bucket.delete(list(before)[1])
@@ -103,9 +104,9 @@ def test_verdicts_that_were_lost_come_back_as_they_were(bucket: Bucket, settings
 
 
 def test_a_new_version_of_an_object_is_judged(bucket: Bucket, settings: Settings) -> None:
-    bucket.put("alphavantage/news.jsonl", lines([item("u/1", "The fans love the show")]))
+    bucket.put("alphavantage/news.json", answer([item("u/1", "The fans love the show")]))
     (old,) = judged(bucket, settings).keys
-    bucket.put("alphavantage/news.jsonl", lines([item("u/1", "The fans hate the show")]))
+    bucket.put("alphavantage/news.json", answer([item("u/1", "The fans hate the show")]))
     (new,) = judged(bucket, settings).keys
     assert old != new
     verdicts = {key: json.loads(content)["verdict"] for key, content in contents(bucket).items()}
@@ -113,7 +114,7 @@ def test_a_new_version_of_an_object_is_judged(bucket: Bucket, settings: Settings
 
 
 def test_another_scorer_judges_everything_and_both_stay(bucket: Bucket, settings: Settings) -> None:
-    bucket.put("alphavantage/news.jsonl", lines([item("u/1", "The fans hate the show!")]))
+    bucket.put("alphavantage/news.json", answer([item("u/1", "The fans hate the show!")]))
     judged(bucket, settings)
     judged(bucket, settings, Shouting())
     assert sorted((json.loads(each)["scorer"], json.loads(each)["verdict"]) for each in contents(bucket).values()) == [
@@ -124,25 +125,28 @@ def test_another_scorer_judges_everything_and_both_stay(bucket: Bucket, settings
 
 def test_records_that_do_not_load_are_not_judged(bucket: Bucket, settings: Settings) -> None:
     good, bad = item("u/1", "The fans love the show"), item("u/2", "The fans hate it", overall_sentiment_score=7)
-    bucket.put("alphavantage/news.jsonl", lines([good, bad]) + "{not json\n")
+    bucket.put("alphavantage/news.json", answer([good, bad]))
     assert judged(bucket, settings).headlines == 1
     (content,) = contents(bucket).values()
     assert json.loads(content)["url"] == "u/1"
 
 
 def test_an_object_that_does_not_load_holds_up_no_other(bucket: Bucket, settings: Settings) -> None:
-    bucket.put("alphavantage/news-1.jsonl", "[1, 2]\n")
-    bucket.put("alphavantage/news-2.jsonl", lines([item("u/1", "The fans love the show")]))
+    bucket.put("alphavantage/news-1.json", "{not json")
+    bucket.put("alphavantage/news-2.json", answer([item("u/1", "The fans love the show")]))
     done = judged(bucket, settings)
-    assert [key for key, _ in done.skipped] == ["alphavantage/news-1.jsonl"]
+    assert [key for key, _ in done.skipped] == ["alphavantage/news-1.json"]
     assert done.headlines == 1
 
 
-def test_an_object_without_a_good_record_leaves_a_mark_and_no_file(bucket: Bucket, settings: Settings) -> None:
-    bucket.put("alphavantage/news.jsonl", lines([item("u/1", "", overall_sentiment_score="high")]))
+@pytest.mark.parametrize("items", [[], [item("u/1", "", overall_sentiment_score="high")]])
+def test_an_answer_without_a_headline_leaves_a_mark_and_no_file(
+    bucket: Bucket, settings: Settings, items: list[dict[str, Any]]
+) -> None:
+    bucket.put("alphavantage/news.json", answer(items))
     assert judged(bucket, settings) == Judged()
     (mark,) = contents(bucket)
-    assert mark.startswith("_sentiment/vader-3.3/news.jsonl.")
+    assert mark.startswith("_sentiment/vader-3.3/news.json.")
     store = Counting(bucket.store)
     assert judge_headlines(NEWS, VERDICTS, VaderScorer(), settings, store) == Judged()  # type: ignore[arg-type]
     assert [name for name, _ in store.calls] == ["list"] * 3  # the object is not read again
@@ -173,7 +177,7 @@ def test_the_assets_of_a_run_load_the_verdicts_in_the_same_run(tmp_path: Path) -
     sources = [source for source in SOURCES if source.source in ("alphavantage", "sentiment")]
     folder = settings.s3_folder / settings.bucket / "alphavantage" / "news"
     folder.mkdir(parents=True)
-    (folder / "1.jsonl").write_text(lines(headlines(DAY)))
+    (folder / "1.json").write_text(answer(headlines(DAY)))
     # Upstream last: the order comes from the dependencies.
     assets = [*landing_assets(sources), *reversed(raw_assets(sources, settings)), *sentiment_assets(sources, settings)]
     resources = {"bucket": landing_bucket(settings), "warehouse": warehouse(settings)}

@@ -11,7 +11,7 @@ from netflix_assets.contracts.extract import VERSION_COLUMNS
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.contracts.visibility import counted
 from netflix_assets.extract.errors import TableRefusedError, translated
-from netflix_assets.extract.session import Session
+from netflix_assets.extract.postgres.session import Session
 
 MASK = "****"
 

@@ -9,7 +9,7 @@ from netflix_assets.contracts.model import Dataset
 from netflix_assets.extract.errors import SourceUnavailableError
 from netflix_assets.ingest.sync import SyncReport
 from netflix_assets.warehouse.base import Warehouse
-from netflix_assets_tests.extract.database import CREATE, LATEST, Database, dataset
+from netflix_assets_tests.extract.postgres.database import CREATE, LATEST, Database, dataset
 
 FILL = "insert into orders select i, i / 4.0, 'note ' || i from generate_series(1, 1000) i"
 

@@ -8,7 +8,7 @@ from netflix_assets.contracts.model import Dataset, Source, all_datasets
 from netflix_assets.defs.raw.assets import raw_key
 from netflix_assets.defs.resources import LandingBucket, WarehouseResource
 from netflix_assets.defs.retry import retry_transient
-from netflix_assets.extract.state import State, number_of, read_state
+from netflix_assets.extract.postgres.state import State, number_of, read_state
 from netflix_assets.settings import Settings
 from netflix_assets.storage.objects import ObjectStore, objects_of
 from netflix_assets.warehouse.base import Warehouse

@@ -12,7 +12,7 @@ import pytest
 from netflix_assets.extract.errors import SourceError, SourceUnavailableError
 from netflix_assets.ingest.sync import SyncReport
 from netflix_assets.warehouse.base import Warehouse
-from netflix_assets_tests.extract.database import Database, dataset
+from netflix_assets_tests.extract.postgres.database import Database, dataset
 from netflix_assets_tests.waiting import free_port
 
 CANARY = "canary-4111-1111"

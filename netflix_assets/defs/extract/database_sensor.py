@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import dagster as dg
 
 from netflix_assets.contracts.model import Dataset, Source
-from netflix_assets.defs.extract.assets import by_database, table_key
+from netflix_assets.defs.extract.database_assets import by_database, table_key
 from netflix_assets.settings import Settings
 
 INTERVAL_S = 30
@@ -48,7 +48,7 @@ def _sensor(database: str, datasets: Sequence[Dataset], settings: Settings) -> d
     def request_extract(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         if database not in settings.databases:
             return dg.SkipReason(f"the database has no address: NETFLIX_POSTGRES_{database.upper()} is not set")
-        if context.instance.get_runs(dg.RunsFilter(job_name=job, statuses=_IN_PROGRESS), limit=1):
+        if context.instance.get_runs(dg.RunsFilter(job_name=job, statuses=IN_PROGRESS), limit=1):
             return dg.SkipReason("an extract is in progress")
         now, requested = time.time(), read_cursor(context.cursor)
         due = [dataset for dataset in datasets if is_due(dataset, requested, now)]
@@ -64,7 +64,7 @@ def _sensor(database: str, datasets: Sequence[Dataset], settings: Settings) -> d
     return request_extract
 
 
-_IN_PROGRESS = [
+IN_PROGRESS = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,

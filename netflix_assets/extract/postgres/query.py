@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from psycopg import sql
 
 from netflix_assets.contracts.model import Dataset
-from netflix_assets.extract.session import Snapshot
-from netflix_assets.extract.state import State
-from netflix_assets.extract.table import SourceTable, contract_columns, select_list
+from netflix_assets.extract.postgres.session import Snapshot
+from netflix_assets.extract.postgres.state import State
+from netflix_assets.extract.postgres.table import SourceTable, contract_columns, select_list
 
 _TIMES = ("timestamp without time zone", "timestamp with time zone", "date")
 _NUMBERS = 2**32  # transaction numbers in a row have 32 bits, without their epoch

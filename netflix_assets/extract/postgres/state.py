@@ -14,7 +14,7 @@ from typing import Any
 from netflix_assets.contracts.extract import STATE_FOLDER
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.extract.errors import SourceError
-from netflix_assets.extract.session import Identity
+from netflix_assets.extract.postgres.session import Identity
 from netflix_assets.storage.objects import ObjectStore
 
 _FORMAT = 1

@@ -9,14 +9,14 @@ import psycopg
 import pytest
 
 from netflix_assets.contracts.model import Dataset
-from netflix_assets.extract import run as run_module
-from netflix_assets.extract import session as session_module
-from netflix_assets.extract.check import check_database
 from netflix_assets.extract.errors import BusyError, SourceUnavailableError
-from netflix_assets.extract.run import Extracted, Refused
+from netflix_assets.extract.postgres import run as run_module
+from netflix_assets.extract.postgres import session as session_module
+from netflix_assets.extract.postgres.check import check_database
+from netflix_assets.extract.postgres.run import Extracted, Refused
 from netflix_assets.ingest.sync import SyncReport
 from netflix_assets.warehouse.base import Warehouse
-from netflix_assets_tests.extract.database import CREATE, LATEST, Database, dataset
+from netflix_assets_tests.extract.postgres.database import CREATE, LATEST, Database, dataset
 from netflix_assets_tests.waiting import until
 
 FILL = "insert into orders select i, i / 4.0, 'note ' || i from generate_series(1, 50) i"

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from netflix_assets.extract.run import Extracted
+from netflix_assets.extract.postgres.run import Extracted
 from netflix_assets.ingest.sync import SyncReport
 from netflix_assets.warehouse.base import Warehouse
-from netflix_assets_tests.extract.database import Database, dataset
+from netflix_assets_tests.extract.postgres.database import Database, dataset
 
 REJECTED = "(rejected)"
 DIGITS = "12345678901234567890123456789012345.678"

@@ -7,8 +7,8 @@ from psycopg import sql
 
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.extract.errors import TableRefusedError
-from netflix_assets.extract.session import Session, open_session
-from netflix_assets.extract.table import SYSTEM_COLUMNS, SourceTable, check_columns, contract_columns, describe
+from netflix_assets.extract.postgres.session import Session, open_session
+from netflix_assets.extract.postgres.table import SYSTEM_COLUMNS, SourceTable, check_columns, contract_columns, describe
 from netflix_assets.settings import Settings
 
 

@@ -9,12 +9,12 @@ from psycopg import sql
 from netflix_assets.contracts.extract import VERSION_COLUMNS
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.extract.errors import BusyError, SourceError, SourceUnavailableError, TableRefusedError
-from netflix_assets.extract.keys import KnownKeys, key_names, known_keys, saved_number
-from netflix_assets.extract.query import fingerprint, highest, keys, select, versions, where_changed, why_whole
-from netflix_assets.extract.rows import RowFile, records_of, with_hashes
-from netflix_assets.extract.session import Block, Session, open_session
-from netflix_assets.extract.state import State, keys_key, number_of, object_key, read_state, write_state
-from netflix_assets.extract.table import (
+from netflix_assets.extract.postgres.keys import KnownKeys, key_names, known_keys, saved_number
+from netflix_assets.extract.postgres.query import fingerprint, highest, keys, select, versions, where_changed, why_whole
+from netflix_assets.extract.postgres.rows import RowFile, records_of, with_hashes
+from netflix_assets.extract.postgres.session import Block, Session, open_session
+from netflix_assets.extract.postgres.state import State, keys_key, number_of, object_key, read_state, write_state
+from netflix_assets.extract.postgres.table import (
     SourceTable,
     check_columns,
     compare_types,

@@ -11,7 +11,7 @@ import pytest
 from netflix_assets.dev import postgres as servers
 from netflix_assets.dev.postgres import Postgres
 from netflix_assets_tests.conftest import Bucket
-from netflix_assets_tests.extract.database import Database
+from netflix_assets_tests.extract.postgres.database import Database
 
 _numbers = itertools.count(1)
 

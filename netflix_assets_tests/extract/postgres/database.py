@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 
 from netflix_assets.contracts.model import Dataset
-from netflix_assets.extract.run import Extracted, Outcome, Refused, extract_database
+from netflix_assets.extract.postgres.run import Extracted, Outcome, Refused, extract_database
 from netflix_assets.settings import DatabaseSettings, Settings, read_settings
 from netflix_assets_tests.conftest import Bucket
 

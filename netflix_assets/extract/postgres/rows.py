@@ -11,7 +11,7 @@ from types import TracebackType
 
 import pyarrow as pa
 
-from netflix_assets.extract.session import Block
+from netflix_assets.extract.postgres.session import Block
 
 csv.field_size_limit(sys.maxsize)  # Python's limit is 131,072 characters; the contract's is checked when it loads
 

@@ -12,7 +12,7 @@ from netflix_assets.contracts.visibility import printable
 from netflix_assets.defs.freshness import freshness_policy
 from netflix_assets.defs.resources import LandingBucket
 from netflix_assets.defs.retry import retry_transient
-from netflix_assets.extract.run import Extracted, Outcome, Refused, extract_database
+from netflix_assets.extract.postgres.run import Extracted, Outcome, Refused, extract_database
 from netflix_assets.settings import Settings
 
 GROUP = "databases"

@@ -1,0 +1,199 @@
+"""One API: requests with its key, at its pace, retried when that can help. No error shows the key."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import cached_property
+from http import HTTPStatus
+from urllib.parse import quote, quote_plus, urljoin, urlsplit
+
+import requests
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
+
+from netflix_assets.contracts.request import Api
+from netflix_assets.contracts.visibility import printable
+from netflix_assets.extract.errors import SourceError, SourceUnavailableError
+from netflix_assets.ingest.json_document import MAX_DOCUMENT_BYTES
+from netflix_assets.settings import ApiSettings
+
+TRIES = 5
+_FIRST_DELAY_S, _MAX_WAIT_S = 1.0, 60.0
+_MAX_ANSWER_S = 600.0  # for all of an answer; the timeout of the contract is for each piece of it
+_BLOCK_BYTES = 65_536
+_SNIPPET = 200  # characters of an answer that a message quotes
+_MASK = "***"
+
+
+class _RetryLaterError(Exception):
+    """A try that is worth another. ``wait_s``: as long as the server asks to wait, if it does."""
+
+    def __init__(self, reason: str, wait_s: float | None = None) -> None:
+        super().__init__(reason)
+        self.wait_s = wait_s
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer. ``body`` is as received, but for the key, which is masked; ``text`` is not. ``status``: HTTP's."""
+
+    status: int
+    body: bytes
+    text: str
+    next_link: str | None = None
+
+
+class ApiClient:
+    """Requests to one API, one after the other."""
+
+    def __init__(self, name: str, api: Api, settings: ApiSettings) -> None:
+        self.name = name
+        self._api = api
+        self._url = (settings.url or api.url).rstrip("/")
+        self._key = settings.key.get_secret_value() if settings.key else ""
+        self._next_at = 0.0
+        self._session = requests.Session()
+        self._session.headers["User-Agent"] = "netflix-assets"
+        # Without it requests would send what ~/.netrc has for the host.
+        self._session.auth = self._authenticate
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def get(self, path: str, parameters: Mapping[str, str], allowed: tuple[int, ...] = ()) -> Answer:
+        """The answer to a request. ``allowed``: statuses above 299 that are answers too.
+
+        Raises: SourceError when someone has to change something; SourceUnavailableError when trying later may help.
+        """
+        return self._request(f"{self._url}/{path.lstrip('/')}", parameters, allowed)
+
+    def follow(self, link: str, allowed: tuple[int, ...] = ()) -> Answer:
+        """The answer to a link in an answer. Raises: as ``get``, and SourceError when it leads to another server."""
+        url = urljoin(f"{self._url}/", link)
+        here, there = urlsplit(self._url), urlsplit(url)
+        if (here.scheme, here.netloc) != (there.scheme, there.netloc):
+            raise self._error(f"the next page is on another server ({there.hostname}), which is not sent the key")
+        return self._request(url, {}, allowed)
+
+    def quote(self, text: str) -> str:
+        """The beginning of an answer for a message: printable, and without the key."""
+        short = " ".join(self._mask(text).split())[:_SNIPPET]
+        return printable(short) or "an empty answer"
+
+    def _request(self, url: str, parameters: Mapping[str, str], allowed: tuple[int, ...]) -> Answer:
+        retrying = Retrying(
+            retry=retry_if_exception_type(_RetryLaterError), stop=stop_after_attempt(TRIES), wait=_delay, reraise=True
+        )
+        try:
+            return retrying(self._try, url, parameters, allowed)
+        except _RetryLaterError as error:
+            raise SourceUnavailableError(f"api '{self.name}': {error}; tried {TRIES} times") from None
+
+    def _try(self, url: str, parameters: Mapping[str, str], allowed: tuple[int, ...]) -> Answer:
+        time.sleep(max(0.0, self._next_at - time.monotonic()))
+        self._next_at = time.monotonic() + 60 / self._api.requests_per_minute
+        path = urlsplit(url).path
+        try:
+            # A redirect could lead to another server, which would be sent the key.
+            with self._session.get(
+                url, params=parameters, timeout=self._api.timeout_seconds, allow_redirects=False, stream=True
+            ) as response:
+                body = self._read(response, path)
+                return self._answer(response, body, path, allowed)
+        except requests.RequestException as error:  # its text has the address, and that may have the key
+            raise _RetryLaterError(f"GET {path}: {_describe(error)}") from None
+
+    def _read(self, response: requests.Response, path: str) -> bytes:
+        body, until = bytearray(), time.monotonic() + _MAX_ANSWER_S
+        for block in response.iter_content(_BLOCK_BYTES):
+            body += block
+            if len(body) > MAX_DOCUMENT_BYTES:
+                raise self._error(f"GET {path}: the answer is larger than {MAX_DOCUMENT_BYTES:,} bytes; request less")
+            if time.monotonic() > until:
+                raise _RetryLaterError(f"GET {path}: the answer was not complete after {_MAX_ANSWER_S:.0f} s")
+        return bytes(body)
+
+    def _answer(self, response: requests.Response, body: bytes, path: str, allowed: tuple[int, ...]) -> Answer:
+        status, text = response.status_code, body.decode("utf-8", "replace")
+        what = f"GET {path}: {status} {response.reason or ''}".rstrip()
+        if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            wait_s = _retry_after(response.headers.get("Retry-After"))
+            if wait_s is not None and wait_s > _MAX_WAIT_S:
+                raise SourceUnavailableError(f"api '{self.name}': {what}; it asks to wait {wait_s:.0f} s")
+            raise _RetryLaterError(what, wait_s)
+        if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN) and status not in allowed:
+            raise self._error(f"{what}: {self.quote(text)}. Check NETFLIX_API_{self.name.upper()}_KEY")
+        if response.is_redirect:
+            host = urlsplit(response.headers.get("Location", "")).hostname or "itself"
+            raise self._error(f"{what}: it redirects to {host}. Correct api.url in the contract")
+        if not response.ok and status not in allowed:
+            raise self._error(f"{what}: {self.quote(text)}")
+        return Answer(status, self._masked_body(body), text, response.links.get("next", {}).get("url"))
+
+    def _authenticate(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        how = self._api.authentication
+        if how is None:
+            return request
+        if how.kind == "bearer":
+            request.headers["Authorization"] = f"Bearer {self._key}"
+        elif how.kind == "header":
+            request.headers[how.name] = self._key
+        elif f"{how.name}=" not in urlsplit(str(request.url)).query:  # a link to the next page may have it
+            request.prepare_url(str(request.url), {how.name: self._key})
+        return request
+
+    def _masked_body(self, body: bytes) -> bytes:
+        for form in self._forms_of_key:
+            body = body.replace(form.encode(), _MASK.encode())
+        return body
+
+    def _mask(self, text: str) -> str:
+        for form in self._forms_of_key:
+            text = text.replace(form, _MASK)
+        return text
+
+    @cached_property
+    def _forms_of_key(self) -> tuple[str, ...]:
+        """The key as it may appear in an answer: by itself, in an address, and in JSON that escapes slashes."""
+        forms = (self._key, quote(self._key, safe=""), quote_plus(self._key), self._key.replace("/", "\\/"))
+        return tuple(dict.fromkeys(forms)) if self._key else ()
+
+    def _error(self, reason: str) -> SourceError:
+        return SourceError(f"api '{self.name}': {reason}")
+
+
+def _delay(state: RetryCallState) -> float:
+    """As long as the server asks to wait, or 1, 2, 4 and 8 seconds."""
+    error = state.outcome.exception() if state.outcome else None
+    asked = error.wait_s if isinstance(error, _RetryLaterError) else None
+    return _FIRST_DELAY_S * 2 ** (state.attempt_number - 1) if asked is None else asked
+
+
+def _retry_after(header: str | None) -> float | None:
+    """Seconds to wait, from a header with a number or a date (RFC 9110, 10.2.3)."""
+    if not header:
+        return None
+    try:
+        return max(0.0, float(header))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):
+        return None
+
+
+def _describe(error: requests.RequestException) -> str:
+    """What failed, without the address."""
+    if isinstance(error, requests.Timeout):
+        return "the server timed out"
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return f"cannot be reached: {cause.strerror}"
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(error, (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError)):
+        return "connection closed early"
+    return "cannot be reached"

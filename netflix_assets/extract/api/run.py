@@ -1,0 +1,231 @@
+"""Request the periods of a dataset that the bucket lacks: the pages of each, landed together."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import count
+from os.path import commonprefix
+
+from netflix_assets.contracts.extract import STATE_FOLDER
+from netflix_assets.contracts.model import Dataset, Source
+from netflix_assets.contracts.request import Paging, Records, fill
+from netflix_assets.contracts.visibility import counted
+from netflix_assets.extract.api.client import Answer, ApiClient
+from netflix_assets.extract.api.periods import Period, answer_key
+from netflix_assets.extract.errors import SourceError
+from netflix_assets.ingest.errors import RefusedError
+from netflix_assets.ingest.json_document import parse_document, take_records
+from netflix_assets.ingest.members import WrongKindError, follow, tokens
+from netflix_assets.settings import Settings
+from netflix_assets.storage.objects import ObjectStore
+from netflix_assets.storage.scratch import scratch_folder
+
+
+@dataclass(frozen=True)
+class Landed:
+    """A period whose answer is in the bucket. ``keys``: of its pages; ``records``: how many they have."""
+
+    period: Period
+    keys: tuple[str, ...]
+    records: int
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A period for which the API has said that it has nothing. It is not requested again."""
+
+    period: Period
+    status: int
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A period without a usable answer, and why. It is requested again."""
+
+    period: Period
+    reason: str
+
+
+Outcome = Landed | Gap | Refused
+
+
+def missing_periods(dataset: Dataset, periods: Sequence[Period], store: ObjectStore) -> list[Period]:
+    """Those of the periods that have neither an answer nor a known gap in the bucket. Raises: BucketError."""
+    if not periods:
+        return []
+    known = {
+        listed.key.removeprefix(folder).partition(".")[0]
+        for folder in (f"{dataset.key_prefix}/", _gaps_folder(dataset))
+        for listed in store.list(folder + commonprefix([each.name for each in periods]))  # noqa: RUF071 (characters are meant)
+    }
+    return [each for each in periods if each.name not in known]
+
+
+def request_periods(
+    source: Source,
+    dataset: Dataset,
+    periods: Sequence[Period],
+    settings: Settings,
+    store: ObjectStore,
+    report: Callable[[Outcome], None] = lambda outcome: None,
+) -> list[Outcome]:
+    """Request these periods, those that the bucket has already excepted. ``report`` is called with each outcome.
+
+    A period without a usable answer costs itself only. An API that cannot be reached ends it.
+
+    Raises: SourceError, SourceUnavailableError, BucketError; what has landed before stays.
+    """
+    client = _client(source, settings)
+    outcomes: list[Outcome] = []
+    try:
+        for period in missing_periods(dataset, periods, store):
+            try:
+                outcome = _request(client, dataset, period, settings, store)
+            except SourceError as error:
+                outcome = Refused(period, f"{dataset.id} {period.name}: {error}")
+            outcomes.append(outcome)
+            report(outcome)
+    finally:
+        client.close()
+    return outcomes
+
+
+def why_unused(source: Source, settings: Settings) -> str:
+    """Why an API is not requested; empty if it is."""
+    api, own = source.api, settings.apis.get(source.source)
+    variable = f"NETFLIX_API_{source.source.upper()}"
+    if api is None:
+        return "the source has no api"
+    if api.authentication is not None and (own is None or own.key is None):
+        return f"the API has no key: {variable}_KEY is not set"
+    return "" if own is not None else f"the API is not switched on: set {variable}={api.url}"
+
+
+def try_request(source: Source, dataset: Dataset, period: Period, settings: Settings) -> int:
+    """Request the first page of a period, land nothing, and return the number of its records; -1 for a gap.
+
+    Raises: SourceError, SourceUnavailableError.
+    """
+    client = _client(source, settings)
+    try:
+        answer, records = next(_pages(client, dataset, period))
+    finally:
+        client.close()
+    return -1 if answer.status in dataset.requested.gap_statuses else records
+
+
+def _client(source: Source, settings: Settings) -> ApiClient:
+    if source.api is None or (reason := why_unused(source, settings)):
+        raise SourceError(f"api '{source.source}': {reason}")
+    return ApiClient(source.source, source.api, settings.apis[source.source])
+
+
+def _request(client: ApiClient, dataset: Dataset, period: Period, settings: Settings, store: ObjectStore) -> Outcome:
+    if not period.is_ready(dataset.requested, datetime.now(UTC)):
+        raise SourceError(
+            "the period is over, and the API answers only for now; it stays a gap"
+            if not dataset.requested.history
+            else "the period is not complete yet"
+        )
+    with scratch_folder(settings.home / "tmp") as scratch:
+        paths, records = [], 0
+        for number, (answer, found) in enumerate(_pages(client, dataset, period), start=1):
+            if answer.status in dataset.requested.gap_statuses:
+                path = scratch / "gap.json"
+                path.write_text(json.dumps({"status": answer.status, "at": datetime.now(UTC).isoformat()}))
+                store.put(f"{_gaps_folder(dataset)}{period.name}.json", path)
+                return Gap(period, answer.status)
+            path = scratch / f"{number}.json"
+            path.write_bytes(answer.body)
+            paths.append(path)
+            records += found
+        keys = [answer_key(dataset, period, number) for number in range(1, len(paths) + 1)]
+        for key, path in reversed(list(zip(keys, paths, strict=True))):
+            store.put(key, path)
+    return Landed(period, tuple(keys), records)
+
+
+def _gaps_folder(dataset: Dataset) -> str:
+    return f"{STATE_FOLDER}{dataset.id}/gaps/"
+
+
+def _pages(client: ApiClient, dataset: Dataset, period: Period) -> Iterator[tuple[Answer, int]]:
+    """The pages of an answer, each with the number of its records."""
+    request = dataset.requested
+    path = fill(request.path, period.start, period.end)
+    parameters = {name: fill(text, period.start, period.end) for name, text in request.parameters.items()}
+    seen: set[str] = set()
+    follows = _Following(request.paging)
+    for number in count(1):
+        link, more = follows.link, follows.parameters
+        answer = (
+            client.follow(link, request.gap_statuses)
+            if link
+            else client.get(path, {**parameters, **more}, request.gap_statuses)
+        )
+        if answer.status in request.gap_statuses:
+            if number == 1:
+                yield answer, 0
+            return
+        document, records = _read(client, dataset, answer)
+        if records == 0 and number > 1:
+            return
+        if records and answer.text in seen:
+            raise SourceError(f"page {number} repeats an earlier one")
+        seen.add(answer.text)
+        yield answer, records
+        if not follows.advance(document, answer, records):
+            return
+        if request.paging and number == request.paging.max_pages:
+            raise SourceError(f"the answer has more than {counted(number, 'page')} (paging.max_pages)")
+
+
+def _read(client: ApiClient, dataset: Dataset, answer: Answer) -> tuple[object, int]:
+    """An answer's document, and how many records it has.
+
+    An API may report an error with status 200. Kept as an answer, it would never be requested again.
+    """
+    try:
+        document = parse_document(answer.text)
+        return document, sum(1 for _ in take_records(document, dataset.records or Records()))
+    except RefusedError as error:
+        raise SourceError(f"not a usable answer: {error.reason} (it begins: {client.quote(answer.text)})") from error
+
+
+class _Following:
+    """Which page comes next."""
+
+    def __init__(self, paging: Paging | None) -> None:
+        self.link: str | None = None
+        self.parameters: Mapping[str, str] = {}
+        self._paging = paging
+        self._position = 0
+        if paging is not None and paging.kind in ("page", "offset"):
+            self._position = paging.first if paging.kind == "page" else 0
+            self.parameters = {paging.parameter: str(self._position)}
+
+    def advance(self, document: object, answer: Answer, records: int) -> bool:
+        """Move on; whether there may be another page. Raises: SourceError."""
+        paging = self._paging
+        if paging is None:
+            return False
+        if paging.kind in ("page", "offset"):
+            self._position += 1 if paging.kind == "page" else records
+            self.parameters = {paging.parameter: str(self._position)}
+            return records > 0
+        found = _member(document, paging.next) if paging.next else answer.next_link
+        if not isinstance(found, str) or not found:
+            return False
+        if paging.kind == "link":
+            self.link = found
+        else:
+            self.parameters = {paging.parameter: found}
+        return True
+
+
+def _member(document: object, pointer: str) -> object:
+    try:
+        return follow(document, tokens(pointer))
+    except WrongKindError:
+        return None

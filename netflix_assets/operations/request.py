@@ -1,0 +1,73 @@
+"""Request APIs by hand: what is missing now, or a range of days of the past."""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, date, datetime
+
+import dagster as dg
+
+from netflix_assets.contracts.model import Dataset, Source
+from netflix_assets.contracts.visibility import counted
+from netflix_assets.defs.extract.api_assets import requested_datasets
+from netflix_assets.defs.extract.api_sensor import api_job, range_tags
+from netflix_assets.extract.api.periods import Period, periods_between, recent_periods
+from netflix_assets.extract.api.run import missing_periods, try_request, why_unused
+from netflix_assets.extract.errors import SourceError, SourceUnavailableError
+from netflix_assets.extract.postgres.check import Finding
+from netflix_assets.operations.errors import InputError
+from netflix_assets.operations.outcome import RunOutcome
+from netflix_assets.operations.run import execute_job
+from netflix_assets.settings import Settings
+from netflix_assets.storage.bucket import landing_bucket
+
+
+def check_api(settings: Settings, source: Source) -> Iterator[Finding]:
+    """Whether an API answers: one request for each dataset, of which nothing lands."""
+    if reason := why_unused(source, settings):
+        yield Finding(source.source, reason, is_problem=True)
+        return
+    for dataset in requested_datasets(source):
+        periods = recent_periods(dataset.requested, datetime.now(UTC))
+        if not periods:
+            yield Finding(dataset.id, "no period is ready to be requested now", is_problem=False)
+            continue
+        try:
+            records = try_request(source, dataset, periods[-1], settings)
+        except (SourceError, SourceUnavailableError) as error:
+            yield Finding(dataset.id, str(error), is_problem=True)
+        else:
+            text = "a gap" if records < 0 else counted(records, "record")
+            yield Finding(dataset.id, f"answers for {periods[-1].name}: {text}", is_problem=False)
+
+
+def missing_now(settings: Settings, source: Source) -> list[tuple[Dataset, list[str]]]:
+    """The recent periods of each dataset that are ready and missing. Raises: InputError, BucketError."""
+    return _missing(settings, source, lambda dataset: recent_periods(dataset.requested, datetime.now(UTC)))
+
+
+def missing_between(settings: Settings, source: Source, first: date, last: date) -> list[tuple[Dataset, list[str]]]:
+    """The missing periods of each dataset from one day to another. Raises: InputError, BucketError."""
+    if first > last:
+        raise InputError(f"--from {first} is after --to {last}")
+    return _missing(
+        settings, source, lambda dataset: periods_between(dataset.requested, first, last, datetime.now(UTC))
+    )
+
+
+def request(
+    settings: Settings, defs: dg.Definitions, dataset: Dataset, names: Sequence[str], progress: Callable[[str], None]
+) -> RunOutcome:
+    """Request these periods of a dataset in a run of its job. Raises: StorageError."""
+    return execute_job(settings, defs, api_job(dataset), {}, tags=range_tags(names), progress=progress)
+
+
+def _missing(
+    settings: Settings, source: Source, periods_of: Callable[[Dataset], list[Period]]
+) -> list[tuple[Dataset, list[str]]]:
+    if reason := why_unused(source, settings):
+        raise InputError(f"{source.source}: {reason}")
+    with landing_bucket(settings).open() as store:
+        found = [
+            (dataset, [each.name for each in missing_periods(dataset, periods_of(dataset), store)])
+            for dataset in requested_datasets(source)
+        ]
+    return [(dataset, names) for dataset, names in found if names]
