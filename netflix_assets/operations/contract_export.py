@@ -42,7 +42,7 @@ def _document(settings: Settings, source: Source, dataset: Dataset) -> dict[str,
         physical_name=current_rows(dataset),
         physical_types=raw_columns(dataset),
         rules=quality_rules(dataset, DIALECT),
-        servers=list(_servers(settings, dataset)),
+        servers=list(_servers(settings, source, dataset)),
         version=version("netflix-assets"),
     )
 
@@ -52,8 +52,8 @@ def _text(content: dict[str, Any]) -> str:
     return text
 
 
-def _servers(settings: Settings, dataset: Dataset) -> Iterator[dict[str, Any]]:
-    """Where the files, the table and, for an extract, the database are; no credentials."""
+def _servers(settings: Settings, source: Source, dataset: Dataset) -> Iterator[dict[str, Any]]:
+    """Where the files, the table, and the database or API that they come from are; no credentials."""
     files = f"{settings.bucket}/{settings.bucket_prefix}{dataset.key_prefix}*"
     file_format = _FORMATS.get(dataset.format, "json")
     if settings.serves_s3:
@@ -66,6 +66,8 @@ def _servers(settings: Settings, dataset: Dataset) -> Iterator[dict[str, Any]]:
             bucket["endpointUrl"] = str(settings.s3_endpoint)
     yield {"server": "files", **bucket, "environment": settings.env}
     yield {"server": "warehouse", **_warehouse(settings), "environment": settings.env}
+    if source.api is not None and dataset.request is not None:
+        yield {"server": "api", "type": "api", "location": source.api.url, "environment": settings.env}
     if dataset.extract is not None and dataset.extract.database in settings.databases:
         address = urlsplit(settings.databases[dataset.extract.database].url)
         yield {

@@ -113,6 +113,13 @@ def test_an_extract_names_its_database_and_no_password(tmp_path: Path) -> None:
     assert "not-for-others" not in json.dumps(document)
 
 
+def test_a_request_names_its_api_and_no_key(tmp_path: Path) -> None:
+    (document,) = exported(tmp_path, "alphavantage/news", NETFLIX_API_ALPHAVANTAGE_KEY="not-for-others").values()
+    jsonschema.Draft201909Validator(SCHEMA).validate(document)
+    assert document["servers"][-1]["location"] == "https://www.alphavantage.co"
+    assert "not-for-others" not in json.dumps(document)
+
+
 def test_the_rules_are_queries_that_count_what_breaks_them(
     demo: Demo, tmp_path: Path, documents: dict[str, dict]
 ) -> None:

@@ -64,7 +64,7 @@ contract tools read: `FOLDER/<source>/<dataset>.odcs.yaml`.
 | `values` | `quality`, and `customProperties` |
 | `freshness` | `slaProperties`: `freshness` (fails) and `freshnessWarning` (warns), in days |
 | `owners` | `team`, with the role owner |
-| settings | `servers`: files, warehouse and, for an extract, the database that is configured; no credentials |
+| settings | `servers`: files, warehouse, and the API or the configured database they come from; no credentials |
 | `identifies` | `classification: personal` |
 | all other options, such as `mode`, `dialect` and `source_name` | `customProperties`, in camelCase |
 
