@@ -157,10 +157,11 @@ format: install  ## Format Python and SQL
 	$(BIN)/ruff format .
 	$(BIN)/sqlfluff fix dbt
 
-sources: install  ## Generate dbt's sources, and the schema and the documentation of contracts
+sources: install  ## Generate what follows from contracts and models: sources, schema, docs, semantic views
 	$(BIN)/python -m netflix_assets.dev.dbt_sources
 	$(BIN)/python -m netflix_assets.dev.contract_schema
 	$(BIN)/python -m netflix_assets.dev.contract_docs
+	$(BIN)/python -m netflix_assets.dev.from_manifest
 
 lock:  ## Resolve the ranges of pyproject.toml into requirements.lock (versions and hashes, no URLs)
 	$(PYTHON) -m venv $(VENV)-lock

@@ -19,6 +19,7 @@ from netflix_assets.defs.extract.api_sensor import api_sensors
 from netflix_assets.defs.extract.database_assets import extract_assets
 from netflix_assets.defs.extract.database_checks import database_checks
 from netflix_assets.defs.extract.database_sensor import extract_sensors
+from netflix_assets.defs.extract.sentiment import sentiment_assets
 from netflix_assets.defs.freshness import freshness_checks
 from netflix_assets.defs.jobs import asset_jobs
 from netflix_assets.defs.landing.assets import bucket_checks, landing_assets, landing_key
@@ -49,6 +50,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
         *extract_assets(sources, settings),
         *api_assets(sources, settings),
         *raw_assets(sources, settings),
+        *sentiment_assets(sources, settings),
         *builds.values(),
         published_marts(settings, builds.values(), datasets),
         *dashboard_assets(settings, manifest),

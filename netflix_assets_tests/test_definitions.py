@@ -79,6 +79,7 @@ KEYS = {
     *(f"raw/{name}" for name in DATASETS),
     *(f"ops/{name}" for name in OPS),
     *(f"{layer}/{name}" for layer, names in DBT.items() for name in names),
+    "sentiment/headlines",
     "published/marts",
     *(f"dashboards/{name}" for name in PAGES),
 }

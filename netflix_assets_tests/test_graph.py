@@ -273,6 +273,8 @@ def test_every_question_has_the_right_answer(first: RunOutcome, project: Project
             assert answer.fetchall() or each.number in OF_BUSINESS, each.name
 
 
+OF_THE_BUSINESS = {"revenue", "profit", "orders", "average_order_value"}  # dev/business/test_marts.py has its data
+
 # Metrics, their grouping, and the same figures from a mart, or from the facts where no mart has them. Equal to the last
 # bit, because both sum exactly and then divide once.
 METRICS = [
@@ -322,9 +324,13 @@ def test_each_metric_equals_its_mart(first: RunOutcome, project: Project) -> Non
     pytest.importorskip("metricflow", reason="dbt-metricflow is not installed: the extra `metrics`")
     (manifest,) = (project.settings.home / "dbt").glob("target-*/semantic_manifest.json")
     metrics = Metrics(manifest)
-    assert {name for names, _, _ in METRICS for name in names} == metrics.names
+    assert {name for names, _, _ in METRICS for name in names} == metrics.names - OF_THE_BUSINESS
     for names, by, expected in METRICS:
-        rows = project.query(f"select * from ({metrics.sql(names, by)}) where {names[0]} is not null")
+        # The calendar goes on after the newest rating, and so does a moving sum; marts end with it.
+        until = (
+            "metric_time__day <= (select max(rated_on) from core.fct_ratings)" if by == "metric_time__day" else "true"
+        )
+        rows = project.query(f"select * from ({metrics.sql(names, by)}) where {names[0]} is not null and {until}")
         assert comparable(rows, by) == comparable(project.query(expected), by) != [], names
 
 

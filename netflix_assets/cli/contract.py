@@ -1,4 +1,4 @@
-"""``contract``: what a contract says, and what a file would give under it."""
+"""``contract``: what a contract says, what a file would give under it, and contracts for and from others."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ _MAX_REASONS = 20
 
 @click.group()
 def contract() -> None:
-    """Show a contract, or check files against it."""
+    """Show a contract, check files against it, export or import it."""
 
 
 @contract.command("show")
@@ -40,6 +40,49 @@ def show_contract(dataset_id: str) -> None:
         ("column", "in the file", "type and rules", "missing or wrong value"),
         (describe_column(dataset, column) for column in dataset.columns),
     )
+
+
+@contract.command("export")
+@click.argument("dataset_ids", nargs=-1, metavar="[DATASET]...")
+@click.option(
+    "--out",
+    "folder",
+    metavar="FOLDER",
+    default=Path("contracts"),
+    show_default=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where the files go.",
+)
+def export_contract(dataset_ids: tuple[str, ...], folder: Path) -> None:
+    """Write contracts as documents of the Open Data Contract Standard.
+
+    One YAML file for each DATASET, or for all: FOLDER/<source>/<dataset>.odcs.yaml.
+    """
+    from netflix_assets.operations.contract_export import export_contracts
+
+    settings = current_settings()
+    exported = dict(export_contracts(settings, [find_dataset(settings, each) for each in dataset_ids]))
+    for dataset_id, text in exported.items():
+        file = folder / f"{dataset_id}.odcs.yaml"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    say(f"{counted(len(exported), 'contract')} in {folder}")
+
+
+@contract.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def import_contract(file: Path) -> None:
+    """Print the contract file for FILE, a document of the Open Data Contract Standard.
+
+    Standard error names what is left out because a contract cannot say it, and what is assumed because FILE does not
+    say it.
+    """
+    from netflix_assets.dev.contract_import import import_contract
+
+    imported = import_contract(file)
+    for each in imported.notes:
+        warn(f"warning: {each}")
+    click.echo(imported.text, nl=False)
 
 
 @contract.command("check")

@@ -12,6 +12,8 @@ from netflix_assets.defs.extract.api_sensor import api_job, api_jobs
 from netflix_assets.defs.extract.database_assets import GROUP as DATABASES
 from netflix_assets.defs.extract.database_assets import by_database
 from netflix_assets.defs.extract.database_sensor import extract_job, extract_jobs
+from netflix_assets.defs.extract.sentiment import GROUP as SENTIMENT
+from netflix_assets.defs.extract.sentiment import writers_of
 from netflix_assets.defs.landing.assets import landing_key
 from netflix_assets.defs.published import PUBLISHED_KEY
 from netflix_assets.defs.raw.assets import raw_key
@@ -32,12 +34,12 @@ def asset_jobs(sources: Sequence[Source]) -> list[Any]:
         ),
         dg.define_asset_job(
             INGESTION,
-            selection=dg.AssetSelection.groups("raw"),
-            description="Syncs the raw tables with the bucket.",
+            selection=_ingestion(),
+            description="Syncs the raw tables with the bucket, and judges headlines.",
         ),
         dg.define_asset_job(
             TRANSFORMATION,
-            selection=_all() - dg.AssetSelection.groups("raw"),
+            selection=_all() - _ingestion(),
             description="Builds, tests and publishes the dbt project from the raw tables as they are.",
         ),
         *(_job_of(source, sources) for source in sources),
@@ -51,11 +53,16 @@ def _all() -> dg.AssetSelection:
     return dg.AssetSelection.all() - dg.AssetSelection.groups(DATABASES, APIS)
 
 
+def _ingestion() -> dg.AssetSelection:
+    return dg.AssetSelection.groups("raw", SENTIMENT)
+
+
 def _job_of(source: Source, sources: Sequence[Source]) -> Any:
     # All of dbt, not only what is downstream of the source: a partial build is never published, and on a new warehouse
     # it would lack the seeds and the other source's tables.
     others = [dataset for dataset in all_datasets(sources) if dataset.source != source.source]
-    excluded = dg.AssetSelection.assets(*map(raw_key, others), *map(landing_key, others))
+    writers = [key for dataset in others for key in writers_of(dataset, sources)]
+    excluded = dg.AssetSelection.assets(*map(raw_key, others), *map(landing_key, others), *writers)
     return dg.define_asset_job(
         source.source,
         selection=_all() - excluded if others else _all(),

@@ -42,6 +42,12 @@ def new_file(source: str, owner: str, schema: str, name: str, entry: Mapping[str
     )
 
 
+def contract_file(source: Mapping[str, Any], datasets: Mapping[str, Mapping[str, Any]]) -> str:
+    """The text of a contract file with these datasets. ``source``: the options at its top."""
+    top = "".join(f"{option}: {_flow(value)}\n" for option, value in source.items())
+    return f"{top}\ndatasets:\n" + "\n".join(render_entry(name, entry, "  ") for name, entry in datasets.items())
+
+
 def add_entry(text: str, name: str, entry: Mapping[str, Any]) -> str:
     """The text of a contract file with one more dataset after the others.
 

@@ -134,6 +134,11 @@ def render_teardown(env: str, confirm: str) -> str:
     return _render([DEPLOY / "snowflake" / "teardown.sql"], env, {})
 
 
+def render_metrics(env: str) -> str:
+    """Return the SQL that creates or replaces an environment's semantic views."""
+    return _render([DEPLOY / "snowflake" / "semantic_views.sql"], env, {})
+
+
 def _render(files: Sequence[Path], env: str, values: Mapping[str, str]) -> str:
     known = {**_names(env), **values}
     template = Template("\n".join(file.read_text("utf-8") for file in files))
@@ -170,6 +175,7 @@ def _parser() -> argparse.ArgumentParser:
     teardown = commands.add_parser("teardown", help="the SQL that drops it")
     teardown.add_argument("--confirm", default="", help="the name of the database to drop")
     _add_options(teardown)
+    _add_options(commands.add_parser("metrics", help="the SQL that creates or replaces its semantic views"))
     return parser
 
 
@@ -182,6 +188,8 @@ def _add_options(parser: argparse.ArgumentParser, *names: str) -> None:
 def _output(arguments: argparse.Namespace) -> str:
     if arguments.command == "teardown":
         return render_teardown(arguments.env, arguments.confirm)
+    if arguments.command == "metrics":
+        return render_metrics(arguments.env)
     values = validated({name: value for name, value in vars(arguments).items() if name in OPTIONS})
     return render_setup(arguments.env, values)
 

@@ -86,24 +86,31 @@ def _is_valid(dataset: Dataset, column: Column, text: str, dialect: Dialect, *, 
     if column.type in dialect.bounds:
         bound = dialect.bounds[column.type]
         tests.append(f"{column.name} between {-bound:d} and {bound - 1:d}")
-    if column.length_limit is not None:
-        tests.append(f"length({text}) <= {column.length_limit:d}")
-    if column.values:
-        tests.append(f"{text} in ({', '.join(map(dialect.literal, column.values))})")
-    if column.pattern is not None:
-        tests.append(dialect.matches.format(text=text, pattern=dialect.literal(column.pattern)))
-    if column.min is not None:
-        tests.append(f"{column.name} >= {_bound(column, column.min, ROUND_CEILING)}")
-    if column.max is not None:
-        tests.append(f"{column.name} <= {_bound(column, column.max, ROUND_FLOOR)}")
-    if column.multiple_of is not None:
-        tests.append(f"{column.name} % {_number(column, column.multiple_of)} = 0")
+    tests += rule_tests(column, text, dialect).values()
     valid = " and ".join(tests)
     if column.nullable:
         return f"({text} is null or ({valid}))"
     if dataset.is_empty_if_deleted(column):
         return f"(({text} is null and coalesce({dataset.tombstone}, false)) or ({valid}))"
     return f"({valid})"
+
+
+def rule_tests(column: Column, text: str, dialect: Dialect) -> dict[str, str]:
+    """The rules of a column as SQL conditions, by the contract's option. ``text``: the value as the file has it."""
+    tests: dict[str, str] = {}
+    if column.length_limit is not None:
+        tests["max_length"] = f"length({text}) <= {column.length_limit:d}"
+    if column.values:
+        tests["values"] = f"{text} in ({', '.join(map(dialect.literal, column.values))})"
+    if column.pattern is not None:
+        tests["pattern"] = dialect.matches.format(text=text, pattern=dialect.literal(column.pattern))
+    if column.min is not None:
+        tests["min"] = f"{column.name} >= {_bound(column, column.min, ROUND_CEILING)}"
+    if column.max is not None:
+        tests["max"] = f"{column.name} <= {_bound(column, column.max, ROUND_FLOOR)}"
+    if column.multiple_of is not None:
+        tests["multiple_of"] = f"{column.name} % {_number(column, column.multiple_of)} = 0"
+    return tests
 
 
 def _form_tests(column: Column, text: str, dialect: Dialect, *, numeric: bool) -> list[str]:

@@ -7,7 +7,7 @@ from netflix_assets.settings import REPO, Settings, SnowflakeSettings
 
 
 def test_every_template_is_rendered_by_a_command() -> None:
-    rendered = {file.name for file in snowflake_setup.setup_files("dev")} | {"teardown.sql"}
+    rendered = {file.name for file in snowflake_setup.setup_files("dev")} | {"teardown.sql", "semantic_views.sql"}
     assert rendered == {file.name for file in (REPO / "deploy" / "snowflake").iterdir()}
 
 

@@ -12,6 +12,7 @@ from netflix_assets.contracts.model import Dataset, Source, all_datasets
 from netflix_assets.contracts.visibility import counted
 from netflix_assets.defs.extract.api_assets import answer_asset_key
 from netflix_assets.defs.extract.database_assets import table_key
+from netflix_assets.defs.extract.sentiment import writers_of
 from netflix_assets.defs.freshness import freshness_policy
 from netflix_assets.defs.resources import LandingBucket, WarehouseResource
 from netflix_assets.defs.retry import retry_transient
@@ -37,7 +38,7 @@ def landing_assets(sources: Sequence[Source]) -> list[dg.AssetSpec]:
     return [
         dg.AssetSpec(
             key=landing_key(dataset),
-            deps=_extracted_from(dataset),
+            deps=[*_extracted_from(dataset), *writers_of(dataset, sources)],
             group_name="landing",
             description=f"{dataset.description} {_files(dataset)}",
             owners=list(dataset.owners),

@@ -8,6 +8,7 @@ import dagster as dg
 
 from netflix_assets.contracts.model import Dataset, Source, all_datasets
 from netflix_assets.contracts.visibility import counted, printable
+from netflix_assets.defs.extract.sentiment import writers_of
 from netflix_assets.defs.freshness import freshness_policy
 from netflix_assets.defs.landing.assets import MAX_EVENTS, arrivals, landing_key, objects_table
 from netflix_assets.defs.resources import LandingBucket, WarehouseResource
@@ -40,13 +41,13 @@ def raw_key(dataset: Dataset) -> dg.AssetKey:
 
 def raw_assets(sources: Sequence[Source], settings: Settings) -> list[dg.AssetsDefinition]:
     """One asset per dataset; a run loads every object version that the ledger lacks."""
-    return [_raw_asset(dataset, settings) for dataset in all_datasets(sources)]
+    return [_raw_asset(dataset, settings, writers_of(dataset, sources)) for dataset in all_datasets(sources)]
 
 
-def _raw_asset(dataset: Dataset, settings: Settings) -> dg.AssetsDefinition:
+def _raw_asset(dataset: Dataset, settings: Settings, writers: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
     @dg.asset(
         key=raw_key(dataset),
-        deps=[landing_key(dataset)],
+        deps=[landing_key(dataset), *writers],  # a run orders steps by direct dependencies only
         group_name="raw",
         description=f"{dataset.description} Holds every load of every object, typed by the contract; "
         f"`{dataset.table}_current` shows the rows of current loads.",

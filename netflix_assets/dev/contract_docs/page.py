@@ -40,12 +40,50 @@ the sensor and dbt's source.
 netflix-assets add-dataset orders.csv       # proposes the entry, with evidence, and writes it
 netflix-assets contract show movielens/tags # what an entry says
 netflix-assets contract check orders.csv    # what a file would give, without loading it
+netflix-assets contract export              # every entry as an Open Data Contract Standard file, for other tools
 ```
 
 Editors complete and check contracts by `schema.json`, which the first line of each file names.
 
 Every outcome on this page comes from a load of the example. Examples leave out what they do not need, such as
 descriptions. [What happens to each file](files.md) has the outcomes that no option changes.
+"""
+
+_STANDARD = """\
+## Open Data Contract Standard
+
+`netflix-assets contract export [DATASET...] --out FOLDER` writes contracts as YAML documents of the
+[Open Data Contract Standard](https://bitol-io.github.io/open-data-contract-standard/) 3.0.2, which catalogues and
+contract tools read: `FOLDER/<source>/<dataset>.odcs.yaml`.
+
+| Contract | Document |
+|---|---|
+| columns, types, `nullable` | `properties`: `logicalType`, `physicalType` in the warehouse, `required` |
+| `key` | `primaryKey`, `primaryKeyPosition`; `unique` for one column, in a dataset with `mode: overwrite` |
+| `min`, `max`, `multiple_of`, `pattern`, `max_length` | `logicalTypeOptions`, and `quality`: a query for each |
+| `values` | `quality`, and `customProperties` |
+| `freshness` | `slaProperties`: `freshness` (fails) and `freshnessWarning` (warns), in days |
+| `owners` | `team`, with the role owner |
+| settings | `servers`: files, warehouse, and the API or the configured database they come from; no credentials |
+| `identifies` | `classification: personal` |
+| all other options, such as `mode`, `dialect` and `source_name` | `customProperties`, in camelCase |
+
+Each query counts the rows of the view `raw.<table>_current` that break the rule. In modes other than `overwrite` the
+view has every version of a row, so the key is unique only in core. A timestamp is a `logicalType: date` with a time of
+day in its format, because the standard has timestamps only since 3.1. The version is the project's.
+
+`netflix-assets contract import FILE` prints the contract file for a document of any version 3, one dataset for each
+object of its schema. What was exported comes back as it was. Standard error names what has no counterpart and is left
+out, such as tags, roles, prices and queries of others, and what is assumed because the document does not say it: `mode`
+(`upsert` with a key, else `append`) and `freshness`. To import one:
+
+```sh
+netflix-assets contract import orders.odcs.yaml > netflix_assets/contracts/orders.yaml
+netflix-assets contract check orders.csv    # do the files match?
+make sources
+```
+
+Then write the models ([Add a dataset](../CONTRIBUTING.md#add-a-dataset)).
 """
 
 _SECTIONS: tuple[tuple[type[BaseModel], str, str], ...] = (
@@ -96,7 +134,7 @@ def render() -> str:
         for model, title, introduction in _SECTIONS:
             parts += [f"## {title}\n\n{introduction}\n", *_options(model, examples)]
         parts += ["## Types\n\nOne value of each type that loads, and one that does not.\n", _types(examples)]
-        parts += ["## Real forms\n\nContracts for files as others write them.\n", *map(_form, FORMS)]
+        parts += ["## Real forms\n\nContracts for files as others write them.\n", *map(_form, FORMS), _STANDARD]
     return "\n".join(parts)
 
 
