@@ -85,7 +85,7 @@ class Panel:
         query: the name of the query whose frame the panel draws.
         draw: turns the frame, which has at least one row, into a drawing.
         requires: what to land before the panel has rows.
-        span: twelfths of the page's width on a wide screen.
+        span: twelfths of the page's width on a wide screen. Panels that follow each other share a row of twelve.
         empty_text: the sentence when the query returns no rows although data has been landed.
     """
 
@@ -140,7 +140,10 @@ def build(page: Page, pages: Sequence[Page], frames: Frames, publication: Public
         page=page,
         pages=pages,
         tiles=page.tiles(frames),
-        panels=[_panel_context(panel, drawing) for panel, drawing in drawings],
+        panels=[
+            _panel_context(panel, drawing, span)
+            for (panel, drawing), span in zip(drawings, _spans(drawings), strict=True)
+        ],
         data=_script_json({panel.name: _panel_data(drawing) for panel, drawing in drawings}),
         config=_script_json(theme.CONFIG),
         first_day=_iso_day(overview["first_rated_at"]),
@@ -201,12 +204,30 @@ def _fields(part: Any) -> Iterator[str]:
             yield from _fields(each)
 
 
-def _panel_context(panel: Panel, drawing: Drawing) -> dict[str, Any]:
+def _spans(drawings: Sequence[tuple[Panel, Drawing]]) -> list[int]:
+    """Return the width of each panel: one without rows is a line across the page, and its neighbours get its room."""
+    rows: list[list[tuple[Panel, Drawing]]] = []
+    width = 12
+    for panel, drawing in drawings:
+        if width + panel.span > 12:
+            rows.append([])
+            width = 0
+        rows[-1].append((panel, drawing))
+        width += panel.span
+    spans = []
+    for row in rows:
+        filled = sum(panel.span for panel, drawing in row if not drawing.rows.empty)
+        whole = sum(panel.span for panel, _ in row)
+        spans += [12 if drawing.rows.empty else panel.span * whole // filled for panel, drawing in row]
+    return spans
+
+
+def _panel_context(panel: Panel, drawing: Drawing, span: int) -> dict[str, Any]:
     return {
         "name": panel.name,
         "title": panel.title,
         "answer": drawing.answer,
-        "span": panel.span,
+        "span": span,
         "count": len(drawing.rows),
         "is_empty": drawing.rows.empty,
         "is_table": drawing.chart is None,

@@ -181,3 +181,48 @@ def test_counts_and_words_agree_and_values_are_bold() -> None:
     text = sentence("{films} {are} at {share:.0%}", films=counted(1, "film"), are=plural(1, "is", "are"), share=0.5)
     assert text == "<b>1 film</b> is at <b>50%</b>"
     assert sentence("{title}", title="<i>") == "<b>&lt;i&gt;</b>"
+
+
+def spans(html: str) -> dict[str, int]:
+    """Return the width of each panel in twelfths."""
+    return {name: int(span) for span, name in re.findall(r'<section class="panel span(\d+)" id="([\w-]+)"', html)}
+
+
+def rows_of(page: str, query: str, *changes: dict[str, object]) -> pd.DataFrame:
+    """Return a frame of a page's query: one row per mapping, with null in the columns that it does not name."""
+    columns = page_of(page).queries[query].columns
+    return frame(list(columns), [tuple(change.get(column) for column in columns) for change in changes])
+
+
+def run_of(day: int) -> dict[str, object]:
+    started = datetime(2026, 5, day, 3, 2)
+    counts = dict.fromkeys(
+        ("n_nodes", "n_tests", "n_failed", "n_objects_loaded", "n_rows_loaded", "n_rows_rejected"), 1
+    )
+    return {"run_id": f"run-{day}", "started_at": started, "has_passed": True, "build_s": 7.0, **counts}
+
+
+def test_a_panel_without_rows_leaves_its_room_to_its_neighbour() -> None:
+    season = {"n_ratings": 8, "n_years": 1, "seasonal_index": 1.0, "least_index": 1.0, "greatest_index": 1.0}
+    seasons = rows_of("overview", "seasons", *({**season, "month_number": month} for month in range(1, 13)))
+    empty = spans(built("overview", overview=overview(n_ratings=96), seasons=seasons).html)
+    assert (empty["unusual-days"], empty["seasons"]) == (12, 12)
+    day = {
+        "date_day": date(2024, 1, 1),
+        "n_ratings": 60,
+        "baseline_median": 9,
+        "robust_z": 8.0,
+        "n_users": 7,
+        "new_movies": 0,
+    }
+    full = spans(built("overview", seasons=seasons, unusual=rows_of("overview", "unusual", day)).html)
+    assert (full["unusual-days"], full["seasons"]) == (7, 5)
+
+
+def test_one_run_is_a_sentence_and_two_runs_are_a_chart() -> None:
+    one = built("pipeline", runs=rows_of("pipeline", "runs", run_of(1))).html
+    assert "One build so far, which took <b>7</b> s." in one
+    assert data(one)["trend"] == {}
+    two = data(built("pipeline", runs=rows_of("pipeline", "runs", run_of(1), run_of(2))).html)["trend"]
+    assert two["spec"]["mark"]["type"] == "bar"
+    assert len(two["values"][0]) == 2

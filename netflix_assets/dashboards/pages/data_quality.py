@@ -45,7 +45,7 @@ def tiles(frames: Frames) -> Sequence[Tile]:
 
 
 def pass_rate(frame: pd.DataFrame) -> Drawing:
-    """Draw the share of tests that passed, by day and layer."""
+    """Draw the share of tests that passed, by day and layer; list the layers of a single day."""
     days = frame[frame["pass_rate"].notna()].sort_values(["date_day", "layer"], ignore_index=True)
     if days.empty:
         return Drawing(sentence("No test has run yet."), days)
@@ -85,7 +85,7 @@ def pass_rate(frame: pd.DataFrame) -> Drawing:
         ),
         days,
         columns,
-        theme.colour_by(chart, "layer", colours),
+        theme.colour_by(chart, "layer", colours) if days["date_day"].nunique() > 1 else None,
     )
 
 

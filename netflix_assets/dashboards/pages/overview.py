@@ -39,6 +39,8 @@ def activity(frame: pd.DataFrame) -> Drawing:
     """Draw ratings per month and their twelve-month mean, with a strip to zoom by."""
     months = frame.sort_values("month_day", ignore_index=True)
     months["month"] = [f"{day:%Y-%m}" for day in months["month_day"]]
+    if len(months) == 1:
+        return Drawing(sentence("All ratings are from {month_day:%B %Y}.", **first_row(months)), months.head(0))
     columns = [
         Column("month", "Month"),
         number("n_ratings", "Ratings"),

@@ -72,6 +72,9 @@ def trend(frame: pd.DataFrame) -> Drawing:
     built = all_runs[all_runs["build_s"].notna()]
     if built.empty:
         return Drawing(sentence("No run has built anything yet."), built)
+    if len(built) == 1:
+        text = "One build so far, which took {build_s:,.0f} s. There is nothing to compare it with yet."
+        return Drawing(sentence(text, **first_row(built)), built.head(0))
     columns = [
         Column("started", "Started (UTC)"),
         number("build_s", "Seconds"),
