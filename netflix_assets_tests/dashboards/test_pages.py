@@ -226,3 +226,19 @@ def test_one_run_is_a_sentence_and_two_runs_are_a_chart() -> None:
     two = data(built("pipeline", runs=rows_of("pipeline", "runs", run_of(1), run_of(2))).html)["trend"]
     assert two["spec"]["mark"]["type"] == "bar"
     assert len(two["values"][0]) == 2
+
+
+def test_the_tables_that_cost_most_are_drawn_in_the_order_of_the_bars() -> None:
+    """They were sorted by their total time, but the bars were medians."""
+    often = {"asset": "core/often", "runtime_rank": 1, "n_runs": 9, "p50_s": 1.0, "total_s": 12.0, "tests_total_s": 3.0}
+    slow = {"asset": "core/slow", "runtime_rank": 2, "n_runs": 1, "p50_s": 8.0, "total_s": 8.0, "tests_total_s": 0.0}
+    rates = {"p95_s": 8.0, "share_of_total": 0.5, "n_rows": 1}
+    html = built("pipeline", assets=rows_of("pipeline", "assets", slow | rates, often | rates)).html
+    panel = data(html)["costs"]
+    rows = [dict(zip(panel["names"], row, strict=True)) for row in zip(*panel["values"], strict=True)]
+    assert [(row["asset"], row["build_total_s"] + row["tests_total_s"]) for row in rows] == [
+        ("core/often", 12.0),
+        ("core/slow", 8.0),
+    ]
+    assert panel["spec"]["encoding"]["y"]["sort"] == ["core/often", "core/slow"]
+    assert panel["spec"]["encoding"]["x"]["field"] == "seconds"
