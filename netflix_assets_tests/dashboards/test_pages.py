@@ -118,9 +118,9 @@ def test_without_data_every_panel_names_what_to_land(page: Page) -> None:
 
 
 def test_an_empty_panel_does_not_claim_that_there_is_no_data() -> None:
-    html = built("overview", overview=overview(n_ratings=100)).html
-    assert "No day stands out from the preceding 90 days." in html
-    assert html.count("No data yet") == len(page_of("overview").panels) - 1
+    html = built("content", overview=overview(n_ratings=100)).html
+    assert "No film has a release date in seed_movie_release_dates." in html
+    assert html.count("No data yet") == len(page_of("content").panels) - 1
 
 
 def test_values_never_become_markup() -> None:
@@ -188,7 +188,7 @@ def spans(html: str) -> dict[str, int]:
     return {name: int(span) for span, name in re.findall(r'<section class="panel span(\d+)" id="([\w-]+)"', html)}
 
 
-def rows_of(page: str, query: str, *changes: dict[str, object]) -> pd.DataFrame:
+def rows_of(page: str, query: str, *changes: Mapping[str, object]) -> pd.DataFrame:
     """Return a frame of a page's query: one row per mapping, with null in the columns that it does not name."""
     columns = page_of(page).queries[query].columns
     return frame(list(columns), [tuple(change.get(column) for column in columns) for change in changes])
@@ -200,6 +200,25 @@ def run_of(day: int) -> dict[str, object]:
         ("n_nodes", "n_tests", "n_failed", "n_objects_loaded", "n_rows_loaded", "n_rows_rejected"), 1
     )
     return {"run_id": f"run-{day}", "started_at": started, "has_passed": True, "build_s": 7.0, **counts}
+
+
+USUAL_DAY: Mapping[str, object] = {
+    "date_day": date(2024, 1, 1), "n_ratings": 8, "n_users": 3, "baseline_median": 9.0, "usual_min": 2.0,
+    "usual_max": 16.0, "robust_z": -0.5, "is_anomalous": False, "new_movies": 0,
+}  # fmt: skip
+UNUSUAL_DAY = {**USUAL_DAY, "date_day": date(2024, 1, 2), "n_ratings": 60, "robust_z": 25.5, "is_anomalous": True}
+
+
+def test_unusual_days_are_drawn_among_usual_days_and_their_range() -> None:
+    """Only unusual days were drawn, so nobody saw what they were compared with."""
+    usual = built("overview", unusual=rows_of("overview", "unusual", USUAL_DAY)).html
+    assert "No day stands out from the preceding 90 days." in usual
+    html = built("overview", unusual=rows_of("overview", "unusual", USUAL_DAY, UNUSUAL_DAY)).html
+    assert "Most extreme: <b>2 January 2024</b>, with <b>60 ratings</b> instead of the usual <b>9</b>." in html
+    panel = data(html)["unusual-days"]
+    assert panel["values"][panel["names"].index("kind")] == ["other day", "far more than usual"]
+    band = panel["spec"]["layer"][0]
+    assert (band["mark"]["type"], band["encoding"]["y2"]["field"]) == ("area", "usual_max")
 
 
 def test_a_panel_without_rows_leaves_its_room_to_its_neighbour() -> None:

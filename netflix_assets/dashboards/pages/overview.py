@@ -16,6 +16,7 @@ from netflix_assets.dashboards.text import plural, sentence
 
 MONTHS = calendar.month_abbr[1:]
 MORE, FEWER = "far more than usual", "far fewer than usual"
+OTHER = "other day"
 
 _LOG_TICKS = [0, 10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000, 300_000]
 
@@ -96,49 +97,62 @@ def _axis(**options: Any) -> alt.Axis:
 
 
 def unusual_days(frame: pd.DataFrame) -> Drawing:
-    """Draw the days whose number of ratings is far from the 90 days before."""
+    """Draw the days with far more or fewer ratings than the 90 days before, other days, and the usual range."""
     days = frame.sort_values("date_day", ignore_index=True)
-    days["kind"] = [MORE if z > 0 else FEWER for z in days["robust_z"]]
-    days["distance"] = days["robust_z"].abs()
+    days["kind"] = [
+        OTHER if not is_anomalous else MORE if z > 0 else FEWER
+        for is_anomalous, z in zip(days["is_anomalous"], days["robust_z"], strict=True)
+    ]
     columns = [
         Column("date_day", "Day"),
         Column("kind", "Kind"),
         number("n_ratings", "Ratings"),
         number("baseline_median", "Usual ratings", 1),
+        number("usual_min", "Usual from", 1),
+        number("usual_max", "Usual to", 1),
         number("robust_z", "Robust z-score", 1),
         number("n_users", "Users"),
         number("new_movies", "Films rated for the first time"),
     ]
-    chart = (
-        theme.base()
-        .mark_point()
-        .encode(
-            alt.X("date_day:T", title=None, scale=alt.Scale(type="utc", nice=True)),
-            alt.Y(
-                "n_ratings:Q",
-                title="ratings per day (log scale)",
-                scale=alt.Scale(type="symlog", constant=10, nice=False, padding=14),
-                axis=alt.Axis(values=_LOG_TICKS, labelExpr="format(datum.value, ',')"),
-            ),
-            alt.Size("distance:Q", legend=None, scale=alt.Scale(type="sqrt", range=[40, 320])),
-            tooltip=tooltips(columns),
-        )
-    )
-    most = max_row(days, "distance")
-    return Drawing(
-        sentence(
+    unusual = days[days["kind"] != OTHER]
+    answer = sentence("No day stands out from the preceding 90 days.")
+    if len(unusual):
+        most = max_row(unusual.assign(distance=unusual["robust_z"].abs()), "distance")
+        answer = sentence(
             "{days} {stand} out from the preceding 90 days. Most extreme: {day:%-d %B %Y}, with {ratings} instead of "
             "the usual {usual}.",
-            days=counted(len(days), "day"),
-            stand=plural(len(days), "stands", "stand"),
+            days=counted(len(unusual), "day"),
+            stand=plural(len(unusual), "stands", "stand"),
             day=most["date_day"],
             ratings=counted(most["n_ratings"], "rating"),
             usual=f"{most['baseline_median']:,.1f}".removesuffix(".0"),
-        ),
-        days,
-        columns,
-        theme.colour_by(chart.properties(height=300), "kind", {MORE: theme.RED, FEWER: theme.AMBER}),
+        )
+    answer += sentence(
+        " The band shows the usual range. A day outside it with few users or few ratings does not count."
     )
+    return Drawing(answer, days, columns, _unusual_days_chart(columns))
+
+
+def _unusual_days_chart(columns: Sequence[Column]) -> Any:
+    x = alt.X("date_day:T", title=None, scale=alt.Scale(type="utc"))
+    scale = alt.Scale(type="symlog", constant=10, nice=False, padding=14)
+    axis = alt.Axis(values=_LOG_TICKS, labelExpr="format(datum.value, ',')")
+    ratings = alt.Y("n_ratings:Q", title="ratings per day (log scale)", scale=scale, axis=axis)
+    band = theme.base().mark_area(color=theme.WASH, opacity=0.7).encode(x, alt.Y("usual_min:Q"), alt.Y2("usual_max:Q"))
+    median = theme.base().mark_line(color=theme.BLUE, strokeWidth=1).encode(x, alt.Y("baseline_median:Q"))
+    days = theme.colour_by(
+        theme.base()
+        .mark_point()
+        .encode(
+            x,
+            ratings,
+            size=alt.when(alt.datum.kind == OTHER).then(alt.value(14)).otherwise(alt.value(110)),
+            tooltip=tooltips(columns),
+        ),
+        "kind",
+        {MORE: theme.RED, FEWER: theme.AMBER, OTHER: theme.GREY},
+    )
+    return alt.layer(band, median, days).properties(height=300)
 
 
 def seasons(frame: pd.DataFrame) -> Drawing:
@@ -235,16 +249,17 @@ QUERIES = {
     ),
     "unusual": Query(
         "mart_rating_trends",
-        ("date_day", "n_ratings", "n_users", "baseline_median", "robust_z", "new_movies"),
-        where="is_anomalous",
+        (
+            "date_day", "n_ratings", "n_users", "baseline_median", "usual_min", "usual_max", "robust_z",
+            "is_anomalous", "new_movies",
+        ),
+        where="is_charted",
     ),
     "seasons": Query(
         "mart_rating_seasonality",
         ("month_number", "n_ratings", "n_years", "seasonal_index", "least_index", "greatest_index"),
     ),
 }  # fmt: skip
-
-_NO_UNUSUAL_DAY = "No day stands out from the preceding 90 days."
 
 PAGE = Page(
     name="overview",
@@ -254,7 +269,7 @@ PAGE = Page(
     tiles=tiles,
     panels=[
         Panel("activity", "How has rating activity changed?", "months", activity, RATINGS),
-        Panel("unusual-days", "Which days are unusual?", "unusual", unusual_days, RATINGS, 7, _NO_UNUSUAL_DAY),
+        Panel("unusual-days", "Which days are unusual?", "unusual", unusual_days, RATINGS, 7),
         Panel("seasons", "Is there a seasonal pattern?", "seasons", seasons, RATINGS, 5),
         Panel("calendar", "Which months stand out in their year?", "months", months_by_year, RATINGS),
     ],
