@@ -261,3 +261,11 @@ def test_the_tables_that_cost_most_are_drawn_in_the_order_of_the_bars() -> None:
     ]
     assert panel["spec"]["encoding"]["y"]["sort"] == ["core/often", "core/slow"]
     assert panel["spec"]["encoding"]["x"]["field"] == "seconds"
+
+
+def test_the_best_genre_of_a_decade_does_not_rest_on_a_few_films() -> None:
+    cell = {"n_ratings": 40, "avg_rating": 4.1, "adjusted_avg_rating": 3.9, "adjusted_lift_vs_overall": 1.1}
+    few = {**cell, "genre": "Western", "decade": 1940, "n_rated_movies": 5, "avg_rating": 4.4}
+    many = {**cell, "genre": "War", "decade": 1960, "n_rated_movies": 30, "adjusted_lift_vs_overall": 1.2}
+    html = built("audience", decades=rows_of("audience", "decades", few, many)).html
+    assert "Best liked: <b>War</b> of the <b>1960</b>s, <b>4.10</b> stars across <b>30 films</b>." in html
