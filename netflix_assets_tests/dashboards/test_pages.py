@@ -269,3 +269,13 @@ def test_the_best_genre_of_a_decade_does_not_rest_on_a_few_films() -> None:
     many = {**cell, "genre": "War", "decade": 1960, "n_rated_movies": 30, "adjusted_lift_vs_overall": 1.2}
     html = built("audience", decades=rows_of("audience", "decades", few, many)).html
     assert "Best liked: <b>War</b> of the <b>1960</b>s, <b>4.10</b> stars across <b>30 films</b>." in html
+
+
+def test_the_picker_shows_the_user_that_the_sentence_names() -> None:
+    """The picker showed the user with most likes, and the sentence spoke of another one."""
+    pair = {"similarity_rank": 1, "similar_user_id": 9, "segment_name": "Drama", "n_common_likes": 31}
+    users = ({**pair, "user_id": 1, "similarity": 0.2}, {**pair, "user_id": 7, "similarity": 0.4})
+    html = built("recommendations", neighbours=rows_of("recommendations", "neighbours", *users)).html
+    assert "Most similar: users <b>7</b> and <b>9</b> in <b>Drama</b>" in html
+    assert 'list="neighbours-choices" value="User 7"' in html
+    assert html.index('<option value="User 7">') < html.index('<option value="User 1">')

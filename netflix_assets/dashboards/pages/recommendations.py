@@ -134,9 +134,10 @@ def also_liked(frame: pd.DataFrame) -> Drawing:
 
 
 def neighbours(frame: pd.DataFrame) -> Drawing:
-    """Draw, for one user, the users who like most of the same films."""
-    order = ["n_likes", "user_id", "similarity_rank"]
-    pairs = frame.sort_values(order, ascending=[False, True, True], ignore_index=True)
+    """Draw, for one user, the users who like most of the same films; first for the user with the most similar one."""
+    best = max_row(frame.sort_values(["user_id", "similarity_rank"], ignore_index=True), "similarity")
+    is_other = frame["user_id"] != best["user_id"]
+    pairs = frame.assign(is_other=is_other).sort_values(["is_other", "user_id", "similarity_rank"], ignore_index=True)
     pairs["user"] = [f"User {user}" for user in pairs["user_id"]]
     pairs["neighbour"] = [f"User {user}" for user in pairs["similar_user_id"]]
     columns = [
@@ -154,11 +155,10 @@ def neighbours(frame: pd.DataFrame) -> Drawing:
         height=theme.band_height(range(_MAX_MATCHES), 26),
         colour=theme.VIOLET,
     )
-    best = max_row(pairs, "similarity")
     return Drawing(
         sentence(
             "Most similar: users {user_id} and {similar_user_id} in {segment_name}, with {films} in common. Choose "
-            "from {users}.",
+            "from the {users} with most likes.",
             films=counted(best["n_common_likes"], "liked film"),
             users=counted(pairs["user_id"].nunique(), "user"),
             **best,
@@ -285,7 +285,7 @@ QUERIES = {
     "neighbours": Query(
         "mart_similar_users",
         (
-            "user_id", "similarity_rank", "similar_user_id", "segment_name", "n_common_likes", "n_likes", "similarity",
+            "user_id", "similarity_rank", "similar_user_id", "segment_name", "n_common_likes", "similarity",
         ),
         where="is_charted",
     ),
