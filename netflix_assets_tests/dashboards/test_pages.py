@@ -279,3 +279,15 @@ def test_the_picker_shows_the_user_that_the_sentence_names() -> None:
     assert "Most similar: users <b>7</b> and <b>9</b> in <b>Drama</b>" in html
     assert 'list="neighbours-choices" value="User 7"' in html
     assert html.index('<option value="User 7">') < html.index('<option value="User 1">')
+
+
+def test_no_chart_draws_two_scales_on_one_axis() -> None:
+    """Popularity was drawn as bars and liking as dots, each on its own scale on top of the other."""
+    genre = {"segment_name": "all", "n_ratings": 10, "share": 0.5, "over_index": 1.0}
+    rows = (
+        {**genre, "genre": "Drama", "popularity_rank": 1, "avg_rating": 3.5},
+        {**genre, "genre": "War", "popularity_rank": 2, "avg_rating": 4.0},
+    )
+    html = built("content", genres=rows_of("content", "genres", *rows)).html
+    assert "independent" not in json.dumps([panel.get("spec") for panel in data(html).values()])
+    assert "Best liked: <b>War</b>, <b>4.00</b> stars, number <b>2</b> in popularity." in html
