@@ -17,7 +17,7 @@ from netflix_assets.dashboards import theme
 from netflix_assets.dashboards.page import OVERVIEW, Built, Page, build, preview, spec, values
 from netflix_assets.dashboards.pages import PAGES, recommendations
 from netflix_assets.dashboards.queries import Query, first_row, frame, read
-from netflix_assets.dashboards.text import plural, sentence
+from netflix_assets.dashboards.text import plural, sentence, share
 from netflix_assets.settings import REPO
 from netflix_assets.warehouse.publishing import Publication
 
@@ -291,3 +291,21 @@ def test_no_chart_draws_two_scales_on_one_axis() -> None:
     html = built("content", genres=rows_of("content", "genres", *rows)).html
     assert "independent" not in json.dumps([panel.get("spec") for panel in data(html).values()])
     assert "Best liked: <b>War</b>, <b>4.00</b> stars, number <b>2</b> in popularity." in html
+
+
+def test_some_is_not_rounded_to_none_nor_nearly_all_to_all() -> None:
+    assert [share(value) for value in (0, 0.001, 0.5, 0.996, 1)] == ["0%", "<1%", "50%", ">99%", "100%"]
+    assert [share(value, ".1%") for value in (8 / 97_420, 0.9996)] == ["<0.1%", ">99.9%"]
+    assert sentence("{gaps:.0%}", gaps=8 / 9742) == "<b>&lt;1%</b>"
+    layer = {"date_day": date(2026, 5, 4), "layer": "core", "n_tests": 4000, "n_passed": 3999, "n_failed": 1}
+    assert "&gt;99.9%" in built("data-quality", quality=rows_of("data-quality", "quality", layer | REST)).html
+
+
+REST = {"pass_rate": 0.99975, "n_warned": 0, "test_coverage": 1.0, "n_rows_rejected": 0, "n_objects_refused": 0}
+
+
+def test_few_missing_values_are_named_beside_their_bar() -> None:
+    column = {"dataset": "movielens/links", "column_name": "tmdb_id", "n_loads": 1, "n_rows": 9742, "n_missing": 8}
+    rows = rows_of("data-quality", "columns", {**column, "missing_pct": 0.0821, "n_rejected": 0})
+    panel = data(built("data-quality", columns=rows).html)["completeness"]
+    assert panel["values"][panel["names"].index("label")] == ["8 of 9,742"]

@@ -11,7 +11,7 @@ from netflix_assets.dashboards import theme
 from netflix_assets.dashboards.columns import Column, number, percent, tooltips
 from netflix_assets.dashboards.page import OVERVIEW, RATINGS, Drawing, Frames, Page, Panel, Tile
 from netflix_assets.dashboards.queries import Query, first_row, last_row, max_row, min_row
-from netflix_assets.dashboards.text import plural, sentence
+from netflix_assets.dashboards.text import plural, sentence, share
 
 DAYS = list(calendar.day_abbr)
 LEVELS = {"heavy": "var(--heat6)", "regular": theme.BLUE, "light": theme.GREY}
@@ -30,7 +30,7 @@ def tiles(frames: Frames) -> Sequence[Tile]:
         Tile(f"{users:,}", plural(users, "user who rated", "users who rated")),
         Tile(f"{n_segments}", plural(n_segments, "taste segment")),
         Tile(f"{active:,}", f"{plural(active, 'user')} active in the last year"),
-        Tile("–" if balanced is None else f"{balanced:.0%}", "of raters are neither harsh nor generous"),
+        Tile("–" if balanced is None else share(balanced), "of raters are neither harsh nor generous"),
     ]
 
 
@@ -234,13 +234,13 @@ def generosity(frame: pd.DataFrame) -> Drawing:
         )
         .properties(height=280)
     )
-    share = steps.groupby("rater_type")["share_of_users"].sum()
+    shares = steps.groupby("rater_type")["share_of_users"].sum()
     return Drawing(
         sentence(
             "Of users with enough ratings, {harsh:.0%} are harsh and {generous:.0%} generous: at least half a star "
             "below or above other users, on the same films.",
-            harsh=share.get("harsh", 0.0),
-            generous=share.get("generous", 0.0),
+            harsh=shares.get("harsh", 0.0),
+            generous=shares.get("generous", 0.0),
         ),
         steps,
         columns,

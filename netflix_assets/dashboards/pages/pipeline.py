@@ -10,7 +10,7 @@ from netflix_assets.dashboards import theme
 from netflix_assets.dashboards.columns import Column, number, percent, tooltips
 from netflix_assets.dashboards.page import ANY_FILE, OVERVIEW, Drawing, Frames, Page, Panel, Tile
 from netflix_assets.dashboards.queries import Query, first_row, last_row, max_row
-from netflix_assets.dashboards.text import plural, sentence
+from netflix_assets.dashboards.text import plural, sentence, share
 
 PASSED, FAILED, LOADED_ONLY = "passed", "failed", "loaded only"
 BUILDING, TESTING = "building", "testing"
@@ -26,7 +26,7 @@ def tiles(frames: Frames) -> Sequence[Tile]:
     return [
         Tile(f"{built['build_s'].iloc[-1]:,.0f} s" if len(built) else "–", "duration of the latest build"),
         Tile(
-            f"{built['has_passed'].astype(bool).mean():.0%}" if len(built) else "–",
+            share(built["has_passed"].astype(bool).mean()) if len(built) else "–",
             f"of {counted(len(built), 'recent build')} passed",
         ),
         Tile(f"{len(assets):,}", f"{plural(len(assets), 'table')} built or loaded"),

@@ -21,7 +21,12 @@ function formatted(value, { format, digits, signed }) {
   if (typeof value === "string") return format === "text" && /^\d{4}-\d\d-\d\dT/.test(value) ? value.slice(0, 16).replace("T", " ") : value;
   if (format === "text") return String(value);
   const options = { minimumFractionDigits: digits, maximumFractionDigits: digits, signDisplay: signed ? "exceptZero" : "auto" };
-  return value.toLocaleString("en", format === "percent" ? { ...options, style: "percent" } : options);
+  if (format !== "percent") return value.toLocaleString("en", options);
+  const percent = (share) => share.toLocaleString("en", { ...options, style: "percent" });
+  const step = 10 ** -(digits + 2); // some is not none, and nearly all is not all
+  if (value > 0 && value < step / 2) return `<${percent(step)}`;
+  if (value < 1 && value > 1 - step / 2) return `>${percent(1 - step)}`;
+  return percent(value);
 }
 
 function cell(value, column) {
