@@ -251,7 +251,16 @@ ANSWERS = {
     20: {"release_year", "production_type", "n_titles"},
     21: {"date_day", "layer", "test_coverage", "pass_rate", "n_rows_rejected", "reconciliation_difference"},
     22: {"title", "release_date", "first_rated_at", "top_tags"},
+    23: {"month_day", "is_last_complete_month", "revenue_usd", "profit_usd"},
+    24: {"currency", "date_day", "rate_to_usd"},
+    25: {"date_day", "avg_score", "avg_score_moving"},
+    26: {"title", "verdict", "score", "provider_label"},
+    27: {"product_name", "margin_rank", "margin"},
+    28: {"product_type", "revenue_usd"},
+    29: {"state_code", "revenue_usd"},
+    30: {"segment_name", "revenue_usd"},
 }
+OF_BUSINESS = range(23, 31)  # nothing is extracted here; dev/business/test_marts.py has their answers
 
 
 def test_every_question_has_the_right_answer(first: RunOutcome, project: Project) -> None:
@@ -261,7 +270,7 @@ def test_every_question_has_the_right_answer(first: RunOutcome, project: Project
         for each in all_questions:
             answer = connection.execute(each.sql)
             assert {column[0] for column in answer.description} >= ANSWERS[each.number], each.name
-            assert answer.fetchall(), each.name
+            assert answer.fetchall() or each.number in OF_BUSINESS, each.name
 
 
 # Metrics, their grouping, and the same figures from a mart, or from the facts where no mart has them. Equal to the last

@@ -1,39 +1,5 @@
+{%- set first_month = var('fiscal_year_first_month') | int %}
 with
-
-rating_days as (
-
-    select * from {{ ref('int_users__rating_days') }}
-
-),
-
-tags as (
-
-    select * from {{ ref('fct_tags') }}
-
-),
-
-spans as (
-
-    select
-        min(rated_on) as first_day,
-        max(rated_on) as last_day
-    from rating_days
-    union all
-    select
-        min(tagged_on) as first_day,
-        max(tagged_on) as last_day
-    from tags
-
-),
-
-years as (
-
-    select
-        extract(year from min(first_day)) as first_year,
-        extract(year from max(last_day)) as last_year
-    from spans
-
-),
 
 digits as (
 
@@ -42,14 +8,11 @@ digits as (
 
 ),
 
--- Every day for 273 years from 1970. The contract allows times up to 2100.
-days as (
+numbers as (
 
     select
-        {{ add_days(
-            "cast('1970-01-01' as date)",
-            'ones.digit + 10 * tens.digit + 100 * hundreds.digit + 1000 * thousands.digit + 10000 * ten_thousands.digit'
-        ) }} as date_day
+        ones.digit + 10 * tens.digit + 100 * hundreds.digit + 1000 * thousands.digit
+        + 10000 * ten_thousands.digit as day_number
     from digits as ones
     cross join digits as tens
     cross join digits as hundreds
@@ -58,20 +21,72 @@ days as (
 
 ),
 
+-- The same days whatever the facts have, so that a new order does not make the calendar, and what reads it, change.
+-- Contracts allow times up to 2100.
+days as (
+
+    select {{ add_days("cast('1970-01-01' as date)", 'day_number') }} as date_day
+    from numbers
+
+),
+
+weeks as (
+
+    select
+        date_day,
+        {{ week_start('date_day') }} as week_start
+    from days
+    where date_day < cast('2101-01-01' as date)
+
+),
+
+-- A week belongs to the fiscal year of its Thursday. The first week is the one with the fourth day of the first month,
+-- so with January fiscal weeks are ISO weeks.
+thursdays as (
+
+    select
+        *,
+        {{ add_days('week_start', 3) }} as thursday
+    from weeks
+
+),
+
+fiscal_years as (
+
+    select
+        *,
+        extract(year from thursday)
+        - case when extract(month from thursday) < {{ first_month }} then 1 else 0 end as starts_in_year
+    from thursdays
+
+),
+
+first_weeks as (
+
+    select
+        *,
+        cast(cast(starts_in_year as varchar) || '-{{ '%02d' % first_month }}-04' as date) as fourth_day
+    from fiscal_years
+
+),
+
 final as (
 
     select
-        days.date_day,
-        cast(extract(year from days.date_day) as integer) as year_number,
-        cast(extract(quarter from days.date_day) as integer) as quarter_number,
-        cast(extract(month from days.date_day) as integer) as month_number,
-        cast(extract(day from days.date_day) as integer) as day_of_month,
-        {{ iso_day_of_week('days.date_day') }} as iso_dow,
-        {{ iso_day_of_week('days.date_day') }} >= 6 as is_weekend,
-        cast(date_trunc('month', days.date_day) as date) as month_start
-    from days
-    inner join years
-        on extract(year from days.date_day) between years.first_year and years.last_year
+        date_day,
+        cast(extract(year from date_day) as integer) as year_number,
+        cast(extract(quarter from date_day) as integer) as quarter_number,
+        cast(extract(month from date_day) as integer) as month_number,
+        cast(extract(day from date_day) as integer) as day_of_month,
+        {{ iso_day_of_week('date_day') }} as iso_dow,
+        {{ iso_day_of_week('date_day') }} >= 6 as is_weekend,
+        cast(date_trunc('month', date_day) as date) as month_start,
+        week_start,
+        cast(starts_in_year{{ ' + 1' if first_month > 1 }} as integer) as fiscal_year,
+        cast(
+            floor(datediff('day', {{ week_start('fourth_day') }}, week_start) / 7) + 1 as integer
+        ) as fiscal_week
+    from first_weeks
 
 )
 

@@ -12,15 +12,85 @@ lines as (
 
 ),
 
+statuses as (
+
+    select * from {{ ref('dim_order_statuses') }}
+
+),
+
 costs as (
 
     select * from {{ ref('dim_product_cost_versions') }}
 
 ),
 
+prices as (
+
+    select * from {{ ref('dim_product_price_versions') }}
+
+),
+
 customers as (
 
     select * from {{ ref('dim_customer_versions') }}
+
+),
+
+rates as (
+
+    select * from {{ ref('fct_exchange_rates') }}
+
+),
+
+-- The newest rate at each order's moment. A sort of orders and rates together, because joining orders with hourly rates
+-- by intervals compares each order with all of them; both warehouses have ASOF JOIN, but in different words.
+moments as (
+
+    select distinct
+        currency,
+        ordered_at,
+        ordered_at as happened_at,
+        cast(null as timestamp) as rate_at
+    from orders
+
+    union all
+
+    select
+        currency,
+        cast(null as timestamp) as ordered_at,
+        valid_from as happened_at,
+        valid_from as rate_at
+    from rates
+
+),
+
+newest_rates as (
+
+    select
+        currency,
+        ordered_at,
+        max(rate_at) over (
+            partition by currency
+            order by happened_at asc nulls last
+            range between unbounded preceding and current row
+        ) as rate_at
+    from moments
+
+),
+
+order_rates as (
+
+    select
+        newest_rates.currency,
+        newest_rates.ordered_at,
+        newest_rates.rate_at,
+        rates.rate_to_usd
+    from newest_rates
+    inner join rates
+        on
+            newest_rates.currency = rates.currency
+            and newest_rates.rate_at = rates.valid_from
+    where newest_rates.ordered_at is not null
 
 ),
 
@@ -37,6 +107,12 @@ joined as (
         orders.promotion_id,
         orders.status as order_status,
         lines.status as line_status,
+        case
+            when statuses.outcome in ('cart', 'cancelled') then statuses.outcome
+            when lines.status = 'cancelled' then 'cancelled'
+            when lines.status = 'returned' then 'refunded'
+            else statuses.outcome
+        end as outcome,
         orders.ordered_at,
         cast(orders.ordered_at as date) as ordered_on,
         orders.country_code,
@@ -45,20 +121,57 @@ joined as (
         lines.quantity,
         lines.unit_price,
         lines.discount,
-        costs.unit_cost_usd
+        prices.list_price as list_unit_price,
+        costs.unit_cost_usd,
+        order_rates.rate_at,
+        case
+            when orders.currency = 'USD' then cast(1 as decimal(20, 10)) else order_rates.rate_to_usd
+        end as rate_to_usd
     from lines
     inner join orders
         on lines.order_id = orders.order_id
+    left join statuses
+        on orders.status = statuses.order_status
     left join costs
         on
             lines.product_id = costs.product_id
             and orders.ordered_at >= costs.valid_from
             and (orders.ordered_at < costs.valid_to or costs.valid_to is null)
+    left join prices
+        on
+            lines.product_id = prices.product_id
+            and orders.currency = prices.currency
+            and orders.ordered_at >= prices.valid_from
+            and (orders.ordered_at < prices.valid_to or prices.valid_to is null)
+    left join order_rates
+        on
+            orders.currency = order_rates.currency
+            and orders.ordered_at = order_rates.ordered_at
     left join customers
         on
             orders.customer_id = customers.customer_id
             and orders.ordered_at >= customers.valid_from
             and (orders.ordered_at < customers.valid_to or customers.valid_to is null)
+
+),
+
+priced as (
+
+    select
+        *,
+        cast(unit_price * quantity as decimal(24, 2)) as gross_amount,
+        cast(unit_price * quantity - discount as decimal(24, 2)) as net_amount,
+        cast(unit_cost_usd * quantity as decimal(26, 4)) as cost_usd
+    from joined
+
+),
+
+converted as (
+
+    select
+        *,
+        cast(net_amount * rate_to_usd as decimal(26, 4)) as net_usd
+    from priced
 
 ),
 
@@ -74,12 +187,9 @@ final as (
         promotion_id,
         order_status,
         line_status,
-        order_status not in ('cart', 'cancelled') and line_status != 'cancelled' as is_sold,
-        order_status not in ('cart', 'cancelled')
-        and (
-            line_status = 'returned'
-            or (order_status = 'refunded' and line_status != 'cancelled')
-        ) as is_returned,
+        outcome,
+        outcome in ('kept', 'refunded') as is_sold,
+        outcome = 'refunded' as is_returned,
         ordered_at,
         ordered_on,
         {{ week_start('ordered_on') }} as week_start,
@@ -87,13 +197,25 @@ final as (
         state_code,
         currency,
         quantity,
+        list_unit_price,
         unit_price,
-        cast(unit_price * quantity as decimal(24, 2)) as gross_amount,
+        gross_amount,
         discount,
-        cast(unit_price * quantity - discount as decimal(24, 2)) as net_amount,
+        net_amount,
         unit_cost_usd,
-        cast(unit_cost_usd * quantity as decimal(26, 4)) as cost_usd
-    from joined
+        cost_usd,
+        rate_to_usd,
+        rate_at,
+        cast(datediff('second', rate_at, ordered_at) as double) / 3600 as rate_age_hours,
+        net_usd,
+        cast(case when outcome = 'kept' then net_usd else 0 end as decimal(26, 4)) as revenue_usd,
+        cast(case when outcome = 'kept' then net_usd - cost_usd else 0 end as decimal(27, 4)) as profit_usd,
+        case
+            when outcome = 'kept' then cast(net_usd - cost_usd as double) / nullif(cast(net_usd as double), 0)
+        end as margin,
+        cast(case when outcome = 'refunded' then net_usd else 0 end as decimal(26, 4)) as refunded_usd,
+        cast(case when outcome = 'cancelled' then net_usd else 0 end as decimal(26, 4)) as cancelled_usd
+    from converted
 
 )
 

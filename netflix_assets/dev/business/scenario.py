@@ -53,7 +53,10 @@ MARKETS = (
 MARKET_OF = {market.country: market for market in MARKETS}
 
 # About the rate in US dollars of one unit, to set list prices with; orders are converted by rates of their own day.
-CENTS_PER_UNIT = {"USD": 100, "EUR": 108, "GBP": 126, "CAD": 74, "INR": 12, "JPY": 7, "BRL": 20, "AUD": 66}
+CENTS_PER_UNIT = {
+    "USD": Decimal(100), "EUR": Decimal(108), "GBP": Decimal(126), "CAD": Decimal(74), "INR": Decimal("1.2"),
+    "JPY": Decimal("0.7"), "BRL": Decimal(20), "AUD": Decimal(66),
+}  # fmt: skip
 WHOLE_UNITS = frozenset({"JPY"})  # currencies without a smaller unit
 
 # Every state and the District of Columbia, its weight (population in 100,000s), a city and the start of a postal code.

@@ -1,15 +1,17 @@
-"""Objects like those of extracts, made from the generator's rows without a database: for tests of what follows."""
+"""Objects like those of extracts, made by the generators without a database or an API: for tests of what follows."""
 
 import csv
 import json
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from netflix_assets.contracts.extract import VERSION_COLUMNS
 from netflix_assets.contracts.model import Dataset, all_datasets
 from netflix_assets.dev.business.days import make_day
+from netflix_assets.dev.business.news import headlines
+from netflix_assets.dev.business.rates import daily_rates, hourly_rates
 from netflix_assets.dev.business.world import Transaction, World, events
 from netflix_assets.settings import read_settings
 
@@ -39,6 +41,61 @@ def play_in(world: World, days: Iterable[int], seed: int = 1) -> list[Transactio
             if moment == "end":
                 world.apply(transaction)
     return played
+
+
+SCORER = "words-1.0"
+
+
+def write_feeds(folder: Path, days: Iterable[date], hours: Iterable[datetime]) -> dict[str, Path]:
+    """Write the rates and headlines of days, the rates of hours, and verdicts on the headlines.
+
+    Returns the files by object key, one per dataset; a later call replaces them.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    known = list(days)
+    items = [item for day in known for item in headlines(day)]
+    files = {}
+    for key, records in {
+        "frankfurter/rates.jsonl": [record for day in known for record in _daily(day)],
+        "openexchangerates/rates.jsonl": [record for hour in hours for record in _hourly(hour)],
+        "alphavantage/news.jsonl": items,
+        "sentiment/headlines.jsonl": [verdict_on(item) for item in items],
+    }.items():
+        path = folder / key.replace("/", "-")
+        path.write_text(
+            "".join(f"{json.dumps(record, ensure_ascii=False, default=float)}\n" for record in records),
+            encoding="utf-8",
+        )
+        if records:
+            files[key] = path
+    return files
+
+
+def _daily(day: date) -> Iterator[dict[str, Any]]:
+    for currency, units in (daily_rates(day) or {}).items():
+        yield {"base": "EUR", "date": day.isoformat(), "currency": currency, "rate": units}
+
+
+def _hourly(hour: datetime) -> Iterator[dict[str, Any]]:
+    for currency, units in hourly_rates(hour).items():
+        yield {"base": "USD", "timestamp": int(hour.timestamp()), "currency": currency, "rate": units}
+
+
+def hours_of(first: date, count: int) -> list[datetime]:
+    """The hours of days, of which every 50th was an outage."""
+    start = datetime.combine(first, datetime.min.time(), UTC)
+    return [start + timedelta(hours=number) for number in range(24 * count) if number % 50 != 49]
+
+
+def verdict_on(item: Mapping[str, Any]) -> dict[str, Any]:
+    """A verdict of the right form; what is judged depends on the characters, and the score on the length."""
+    is_english = item["title"].isascii() and " " in item["title"]
+    score = (len(item["title"]) % 21 - 10) / 10 if is_english else None
+    verdict = "not_judged" if score is None else "positive" if score > 0 else "negative" if score < 0 else "neutral"
+    return {
+        "url": item["url"], "scorer": SCORER, "language": "en" if is_english else None, "score": score,
+        "verdict": verdict, "reason": None if is_english else "not English",
+    }  # fmt: skip
 
 
 def copy_of(world: World) -> Tables:

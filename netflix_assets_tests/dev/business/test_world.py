@@ -44,7 +44,7 @@ def test_the_same_scale_and_seed_give_the_same_rows_and_transactions() -> None:
     assert digest(0.02, 7) == first
     assert digest(0.02, 8) != first
     # Fails where a machine or a numpy makes other data; after a change of the generator, put in the new value.
-    assert first == "c0f6a96cc0955f16"
+    assert first == "d07d05670284b28b"
 
 
 @pytest.mark.parametrize(("scale", "seed"), [(0.001, 1), (26, 1), (1, -1)])
