@@ -1,5 +1,6 @@
 """Sentences as the pages show them."""
 
+import re
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -12,7 +13,7 @@ class _Bold:
     value: object
 
     def __html_format__(self, spec: str) -> Markup:
-        if spec.endswith("%") and isinstance(self.value, int | float):
+        if re.fullmatch(r"\.\d%", spec) and isinstance(self.value, int | float):
             return Markup("<b>{}</b>").format(share(self.value, spec))
         return Markup("<b>{}</b>").format(format(self.value, spec))
 

@@ -107,10 +107,12 @@ def test_frames_are_the_same_for_both_warehouses() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_without_data_every_panel_names_what_to_land(page: Page) -> None:
+def test_without_data_every_panel_names_what_to_get(page: Page) -> None:
     html = built(page.name).html
     assert html.count("data-empty") >= len(page.panels)
-    assert html.count("No data yet: land <b>") == len(page.panels)
+    for panel in page.panels:
+        assert f"No data yet: get <b>{panel.requires.what}</b> with <b>netflix-assets " in html
+    assert html.count("No data yet: get <b>") == len(page.panels)
     assert "No ratings yet" in html
     assert built(page.name).preview is None
     for each in PAGES:
@@ -309,3 +311,55 @@ def test_few_missing_values_are_named_beside_their_bar() -> None:
     rows = rows_of("data-quality", "columns", {**column, "missing_pct": 0.0821, "n_rejected": 0})
     panel = data(built("data-quality", columns=rows).html)["completeness"]
     assert panel["values"][panel["names"].index("label")] == ["8 of 9,742"]
+
+
+MONTH: Mapping[str, object] = {
+    "month_day": date(2024, 12, 1), "is_complete": True, "is_last_complete_month": True, "n_orders": 3,
+    "n_lines_without_rate": 0, "n_lines_without_cost": 0, "revenue_usd": Decimal("1234.5"),
+    "profit_usd": Decimal("-20"), "margin": -0.02, "refunded_usd": 0, "cancelled_usd": 0,
+    "revenue_vs_month_before": 0.25, "profit_vs_month_before": -0.5,
+}  # fmt: skip
+
+
+def test_the_last_complete_month_is_the_answer_not_the_newest() -> None:
+    newest = {**MONTH, "month_day": date(2025, 1, 1), "is_complete": False, "is_last_complete_month": False}
+    rows = rows_of("business", "months", {**newest, "n_lines_without_rate": 2}, MONTH)
+    html = built("business", months=rows).html
+    assert (
+        "<b>December 2024</b>: revenue <b>$1,234</b> (<b>+25.0%</b> on the month before, no comparison with the" in html
+    )
+    assert "profit <b>-$20</b> (<b>-50.0%</b> on the month before, no comparison with the year before)" in html
+    assert "<b>2 order lines</b> have no exchange rate and are in no sum." in html
+    assert "revenue in December 2024" in html
+    assert "No month is complete yet." in built("business", months=rows_of("business", "months", newest)).html
+
+
+def state(code: str, row: int | None, rank: int, orders: int) -> dict[str, object]:
+    name = None if row is None else f"State {code}"
+    sums = {"n_orders": orders, "revenue_usd": Decimal(orders), "profit_usd": Decimal(0), "revenue_share": orders / 9}
+    return {"state_code": code, "state_name": name, "tile_row": row, "tile_column": row, "revenue_rank": rank, **sums}
+
+
+def test_the_map_has_a_tile_for_every_state_and_names_what_is_on_none() -> None:
+    rows = rows_of("business", "states", state("CA", 5, 1, 6), state("unknown", None, 2, 3), state("AK", 1, 3, 0))
+    html = built("business", states=rows).html
+    assert "Most revenue: <b>State CA</b>, <b>$6</b> or <b>67%</b>. <b>1</b> of <b>2 tiles</b> have sales" in html
+    assert "Orders of <b>$3</b> are of no known state." in html
+    assert len(data(html)["states"]["values"][0]) == 3
+    none = built("business", states=rows_of("business", "states", state("CA", 5, 1, 0), state("AK", 1, 2, 0))).html
+    assert data(none)["states"] == {}
+
+
+def test_products_with_the_same_name_have_a_bar_each() -> None:
+    product = {"product_name": "Mug", "product_type": "add_on", "n_lines": 30, "profit_usd": 1, "revenue_usd": 2}
+    ranked = [{**product, "product_id": 7 + rank, "margin": 1 / rank, "margin_rank": rank} for rank in (1, 2)]
+    few = {**product, "product_id": 1, "product_name": None, "margin": 0.9}
+    panel = data(built("business", margins=rows_of("business", "margins", few, *ranked)).html)["margins"]
+    assert panel["values"][panel["names"].index("product")] == ["Mug (8)", "Mug (9)"]
+
+
+def test_the_page_says_how_its_figures_are_defined() -> None:
+    html = built("business").html
+    for term in ("Revenue", "Profit", "Currency", "Time", "Complete month", "Sentiment"):
+        assert f"<dt>{term}</dt>" in html
+    assert 'id="definitions"' not in built("audience").html
