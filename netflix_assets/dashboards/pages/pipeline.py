@@ -159,7 +159,9 @@ def freshness(frame: pd.DataFrame) -> Drawing:
     if known.empty:
         return Drawing(sentence("No dataset has a current file."), known)
     # In days, every age below two days would round to about zero.
-    unit, per_day = ("days", 1) if known["age"].max() >= 2 else ("hours", 24)
+    units = {"days": 1, "hours": 24, "minutes": 24 * 60}
+    unit = next((name for name, per_day in units.items() if known["age"].max() * per_day >= 2), "minutes")
+    per_day = units[unit]
     datasets["shown"] = datasets["age"] * per_day
     columns = [
         Column("dataset", "Dataset"),
