@@ -173,13 +173,14 @@ def segments(frame: pd.DataFrame) -> Drawing:
     """Draw the size of each segment, by activity."""
     sizes = frame.sort_values(["segment_n_users", "segment_name", "activity_level", "lifecycle"], ignore_index=True)
     order = list(dict.fromkeys(sizes["segment_name"][::-1]))
+    sizes["level"] = sizes["activity_level"].map({name: place for place, name in enumerate(LEVELS)})
     chart = (
         theme.base()
         .mark_bar()
         .encode(
             alt.X("sum(n_users):Q", title="users"),
             alt.Y("segment_name:N", title=None, sort=order),
-            alt.Order("activity_level:N", sort="ascending"),
+            alt.Order("level:Q"),
             tooltip=[
                 alt.Tooltip("segment_name:N", title="Segment"),
                 alt.Tooltip("activity_level:N", title="Activity"),
