@@ -75,6 +75,13 @@ def base() -> alt.Chart:
     return alt.Chart(alt.NamedData(ROWS), width="container")
 
 
+def reference(**place: float) -> alt.Chart:
+    """Return a line at a value of one axis: ``x=1`` or ``y=1``."""
+    one = base().transform_aggregate(n="count()").mark_rule(color=GREY, strokeDash=[4, 4])
+    line: alt.Chart = one.encode(**{axis: alt.datum(value) for axis, value in place.items()})
+    return line
+
+
 def ratings_axis() -> alt.X:
     """Return a logarithmic x axis of the number of ratings."""
     return alt.X(

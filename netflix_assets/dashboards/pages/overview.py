@@ -188,20 +188,29 @@ def seasons(frame: pd.DataFrame) -> Drawing:
         .encode(month, alt.Y("least_index:Q"), alt.Y2("greatest_index:Q"), tooltip=tooltips(columns))
     )
     high, low = max_row(known, "seasonal_index"), min_row(known, "seasonal_index")
+    answer = sentence(
+        "Strongest month: {high}, {up:.2f} times the usual. Weakest: {low}, {down:.2f} times.",
+        high=calendar.month_name[high["month_number"]],
+        up=high["seasonal_index"],
+        low=calendar.month_name[low["month_number"]],
+        down=low["seasonal_index"],
+    )
+    years = int(known["n_years"].max())
+    if years > 1:
+        alike = known[(known["least_index"] > 1) | (known["greatest_index"] < 1)]
+        answer += sentence(
+            " In {alike} of {months} all years are on the same side of the usual. The thin lines show how far they "
+            "differ.",
+            alike=len(alike) if len(alike) else "none",
+            months=counted(len(known), "month"),
+        )
+    else:
+        answer += sentence(" They rest on a single year, which may not repeat itself.")
     return Drawing(
-        sentence(
-            "Strongest month: {high}, {up:.2f} times the usual. Weakest: {low}, {down:.2f} times. The lines show how "
-            "far single years differ, from {least:.2f} to {greatest:.2f} overall.",
-            high=calendar.month_name[high["month_number"]],
-            up=high["seasonal_index"],
-            low=calendar.month_name[low["month_number"]],
-            down=low["seasonal_index"],
-            least=known["least_index"].min(),
-            greatest=known["greatest_index"].max(),
-        ),
+        answer,
         months,
         columns,
-        alt.layer(bars, ranges).properties(height=300),
+        alt.layer(bars, ranges, theme.reference(y=1)).properties(height=300),
     )
 
 
