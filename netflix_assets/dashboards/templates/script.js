@@ -69,13 +69,14 @@ const sized = (spec, width) => (spec.vconcat ? { ...spec, vconcat: spec.vconcat.
 
 async function draw(panel) {
   const width = Math.max(panel.chart.clientWidth - AXIS_SPACE, 120);
-  // On a phone, labels beside bars take less than half of the width and legend entries go below each other.
+  // On a phone, labels beside bars take less than half of the width, axes have few labels, and legend entries go below each other.
   const isNarrow = panel.chart.clientWidth < 480;
   const axisY = { ...config.axisY, labelLimit: isNarrow ? 118 : 240 };
+  const axisX = { ...config.axisX, ...(isNarrow && { tickCount: 4 }) };
   const legend = { ...config.legend, ...(isNarrow && { columns: 1 }) };
   const spec = { ...sized(panel.spec, width), datasets: { rows: panel.rows() } };
   // The panel's title and answer describe the chart to screen readers; Vega's own descriptions are hidden.
-  const done = await vegaEmbed(panel.chart.firstElementChild, spec, { config: { ...config, axisY, legend }, renderer: "svg", actions: false, tooltip: { theme: "custom" } });
+  const done = await vegaEmbed(panel.chart.firstElementChild, spec, { config: { ...config, axisX, axisY, legend }, renderer: "svg", actions: false, tooltip: { theme: "custom" } });
   panel.drawn?.finalize();
   panel.drawn = done;
 }
