@@ -363,3 +363,32 @@ def test_the_page_says_how_its_figures_are_defined() -> None:
     for term in ("Revenue", "Profit", "Currency", "Time", "Complete month", "Sentiment"):
         assert f"<dt>{term}</dt>" in html
     assert 'id="definitions"' not in built("audience").html
+
+
+SEASON: Mapping[str, object] = {"n_ratings": 8, "seasonal_index": 1.2, "least_index": 1.1, "greatest_index": 1.3}
+
+
+def test_a_season_says_whether_the_years_agree() -> None:
+    both = {**SEASON, "n_years": 2, "month_number": 1}, {**SEASON, "n_years": 2, "month_number": 2, "least_index": 0.4}
+    html = built("overview", seasons=rows_of("overview", "seasons", *both)).html
+    assert "In <b>1</b> of <b>2 months</b> all years are on the same side of the usual." in html
+    one = built("overview", seasons=rows_of("overview", "seasons", {**SEASON, "n_years": 1, "month_number": 1})).html
+    assert "They rest on a single year, which may not repeat itself." in one
+
+
+def test_activity_levels_are_stacked_in_their_order() -> None:
+    level = {"segment_name": "Drama", "lifecycle": "active", "n_users": 1, "n_ratings": 9, "segment_n_users": 3}
+    rows = rows_of(
+        "audience", "segments", *({**level, "activity_level": each} for each in ("heavy", "light", "regular"))
+    )
+    panel = data(built("audience", segments=rows).html)["segments"]
+    levels, places = (panel["values"][panel["names"].index(name)] for name in ("activity_level", "level"))
+    assert sorted(zip(places, levels, strict=True)) == [(0, "heavy"), (1, "regular"), (2, "light")]
+    assert panel["spec"]["encoding"]["order"]["field"] == "level"
+
+
+@pytest.mark.parametrize(("days", "text"), [(3.0, "3.0 days"), (0.5, "12.0 hours"), (0.01, "14.4 minutes")])
+def test_ages_are_in_a_unit_that_does_not_round_them_to_zero(days: float, text: str) -> None:
+    newest = datetime(2026, 5, 4, 3, 2)
+    dataset = {"dataset": "a/b", "age_days": days, "newest_object_at": newest, "n_objects": 1, "n_rows": 1}
+    assert f"<b>{text}</b> old" in built("pipeline", datasets=rows_of("pipeline", "datasets", dataset)).html
