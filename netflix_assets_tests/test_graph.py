@@ -324,7 +324,11 @@ def test_each_metric_equals_its_mart(first: RunOutcome, project: Project) -> Non
     metrics = Metrics(manifest)
     assert {name for names, _, _ in METRICS for name in names} == metrics.names
     for names, by, expected in METRICS:
-        rows = project.query(f"select * from ({metrics.sql(names, by)}) where {names[0]} is not null")
+        # The calendar goes on after the newest rating, and so does a moving sum; marts end with it.
+        until = (
+            "metric_time__day <= (select max(rated_on) from core.fct_ratings)" if by == "metric_time__day" else "true"
+        )
+        rows = project.query(f"select * from ({metrics.sql(names, by)}) where {names[0]} is not null and {until}")
         assert comparable(rows, by) == comparable(project.query(expected), by) != [], names
 
 

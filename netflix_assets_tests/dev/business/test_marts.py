@@ -1,11 +1,13 @@
-"""From the sample databases to the marts: extracted, loaded, built by dbt, and equal to the generator's own records."""
+"""From sample databases, rates and headlines to the marts: extracted, loaded, built, and equal to the generators'."""
 
+import json
 import tempfile
+from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
-from decimal import Decimal
+from datetime import date, datetime, time, timedelta
+from decimal import ROUND_HALF_UP, Decimal
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,17 +18,30 @@ import pytest
 from netflix_assets.contracts.model import all_datasets
 from netflix_assets.defs.resources import LandingBucket
 from netflix_assets.dev.business.load import load, play_days
+from netflix_assets.dev.business.news import headlines
+from netflix_assets.dev.business.products import Prices
+from netflix_assets.dev.business.rates import daily_rates, hourly_rates
+from netflix_assets.dev.business.scenario import LAST_DAY, STATES
 from netflix_assets.dev.business.world import KEYS, Event, Row, World
 from netflix_assets.dev.postgres import READER, Postgres, temporary
+from netflix_assets.dev.questions import questions
+from netflix_assets.dev.samples import generate
 from netflix_assets.extract.run import Extracted, extract_database
 from netflix_assets.ingest.sync import sync
-from netflix_assets.settings import DatabaseSettings, Settings, read_settings
+from netflix_assets.settings import REPO, DatabaseSettings, Settings, read_settings
 from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
-from netflix_assets_tests.conftest import s3_client
+from netflix_assets_tests.conftest import landing_key, s3_client
+from netflix_assets_tests.dev.business.extracts import SCORER, hours_of, verdict_on, write_feeds
 from netflix_assets_tests.proof.quick_dbt import QuickDbt
 
 SCALE, DAYS = 0.05, 9
 SOURCES = tuple(KEYS)
+
+# Two days of the history have no rate, hourly rates come late in it, and a daily one is corrected.
+FEED_DAYS = [date(2023, 1, 3) + timedelta(days=number) for number in range(731 + DAYS)]
+HOURS = hours_of(date(2024, 12, 10), 22 + DAYS)
+CORRECTED = {"base": "EUR", "date": "2024-06-04", "currency": "USD", "rate": 1.5}
+MIN_MARGIN_LINES = 20
 
 
 @dataclass
@@ -89,6 +104,13 @@ def business(s3_server: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         temporary(Path(folder)) as server,
         LandingBucket(bucket="business", local_home=str(s3_server.home)).open() as store,
     ):
+        for path in generate(home / "samples"):
+            if path.stem.startswith(("movies", "ratings", "titles")):
+                store.put(landing_key(path), path)
+        for key, path in write_feeds(home / "feeds", FEED_DAYS, HOURS).items():
+            store.put(key, path)
+        (home / "correction").write_text(json.dumps(CORRECTED) + "\n")
+        store.put("frankfurter/rates/correction.jsonl", home / "correction")
         made = Business(home, server, store)
         loaded = load(server, SCALE, 1)
         assert loaded is not None
@@ -106,7 +128,7 @@ def business(s3_server: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         made.extract(made.world)  # nothing new
         made.sync()
         made.gone = before - {row["customer_id"] for row in made.world.rows("customers")}
-        selected = [f"source:{source}+" for source in SOURCES]
+        selected = ["+path:models/marts/business", *(f"path:models/staging/{source}" for source in SOURCES)]
         QuickDbt(home / "dbt").build(home, "--select", *selected, without=("snapshot",))
         yield made
 
@@ -135,6 +157,100 @@ def cost_at(world: World) -> Mapping[int, list[tuple[datetime, Decimal]]]:
     found: dict[int, list[tuple[datetime, Decimal]]] = defaultdict(list)
     for row in sorted(world.rows("product_costs"), key=lambda row: row["valid_from"]):
         found[row["product_id"]].append((row["valid_from"], row["unit_cost"]))
+    return found
+
+
+def known_rates() -> dict[str, list[tuple[datetime, Decimal]]]:
+    """US dollars for one unit of each currency, by the moment from which the rate is known, in UTC."""
+    found: dict[str, dict[datetime, Decimal]] = defaultdict(dict)
+    for hour in HOURS:
+        for currency, units in hourly_rates(hour).items():
+            if currency != "USD":
+                found[currency][hour.replace(tzinfo=None)] = 1 / units
+    hourly = {(currency, at.date()) for currency, moments in found.items() for at in moments}
+    for day in FEED_DAYS:
+        fixed = daily_rates(day)
+        if fixed is None:
+            continue
+        corrected = day.isoformat() == CORRECTED["date"]
+        dollars = Decimal(str(CORRECTED["rate"])) if corrected else fixed["USD"]
+        for currency, count in {**fixed, "EUR": Decimal(1)}.items():
+            if currency != "USD" and (currency, day) not in hourly:
+                found[currency][datetime.combine(day, time(15))] = dollars / count
+    step = Decimal("1e-10")
+    return {
+        currency: sorted((at, rate.quantize(step, ROUND_HALF_UP)) for at, rate in moments.items())
+        for currency, moments in found.items()
+    }
+
+
+def rate_at(rates: Mapping[str, list[tuple[datetime, Decimal]]], currency: str, at: datetime) -> Any:
+    """When the newest rate was known, and the rate; None and 1 for US dollars, None twice if none was known."""
+    if currency == "USD":
+        return None, Decimal(1)
+    known = rates[currency]
+    place = bisect_right([moment for moment, _ in known], at)
+    return known[place - 1] if place else (None, None)
+
+
+def outcome(order: Row, line: Row) -> str:
+    if order["status"] in ("cart", "cancelled"):
+        return str(order["status"])
+    if line["status"] == "cancelled":
+        return "cancelled"
+    return "refunded" if is_returned(order, line) else "kept"
+
+
+def priced_lines(world: World) -> Iterator[Row]:
+    """Every line with what the facts should say of it."""
+    rates, costs, prices = known_rates(), cost_at(world), Prices(world)
+    for line in world.rows("order_lines"):
+        order = world.tables["orders"][line["order_id"],]
+        at = order["ordered_at"].replace(tzinfo=None)
+        known_at, rate = rate_at(rates, order["currency"], at)
+        usd = None if rate is None else (net(line) * rate).quantize(Decimal("0.0001"), ROUND_HALF_UP)
+        cost = [each for since, each in costs[line["product_id"]] if since <= order["ordered_at"]][-1]
+        yield {
+            "order": order, "line": line, "at": at, "outcome": outcome(order, line), "rate_at": known_at, "rate": rate,
+            "usd": usd, "cost": cost * line["quantity"], "product": line["product_id"],
+            "list": prices.price(line["product_id"], order["currency"], order["ordered_at"]),
+            "type": world.tables["products"][line["product_id"],]["product_type"],
+        }  # fmt: skip
+
+
+def measures(lines: Iterable[Row]) -> dict[str, Any]:
+    """What sales_measures.sql makes of lines."""
+    lines = list(lines)
+    kept = [each for each in lines if each["outcome"] == "kept"]
+    known = [each for each in kept if each["usd"] is not None]
+
+    def usd_of(outcome: str) -> Decimal:
+        return sum((each["usd"] for each in lines if each["outcome"] == outcome and each["usd"]), Decimal(0))
+
+    revenue, cost = usd_of("kept"), sum((each["cost"] for each in known), Decimal(0))
+    return {
+        "n_orders": len({each["line"]["order_id"] for each in kept}),
+        "n_lines": len(kept),
+        "n_pieces": sum(each["line"]["quantity"] for each in kept),
+        "n_lines_without_rate": len(kept) - len(known),
+        "n_lines_without_cost": 0,
+        "revenue_usd": revenue,
+        "cost_usd": cost,
+        "profit_usd": revenue - cost,
+        "margin": pytest.approx(float((revenue - cost) / revenue)) if revenue else None,
+        "refunded_usd": usd_of("refunded"),
+        "cancelled_usd": usd_of("cancelled"),
+    }
+
+
+def measured(row: Mapping[str, Any], expected: Iterable[str]) -> dict[str, Any]:
+    return {name: row[name] for name in expected}
+
+
+def by(lines: Iterable[Row], key: Any) -> dict[Any, list[Row]]:
+    found: dict[Any, list[Row]] = defaultdict(list)
+    for each in lines:
+        found[key(each)].append(each)
     return found
 
 
@@ -291,6 +407,241 @@ def test_facts_are_joined_to_the_version_of_their_time(business: Business) -> No
     for row in joined:
         assert row["valid_from"] <= row["ordered_at"]
         assert row["valid_to"] is None or row["ordered_at"] < row["valid_to"]
+
+
+def test_lines_are_converted_by_the_newest_rate_of_their_time(business: Business) -> None:
+    expected = {
+        (each["line"]["order_id"], each["line"]["line_number"]): (
+            each["outcome"], each["list"], each["rate"], each["rate_at"], each["usd"],
+            each["usd"] if each["outcome"] == "kept" else each["usd"] and 0,
+        )
+        for each in priced_lines(business.world)
+    }  # fmt: skip
+    found = business.rows("select * from core.fct_order_lines")
+    assert len(found) == len(expected)
+    for row in found:
+        outcome_, list_price, rate, known_at, usd, revenue = expected[row["order_id"], row["line_number"]]
+        assert (row["outcome"], row["list_unit_price"], row["rate_to_usd"], row["rate_at"], row["net_usd"]) == (
+            outcome_, list_price, rate, known_at, usd,
+        )  # fmt: skip
+        assert row["revenue_usd"] == (revenue if outcome_ == "kept" else 0)
+        assert row["profit_usd"] == ((usd and usd - row["cost_usd"]) if outcome_ == "kept" else 0)
+        age = known_at and (row["ordered_at"] - known_at).total_seconds() / 3600
+        assert row["rate_age_hours"] == (age if age is None else pytest.approx(age, abs=1 / 3600))
+    assert {row["outcome"] for row in found} == {"cart", "kept", "cancelled", "refunded"}
+    without = [row for row in found if row["net_usd"] is None]
+    assert without
+    assert all(row["ordered_at"] < datetime(2023, 1, 3, 15) for row in without)
+    assert any(row["list_unit_price"] > row["unit_price"] for row in found)
+    assert any(row["rate_age_hours"] and row["rate_age_hours"] > 60 for row in found)  # a weekend
+
+
+def test_rates_are_of_the_preferred_provider(business: Business) -> None:
+    found = by(business.rows("select * from core.fct_exchange_rates"), lambda row: row["currency"])
+    rates = known_rates()
+    assert found.keys() == rates.keys()
+    for currency, rows in found.items():
+        assert sorted((row["valid_from"], row["rate_to_usd"]) for row in rows) == rates[currency]
+    providers = {(row["rate_provider"], row["quoted_base"]) for rows in found.values() for row in rows}
+    assert providers == {("frankfurter", "EUR"), ("openexchangerates", "USD")}
+
+
+def test_revenue_by_month(business: Business) -> None:
+    lines = [each for each in priced_lines(business.world) if each["outcome"] != "cart"]
+    by_month = by(lines, lambda each: each["at"].date().replace(day=1))
+    first, newest = min(each["at"] for each in lines).date(), max(each["at"] for each in lines).date()
+    found = business.rows("select * from marts.mart_revenue_by_month order by month_day")
+    assert [row["month_day"] for row in found] == sorted(by_month)
+    complete = {}
+    for row in found:
+        expected = measures(by_month[row["month_day"]])
+        assert measured(row, expected) == expected
+        following = (row["month_day"] + timedelta(days=31)).replace(day=1)
+        assert row["is_complete"] == (row["month_day"] >= first and newest >= following)
+        if row["is_complete"]:
+            complete[row["month_day"]] = expected
+    assert [row["month_day"] for row in found if row["is_last_complete_month"]] == [LAST_DAY.replace(day=1)]
+    assert not found[-1]["is_complete"]
+    compared = 0
+    for row in found:
+        month = row["month_day"]
+        before = {"month": (month - timedelta(days=1)).replace(day=1), "year": month.replace(year=month.year - 1)}
+        for name, other in before.items():
+            for measure in ("revenue", "profit"):
+                change = row[f"{measure}_vs_{name}_before"]
+                if month in complete and other in complete and complete[other][f"{measure}_usd"] > 0:
+                    ratio = complete[month][f"{measure}_usd"] / complete[other][f"{measure}_usd"]
+                    assert change == pytest.approx(float(ratio) - 1)
+                    compared += 1
+                else:
+                    assert change is None
+    assert compared > 60
+
+
+def test_exchange_rates_by_day_and_the_largest_market(business: Business) -> None:
+    rates, revenue = known_rates(), Counter[str]()
+    for each in priced_lines(business.world):
+        if each["outcome"] == "kept" and each["usd"]:
+            revenue[each["order"]["currency"]] += each["usd"]
+    ranked = sorted(rates, key=lambda currency: -revenue[currency])
+    found = business.rows("select * from marts.mart_exchange_rates")
+    first, newest = min(row["date_day"] for row in found), max(row["date_day"] for row in found)
+    moments = [at for known in rates.values() for at, _ in known]
+    assert (first, newest) == (min(moments).date(), max(moments).date())
+    assert len(found) == len(rates) * ((newest - first).days + 1)
+    at_end = {}
+    for row in found:
+        midnight = datetime.combine(row["date_day"] + timedelta(days=1), time())
+        known_at, rate = rate_at(rates, row["currency"], midnight - timedelta(microseconds=1))
+        assert (row["rate_at"], row["rate_to_usd"]) == (known_at, rate)
+        assert row["rate_age_hours"] == pytest.approx((midnight - known_at).total_seconds() / 3600)
+        assert row["units_per_usd"] == pytest.approx(float(1 / rate))
+        assert row["is_newest_day"] == (row["date_day"] == newest)
+        assert row["market_rank"] == ranked.index(row["currency"]) + 1
+        assert row["is_largest_market"] == (row["currency"] == ranked[0])
+        assert row["revenue_usd_of_currency"] == revenue[row["currency"]]
+        at_end[row["currency"], row["date_day"]] = rate
+    for row in found:
+        for days in (30, 365):
+            before = at_end.get((row["currency"], row["date_day"] - timedelta(days=days)))
+            change = None if before is None else pytest.approx(float(row["rate_to_usd"] / before) - 1)
+            assert row[f"change_{days}_days"] == change
+
+
+def test_products_by_margin_and_types(business: Business) -> None:
+    lines = list(priced_lines(business.world))
+    for mart, key in (("mart_product_margins", "product"), ("mart_sales_by_product_type", "type")):
+        expected = {value: measures(those) for value, those in by(lines, lambda each, key=key: each[key]).items()}
+        name = "product_id" if key == "product" else "product_type"
+        found = business.rows(f"select * from marts.{mart} order by revenue_rank")
+        assert {row[name]: measured(row, expected[row[name]]) for row in found} == expected
+        assert [row["revenue_usd"] for row in found] == sorted((row["revenue_usd"] for row in found), reverse=True)
+        assert sum(row["revenue_share"] for row in found) == pytest.approx(1)
+    products = business.rows("select * from marts.mart_product_margins order by margin_rank nulls last")
+    margins = [row["margin"] for row in products if row["margin_rank"]]
+    assert margins == sorted(margins, reverse=True)
+    assert all((row["margin_rank"] is not None) == (row["n_lines"] >= MIN_MARGIN_LINES) for row in products)
+    titles = {row["title_id"]: row["title"] for row in business.rows("select * from core.dim_netflix_titles")}
+    assert {row["title_name"] for row in products} > {None}
+    for row in products:
+        assert row["title_id"] == business.world.tables["products"][row["product_id"],]["title_id"]
+        assert row["title_name"] == titles.get(row["title_id"])
+
+
+def test_revenue_by_state(business: Business) -> None:
+    lines = [each for each in priced_lines(business.world) if each["order"]["country_code"] == "US"]
+    by_state = by(lines, lambda each: each["order"]["state_code"])
+    found = {row["state_code"]: row for row in business.rows("select * from marts.mart_revenue_by_state")}
+    assert found.keys() == {state for state, *_ in STATES}
+    for state, row in found.items():
+        expected = measures(by_state[state])
+        assert measured(row, ("revenue_usd", "profit_usd", "n_orders", "n_pieces", "refunded_usd")) == measured(
+            expected, ("revenue_usd", "profit_usd", "n_orders", "n_pieces", "refunded_usd")
+        )
+    assert len({(row["tile_row"], row["tile_column"]) for row in found.values()}) == len(STATES)
+    assert sum(row["revenue_usd"] for row in found.values()) == measures(lines)["revenue_usd"]
+
+
+def test_revenue_by_audience_segment(business: Business) -> None:
+    segments = {row["user_id"]: row["segment_name"] for row in business.rows("select * from marts.mart_user_segments")}
+    customers = {row["customer_id"]: row for row in business.rows("select * from core.dim_customers")}
+
+    def group(each: Row) -> tuple[str, str]:
+        customer = each["order"]["customer_id"]
+        if customer is None:
+            return "forgotten", "forgotten"
+        user = customers[customer]["rating_user_id"]
+        if user is None:
+            return "does not rate", "does not rate"
+        return (segments[user], "rates") if user in segments else ("unknown user", "unknown user")
+
+    lines = list(priced_lines(business.world))
+    expected = {key: measures(those) for key, those in by(lines, group).items()}
+    found = business.rows("select * from marts.mart_revenue_by_segment")
+    assert {
+        key: measured(row, expected[key]) for row in found if (key := (row["segment_name"], row["customer_group"]))
+    } == expected
+    assert sum(row["customer_group"] == "rates" for row in found) > 3
+    assert {row["customer_group"] for row in found} >= {"rates", "does not rate", "forgotten"}
+    assert sum(row["revenue_usd"] for row in found) == measures(lines)["revenue_usd"]
+
+
+def test_headlines_and_sentiment_by_day(business: Business) -> None:
+    items = {item["url"]: item for day in FEED_DAYS for item in headlines(day)}
+    found = business.rows("select * from marts.mart_headlines order by recency_rank")
+    assert {row["url"] for row in found} == items.keys()
+    assert [row["published_at"] for row in found] == sorted((row["published_at"] for row in found), reverse=True)
+    days: dict[date, list[tuple[float | None, float, str]]] = defaultdict(list)
+    for row in found:
+        item, verdict = items[row["url"]], verdict_on(items[row["url"]])
+        assert row["published_at"] == datetime.strptime(item["time_published"], "%Y%m%dT%H%M%S")
+        assert (row["title"], row["provider_score"], row["score"], row["verdict"], row["scorer"]) == (
+            item["title"], item["overall_sentiment_score"], verdict["score"], verdict["verdict"], SCORER,
+        )  # fmt: skip
+        days[row["published_on"]].append((verdict["score"], item["overall_sentiment_score"], verdict["verdict"]))
+    by_day = business.rows("select * from marts.mart_sentiment_by_day order by date_day")
+    assert [row["date_day"] for row in by_day] == [
+        min(days) + timedelta(days=number) for number in range((max(days) - min(days)).days + 1)
+    ]
+    for row in by_day:
+        week = [each for back in range(7) for each in days[row["date_day"] - timedelta(days=back)]]
+        for suffix, those in (("", days[row["date_day"]]), ("_moving", week)):
+            judged = [(score, provider) for score, provider, _ in those if score is not None]
+            assert row[f"n_judged{suffix}"] == len(judged)
+            for name, place in (("avg_score", 0), ("avg_provider_score", 1)):
+                mean = sum(each[place] for each in judged) / len(judged) if judged else None
+                assert row[f"{name}{suffix}"] == (mean if mean is None else pytest.approx(mean, abs=1e-6))
+        verdicts = Counter(verdict for _, _, verdict in days[row["date_day"]])
+        assert (row["n_positive"], row["n_neutral"], row["n_negative"], row["n_not_judged"]) == tuple(
+            verdicts[name] for name in ("positive", "neutral", "negative", "not_judged")
+        )
+    assert any(row["n_headlines"] == 0 for row in by_day)
+
+
+def test_one_big_tables_have_every_fact_once_with_what_was_valid_then(business: Business) -> None:
+    world = business.world
+    facts = {(row["order_id"], row["line_number"]): row for row in business.rows("select * from core.fct_order_lines")}
+    lines = business.rows("select * from marts.obt_order_lines")
+    assert len(lines) == len(facts)
+    for row in lines:
+        fact = facts[row["order_id"], row["line_number"]]
+        shared = fact.keys() & row.keys()
+        assert measured(row, shared) == measured(fact, shared)
+        assert row["product_type"] == world.tables["products"][row["product_id"],]["product_type"]
+        promotion = world.tables["promotions"].get((row["promotion_id"],), {})
+        assert row["promotion_code"] == promotion.get("code")
+        assert (row["fiscal_year"], row["fiscal_week"]) == row["ordered_on"].isocalendar()[:2]
+        assert (row["customer_since"] is None) == (row["customer_id"] is None)
+    assert facts.keys() == {(row["order_id"], row["line_number"]) for row in lines}
+    orders = {row["production_order_id"]: row for row in business.rows("select * from marts.obt_production_orders")}
+    assert orders.keys() == {row["production_order_id"] for row in world.rows("production_orders")}
+    for order in world.rows("production_orders"):
+        row = orders[order["production_order_id"]]
+        received = order["received_on"]
+        assert (row["status"], row["cost_usd"]) == (order["status"], order["unit_cost"] * order["quantity"])
+        assert row["is_late"] == bool(received and received > order["due_on"])
+        assert row["lead_days"] == (received and (received - order["ordered_on"]).days)
+    assert {row["is_late"] for row in orders.values()} == {True, False}
+
+
+def test_the_questions_about_the_business_have_answers(business: Business) -> None:
+    asked = [each for each in questions(REPO / "dbt") if each.number > 22]
+    assert len(asked) == 8
+    for each in asked:
+        assert business.rows(each.sql), each.name
+
+
+def test_a_fiscal_year_may_begin_in_another_month(tmp_path: Path) -> None:
+    """The first week has the fourth day of the month, and the year is named after that of its end."""
+    QuickDbt(tmp_path / "dbt", variables={"fiscal_year_first_month": 7}).build(tmp_path, "--select", "dim_dates")
+    with duckdb.connect(str(tmp_path / "warehouse.duckdb"), read_only=True) as connection:
+        found = connection.execute(
+            """
+            select fiscal_year, fiscal_week from core.dim_dates
+            where date_day in ('2023-07-02', '2023-07-03', '2024-06-30', '2024-07-01', '2024-12-31') order by date_day
+            """
+        ).fetchall()
+    assert found == [(2023, 52), (2024, 1), (2024, 52), (2025, 1), (2025, 27)]
 
 
 def test_what_is_left_out_is_nowhere(business: Business) -> None:
