@@ -54,7 +54,7 @@ CONFIG: Mapping[str, Any] = {
         "labelColor": SOFT, "titleColor": SOFT, "titleFontWeight": "normal", "titleFontSize": 11, "labelFontSize": 11,
         "gridColor": "var(--grid)", "domainColor": "var(--line)", "tickColor": "var(--line)",
     },
-    "axisX": {"labelOverlap": True, "tickCount": 8},
+    "axisX": {"labelOverlap": True, "labelSeparation": 6, "tickCount": 8},
     "legend": {
         "labelColor": INK, "titleColor": SOFT, "titleFontWeight": "normal", "titleFontSize": 11, "labelFontSize": 12,
         "orient": "top", "direction": "horizontal", "symbolType": "circle", "offset": 6, "labelLimit": 230,

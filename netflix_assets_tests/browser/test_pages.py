@@ -34,7 +34,7 @@ from netflix_assets_tests.demo import create_once
 pytestmark = pytest.mark.browser
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-WIDTHS = (1440, 375)
+WIDTHS = (1440, 768, 375)
 THEMES = ("light", "dark")
 DATA = ("samples", "real", "nothing")
 FILES = [page.file_name for page in PAGES]
