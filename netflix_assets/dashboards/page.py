@@ -49,7 +49,7 @@ RATINGS = Need("movielens/ratings")
 TITLES = Need("netflix/titles")
 CREDITS = Need("netflix/credits")
 ANY_FILE = Need("a file of any dataset")
-ORDERS = Need("orders, customers and products", _EXTRACT)
+ORDERS = Need("orders", _EXTRACT)
 RATES = Need("exchange rates", _EXTRACT)
 HEADLINES = Need("headlines", _EXTRACT)
 
