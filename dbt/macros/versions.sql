@@ -12,9 +12,27 @@
     qualify
         row_number() over (
             partition by {{ key | join(', ') }}
-            order by extract_number desc nulls last, _object_key desc nulls last
+            order by extract_number desc nulls last, _object_key desc nulls last, {{ values_of(staging, key) }}
         ) = 1
         and not is_deleted
+{%- endmacro %}
+
+
+{#- All values of a row but its key and load, to order by last. A table has a key once, but a file may repeat it: then the
+    same row wins in every build, on any number of threads and on both warehouses. -#}
+{% macro values_of(staging, key) -%}
+    {%- set found = [] -%}
+    {%- if execute and graph.nodes is defined -%}  {#- unit tests have no graph -#}
+        {%- for node in graph.nodes.values() if node.resource_type == 'model' and node.name == staging.identifier -%}
+            {%- for column in node.columns if column not in key and column not in ('_load_id', '_object_key') -%}
+                {%- do found.append(column ~ ' desc nulls last') -%}
+            {%- endfor -%}
+        {%- endfor -%}
+        {%- if not found -%}
+            {%- do exceptions.raise_compiler_error('no columns of ' ~ staging ~ ' are known') -%}
+        {%- endif -%}
+    {%- endif -%}
+    {{ found | join(', ') or 'null' }}
 {%- endmacro %}
 
 
@@ -63,7 +81,10 @@
                         {%- endfor %}
                     from {{ staging }}
                     qualify row_number() over (
-                        partition by {{ keys }}, extract_number order by _object_key desc nulls last
+                        partition by {{ keys }}, extract_number
+                        order by
+                            _object_key desc nulls last, is_deleted desc nulls last,
+                            {{ (['extracted_at', changed_at] + columns) | join(' desc nulls last, ') }} desc nulls last
                     ) = 1
                 ) as seen
                 where

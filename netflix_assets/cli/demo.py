@@ -1,6 +1,7 @@
 """``demo``: run the graph on samples."""
 
 import tempfile
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -24,7 +25,7 @@ def demo(context: click.Context, scale: float, databases: bool) -> None:
     Generates and lands the files, runs the graph unless everything is up to date, and shows a few results.
     """
     from netflix_assets.dev.postgres import DATABASES
-    from netflix_assets.operations.demo import are_extracted, check_only_samples, is_up_to_date
+    from netflix_assets.operations.demo import check_only_samples, databases_to_extract, is_up_to_date
 
     settings = current_settings()
     if settings.env != "local":
@@ -34,7 +35,8 @@ def demo(context: click.Context, scale: float, databases: bool) -> None:
             samples = generate_samples(Path(folder), scale, seed=1)
         check_only_samples(settings, samples)
         print_landing(settings, samples, dataset=None)
-    exit_code = 0 if not databases or are_extracted(settings, DATABASES) else _extract_samples(settings)
+    missing = databases_to_extract(settings, DATABASES) if databases else []
+    exit_code = _extract_samples(settings, missing) if missing else 0
     if is_up_to_date(settings):
         say("Already up to date; nothing to do")
     else:
@@ -45,10 +47,10 @@ def demo(context: click.Context, scale: float, databases: bool) -> None:
     context.exit(exit_code)
 
 
-def _extract_samples(settings: Settings) -> int:
-    """Extract the sample databases for the first time, print how it went, and return the exit code."""
+def _extract_samples(settings: Settings, databases: Sequence[str]) -> int:
+    """Extract these sample databases for the first time, print how it went, and return the exit code."""
     from netflix_assets.dev.business.serve import served
-    from netflix_assets.dev.postgres import DATABASES, READER, PostgresError
+    from netflix_assets.dev.postgres import READER, PostgresError
 
     with ExitStack() as stack:
         try:
@@ -59,9 +61,9 @@ def _extract_samples(settings: Settings) -> int:
             return 0
         addresses = {
             name: DatabaseSettings.model_validate({"url": server.address(name), "password": server.passwords[READER]})
-            for name in DATABASES
+            for name in databases
         }
-        return extract_and_print(settings.model_copy(update={"databases": addresses}), DATABASES)
+        return extract_and_print(settings.model_copy(update={"databases": addresses}), databases)
 
 
 def _print_highlights(settings: Settings) -> None:

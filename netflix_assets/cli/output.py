@@ -30,7 +30,7 @@ _PROGRESS_WIDTH = 110  # characters of a message beside the spinner
 _PIPE_WIDTH = 200  # characters per line of a table that is not printed to a terminal
 _NUMERIC = frozenset({
     "objects", "versions", "rows", "rejected", "refused", "load", "record", "line", "ratings", "average", "titles",
-    "polarization", "robust z", "series", "lines", "net sales", "cost",
+    "polarization", "robust z", "series", "lines", "net", "returned", "cost",
 })  # fmt: skip
 
 # No markup, no :emoji: and no highlighting: file names and values may look like these.

@@ -19,7 +19,7 @@ from netflix_assets.contracts.dialect import (
     TableDialect,
     ValueOptions,
 )
-from netflix_assets.contracts.extract import DELETED, VERSION_COLUMNS, Extract
+from netflix_assets.contracts.extract import DELETED, STATE_FOLDER, VERSION_COLUMNS, Extract
 
 # Valid values of ``encoding`` in a contract. Python's aliases of them (cp1252, ISO-8859-1) are accepted too.
 ENCODINGS = (
@@ -198,6 +198,11 @@ class Dataset(Strict):
     def tombstone(self) -> str | None:
         """The column that marks a row as deleted; such a row has only its key. None where files hold whole rows."""
         return DELETED if self.extract is not None and self.extract.has_versions else None
+
+    @property
+    def state_key(self) -> str:
+        """The key of the object that holds what the last extract left to remember; each extract replaces it."""
+        return f"{STATE_FOLDER}{self.id}.json"
 
     def is_empty_if_deleted(self, column: Column) -> bool:
         """Whether a deleted row has no value of the column, even if it is not nullable."""

@@ -18,7 +18,6 @@ import dagster as dg
 from netflix_assets.contracts.model import Dataset, Freshness
 from netflix_assets.defs.resources import LandingBucket, WarehouseResource
 from netflix_assets.defs.retry import retry_transient
-from netflix_assets.extract.state import state_key
 from netflix_assets.settings import Settings
 from netflix_assets.storage.objects import ObjectStore, ObjectVersion, objects_of
 from netflix_assets.warehouse.builds import Builds
@@ -141,7 +140,7 @@ def freshness_checks(
 
 def _objects(dataset: Dataset, store: ObjectStore) -> list[ObjectVersion]:
     """The dataset's objects; of an extract also its state, which each extract replaces, with or without news."""
-    return objects_of(dataset, store) + (store.list(state_key(dataset)) if dataset.extract else [])
+    return objects_of(dataset, store) + (store.list(dataset.state_key) if dataset.extract else [])
 
 
 def _specs(keys: Iterable[dg.AssetKey], what: str) -> list[dg.AssetCheckSpec]:

@@ -68,11 +68,6 @@ def number_of(key: str) -> int:
     return int(found[1]) if found else 0
 
 
-def state_key(dataset: Dataset) -> str:
-    """The key of the state's object."""
-    return f"{STATE_FOLDER}{dataset.id}.json"
-
-
 def keys_key(dataset: Dataset) -> str:
     """The key of the object with the known keys."""
     return f"{STATE_FOLDER}{dataset.id}.keys.parquet"
@@ -80,7 +75,7 @@ def keys_key(dataset: Dataset) -> str:
 
 def read_state(store: ObjectStore, dataset: Dataset) -> State | None:
     """The state of a table; None before its first extract. Raises: BucketError, SourceError."""
-    key = state_key(dataset)
+    key = dataset.state_key
     found = next((each for each in store.list(key) if each.key == key), None)
     if found is None:
         return None
@@ -100,4 +95,4 @@ def write_state(store: ObjectStore, dataset: Dataset, state: State, scratch: Pat
     """Replace the state of a table. Raises: BucketError."""
     path = scratch / "state.json"
     path.write_text(json.dumps({"format": _FORMAT, **asdict(state)}, indent=1), encoding="utf-8")
-    store.put(state_key(dataset), path)
+    store.put(dataset.state_key, path)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from netflix_assets.contracts.extract import STATE_FOLDER
-from netflix_assets.contracts.model import Source
+from netflix_assets.contracts.model import Source, all_datasets
 from netflix_assets.contracts.placement import likely_key
 from netflix_assets.settings import Settings
 from netflix_assets.storage.bucket import landing_bucket
@@ -61,7 +61,9 @@ def read_bucket(settings: Settings) -> BucketContents:
             states = {each.key: each.last_modified for each in store.list(STATE_FOLDER)}
     except BucketError as error:
         return BucketContents(strays=tuple(strays), problem=str(error))
-    extracted_at = {name: states[key] for name in objects if (key := f"{STATE_FOLDER}{name}.json") in states}
+    extracted_at = {
+        dataset.id: states[dataset.state_key] for dataset in all_datasets(sources) if dataset.state_key in states
+    }
     return BucketContents(objects, tuple(strays), extracted_at=extracted_at)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from netflix_assets.defs.extract.assets import by_database
 from netflix_assets.defs.landing.sensor import source_status
-from netflix_assets.extract.state import read_state
+from netflix_assets.operations.bucket import read_bucket
 from netflix_assets.operations.errors import InputError
 from netflix_assets.operations.instance import open_instance
 from netflix_assets.operations.landing import object_keys
@@ -42,13 +42,14 @@ def _has_content(listed: ObjectVersion, path: Path) -> bool:
     return "-" in listed.etag or listed.etag == hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
 
 
-def are_extracted(settings: Settings, databases: Sequence[str]) -> bool:
-    """Whether all tables of the databases have been extracted before. Raises: BucketError."""
-    tables = [
-        each for name, datasets in by_database(settings.sources()).items() if name in databases for each in datasets
+def databases_to_extract(settings: Settings, names: Sequence[str]) -> list[str]:
+    """Those of the databases that contracts name and of which a table was never extracted."""
+    extracted = read_bucket(settings).extracted_at
+    return [
+        name
+        for name, datasets in by_database(settings.sources()).items()
+        if name in names and not all(dataset.id in extracted for dataset in datasets)
     ]
-    with landing_bucket(settings).open() as store:
-        return all(read_state(store, table) is not None for table in tables)
 
 
 def is_up_to_date(settings: Settings) -> bool:
@@ -104,11 +105,11 @@ _HIGHLIGHTS: tuple[tuple[str, list[str], str], ...] = (
         """,
     ),
     (
-        "Sales in US dollars, without returns",
-        ["week from", "lines", "net sales", "cost"],
+        "Sales in US dollars",
+        ["week from", "lines", "net", "returned", "cost"],
         """
-        select cast(week_start as varchar), cast(sum(n_lines) as bigint), round(sum(net_amount - returned_amount)),
-            round(sum(cost_usd))
+        select cast(week_start as varchar), cast(sum(n_lines) as bigint), round(sum(net_amount)),
+            round(sum(returned_amount)), round(sum(cost_usd))
         from marts.mart_weekly_sales
         where currency = 'USD'
         group by week_start order by week_start desc limit 5

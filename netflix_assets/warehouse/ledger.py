@@ -128,10 +128,11 @@ class Ledger(ABC):
         return sorted(found, key=lambda profile: (profile.load_id, order[profile.column]))
 
     def counts(self, dataset: Dataset) -> Counts:
-        """The figures to reconcile, each counted from its own table."""
-        ledger = self.execute(
+        """The figures to reconcile, each counted from its own table. Without a load there is nothing to count."""
+        n_loads, *ledger = self.execute(
             f"""
             select
+                count(*),
                 coalesce(sum(case when rows_in <> rows_loaded + rows_rejected + {_ERASED} then 1 end), 0),
                 coalesce(sum(case when is_current then rows_loaded end), 0),
                 coalesce(sum(case when is_current then rows_rejected end), 0),
@@ -140,6 +141,8 @@ class Ledger(ABC):
             """,
             (dataset.id,),
         )[0]
+        if not n_loads:
+            return Counts(0, 0, 0, 0, 0)
         current_rows = self.execute(f"select count(*) from raw.{dataset.table}_current")[0][0]
         kept = self.execute(
             """

@@ -21,7 +21,7 @@ from netflix_assets.extract import run as run_module
 from netflix_assets.extract.errors import BusyError, SourceUnavailableError
 from netflix_assets.extract.run import Extracted
 from netflix_assets.extract.session import Session
-from netflix_assets.extract.state import State, number_of, read_state, state_key
+from netflix_assets.extract.state import State, number_of, read_state
 from netflix_assets.storage.objects import ObjectStore, ObjectVersion, objects_of
 from netflix_assets_tests.extract.database import Database, dataset
 
@@ -295,7 +295,7 @@ class Sequence:
         mode = self.dice.choice([*self.tables])
         landed = max((number_of(each.key) for each in objects_of(self.datasets[mode], self.store.real)), default=0)
         self.taken[mode] = [each for each in self.taken[mode] if each.outcome.state.number <= landed]
-        self.database.bucket.delete(state_key(self.datasets[mode]))
+        self.database.bucket.delete(self.datasets[mode].state_key)
         self.done["state lost"] += 1
 
     # ------------------------------------------------------------ the warehouse

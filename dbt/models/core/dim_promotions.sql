@@ -5,7 +5,10 @@ promotions as (
     select * from {{ ref('stg_shop__promotions') }}
     qualify
         row_number() over (
-            partition by promotion_id order by updated_at desc nulls last, promotion_code desc nulls last
+            partition by promotion_id
+            order by
+                updated_at desc nulls last,
+                {{ values_of(ref('stg_shop__promotions'), ['promotion_id']) }}
         ) = 1
 
 ),

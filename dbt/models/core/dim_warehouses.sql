@@ -5,7 +5,10 @@ warehouses as (
     select * from {{ ref('stg_shop__warehouses') }}
     qualify
         row_number() over (
-            partition by warehouse_id order by updated_at desc nulls last, warehouse_code desc nulls last
+            partition by warehouse_id
+            order by
+                updated_at desc nulls last,
+                {{ values_of(ref('stg_shop__warehouses'), ['warehouse_id']) }}
         ) = 1
 
 ),

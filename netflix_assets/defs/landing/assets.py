@@ -139,13 +139,13 @@ def bucket_checks(
             bucket.open() as store,
             warehouse.open(run_id=run_id, asset=BUCKET_CHECK) as connection,
         ):
-            for dataset in datasets.values():
-                if landing_key(dataset) in wanted:
-                    connection.prepare(dataset)
-                    listing = objects_of(dataset, store)
-                    loads, refused = connection.loads(dataset), connection.refused_objects(dataset)
-                    plan = plan_loads(dataset, listing, [load for load in loads if load.is_current], refused)
-                    yield _check_result(dataset, len(listing), plan, warn_of_unused(dataset, listing, loads, refused))
+            compared = [dataset for dataset in datasets.values() if landing_key(dataset) in wanted]
+            connection.prepare(*compared)
+            for dataset in compared:
+                listing = objects_of(dataset, store)
+                loads, refused = connection.loads(dataset), connection.refused_objects(dataset)
+                plan = plan_loads(dataset, listing, [load for load in loads if load.is_current], refused)
+                yield _check_result(dataset, len(listing), plan, warn_of_unused(dataset, listing, loads, refused))
 
     return compare
 

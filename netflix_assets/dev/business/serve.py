@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from threading import Event
 
 from filelock import FileLock, Timeout
 
@@ -34,10 +35,10 @@ def serve(
 
     Raises: PostgresError, also when the server ends by itself; ValueError for the scale or the seed.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    stopping = stop_signal()
     try:
-        with FileLock(folder / "command.lock", timeout=0):
-            _serve(start(folder, port), scale, seed, announce)
+        with _started(folder, port, scale, seed) as server:
+            _watch(server, stopping, announce)
     except Timeout:
         describe(running(folder), announce)
         announce("another command is already serving it")
@@ -49,35 +50,40 @@ def served(folder: Path) -> Iterator[Postgres]:
 
     Raises: PostgresError.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         try:
-            stack.enter_context(FileLock(folder / "command.lock", timeout=0))
+            server = stack.enter_context(_started(folder))
         except Timeout:
-            yield running(folder)
-            return
-        server = start(folder)
-        stack.callback(stop, server)
-        load(server)
+            server = running(folder)
         yield server
 
 
-def _serve(server: Postgres, scale: float | None, seed: int | None, announce: Callable[[str], None]) -> None:
-    stopping = stop_signal()
-    try:
-        load(server, scale, seed)
-        describe(server, announce)
-        announce("Ctrl-C stops it; the data is kept")
-        while not stopping.wait(_LOOK_S):
-            if not is_alive(server):
-                if was_stopped(server):
-                    return
-                raise PostgresError(
-                    f"PostgreSQL ended; its output is in {server.log}. To start it again: netflix-assets dev postgres"
-                )
-        announce("stopping")
-    finally:
-        stop(server)
+@contextmanager
+def _started(
+    folder: Path, port: int | None = None, scale: float | None = None, seed: int | None = None
+) -> Iterator[Postgres]:
+    """The server with its rows, for the length of the block. Raises: Timeout when another command serves the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / "command.lock", timeout=0):
+        server = start(folder, port)
+        try:
+            load(server, scale, seed)
+            yield server
+        finally:
+            stop(server)
+
+
+def _watch(server: Postgres, stopping: Event, announce: Callable[[str], None]) -> None:
+    describe(server, announce)
+    announce("Ctrl-C stops it; the data is kept")
+    while not stopping.wait(_LOOK_S):
+        if not is_alive(server):
+            if was_stopped(server):
+                return
+            raise PostgresError(
+                f"PostgreSQL ended; its output is in {server.log}. To start it again: netflix-assets dev postgres"
+            )
+    announce("stopping")
 
 
 def psql(server: Postgres) -> str:
