@@ -69,7 +69,7 @@ DBT = {
     "snapshots": ["snap_movies", "snap_tags"],
 }  # fmt: skip
 
-PAGES = ("overview", "audience", "content", "recommendations", "data-quality", "pipeline")
+PAGES = ("overview", "audience", "content", "recommendations", "business", "data-quality", "pipeline")
 
 EXTRACTED = [dataset for dataset in all_datasets(read_settings().sources()) if dataset.extract]
 DATABASES = sorted({dataset.extract.database for dataset in EXTRACTED if dataset.extract})

@@ -8,7 +8,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cache
 from typing import Any
@@ -29,11 +29,29 @@ Frames = Mapping[str, pd.DataFrame]  # names of a page's queries -> their rows
 
 PREVIEW_WIDTH = 480  # pixels
 
-# What a panel needs before it has rows.
-RATINGS = "movielens/ratings"
-TITLES = "netflix/titles"
-CREDITS = "netflix/credits"
-ANY_FILE = "a file of any dataset"
+
+@dataclass(frozen=True)
+class Need:
+    """What a panel needs before it has rows: files to land, or what a command gets."""
+
+    what: str
+    command: str = "netflix-assets land"
+
+    @property
+    def answer(self) -> Markup:
+        """The sentence of a panel without rows."""
+        text = "No data yet: get {what} with {command}, then build with {run}."
+        return sentence(text, what=self.what, command=self.command, run="netflix-assets run")
+
+
+_EXTRACT = "netflix-assets sources extract"
+RATINGS = Need("movielens/ratings")
+TITLES = Need("netflix/titles")
+CREDITS = Need("netflix/credits")
+ANY_FILE = Need("a file of any dataset")
+ORDERS = Need("orders", _EXTRACT)
+RATES = Need("exchange rates", _EXTRACT)
+HEADLINES = Need("headlines", _EXTRACT)
 
 # Every page reads it for the header: the dates of the data, and whether the data is synthetic.
 OVERVIEW = Query(
@@ -84,8 +102,8 @@ class Panel:
         title: a short question or a noun phrase.
         query: the name of the query whose frame the panel draws.
         draw: turns the frame, which has at least one row, into a drawing.
-        requires: what to land before the panel has rows.
-        span: twelfths of the page's width on a wide screen.
+        requires: what the panel needs before it has rows.
+        span: twelfths of the page's width on a wide screen. Panels that follow each other share a row of twelve.
         empty_text: the sentence when the query returns no rows although data has been landed.
     """
 
@@ -93,7 +111,7 @@ class Panel:
     title: str
     query: str
     draw: Callable[[pd.DataFrame], Drawing]
-    requires: str
+    requires: Need
     span: int = 12
     empty_text: str = ""
 
@@ -108,7 +126,10 @@ class Tile:
 
 @dataclass(frozen=True)
 class Page:
-    """A page: ``name`` is that of its asset, ``title`` that of its tab, ``lead`` the line below the title."""
+    """A page: ``name`` is that of its asset, ``title`` that of its tab, ``lead`` the line below the title.
+
+    ``definitions`` says what the words of the page mean: terms and their meaning.
+    """
 
     name: str
     title: str
@@ -116,6 +137,7 @@ class Page:
     queries: Mapping[str, Query]
     tiles: Callable[[Frames], Sequence[Tile]]
     panels: Sequence[Panel]
+    definitions: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def file_name(self) -> str:
@@ -140,7 +162,10 @@ def build(page: Page, pages: Sequence[Page], frames: Frames, publication: Public
         page=page,
         pages=pages,
         tiles=page.tiles(frames),
-        panels=[_panel_context(panel, drawing) for panel, drawing in drawings],
+        panels=[
+            _panel_context(panel, drawing, span)
+            for (panel, drawing), span in zip(drawings, _spans(drawings), strict=True)
+        ],
         data=_script_json({panel.name: _panel_data(drawing) for panel, drawing in drawings}),
         config=_script_json(theme.CONFIG),
         first_day=_iso_day(overview["first_rated_at"]),
@@ -186,8 +211,7 @@ def _draw(panel: Panel, frame: pd.DataFrame, has_data: bool) -> Drawing:
         return panel.draw(frame)
     if has_data and panel.empty_text:
         return Drawing(sentence(panel.empty_text), frame)
-    text = "No data yet: land {requires}, then build with {command}."
-    return Drawing(sentence(text, requires=panel.requires, command="netflix-assets run"), frame)
+    return Drawing(panel.requires.answer, frame)
 
 
 def _fields(part: Any) -> Iterator[str]:
@@ -201,12 +225,30 @@ def _fields(part: Any) -> Iterator[str]:
             yield from _fields(each)
 
 
-def _panel_context(panel: Panel, drawing: Drawing) -> dict[str, Any]:
+def _spans(drawings: Sequence[tuple[Panel, Drawing]]) -> list[int]:
+    """Return the width of each panel: one without rows is a line across the page, and its neighbours get its room."""
+    rows: list[list[tuple[Panel, Drawing]]] = []
+    width = 12
+    for panel, drawing in drawings:
+        if width + panel.span > 12:
+            rows.append([])
+            width = 0
+        rows[-1].append((panel, drawing))
+        width += panel.span
+    spans = []
+    for row in rows:
+        filled = sum(panel.span for panel, drawing in row if not drawing.rows.empty)
+        whole = sum(panel.span for panel, _ in row)
+        spans += [12 if drawing.rows.empty else panel.span * whole // filled for panel, drawing in row]
+    return spans
+
+
+def _panel_context(panel: Panel, drawing: Drawing, span: int) -> dict[str, Any]:
     return {
         "name": panel.name,
         "title": panel.title,
         "answer": drawing.answer,
-        "span": panel.span,
+        "span": span,
         "count": len(drawing.rows),
         "is_empty": drawing.rows.empty,
         "is_table": drawing.chart is None,

@@ -1,5 +1,6 @@
 """Sentences as the pages show them."""
 
+import re
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -12,7 +13,21 @@ class _Bold:
     value: object
 
     def __html_format__(self, spec: str) -> Markup:
+        if re.fullmatch(r"\.\d%", spec) and isinstance(self.value, int | float):
+            return Markup("<b>{}</b>").format(share(self.value, spec))
         return Markup("<b>{}</b>").format(format(self.value, spec))
+
+
+def share(value: float, spec: str = ".0%") -> str:
+    """Format a share, 0 to 1, without rounding some to none or nearly all to all: "<1%", ">99%"."""
+    text = format(value, spec)
+    step = 10.0 ** -(int(spec[1:-1]) + 2)
+    if 0 < value < 1:
+        if text == format(0.0, spec):
+            return f"<{step:{spec}}"
+        if text == format(1.0, spec):
+            return f">{1 - step:{spec}}"
+    return text
 
 
 def sentence(template: str, /, **values: object) -> Markup:

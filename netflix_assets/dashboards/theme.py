@@ -54,7 +54,7 @@ CONFIG: Mapping[str, Any] = {
         "labelColor": SOFT, "titleColor": SOFT, "titleFontWeight": "normal", "titleFontSize": 11, "labelFontSize": 11,
         "gridColor": "var(--grid)", "domainColor": "var(--line)", "tickColor": "var(--line)",
     },
-    "axisX": {"labelOverlap": True, "tickCount": 8},
+    "axisX": {"labelOverlap": True, "labelSeparation": 6, "tickCount": 8},
     "legend": {
         "labelColor": INK, "titleColor": SOFT, "titleFontWeight": "normal", "titleFontSize": 11, "labelFontSize": 12,
         "orient": "top", "direction": "horizontal", "symbolType": "circle", "offset": 6, "labelLimit": 230,
@@ -73,6 +73,13 @@ ROWS = "rows"  # the name of a chart's data in its specification
 def base() -> alt.Chart:
     """Return a chart of the panel's rows, as wide as the panel."""
     return alt.Chart(alt.NamedData(ROWS), width="container")
+
+
+def reference(**place: float) -> alt.Chart:
+    """Return a line at a value of one axis: ``x=1`` or ``y=1``."""
+    one = base().transform_aggregate(n="count()").mark_rule(color=GREY, strokeDash=[4, 4])
+    line: alt.Chart = one.encode(**{axis: alt.datum(value) for axis, value in place.items()})
+    return line
 
 
 def ratings_axis() -> alt.X:

@@ -11,7 +11,7 @@ from netflix_assets.dashboards import theme
 from netflix_assets.dashboards.columns import Column, number, percent, tooltips
 from netflix_assets.dashboards.page import OVERVIEW, RATINGS, Drawing, Frames, Page, Panel, Tile
 from netflix_assets.dashboards.queries import Query, first_row, last_row, max_row, min_row
-from netflix_assets.dashboards.text import plural, sentence
+from netflix_assets.dashboards.text import plural, sentence, share
 
 DAYS = list(calendar.day_abbr)
 LEVELS = {"heavy": "var(--heat6)", "regular": theme.BLUE, "light": theme.GREY}
@@ -30,7 +30,7 @@ def tiles(frames: Frames) -> Sequence[Tile]:
         Tile(f"{users:,}", plural(users, "user who rated", "users who rated")),
         Tile(f"{n_segments}", plural(n_segments, "taste segment")),
         Tile(f"{active:,}", f"{plural(active, 'user')} active in the last year"),
-        Tile("–" if balanced is None else f"{balanced:.0%}", "of raters are neither harsh nor generous"),
+        Tile("–" if balanced is None else share(balanced), "of raters are neither harsh nor generous"),
     ]
 
 
@@ -134,24 +134,23 @@ def hours(frame: pd.DataFrame) -> Drawing:
 
 
 def genres_by_decade(frame: pd.DataFrame) -> Drawing:
-    """Draw the mean rating of each genre and decade of release."""
-    cells = frame[frame["has_enough_ratings"]].sort_values(["genre", "decade"], ignore_index=True)
-    if cells.empty:
-        return Drawing(sentence("No genre has enough ratings in any decade yet."), cells)
+    """Draw the mean rating of each genre and decade of release, adjusted for few films."""
+    cells = frame.sort_values(["genre", "decade"], ignore_index=True)
     columns = [
         Column("genre", "Genre"),
         Column("decade", "Decade"),
         number("avg_rating", "Mean rating", 2),
-        number("lift_vs_overall", "÷ mean of all ratings", 2),
+        number("adjusted_avg_rating", "Adjusted mean", 2),
+        number("adjusted_lift_vs_overall", "Adjusted ÷ mean of all ratings", 2),
         number("n_ratings", "Ratings"),
         number("n_rated_movies", "Films"),
     ]
-    steps = theme.diverging("mean rating ÷ mean of all ratings", (0.9, 0.94, 0.98, 1.02, 1.06, 1.1))
-    best = max_row(cells, "lift_vs_overall")
+    steps = theme.diverging("adjusted mean ÷ mean of all ratings", (0.9, 0.94, 0.98, 1.02, 1.06, 1.1))
+    best = max_row(cells, "adjusted_lift_vs_overall")
     return Drawing(
         sentence(
-            "Best liked: {genre} of the {decade}s, {avg_rating:.2f} stars across {films}. Cells with few ratings are "
-            "blank.",
+            "Best liked: {genre} of the {decade}s, {avg_rating:.2f} stars across {films}. Means are adjusted: the "
+            "fewer films, the closer to the mean of all ratings. Cells with few films or ratings are blank.",
             films=counted(best["n_rated_movies"], "film"),
             **best,
         ),
@@ -160,7 +159,7 @@ def genres_by_decade(frame: pd.DataFrame) -> Drawing:
         theme.heatmap(
             "decade:O",
             "genre:N",
-            "lift_vs_overall",
+            "adjusted_lift_vs_overall",
             steps,
             columns,
             height=theme.band_height(cells["genre"], 18),
@@ -174,13 +173,14 @@ def segments(frame: pd.DataFrame) -> Drawing:
     """Draw the size of each segment, by activity."""
     sizes = frame.sort_values(["segment_n_users", "segment_name", "activity_level", "lifecycle"], ignore_index=True)
     order = list(dict.fromkeys(sizes["segment_name"][::-1]))
+    sizes["level"] = sizes["activity_level"].map({name: place for place, name in enumerate(LEVELS)})
     chart = (
         theme.base()
         .mark_bar()
         .encode(
             alt.X("sum(n_users):Q", title="users"),
             alt.Y("segment_name:N", title=None, sort=order),
-            alt.Order("activity_level:N", sort="ascending"),
+            alt.Order("level:Q"),
             tooltip=[
                 alt.Tooltip("segment_name:N", title="Segment"),
                 alt.Tooltip("activity_level:N", title="Activity"),
@@ -235,13 +235,13 @@ def generosity(frame: pd.DataFrame) -> Drawing:
         )
         .properties(height=280)
     )
-    share = steps.groupby("rater_type")["share_of_users"].sum()
+    shares = steps.groupby("rater_type")["share_of_users"].sum()
     return Drawing(
         sentence(
             "Of users with enough ratings, {harsh:.0%} are harsh and {generous:.0%} generous: at least half a star "
             "below or above other users, on the same films.",
-            harsh=share.get("harsh", 0.0),
-            generous=share.get("generous", 0.0),
+            harsh=shares.get("harsh", 0.0),
+            generous=shares.get("generous", 0.0),
         ),
         steps,
         columns,
@@ -262,7 +262,11 @@ QUERIES = {
     "hours": Query("mart_activity_by_hour", ("iso_dow", "hour_utc", "n_ratings", "n_users", "index_vs_average")),
     "decades": Query(
         "mart_ratings_by_genre_decade",
-        ("genre", "decade", "n_rated_movies", "n_ratings", "avg_rating", "lift_vs_overall", "has_enough_ratings"),
+        (
+            "genre", "decade", "n_rated_movies", "n_ratings", "avg_rating", "adjusted_avg_rating",
+            "adjusted_lift_vs_overall",
+        ),
+        where="is_charted",
     ),
     "segments": Query(
         "mart_segment_sizes",
@@ -270,6 +274,8 @@ QUERIES = {
     ),
     "raters": Query("mart_rater_bias", ("bias_stars", "rater_type", "n_users", "share_of_users")),
 }  # fmt: skip
+
+_TOO_FEW = "No genre has enough rated films in any decade yet."
 
 PAGE = Page(
     name="audience",
@@ -283,6 +289,8 @@ PAGE = Page(
         Panel("hours", "When do people rate?", "hours", hours, RATINGS),
         Panel("segments", "How large is each segment?", "segments", segments, RATINGS, 7),
         Panel("generosity", "How generous are raters?", "raters", generosity, RATINGS, 5),
-        Panel("genres-by-decade", "Best-liked genres by decade", "decades", genres_by_decade, RATINGS),
+        Panel(
+            "genres-by-decade", "Best-liked genres by decade", "decades", genres_by_decade, RATINGS, empty_text=_TOO_FEW
+        ),
     ],
 )

@@ -30,52 +30,50 @@ def tiles(frames: Frames) -> Sequence[Tile]:
 
 
 def popular_genres(frame: pd.DataFrame) -> Drawing:
-    """Draw the share of ratings of each genre as bars and its mean rating as dots."""
+    """Draw the share of ratings of each genre, with its mean rating as a label and a colour."""
     genres = frame[frame["segment_name"] == ALL_USERS].sort_values("popularity_rank", ignore_index=True)
+    overall = (genres["avg_rating"] * genres["n_ratings"]).sum() / max(genres["n_ratings"].sum(), 1)
+    genres["stars_above"] = genres["avg_rating"] - overall
     columns = [
         number("popularity_rank", "Rank"),
         Column("genre", "Genre"),
         number("n_ratings", "Ratings"),
         percent("share", "Share of ratings"),
         number("avg_rating", "Mean rating", 2),
+        number("stars_above", "Stars above or below all genres", 2, signed=True),
     ]
     order = genres["genre"].tolist()
-    name = alt.Y("genre:N", sort=order, title=None)
+    title = "mean rating, at the end of the bar: stars above or below all genres"
+    steps = theme.ColourSteps(title, (-0.1, 0.1), (theme.RED, theme.GREY, theme.BLUE), "{:+g}")
     bars = (
         theme.base()
-        .mark_bar(color=theme.BLUE)
+        .mark_bar()
         .encode(
-            alt.X("share:Q", title="share of ratings (bars)", axis=alt.Axis(format="%", orient="bottom")),
-            name,
+            alt.X("share:Q", title="share of ratings", axis=alt.Axis(format="%")),
+            alt.Y("genre:N", sort=order, title=None),
+            alt.Color("stars_above:Q", legend=None, scale=steps.scale),
             tooltip=tooltips(columns),
         )
     )
-    dots = (
-        theme.base()
-        .mark_point(color=theme.RED, size=60, opacity=1)
-        .encode(
-            alt.X(
-                "avg_rating:Q",
-                title="mean rating (dots)",
-                scale=alt.Scale(zero=False, padding=12),
-                axis=alt.Axis(orient="top", grid=False, tickCount=5),
-            ),
-            name,
-            tooltip=tooltips(columns),
-        )
+    means = bars.mark_text(align="left", dx=4, fontSize=11).encode(
+        alt.Text("avg_rating:Q", format=".2f"), color=alt.value(theme.INK)
     )
     top, liked = first_row(genres), max_row(genres, "avg_rating")
     return Drawing(
         sentence(
-            "Most popular: {top}, {share:.0%} of ratings. Best liked: {liked}, {mean:.2f} stars.",
+            "Most popular: {top}, {share:.0%} of ratings and {top_mean:.2f} stars. Best liked: {liked}, {mean:.2f} "
+            "stars, number {rank} in popularity.",
             top=top["genre"],
             share=top["share"],
+            top_mean=top["avg_rating"],
             liked=liked["genre"],
             mean=liked["avg_rating"],
+            rank=liked["popularity_rank"],
         ),
         genres,
         columns,
-        alt.layer(bars, dots).resolve_scale(x="independent").properties(height=theme.band_height(order, 21)),
+        alt.layer(bars, means).properties(height=theme.band_height(order, 21)),
+        steps=steps,
     )
 
 

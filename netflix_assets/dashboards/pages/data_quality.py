@@ -10,7 +10,7 @@ from netflix_assets.dashboards import theme
 from netflix_assets.dashboards.columns import Column, number, percent, tooltips
 from netflix_assets.dashboards.page import ANY_FILE, OVERVIEW, Drawing, Frames, Page, Panel, Tile
 from netflix_assets.dashboards.queries import Query, first_row, max_row
-from netflix_assets.dashboards.text import plural, sentence
+from netflix_assets.dashboards.text import plural, sentence, share
 
 LAYERS = {
     "raw": theme.GREY,
@@ -37,7 +37,7 @@ def tiles(frames: Frames) -> Sequence[Tile]:
         for name in ("n_rows_rejected", "n_objects_refused", "reconciliation_difference")
     )
     return [
-        Tile(f"{passed / tests:.1%}" if tests else "–", f"of {counted(tests, 'test')} passed on the latest day"),
+        Tile(share(passed / tests, ".1%") if tests else "–", f"of {counted(tests, 'test')} passed on the latest day"),
         Tile(f"{rejected:,}", f"rejected {plural(rejected, 'record')}, kept for replay"),
         Tile(f"{refused:,}", f"refused {plural(refused, 'file')}"),
         Tile(f"{unexplained:,}", f"{plural(unexplained, 'row')} unaccounted for"),
@@ -45,7 +45,7 @@ def tiles(frames: Frames) -> Sequence[Tile]:
 
 
 def pass_rate(frame: pd.DataFrame) -> Drawing:
-    """Draw the share of tests that passed, by day and layer."""
+    """Draw the share of tests that passed, by day and layer; list the layers of a single day."""
     days = frame[frame["pass_rate"].notna()].sort_values(["date_day", "layer"], ignore_index=True)
     if days.empty:
         return Drawing(sentence("No test has run yet."), days)
@@ -85,7 +85,7 @@ def pass_rate(frame: pd.DataFrame) -> Drawing:
         ),
         days,
         columns,
-        theme.colour_by(chart, "layer", colours),
+        theme.colour_by(chart, "layer", colours) if days["date_day"].nunique() > 1 else None,
     )
 
 
@@ -134,6 +134,9 @@ def completeness(frame: pd.DataFrame) -> Drawing:
     rows["column"] = rows["dataset"] + "." + rows["column_name"]
     rows["missing"] = rows["missing_pct"] / 100
     n_gaps = int((rows["missing_pct"] > 0).sum())
+    rows["label"] = [
+        f"{missing:,} of {total:,}" for missing, total in zip(rows["n_missing"], rows["n_rows"], strict=True)
+    ]
     shown = rows["column"].head(max(min(n_gaps, _BARS), 5)).tolist()
     columns = [
         Column("dataset", "Dataset"),
@@ -144,12 +147,20 @@ def completeness(frame: pd.DataFrame) -> Drawing:
         number("n_rejected", "Rejected for this column"),
         number("n_loads", "Files"),
     ]
-    chart = theme.bars(
-        alt.X("missing:Q", title="rows without a value", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])),
-        alt.Y("column:N", title=None, sort=shown),
-        columns,
-        height=theme.band_height(shown, 20),
-    ).transform_filter(alt.FieldOneOfPredicate(field="column", oneOf=shown))
+    # The labels name the few values whose bars are too short to see.
+    base = theme.base().transform_filter(alt.FieldOneOfPredicate(field="column", oneOf=shown))
+    missing = alt.X(
+        "missing:Q", title="rows without a value", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])
+    )
+    name = alt.Y("column:N", title=None, sort=shown)
+    bars = base.mark_bar(color=theme.BLUE).encode(missing, name, tooltip=tooltips(columns))
+    # Beyond the middle the label is inside the bar.
+    outside, inside = (base.transform_filter(f"datum.missing {side} 0.5") for side in ("<=", ">"))
+    few = outside.mark_text(align="left", dx=5, fontSize=11).encode(missing, name, alt.Text("label:N"))
+    many = inside.mark_text(align="right", dx=-6, fontSize=11, color="var(--card)").encode(
+        missing, name, alt.Text("label:N")
+    )
+    chart = alt.layer(bars, few, many).properties(height=theme.band_height(shown, 20))
     answer = sentence("None of {columns} has missing values.", columns=counted(len(rows), "column"))
     if n_gaps:
         top = first_row(rows)

@@ -16,6 +16,7 @@ from netflix_assets.dashboards.text import plural, sentence
 
 MONTHS = calendar.month_abbr[1:]
 MORE, FEWER = "far more than usual", "far fewer than usual"
+OTHER = "other day"
 
 _LOG_TICKS = [0, 10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000, 300_000]
 
@@ -39,6 +40,8 @@ def activity(frame: pd.DataFrame) -> Drawing:
     """Draw ratings per month and their twelve-month mean, with a strip to zoom by."""
     months = frame.sort_values("month_day", ignore_index=True)
     months["month"] = [f"{day:%Y-%m}" for day in months["month_day"]]
+    if len(months) == 1:
+        return Drawing(sentence("All ratings are from {month_day:%B %Y}.", **first_row(months)), months.head(0))
     columns = [
         Column("month", "Month"),
         number("n_ratings", "Ratings"),
@@ -94,49 +97,62 @@ def _axis(**options: Any) -> alt.Axis:
 
 
 def unusual_days(frame: pd.DataFrame) -> Drawing:
-    """Draw the days whose number of ratings is far from the 90 days before."""
+    """Draw the days with far more or fewer ratings than the 90 days before, other days, and the usual range."""
     days = frame.sort_values("date_day", ignore_index=True)
-    days["kind"] = [MORE if z > 0 else FEWER for z in days["robust_z"]]
-    days["distance"] = days["robust_z"].abs()
+    days["kind"] = [
+        OTHER if not is_anomalous else MORE if z > 0 else FEWER
+        for is_anomalous, z in zip(days["is_anomalous"], days["robust_z"], strict=True)
+    ]
     columns = [
         Column("date_day", "Day"),
         Column("kind", "Kind"),
         number("n_ratings", "Ratings"),
         number("baseline_median", "Usual ratings", 1),
+        number("usual_min", "Usual from", 1),
+        number("usual_max", "Usual to", 1),
         number("robust_z", "Robust z-score", 1),
         number("n_users", "Users"),
         number("new_movies", "Films rated for the first time"),
     ]
-    chart = (
-        theme.base()
-        .mark_point()
-        .encode(
-            alt.X("date_day:T", title=None, scale=alt.Scale(type="utc", nice=True)),
-            alt.Y(
-                "n_ratings:Q",
-                title="ratings per day (log scale)",
-                scale=alt.Scale(type="symlog", constant=10, nice=False, padding=14),
-                axis=alt.Axis(values=_LOG_TICKS, labelExpr="format(datum.value, ',')"),
-            ),
-            alt.Size("distance:Q", legend=None, scale=alt.Scale(type="sqrt", range=[40, 320])),
-            tooltip=tooltips(columns),
-        )
-    )
-    most = max_row(days, "distance")
-    return Drawing(
-        sentence(
+    unusual = days[days["kind"] != OTHER]
+    answer = sentence("No day stands out from the preceding 90 days.")
+    if len(unusual):
+        most = max_row(unusual.assign(distance=unusual["robust_z"].abs()), "distance")
+        answer = sentence(
             "{days} {stand} out from the preceding 90 days. Most extreme: {day:%-d %B %Y}, with {ratings} instead of "
             "the usual {usual}.",
-            days=counted(len(days), "day"),
-            stand=plural(len(days), "stands", "stand"),
+            days=counted(len(unusual), "day"),
+            stand=plural(len(unusual), "stands", "stand"),
             day=most["date_day"],
             ratings=counted(most["n_ratings"], "rating"),
             usual=f"{most['baseline_median']:,.1f}".removesuffix(".0"),
-        ),
-        days,
-        columns,
-        theme.colour_by(chart.properties(height=300), "kind", {MORE: theme.RED, FEWER: theme.AMBER}),
+        )
+    answer += sentence(
+        " The band shows the usual range. A day outside it with few users or few ratings does not count."
     )
+    return Drawing(answer, days, columns, _unusual_days_chart(columns))
+
+
+def _unusual_days_chart(columns: Sequence[Column]) -> Any:
+    x = alt.X("date_day:T", title=None, scale=alt.Scale(type="utc"))
+    scale = alt.Scale(type="symlog", constant=10, nice=False, padding=14)
+    axis = alt.Axis(values=_LOG_TICKS, labelExpr="format(datum.value, ',')")
+    ratings = alt.Y("n_ratings:Q", title="ratings per day (log scale)", scale=scale, axis=axis)
+    band = theme.base().mark_area(color=theme.WASH, opacity=0.7).encode(x, alt.Y("usual_min:Q"), alt.Y2("usual_max:Q"))
+    median = theme.base().mark_line(color=theme.BLUE, strokeWidth=1).encode(x, alt.Y("baseline_median:Q"))
+    days = theme.colour_by(
+        theme.base()
+        .mark_point()
+        .encode(
+            x,
+            ratings,
+            size=alt.when(alt.datum.kind == OTHER).then(alt.value(14)).otherwise(alt.value(110)),
+            tooltip=tooltips(columns),
+        ),
+        "kind",
+        {MORE: theme.RED, FEWER: theme.AMBER, OTHER: theme.GREY},
+    )
+    return alt.layer(band, median, days).properties(height=300)
 
 
 def seasons(frame: pd.DataFrame) -> Drawing:
@@ -172,20 +188,29 @@ def seasons(frame: pd.DataFrame) -> Drawing:
         .encode(month, alt.Y("least_index:Q"), alt.Y2("greatest_index:Q"), tooltip=tooltips(columns))
     )
     high, low = max_row(known, "seasonal_index"), min_row(known, "seasonal_index")
+    answer = sentence(
+        "Strongest month: {high}, {up:.2f} times the usual. Weakest: {low}, {down:.2f} times.",
+        high=calendar.month_name[high["month_number"]],
+        up=high["seasonal_index"],
+        low=calendar.month_name[low["month_number"]],
+        down=low["seasonal_index"],
+    )
+    years = int(known["n_years"].max())
+    if years > 1:
+        alike = known[(known["least_index"] > 1) | (known["greatest_index"] < 1)]
+        answer += sentence(
+            " In {alike} of {months} all years are on the same side of the usual. The thin lines show how far they "
+            "differ.",
+            alike=len(alike) if len(alike) else "none",
+            months=counted(len(known), "month"),
+        )
+    else:
+        answer += sentence(" They rest on a single year, which may not repeat itself.")
     return Drawing(
-        sentence(
-            "Strongest month: {high}, {up:.2f} times the usual. Weakest: {low}, {down:.2f} times. The lines show how "
-            "far single years differ, from {least:.2f} to {greatest:.2f} overall.",
-            high=calendar.month_name[high["month_number"]],
-            up=high["seasonal_index"],
-            low=calendar.month_name[low["month_number"]],
-            down=low["seasonal_index"],
-            least=known["least_index"].min(),
-            greatest=known["greatest_index"].max(),
-        ),
+        answer,
         months,
         columns,
-        alt.layer(bars, ranges).properties(height=300),
+        alt.layer(bars, ranges, theme.reference(y=1)).properties(height=300),
     )
 
 
@@ -233,16 +258,17 @@ QUERIES = {
     ),
     "unusual": Query(
         "mart_rating_trends",
-        ("date_day", "n_ratings", "n_users", "baseline_median", "robust_z", "new_movies"),
-        where="is_anomalous",
+        (
+            "date_day", "n_ratings", "n_users", "baseline_median", "usual_min", "usual_max", "robust_z",
+            "is_anomalous", "new_movies",
+        ),
+        where="is_charted",
     ),
     "seasons": Query(
         "mart_rating_seasonality",
         ("month_number", "n_ratings", "n_years", "seasonal_index", "least_index", "greatest_index"),
     ),
 }  # fmt: skip
-
-_NO_UNUSUAL_DAY = "No day stands out from the preceding 90 days."
 
 PAGE = Page(
     name="overview",
@@ -252,7 +278,7 @@ PAGE = Page(
     tiles=tiles,
     panels=[
         Panel("activity", "How has rating activity changed?", "months", activity, RATINGS),
-        Panel("unusual-days", "Which days are unusual?", "unusual", unusual_days, RATINGS, 7, _NO_UNUSUAL_DAY),
+        Panel("unusual-days", "Which days are unusual?", "unusual", unusual_days, RATINGS, 7),
         Panel("seasons", "Is there a seasonal pattern?", "seasons", seasons, RATINGS, 5),
         Panel("calendar", "Which months stand out in their year?", "months", months_by_year, RATINGS),
     ],

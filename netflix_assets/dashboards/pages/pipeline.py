@@ -10,9 +10,10 @@ from netflix_assets.dashboards import theme
 from netflix_assets.dashboards.columns import Column, number, percent, tooltips
 from netflix_assets.dashboards.page import ANY_FILE, OVERVIEW, Drawing, Frames, Page, Panel, Tile
 from netflix_assets.dashboards.queries import Query, first_row, last_row, max_row
-from netflix_assets.dashboards.text import plural, sentence
+from netflix_assets.dashboards.text import plural, sentence, share
 
 PASSED, FAILED, LOADED_ONLY = "passed", "failed", "loaded only"
+BUILDING, TESTING = "building", "testing"
 
 _BARS = 20
 
@@ -25,7 +26,7 @@ def tiles(frames: Frames) -> Sequence[Tile]:
     return [
         Tile(f"{built['build_s'].iloc[-1]:,.0f} s" if len(built) else "–", "duration of the latest build"),
         Tile(
-            f"{built['has_passed'].astype(bool).mean():.0%}" if len(built) else "–",
+            share(built["has_passed"].astype(bool).mean()) if len(built) else "–",
             f"of {counted(len(built), 'recent build')} passed",
         ),
         Tile(f"{len(assets):,}", f"{plural(len(assets), 'table')} built or loaded"),
@@ -34,35 +35,48 @@ def tiles(frames: Frames) -> Sequence[Tile]:
 
 
 def costs(frame: pd.DataFrame) -> Drawing:
-    """Draw the median and the slow run times of the tables that take the most time."""
-    assets = frame.sort_values(["runtime_rank", "asset"], ignore_index=True)
+    """Draw the total time of the tables that take the most: building or loading them, and testing them."""
+    assets = frame.sort_values("runtime_rank", ignore_index=True)
     shown = assets.head(_BARS)["asset"].tolist()
+    assets["build_total_s"] = assets["total_s"] - assets["tests_total_s"]
     columns = [
         number("runtime_rank", "Rank"),
         Column("asset", "Table"),
         Column("materialization", "Type"),
         number("n_runs", "Runs"),
-        number("p50_s", "Median (s)", 2),
-        number("p95_s", "95th percentile (s)", 2),
-        number("tests_total_s", "All tests (s)", 2),
+        number("total_s", "Total (s)", 2),
+        number("build_total_s", "Building (s)", 2),
+        number("tests_total_s", "Testing (s)", 2),
         percent("share_of_total", "Share of total"),
+        number("p50_s", "Median run (s)", 2),
+        number("p95_s", "95th percentile (s)", 2),
         number("n_rows", "Rows"),
     ]
-    name, tips = alt.Y("asset:N", title=None, sort=shown), tooltips(columns)
-    base = theme.base().transform_filter(alt.FieldOneOfPredicate(field="asset", oneOf=shown))
-    median = base.mark_bar(color=theme.BLUE).encode(
-        alt.X("p50_s:Q", title="seconds: median (bar), 95th percentile (line)"), name, tooltip=tips
+    chart = (
+        theme.base()
+        .transform_filter(alt.FieldOneOfPredicate(field="asset", oneOf=shown))
+        .transform_fold(["build_total_s", "tests_total_s"], as_=["part", "seconds"])
+        .transform_calculate(part=f"datum.part === 'build_total_s' ? '{BUILDING}' : '{TESTING}'")
+        .mark_bar()
+        .encode(
+            alt.X("seconds:Q", title="seconds in all runs"),
+            alt.Y("asset:N", title=None, sort=shown),
+            alt.Order("part:N", sort="ascending"),
+            tooltip=tooltips(columns),
+        )
+        .properties(height=theme.band_height(shown, 20))
     )
-    slow = base.mark_rule(color=theme.RED, strokeWidth=2).encode(alt.X("p50_s:Q"), name, x2="p95_s:Q", tooltip=tips)
-    end = base.mark_tick(color=theme.RED, thickness=2, size=10).encode(alt.X("p95_s:Q"), name, tooltip=tips)
+    top = first_row(assets)
     return Drawing(
         sentence(
-            "{asset} takes the most time: {share_of_total:.0%} of the total, {p50_s:.1f} s in a median run.",
-            **first_row(assets),
+            "{asset} takes the most time: {total_s:,.1f} s in {runs}, {share_of_total:.0%} of the total. A median run "
+            "builds it in {p50_s:.1f} s.",
+            runs=counted(top["n_runs"], "run"),
+            **top,
         ),
         assets,
         columns,
-        alt.layer(median, slow, end).properties(height=theme.band_height(shown, 20)),
+        theme.colour_by(chart, "part", {BUILDING: theme.BLUE, TESTING: theme.AMBER}),
     )
 
 
@@ -72,6 +86,9 @@ def trend(frame: pd.DataFrame) -> Drawing:
     built = all_runs[all_runs["build_s"].notna()]
     if built.empty:
         return Drawing(sentence("No run has built anything yet."), built)
+    if len(built) == 1:
+        text = "One build so far, which took {build_s:,.0f} s. There is nothing to compare it with yet."
+        return Drawing(sentence(text, **first_row(built)), built.head(0))
     columns = [
         Column("started", "Started (UTC)"),
         number("build_s", "Seconds"),
@@ -142,7 +159,9 @@ def freshness(frame: pd.DataFrame) -> Drawing:
     if known.empty:
         return Drawing(sentence("No dataset has a current file."), known)
     # In days, every age below two days would round to about zero.
-    unit, per_day = ("days", 1) if known["age"].max() >= 2 else ("hours", 24)
+    units = {"days": 1, "hours": 24, "minutes": 24 * 60}
+    unit = next((name for name, per_day in units.items() if known["age"].max() * per_day >= 2), "minutes")
+    per_day = units[unit]
     datasets["shown"] = datasets["age"] * per_day
     columns = [
         Column("dataset", "Dataset"),
@@ -190,8 +209,8 @@ QUERIES = {
     "assets": Query(
         "mart_model_runtime",
         (
-            "asset", "materialization", "n_runs", "p50_s", "p95_s", "tests_total_s", "share_of_total", "n_rows",
-            "runtime_rank",
+            "asset", "materialization", "n_runs", "p50_s", "p95_s", "total_s", "tests_total_s", "share_of_total",
+            "n_rows", "runtime_rank",
         ),
     ),
     "runs": Query(

@@ -18,6 +18,9 @@ QUADRANTS = {"favourite": theme.GREEN, "hidden gem": theme.AMBER, "widely seen":
 CANDIDATE, OTHER = "candidate", "other category"
 
 _LISTED = 15
+# A logarithmic axis labels few values by itself.
+_DEMAND_TICKS = [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10]
+_MOMENTUM_TICKS = [0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.25, 1.5, 2, 3, 5]
 _MAX_MATCHES = 10  # rows of mart_movie_co_ratings and mart_similar_users that are charted per film or user
 
 
@@ -134,9 +137,10 @@ def also_liked(frame: pd.DataFrame) -> Drawing:
 
 
 def neighbours(frame: pd.DataFrame) -> Drawing:
-    """Draw, for one user, the users who like most of the same films."""
-    order = ["n_likes", "user_id", "similarity_rank"]
-    pairs = frame.sort_values(order, ascending=[False, True, True], ignore_index=True)
+    """Draw, for one user, the users who like most of the same films; first for the user with the most similar one."""
+    best = max_row(frame.sort_values(["user_id", "similarity_rank"], ignore_index=True), "similarity")
+    is_other = frame["user_id"] != best["user_id"]
+    pairs = frame.assign(is_other=is_other).sort_values(["is_other", "user_id", "similarity_rank"], ignore_index=True)
     pairs["user"] = [f"User {user}" for user in pairs["user_id"]]
     pairs["neighbour"] = [f"User {user}" for user in pairs["similar_user_id"]]
     columns = [
@@ -154,11 +158,10 @@ def neighbours(frame: pd.DataFrame) -> Drawing:
         height=theme.band_height(range(_MAX_MATCHES), 26),
         colour=theme.VIOLET,
     )
-    best = max_row(pairs, "similarity")
     return Drawing(
         sentence(
             "Most similar: users {user_id} and {similar_user_id} in {segment_name}, with {films} in common. Choose "
-            "from {users}.",
+            "from the {users} with most likes.",
             films=counted(best["n_common_likes"], "liked film"),
             users=counted(pairs["user_id"].nunique(), "user"),
             **best,
@@ -189,17 +192,17 @@ def growth(frame: pd.DataFrame) -> Drawing:
         number("momentum", "Momentum", 2),
         number("avg_rating", "Mean rating", 2),
     ]
-    scale, axis = alt.Scale(type="log", nice=False, padding=20), alt.Axis(tickCount=5)
+    scale = alt.Scale(type="log", nice=False, padding=20)
+    demand, momentum = (alt.Axis(values=ticks, format="~g") for ticks in (_DEMAND_TICKS, _MOMENTUM_TICKS))
     chart = (
         theme.base()
         .mark_point(stroke="var(--card)", strokeWidth=0.5)
         .encode(
-            alt.X("demand_index:Q", title="demand ÷ supply (log scale)", scale=scale, axis=axis),
-            alt.Y("momentum:Q", title="momentum (log scale)", scale=scale, axis=axis),
+            alt.X("demand_index:Q", title="demand ÷ supply (log scale)", scale=scale, axis=demand),
+            alt.Y("momentum:Q", title="momentum (log scale)", scale=scale, axis=momentum),
             alt.Size("n_ratings:Q", legend=None, scale=alt.Scale(range=[20, 900])),
             tooltip=tooltips(columns),
         )
-        .properties(height=400)
     )
     candidates = categories[categories["kind"] == CANDIDATE]
     answer = sentence("No category is both under-represented and growing.")
@@ -215,7 +218,11 @@ def growth(frame: pd.DataFrame) -> Drawing:
         answer + sentence(" Right of 1: fewer films than demand. Above 1: demand is growing."),
         categories,
         columns,
-        theme.colour_by(chart, "kind", {CANDIDATE: theme.GREEN, OTHER: theme.GREY}, opacity=0.65),
+        alt.layer(
+            theme.colour_by(chart, "kind", {CANDIDATE: theme.GREEN, OTHER: theme.GREY}, opacity=0.65),
+            theme.reference(x=1),
+            theme.reference(y=1),
+        ).properties(height=400),
     )
 
 
@@ -285,7 +292,7 @@ QUERIES = {
     "neighbours": Query(
         "mart_similar_users",
         (
-            "user_id", "similarity_rank", "similar_user_id", "segment_name", "n_common_likes", "n_likes", "similarity",
+            "user_id", "similarity_rank", "similar_user_id", "segment_name", "n_common_likes", "similarity",
         ),
         where="is_charted",
     ),

@@ -21,7 +21,12 @@ function formatted(value, { format, digits, signed }) {
   if (typeof value === "string") return format === "text" && /^\d{4}-\d\d-\d\dT/.test(value) ? value.slice(0, 16).replace("T", " ") : value;
   if (format === "text") return String(value);
   const options = { minimumFractionDigits: digits, maximumFractionDigits: digits, signDisplay: signed ? "exceptZero" : "auto" };
-  return value.toLocaleString("en", format === "percent" ? { ...options, style: "percent" } : options);
+  if (format !== "percent") return value.toLocaleString("en", options);
+  const percent = (share) => share.toLocaleString("en", { ...options, style: "percent" });
+  const step = 10 ** -(digits + 2); // some is not none, and nearly all is not all
+  if (value > 0 && value < step / 2) return `<${percent(step)}`;
+  if (value < 1 && value > 1 - step / 2) return `>${percent(1 - step)}`;
+  return percent(value);
 }
 
 function cell(value, column) {
@@ -64,13 +69,14 @@ const sized = (spec, width) => (spec.vconcat ? { ...spec, vconcat: spec.vconcat.
 
 async function draw(panel) {
   const width = Math.max(panel.chart.clientWidth - AXIS_SPACE, 120);
-  // On a phone, labels beside bars take less than half of the width and legend entries go below each other.
+  // On a phone, labels beside bars take less than half of the width, axes have few labels, and legend entries go below each other.
   const isNarrow = panel.chart.clientWidth < 480;
   const axisY = { ...config.axisY, labelLimit: isNarrow ? 118 : 240 };
+  const axisX = { ...config.axisX, ...(isNarrow && { tickCount: 4 }) };
   const legend = { ...config.legend, ...(isNarrow && { columns: 1 }) };
   const spec = { ...sized(panel.spec, width), datasets: { rows: panel.rows() } };
   // The panel's title and answer describe the chart to screen readers; Vega's own descriptions are hidden.
-  const done = await vegaEmbed(panel.chart.firstElementChild, spec, { config: { ...config, axisY, legend }, renderer: "svg", actions: false, tooltip: { theme: "custom" } });
+  const done = await vegaEmbed(panel.chart.firstElementChild, spec, { config: { ...config, axisX, axisY, legend }, renderer: "svg", actions: false, tooltip: { theme: "custom" } });
   panel.drawn?.finalize();
   panel.drawn = done;
 }

@@ -63,7 +63,10 @@ final as (
         end as provider_verdict,
         row_number() over (
             order by news.published_at desc nulls last, news.url asc nulls last
-        ) as recency_rank
+        ) as recency_rank,
+        row_number() over (
+            order by news.published_at desc nulls last, news.url asc nulls last
+        ) <= {{ var('charted_rows') }} as is_charted
     from news
     left join counted
         on news.url = counted.url

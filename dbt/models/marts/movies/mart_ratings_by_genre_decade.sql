@@ -37,7 +37,7 @@ by_decade as (
 
 ),
 
-final as (
+measured as (
 
     select
         by_decade.genre_key,
@@ -49,9 +49,40 @@ final as (
         cast(by_decade.sum_half_stars as double) / 2 / nullif(by_decade.n_ratings, 0) as avg_rating,
         cast(by_decade.sum_half_stars as double) / nullif(by_decade.n_ratings, 0)
         / (cast(overall.sum_half_stars as double) / overall.n_ratings) as lift_vs_overall,
-        by_decade.n_ratings >= {{ var('genre_year_min_ratings') }} as has_enough_ratings
+        cast(overall.sum_half_stars as double) / 2 / overall.n_ratings as overall_avg_rating
     from by_decade
     cross join overall
+
+),
+
+-- One much-rated film has many ratings, but says little about its genre. Films are added, not ratings.
+adjusted as (
+
+    select
+        *,
+        (n_rated_movies * avg_rating + {{ var('genre_decade_prior_movies') }} * overall_avg_rating)
+        / (n_rated_movies + {{ var('genre_decade_prior_movies') }}) as adjusted_avg_rating,
+        n_ratings >= {{ var('genre_year_min_ratings') }}
+        and n_rated_movies >= {{ var('genre_decade_min_movies') }} as is_charted
+    from measured
+
+),
+
+final as (
+
+    select
+        genre_key,
+        genre,
+        decade,
+        n_movies,
+        n_rated_movies,
+        n_ratings,
+        avg_rating,
+        lift_vs_overall,
+        adjusted_avg_rating,
+        adjusted_avg_rating / overall_avg_rating as adjusted_lift_vs_overall,
+        is_charted
+    from adjusted
 
 )
 

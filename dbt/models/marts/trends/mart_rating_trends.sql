@@ -132,6 +132,11 @@ scored as (
     select
         rolling.*,
         spread.baseline_median,
+        spread.baseline_spread,
+        row_number() over (order by rolling.date_day asc nulls last) as day_number,
+        greatest(
+            1, cast(floor(cast(count(*) over () as double) / {{ var('charted_points') }}) as bigint)
+        ) as charted_step,
         cast(rolling.n_ratings - spread.baseline_median as double) / spread.baseline_spread as robust_z
     from rolling
     left join spread
@@ -139,7 +144,7 @@ scored as (
 
 ),
 
-final as (
+flagged as (
 
     select
         date_day,
@@ -149,6 +154,12 @@ final as (
         rolling_90d_n_ratings,
         cast(rolling_90d_sum_half_stars as double) / 2 / nullif(rolling_90d_n_ratings, 0) as rolling_90d_avg,
         baseline_median,
+        -- Not greatest() alone, which ignores nulls on DuckDB.
+        case
+            when baseline_spread is not null
+                then greatest(baseline_median - {{ var('anomaly_min_robust_z') }} * baseline_spread, 0)
+        end as usual_min,
+        baseline_median + {{ var('anomaly_min_robust_z') }} * baseline_spread as usual_max,
         robust_z,
         coalesce(
             abs(robust_z) >= {{ var('anomaly_min_robust_z') }}
@@ -158,8 +169,30 @@ final as (
             ),
             false
         ) as is_anomalous,
-        new_movies
+        new_movies,
+        -- A step of whole weeks would show the same day of the week only.
+        day_number % (charted_step + case when charted_step % 7 = 0 then 1 else 0 end) = 0 as is_nth_day
     from scored
+
+),
+
+final as (
+
+    select
+        date_day,
+        n_ratings,
+        n_users,
+        avg_rating,
+        rolling_90d_n_ratings,
+        rolling_90d_avg,
+        baseline_median,
+        usual_min,
+        usual_max,
+        robust_z,
+        is_anomalous,
+        new_movies,
+        is_anomalous or is_nth_day as is_charted
+    from flagged
 
 )
 
