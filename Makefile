@@ -44,7 +44,7 @@ $(INSTALLED): pyproject.toml requirements.lock
 	$(BIN)/python -m pip check --quiet
 	@touch $@
 
-demo: install  ## Sample files and databases -> local S3 -> the whole graph -> a few answers
+demo: install  ## Sample files, databases and APIs -> local S3 -> the whole graph -> a few answers
 	@$(BIN)/netflix-assets demo --business
 
 ui: install  ## The Dagster UI with daemon, sensors and local S3, until Ctrl-C (UI_PORT, default 3000)
