@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from netflix_assets.contracts.extract import STATE_FOLDER
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.extract.sentiment.language import language_of
 from netflix_assets.extract.sentiment.scorer import Scorer
@@ -22,8 +23,8 @@ from netflix_assets.storage.objects import ObjectChangedError, ObjectStore, Obje
 from netflix_assets.storage.retries import UnreadableObjectError
 from netflix_assets.storage.scratch import scratch_folder
 
-# Objects without a headline leave a mark here instead of an empty file. No source's name starts with _.
-MARKS = "_sentiment/"
+# Objects without a headline leave a mark here instead of an empty file.
+MARKS = f"{STATE_FOLDER}sentiment/"
 
 _NO_VERDICT = "not_judged"
 

@@ -42,7 +42,7 @@ SOURCES = tuple(KEYS)
 # Two days of the history have no rate, hourly rates come late in it, and a daily one is corrected.
 FEED_DAYS = [date(2023, 1, 3) + timedelta(days=number) for number in range(731 + DAYS)]
 HOURS = hours_of(date(2024, 12, 10), 22 + DAYS)
-CORRECTED = {"base": "EUR", "date": "2024-06-04", "currency": "USD", "rate": 1.5}
+CORRECTED = {"base": "EUR", "date": "2024-06-04", "rates": {"USD": 1.5}}
 MIN_MARGIN_LINES = 20
 
 
@@ -111,8 +111,8 @@ def business(s3_server: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterat
                 store.put(landing_key(path), path)
         for key, path in write_feeds(home / "feeds", FEED_DAYS, HOURS).items():
             store.put(key, path)
-        (home / "correction").write_text(json.dumps(CORRECTED) + "\n")
-        store.put("frankfurter/rates/correction.jsonl", home / "correction")
+        (home / "correction").write_text(json.dumps(CORRECTED))
+        store.put("frankfurter/rates/correction.json", home / "correction")
         made = Business(home, server, store)
         loaded = load(server, SCALE, 1)
         assert loaded is not None
@@ -175,7 +175,7 @@ def known_rates() -> dict[str, list[tuple[datetime, Decimal]]]:
         if fixed is None:
             continue
         corrected = day.isoformat() == CORRECTED["date"]
-        dollars = Decimal(str(CORRECTED["rate"])) if corrected else fixed["USD"]
+        dollars = Decimal(str(CORRECTED["rates"]["USD"])) if corrected else fixed["USD"]
         for currency, count in {**fixed, "EUR": Decimal(1)}.items():
             if currency != "USD" and (currency, day) not in hourly:
                 found[currency][datetime.combine(day, time(15))] = dollars / count

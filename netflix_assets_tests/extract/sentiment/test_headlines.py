@@ -58,7 +58,7 @@ def judged(bucket: Bucket, settings: Settings, scorer: Scorer | None = None) -> 
 def contents(bucket: Bucket) -> Mapping[str, bytes]:
     return {
         listed.key: b"".join(bucket.store.read(listed))
-        for prefix in ("sentiment/", "_sentiment/")
+        for prefix in ("sentiment/", "_extracts/sentiment/")
         for listed in bucket.store.list(prefix)
     }
 
@@ -146,7 +146,7 @@ def test_an_answer_without_a_headline_leaves_a_mark_and_no_file(
     bucket.put("alphavantage/news.json", answer(items))
     assert judged(bucket, settings) == Judged()
     (mark,) = contents(bucket)
-    assert mark.startswith("_sentiment/vader-3.3/news.json.")
+    assert mark.startswith("_extracts/sentiment/vader-3.3/news.json.")
     store = Counting(bucket.store)
     assert judge_headlines(NEWS, VERDICTS, VaderScorer(), settings, store) == Judged()  # type: ignore[arg-type]
     assert [name for name, _ in store.calls] == ["list"] * 3  # the object is not read again
