@@ -61,6 +61,20 @@
 {%- endmacro %}
 
 
+{#- The moment a number of hours after the beginning of a day in UTC, as a timestamp. -#}
+{% macro hours_into(day, hours) -%}
+    {{ return(adapter.dispatch('hours_into', 'netflix_assets')(day, hours)) }}
+{%- endmacro %}
+
+{% macro default__hours_into(day, hours) -%}
+    cast({{ day }} as timestamp) + to_hours({{ hours }})
+{%- endmacro %}
+
+{% macro snowflake__hours_into(day, hours) -%}
+    dateadd('hour', {{ hours }}, cast({{ day }} as timestamp_ntz))
+{%- endmacro %}
+
+
 {#- Text without leading and trailing blanks: spaces and the other Unicode space characters (a tag pasted from a web
     page may end in a no-break space), but not tabs or line breaks. Snowflake's trim removes only plain spaces. -#}
 {% macro trimmed(text) -%}

@@ -84,7 +84,8 @@ final as (
         week_start,
         cast(starts_in_year{{ ' + 1' if first_month > 1 }} as integer) as fiscal_year,
         cast(
-            floor(datediff('day', {{ week_start('fourth_day') }}, week_start) / 7) + 1 as integer
+            floor(cast(datediff('day', {{ week_start('fourth_day') }}, week_start) as double) / 7)
+            + 1 as integer
         ) as fiscal_week
     from first_weeks
 

@@ -34,7 +34,7 @@ quotes as (
         'frankfurter' as rate_provider,
         base,
         currency,
-        cast(rate_date as timestamp) + interval '15 hours' as valid_from,
+        {{ hours_into('rate_date', 15) }} as valid_from,
         rate
     from daily
 

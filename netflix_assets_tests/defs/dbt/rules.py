@@ -20,7 +20,12 @@ Node = Mapping[str, Any]
 Fault = tuple[str, str]  # name of the node, what is wrong with it
 
 LEDGER = "stg_ops__loads"
-PREFIXES = {"staging": ("stg_",), "intermediate": ("int_",), "core": ("dim_", "fct_", "bridge_"), "marts": ("mart_",)}
+PREFIXES = {
+    "staging": ("stg_",),
+    "intermediate": ("int_",),
+    "core": ("dim_", "fct_", "bridge_"),
+    "marts": ("mart_", "obt_"),
+}
 # The layers that a layer may read. Seeds are maintained by hand and belong to no layer.
 PARENTS = {
     "staging": {"source"},

@@ -42,7 +42,7 @@ SOURCES = tuple(KEYS)
 # Two days of the history have no rate, hourly rates come late in it, and a daily one is corrected.
 FEED_DAYS = [date(2023, 1, 3) + timedelta(days=number) for number in range(731 + DAYS)]
 HOURS = hours_of(date(2024, 12, 10), 22 + DAYS)
-CORRECTED = {"base": "EUR", "date": "2024-06-04", "currency": "USD", "rate": 1.5}
+CORRECTED = {"base": "EUR", "date": "2024-06-04", "rates": {"USD": 1.5}}
 MIN_MARGIN_LINES = 20
 
 
@@ -87,7 +87,9 @@ class Business:
             for dataset in all_datasets(self.settings.sources()):
                 report = sync(dataset, self.store, warehouse, "run", work_folder=self.home / "work")
                 assert not report.refused, report.refused
-            assert warehouse.query("select sum(rows_rejected) from ops.loads")[1][0][0] == 0
+            # Sample ratings have bad records on purpose.
+            query = "select sum(rows_rejected) from ops.loads where dataset not like 'movielens/%'"
+            assert warehouse.query(query)[1][0][0] == 0
 
     def rows(self, query: str) -> list[dict[str, Any]]:
         with duckdb.connect(str(self.home / "warehouse.duckdb"), read_only=True) as connection:
@@ -111,8 +113,8 @@ def business(s3_server: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterat
                 store.put(landing_key(path), path)
         for key, path in write_feeds(home / "feeds", FEED_DAYS, HOURS).items():
             store.put(key, path)
-        (home / "correction").write_text(json.dumps(CORRECTED) + "\n")
-        store.put("frankfurter/rates/correction.jsonl", home / "correction")
+        (home / "correction").write_text(json.dumps(CORRECTED))
+        store.put("frankfurter/rates/correction.json", home / "correction")
         made = Business(home, server, store)
         loaded = load(server, SCALE, 1)
         assert loaded is not None
@@ -175,7 +177,7 @@ def known_rates() -> dict[str, list[tuple[datetime, Decimal]]]:
         if fixed is None:
             continue
         corrected = day.isoformat() == CORRECTED["date"]
-        dollars = Decimal(str(CORRECTED["rate"])) if corrected else fixed["USD"]
+        dollars = Decimal(str(CORRECTED["rates"]["USD"])) if corrected else fixed["USD"]
         for currency, count in {**fixed, "EUR": Decimal(1)}.items():
             if currency != "USD" and (currency, day) not in hourly:
                 found[currency][datetime.combine(day, time(15))] = dollars / count

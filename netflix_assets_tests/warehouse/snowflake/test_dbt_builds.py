@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from netflix_assets.dev.samples import generate
 from netflix_assets.ingest.sync import sync
 from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from netflix_assets_tests.conftest import landing_key, s3_client
-from netflix_assets_tests.dev.business.extracts import Tables, copy_of, play_in, write_extracts
+from netflix_assets_tests.dev.business.extracts import Tables, copy_of, hours_of, play_in, write_extracts, write_feeds
 from netflix_assets_tests.emulator.fixtures import SnowflakeEmulator, Statement, running_emulator
 from netflix_assets_tests.proof.arrivals import CHAINS, Put
 from netflix_assets_tests.proof.quick_dbt import QuickDbt
@@ -238,7 +238,9 @@ def built(dbt: SnowflakeDbt, s3_server: Any, tmp_path_factory: pytest.TempPathFa
             taken_at = END + timedelta(days=max(days, default=0))
             written = write_extracts(folder / "extracts", number, taken_at, world, before)
             before = copy_of(world)
-            return written
+            known = [date(2024, 6, 1) + timedelta(days=each) for each in range(214 + max(days, default=0))]
+            hours = hours_of(date(2024, 12, 20), 2 + max(days, default=0))
+            return written | write_feeds(folder / "feeds", known, hours)
 
         def land_and_sync(files: Sequence[Path], puts: Sequence[Put], extracts: Mapping[str, Path]) -> None:
             for key, path in ({landing_key(path): path for path in files} | dict(extracts)).items():
@@ -343,6 +345,8 @@ def test_emulated_tables_have_the_configured_table_type(built: Built) -> None:
         ("core", "fct_ratings"),
         ("core", "fct_rating_versions"),
         ("core", "fct_genome_scores"),
+        ("marts", "obt_order_lines"),
+        ("marts", "obt_production_orders"),
     }
     assert "cluster by (date_trunc('month', rated_on), movie_id)" in clustered["core", "fct_ratings"]
 

@@ -84,7 +84,7 @@ ranked as (
         coalesce(markets.n_orders, 0) as n_orders,
         coalesce(markets.revenue_usd, 0) as revenue_usd,
         row_number() over (
-            order by coalesce(markets.revenue_usd, 0) desc, currencies.currency asc
+            order by coalesce(markets.revenue_usd, 0) desc nulls last, currencies.currency asc nulls last
         ) as market_rank
     from currencies
     left join markets

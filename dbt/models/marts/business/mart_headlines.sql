@@ -1,30 +1,15 @@
 {%- set min_score = var('sentiment_min_score') -%}
 with
 
--- A headline that is delivered again replaces the earlier one; what the files say decides, not when they came.
 news as (
 
-    select * from {{ ref('stg_alphavantage__news') }}
-    qualify
-        row_number() over (
-            partition by url
-            order by
-                published_at desc nulls last,
-                _object_key desc nulls last,
-                title desc nulls last,
-                provider_score desc nulls last
-        ) = 1
+    select * from {{ ref('fct_headlines') }}
 
 ),
 
 verdicts as (
 
-    select * from {{ ref('stg_sentiment__headlines') }}
-    qualify
-        row_number() over (
-            partition by url, scorer
-            order by _object_key desc nulls last, score desc nulls last, verdict desc nulls last
-        ) = 1
+    select * from {{ ref('fct_headline_verdicts') }}
 
 ),
 
@@ -46,7 +31,7 @@ final as (
         news.url,
         news.title,
         news.published_at,
-        cast(news.published_at as date) as published_on,
+        news.published_on,
         news.news_source,
         news.source_domain,
         counted.scorer,

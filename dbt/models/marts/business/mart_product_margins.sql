@@ -72,7 +72,7 @@ final as (
         / nullif(cast(revenue_usd + refunded_usd as double), 0) as refunded_share,
         cast(revenue_usd as double) / nullif(cast(sum(revenue_usd) over () as double), 0) as revenue_share,
         cast(
-            row_number() over (order by revenue_usd desc, product_id asc nulls last) as integer
+            row_number() over (order by revenue_usd desc nulls last, product_id asc nulls last) as integer
         ) as revenue_rank,
         case
             when is_ranked

@@ -69,7 +69,12 @@ final as (
         cast(revenue_usd as double) / nullif(cast(n_customers as double), 0) as revenue_per_customer_usd,
         cast(revenue_usd as double) / nullif(cast(sum(revenue_usd) over () as double), 0) as revenue_share,
         cast(
-            row_number() over (order by revenue_usd desc, segment_name asc, customer_group asc) as integer
+            row_number() over (
+                order by
+                    revenue_usd desc nulls last,
+                    segment_name asc nulls last,
+                    customer_group asc nulls last
+            ) as integer
         ) as revenue_rank
     from by_segment
 

@@ -54,7 +54,9 @@ final as (
     select
         *,
         cast(revenue_usd as double) / nullif(cast(sum(revenue_usd) over () as double), 0) as revenue_share,
-        cast(row_number() over (order by revenue_usd desc, state_code asc) as integer) as revenue_rank
+        cast(
+            row_number() over (order by revenue_usd desc nulls last, state_code asc nulls last) as integer
+        ) as revenue_rank
     from joined
 
 )

@@ -52,8 +52,12 @@ final as (
         cancelled_usd,
         cast(revenue_usd as double) / nullif(cast(sum(revenue_usd) over () as double), 0) as revenue_share,
         cast(n_pieces as double) / nullif(cast(sum(n_pieces) over () as double), 0) as pieces_share,
-        cast(row_number() over (order by revenue_usd desc, product_type asc) as integer) as revenue_rank,
-        cast(row_number() over (order by n_pieces desc, product_type asc) as integer) as pieces_rank
+        cast(
+            row_number() over (order by revenue_usd desc nulls last, product_type asc nulls last) as integer
+        ) as revenue_rank,
+        cast(
+            row_number() over (order by n_pieces desc nulls last, product_type asc nulls last) as integer
+        ) as pieces_rank
     from by_type
 
 )

@@ -1,0 +1,32 @@
+with
+
+latest as (
+
+    select * from {{ ref('stg_sentiment__headlines') }}
+    qualify
+        row_number() over (
+            partition by url, scorer
+            order by
+                _object_key desc nulls last,
+                score desc nulls last,
+                verdict desc nulls last,
+                language desc nulls last,
+                reason desc nulls last
+        ) = 1
+
+),
+
+final as (
+
+    select
+        url,
+        scorer,
+        language,
+        score,
+        verdict,
+        reason
+    from latest
+
+)
+
+select * from final
