@@ -46,20 +46,20 @@ dimensions (
         comment = 'Release year; null if the title does not include one.'
 )
 metrics (
-    ratings.ratings as count(user_id)
-        comment = 'Number of ratings. If a user rates a film more than once, only the latest rating counts.',
-    ratings.average_rating as cast(ratings.stars as double) / nullif(ratings.ratings, 0)
-        comment = 'Mean rating, in stars. Each rating counts equally.',
-    ratings.stars as sum(ratings.sum_of_stars)
-        comment = 'Sum of the stars of all ratings; the numerator of average_rating.',
     ratings.active_users as count(distinct user_id)
         comment = 'Distinct users who rated in the period. A user who rates in two months is active in both.',
+    ratings.average_rating as cast(ratings.stars as double) / nullif(ratings.ratings, 0)
+        comment = 'Mean rating, in stars. Each rating counts equally.',
     ratings.movies_rated as count(distinct movie_id)
         comment = 'Distinct films that were rated in the period.',
-    ratings.ratings_per_active_user as cast(ratings.ratings as double) / nullif(ratings.active_users, 0)
-        comment = 'Average number of ratings per active user in the period.',
+    ratings.ratings as count(user_id)
+        comment = 'Number of ratings. If a user rates a film more than once, only the latest rating counts.',
     ratings.ratings_last_90_days as sum(ratings.ratings) over (partition by excluding ratings.rated_on order by ratings.rated_on range between interval '89 days' preceding and current row)
         comment = 'Number of ratings in the 90 days that end with this day.',
+    ratings.ratings_per_active_user as cast(ratings.ratings as double) / nullif(ratings.active_users, 0)
+        comment = 'Average number of ratings per active user in the period.',
+    ratings.stars as sum(ratings.sum_of_stars)
+        comment = 'Sum of the stars of all ratings; the numerator of average_rating.',
     tags.tags_applied as count(user_id)
         comment = 'Number of tags applied to films. The same tag by the same user for the same film counts once.',
     tags_per_100_ratings as cast(100 * coalesce(tags.tags_applied, 0) as double) / nullif(ratings.ratings, 0)
@@ -67,26 +67,6 @@ metrics (
 )
 comment = 'Ratings, one per user and film. Tags that users applied to films, one per user, film and tag.';
 grant select, references on semantic view ${serving_database}.METRICS.RATINGS to role ${reader_role};
-
-create or replace semantic view ${serving_database}.METRICS.CATALOGUE
-tables (
-    catalogue as ${serving_database}.CORE.DIM_NETFLIX_TITLES primary key (title_id)
-        comment = 'Films and series in Netflix''s catalogue.'
-)
-dimensions (
-    catalogue.title_id as title_id
-        comment = 'Key: catalogue_title.',
-    catalogue.production_type as production_type
-        comment = 'MOVIE, or SHOW for a series.',
-    catalogue.released_in as cast(concat(cast(release_year as varchar), '-01-01') as date)
-        comment = 'First day of the year of release; the catalogue has only the year.'
-)
-metrics (
-    catalogue.titles as count(title_id)
-        comment = 'Films and series in Netflix''s catalogue, by year of release.'
-)
-comment = 'Films and series in Netflix''s catalogue.';
-grant select, references on semantic view ${serving_database}.METRICS.CATALOGUE to role ${reader_role};
 
 create or replace semantic view ${serving_database}.METRICS.SALES
 tables (
@@ -127,14 +107,34 @@ dimensions (
         comment = 'plan, add_on, gift_card or merchandise.'
 )
 metrics (
-    sales.revenue as sum(sales.line_revenue)
-        comment = 'What customers pay for the lines that they keep, after discounts, in US dollars at the rate of the order''s time. Carts, cancelled and refunded lines do not count, nor do lines without a rate.',
-    sales.profit as sum(sales.line_profit)
-        comment = 'Revenue less cost, with the cost that was valid when the line was ordered. Lines without a known cost do not count.',
+    sales.average_order_value as cast(sales.revenue as double) / nullif(sales.orders, 0)
+        comment = 'Revenue per order, in US dollars.',
     sales.orders as count(distinct case when outcome = 'kept' then order_id end)
         comment = 'Orders of which customers kept at least one line.',
-    sales.average_order_value as cast(sales.revenue as double) / nullif(sales.orders, 0)
-        comment = 'Revenue per order, in US dollars.'
+    sales.profit as sum(sales.line_profit)
+        comment = 'Revenue less cost, with the cost that was valid when the line was ordered. Lines without a known cost do not count.',
+    sales.revenue as sum(sales.line_revenue)
+        comment = 'What customers pay for the lines that they keep, after discounts, in US dollars at the rate of the order''s time. Carts, cancelled and refunded lines do not count, nor do lines without a rate.'
 )
 comment = 'Order lines, also those in carts, cancelled or returned; the metrics count lines that customers kept.';
 grant select, references on semantic view ${serving_database}.METRICS.SALES to role ${reader_role};
+
+create or replace semantic view ${serving_database}.METRICS.CATALOGUE
+tables (
+    catalogue as ${serving_database}.CORE.DIM_NETFLIX_TITLES primary key (title_id)
+        comment = 'Films and series in Netflix''s catalogue.'
+)
+dimensions (
+    catalogue.title_id as title_id
+        comment = 'Key: catalogue_title.',
+    catalogue.production_type as production_type
+        comment = 'MOVIE, or SHOW for a series.',
+    catalogue.released_in as cast(concat(cast(release_year as varchar), '-01-01') as date)
+        comment = 'First day of the year of release; the catalogue has only the year.'
+)
+metrics (
+    catalogue.titles as count(title_id)
+        comment = 'Films and series in Netflix''s catalogue, by year of release.'
+)
+comment = 'Films and series in Netflix''s catalogue.';
+grant select, references on semantic view ${serving_database}.METRICS.CATALOGUE to role ${reader_role};

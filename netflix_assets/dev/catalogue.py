@@ -91,7 +91,7 @@ def metrics(manifest: Mapping[str, Any]) -> list[Metric]:
         used = [model for model in models if measures & {each["name"] for each in model["measures"]}]
         dimensions = sorted({each["name"] for model in used for each in model["dimensions"]})
         about = " ".join(metric["description"].split())
-        read = [model["node_relation"]["alias"] for model in used]
+        read = sorted(model["node_relation"]["alias"] for model in used)
         found.append(Metric(metric["name"], about, metric["type"], read, dimensions))
     return sorted(found, key=lambda metric: metric.name)
 

@@ -48,8 +48,10 @@ def render(manifest: Mapping[str, Any]) -> str:
 
     Raises: SemanticViewError, naming the metric or model that cannot be expressed.
     """
-    models = {each["name"]: each for each in manifest["semantic_models"].values()}
-    metrics = {each["name"]: each for each in manifest["metrics"].values()}
+    # The manifest has no order of its own. A view is named after its model with the most measures.
+    known = sorted(manifest["semantic_models"].values(), key=lambda each: (-len(each["measures"]), each["name"]))
+    models = {each["name"]: each for each in known}
+    metrics = {each["name"]: each for each in sorted(manifest["metrics"].values(), key=lambda each: each["name"])}
     parts = [_HEAD]
     for group in _groups(models, metrics):
         view = f"${{serving_database}}.METRICS.{group[0].upper()}"
@@ -132,7 +134,7 @@ def _key(model: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[str]:
         for test in manifest["nodes"].values()
         if test["resource_type"] == "test" and test.get("attached_node") == node and test.get("test_metadata")
     ]
-    for kind, arguments in tests:
+    for kind, arguments in sorted(tests, key=str):
         if kind in _KEY_TESTS:
             return list(arguments.get("columns") or [arguments["column_name"]])
     raise SemanticViewError(f"semantic model {model['name']}: no test of {node} proves a key")

@@ -159,7 +159,7 @@ def test_the_script_creates_the_views_in_the_serving_database(env: str) -> None:
     ]
     created = [each.split()[5] for each in script[3::2]]
     granted = [each.split()[6] for each in script[4::2]]
-    assert created == granted == [f"{place}.{name}" for name in ("RATINGS", "CATALOGUE", "SALES")]
+    assert created == granted == [f"{place}.{name}" for name in ("RATINGS", "SALES", "CATALOGUE")]
 
 
 def test_views_have_every_metric_and_name_only_what_exists(views: list[View], manifest: Manifest) -> None:
