@@ -18,6 +18,7 @@ from netflix_assets.contracts.loading import CONTRACTS_DIR
 from netflix_assets.contracts.model import all_datasets
 from netflix_assets.dashboards import pages
 from netflix_assets.definitions import build_defs
+from netflix_assets.defs.extract.api_assets import answer_asset_key
 from netflix_assets.defs.extract.database_assets import table_key
 from netflix_assets.defs.published import PUBLISHED_KEY
 from netflix_assets.dev.dbt_sources import differences, render, sources_file
@@ -32,9 +33,13 @@ SHIPPED = {
     "netflix": ("titles", "credits"),
     "crm": ("customers", "addresses", "support_tickets"),
     "shop": (
-        "products", "product_costs", "promotions", "orders", "order_lines", "warehouses", "stock_levels", "shipments",
+        "products", "product_costs", "product_prices", "promotions", "orders", "order_lines", "warehouses", "stock_levels", "shipments",
     ),
     "finance": ("cards", "payments", "refunds", "production_orders"),
+    "frankfurter": ("rates",),
+    "openexchangerates": ("rates",),
+    "alphavantage": ("news",),
+    "sentiment": ("headlines",),
 }  # fmt: skip
 SOURCES = [source.source for source in read_settings().sources()]
 DATASETS = [dataset.id for dataset in all_datasets(read_settings().sources())]
@@ -63,18 +68,22 @@ DBT = {
         "mart_data_completeness", "mart_load_receipts", "mart_pipeline_runs", "mart_dataset_freshness",
         "mart_overview", "mart_rating_trends_by_month", "mart_ratings_by_genre_decade", "mart_segment_sizes",
         "mart_rater_bias", "mart_column_completeness", "mart_weekly_sales", "mart_sales_by_promotion",
-        "mart_stock_by_week", "mart_customers_by_month",
+        "mart_stock_by_week", "mart_customers_by_month", "mart_revenue_by_month", "mart_exchange_rates",
+        "mart_headlines", "mart_sentiment_by_day", "mart_product_margins", "mart_sales_by_product_type",
+        "mart_revenue_by_state", "mart_revenue_by_segment", "obt_order_lines", "obt_production_orders",
     ],
-    "seeds": ["seed_movie_release_dates"],
+    "seeds": ["seed_movie_release_dates", "seed_us_states"],
     "snapshots": ["snap_movies", "snap_tags"],
 }  # fmt: skip
 
 PAGES = ("overview", "audience", "content", "recommendations", "business", "data-quality", "pipeline")
 
 EXTRACTED = [dataset for dataset in all_datasets(read_settings().sources()) if dataset.extract]
+REQUESTED = [dataset for dataset in all_datasets(read_settings().sources()) if dataset.request]
 DATABASES = sorted({dataset.extract.database for dataset in EXTRACTED if dataset.extract})
 KEYS = {
     *(table_key(dataset).to_user_string() for dataset in EXTRACTED),
+    *(f"api/{dataset.id}" for dataset in REQUESTED),
     *(f"s3/{name}" for name in DATASETS),
     *(f"raw/{name}" for name in DATASETS),
     *(f"ops/{name}" for name in OPS),
@@ -105,13 +114,14 @@ def test_the_graph_holds_exactly_these_assets(graph: Any) -> None:
 
 def test_the_graph_is_connected_from_the_bucket_to_the_marts(graph: Any) -> None:
     landing = {dg.AssetKey(["s3", *name.split("/")]) for name in DATASETS} | set(map(table_key, EXTRACTED))
+    landing |= set(map(answer_asset_key, REQUESTED))
     reached, frontier = set(landing), set(landing)
     while frontier:
         frontier = {child for key in frontier for child in graph.get(key).child_keys} - reached
         reached |= frontier
     unreached = {key.to_user_string() for key in graph.get_all_asset_keys() - reached}
-    # Built from a file in the repository; maintained by Snowflake.
-    assert unreached == {"seeds/seed_movie_release_dates", "ops/cost_of_assets"}
+    # Built from files in the repository; maintained by Snowflake.
+    assert unreached == {"seeds/seed_movie_release_dates", "seeds/seed_us_states", "ops/cost_of_assets"}
     assert graph.get(dg.AssetKey(["raw", "movielens", "ratings"])).parent_keys == {
         dg.AssetKey(["s3", "movielens", "ratings"])
     }
@@ -134,7 +144,7 @@ def test_every_asset_has_a_description_and_an_owner(graph: Any) -> None:
     for key in graph.get_all_asset_keys():
         node = graph.get(key)
         assert node.description, key
-        assert node.group_name in {key.path[0], "landing", "raw", "core", "operations", "databases"}, key
+        assert node.group_name in {key.path[0], "landing", "raw", "core", "operations", "databases", "apis"}, key
         assert node.kinds, key
         if key.path[0] != "ops":
             assert node.owners, key
@@ -168,9 +178,10 @@ def test_the_slack_failure_hook_is_on_every_executable_asset(home: Path) -> None
     assert hooked == defs.resolve_asset_graph().executable_asset_keys
 
 
-def test_there_is_a_sensor_per_database(home: Path) -> None:  # a branch has none: defs/test_published.py
+def test_every_extract_has_a_sensor(home: Path) -> None:  # a branch has none: defs/test_published.py
     sensors = [each.name for each in build_defs(read_settings(home=home)).sensors or []]
-    assert sensors == ["landing", *(f"extract_{name}" for name in DATABASES), "alerts"]
+    requests = [f"request_{dataset.table}" for dataset in REQUESTED]
+    assert sensors == ["landing", *(f"extract_{name}" for name in DATABASES), *requests, "alerts"]
 
 
 def test_every_job_selects_assets_and_the_main_job_selects_all(home: Path) -> None:
@@ -183,7 +194,7 @@ def test_every_job_selects_assets_and_the_main_job_selects_all(home: Path) -> No
         for job in defs.resolve_all_job_defs()
         if not job.name.startswith("__")
     }
-    external = {key for key in KEYS if key.startswith(("s3/", "ops/", "postgres/"))}
+    external = {key for key in KEYS if key.startswith(("s3/", "ops/", "postgres/", "api/"))}
     assert selected["everything"] == KEYS - external
     assert selected["ingestion"] == {f"raw/{name}" for name in DATASETS}
     assert selected["transformation"] == KEYS - external - selected["ingestion"]
@@ -193,7 +204,9 @@ def test_every_job_selects_assets_and_the_main_job_selects_all(home: Path) -> No
         assert selected[source] == selected["transformation"] | own
     for database in DATABASES:
         assert selected[f"extract_{database}"] == {key for key in KEYS if key.startswith(f"postgres/{database}/")}
-    extracts = {f"extract_{database}" for database in DATABASES}
+    for dataset in REQUESTED:
+        assert selected[f"request_{dataset.table}"] == {f"api/{dataset.id}"}
+    extracts = {f"extract_{database}" for database in DATABASES} | {f"request_{each.table}" for each in REQUESTED}
     assert set(selected) == {"everything", "ingestion", "transformation", *SOURCES, *extracts, "retention"}
 
 

@@ -164,7 +164,7 @@ class Place:
         """Everything that must not depend on the order: name -> rows as text, sorted."""
         relations = [*(f"raw.{dataset.table}_current" for dataset in DATASETS), *self.dbt.relations()]
         with self.warehouse() as warehouse:
-            found = {name: _rows(warehouse, name) for name in relations}
+            found = {name: rows_of(warehouse, name) for name in relations}
             reject_columns = ("dataset", "object_key", "record_number", "line_number", "column_name", "raw_text")
             found["open rejects"] = sorted(
                 repr([row[name] for name in reject_columns]) for row in warehouse.rejected_rows()
@@ -187,7 +187,7 @@ class Place:
             )
 
 
-def _rows(warehouse: DuckDBWarehouse, relation: str) -> list[str]:
+def rows_of(warehouse: DuckDBWarehouse, relation: str) -> list[str]:
     columns = [row[0] for row in warehouse.execute(f"describe {relation}")]
     kept = ", ".join(f'"{column}"' for column in columns if column not in LEFT_OUT)
     return sorted(map(repr, warehouse.execute(f"select {kept} from {relation}")))
@@ -509,10 +509,10 @@ def test_two_concurrent_processes_load_every_version_once(bucket, tmp_path):
             assert [load.listed.etag for load in loads if load.listed.key == key] == uploaded[key]
         assert {runs[load.load_id] for load in loads if load.listed.key == keys[0]} == {"first"}
         assert {runs[load.load_id] for load in loads if load.listed.key == keys[3]} == {"second"}
-        found = _rows(warehouse, "raw.movielens_ratings_current")
+        found = rows_of(warehouse, "raw.movielens_ratings_current")
     with DuckDBWarehouse(tmp_path / "serial.duckdb", wait_seconds=0) as serial:
         sync(RATINGS, bucket.store, serial, "serial", work_folder=tmp_path / "work")
-        assert found == _rows(serial, "raw.movielens_ratings_current")
+        assert found == rows_of(serial, "raw.movielens_ratings_current")
     assert len(found) == 2 * len(keys)
 
 
