@@ -33,7 +33,8 @@ SHIPPED = {
     "netflix": ("titles", "credits"),
     "crm": ("customers", "addresses", "support_tickets"),
     "shop": (
-        "products", "product_costs", "product_prices", "promotions", "orders", "order_lines", "warehouses", "stock_levels", "shipments",
+        "products", "product_costs", "product_prices", "promotions", "orders", "order_lines", "warehouses",
+        "stock_levels", "shipments",
     ),
     "finance": ("cards", "payments", "refunds", "production_orders"),
     "frankfurter": ("rates",),
