@@ -171,7 +171,7 @@ def test_materializations_have_metadata(first: RunOutcome, project: Project) -> 
     graph = project.defs.resolve_asset_graph()
     for key in built_by_a_run(project.defs):
         # The views of dbt's results have gained rows since then.
-        if key.path[0] not in ("raw", "published", "dashboards") and not key.path[1].startswith("stg_dbt__"):
+        if key.path[0] not in ("raw", "sentiment", "published", "dashboards") and not key.path[1].startswith("stg_dbt__"):
             schema, name = key.path
             metadata = project.events(key.to_user_string())[-1].metadata
             assert metadata["dagster/row_count"].value == project.scalar(f"select count(*) from {schema}.{name}"), key
@@ -188,6 +188,9 @@ def test_every_page_is_built_from_the_published_tables(demo: Demo, first: RunOut
         assert metadata["bytes"].value == file.stat().st_size < 3_000_000
         assert metadata["page"].value == (demo.home / "dashboards" / page.file_name).as_uri()
         assert metadata["seconds"].value < 20
+        if page.name == "business":  # without databases it has no chart
+            assert "preview" not in metadata
+            continue
         assert metadata["preview"].value.startswith("![the page's first chart](data:image/jpeg;base64,/9j/")
         assert len(metadata["preview"].value) < 100_000
         rows = {record.data["table"]: record.data["rows"] for record in metadata["tables"].records}
