@@ -20,6 +20,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from netflix_assets.contracts.dialect import Strict
 from netflix_assets.contracts.loading import CONTRACTS_DIR, load_sources
 from netflix_assets.contracts.model import Source
+from netflix_assets.contracts.request import Address as ApiAddress
 from netflix_assets.contracts.visibility import reason_of
 from netflix_assets.secret_store import LateSecretStr, PemSecret, Secret, UrlSecret
 
@@ -174,11 +175,21 @@ class DatabaseSettings(Strict):
     password: Secret | None = None
 
 
+def _maskable(key: str) -> str:
+    if len(key) < _MIN_KEY_LENGTH:
+        raise ValueError(f"shorter than {_MIN_KEY_LENGTH} characters, so it cannot be told from other text to mask it")
+    return key
+
+
+_MIN_KEY_LENGTH = 8
+ApiKey = Annotated[Secret, AfterValidator(lambda secret: secret.checked_by(_maskable))]
+
+
 class ApiSettings(Strict):
     """Whether and how an API is used. ``url`` replaces the contract's; ``key`` alone switches the API on, too."""
 
-    url: Annotated[str, AfterValidator(_without_credentials)] | None = Field(default=None, pattern=r"^https?://\S+$")
-    key: Secret | None = None
+    url: ApiAddress | None = None
+    key: ApiKey | None = None
 
 
 def _named(prefix: str, secret: str) -> dict[str, dict[str, str]]:

@@ -52,11 +52,12 @@ def demo(context: click.Context, scale: float, business: bool) -> None:
 def _extract_samples(settings: Settings) -> int:
     """Extract the sample databases and APIs that never were, print how it went, and return the exit code."""
     from netflix_assets.defs.extract.database_assets import by_database
-    from netflix_assets.dev.apis import APIS
+    from netflix_assets.dev.history import sample_keys
     from netflix_assets.dev.postgres import DATABASES
     from netflix_assets.operations.demo import apis_to_request, databases_to_extract
 
-    databases, apis = databases_to_extract(settings, DATABASES), apis_to_request(settings, APIS)
+    databases = databases_to_extract(settings, DATABASES)
+    apis = apis_to_request(settings, sample_keys(settings.sources()))
     if not databases and not apis:
         return 0
     with ExitStack() as stack:
@@ -108,8 +109,8 @@ def _land_history(settings: Settings, apis: "Sequence[Source]") -> "list[tuple[D
     from netflix_assets.storage.bucket import landing_bucket
 
     with tempfile.TemporaryDirectory() as folder, landing_bucket(settings).open() as store:
-        for key, path in write_history(Path(folder)).items():
-            store.put(key, path)
+        for api in apis:
+            store.put(*write_history(Path(folder), api.source))
         return [each for api in apis for each in missing_between(settings, api, first_requested_day(), LAST_DAY)]
 
 

@@ -2,7 +2,7 @@
 
 import string
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
@@ -151,4 +151,5 @@ class Request(Strict):
 
 def fill(template: str, start: datetime, end: datetime) -> str:
     """A path or parameter for a period. Times are written in the time zone that they have."""
-    return template.format(start=start, end=end, last=end - timedelta(seconds=1))
+    last = (end.astimezone(UTC) - timedelta(seconds=1)).astimezone(end.tzinfo)  # clocks may change at the end
+    return template.format(start=start, end=end, last=last)

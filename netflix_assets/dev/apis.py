@@ -1,7 +1,8 @@
 """Local servers of the three APIs that the contracts name, with invented rates and headlines.
 
-They answer as the real ones do, up to the last day of the samples: Frankfurter with the rate before on days without
-one, Open Exchange Rates only for now, Alpha Vantage's errors with status 200. The last two want the key ``KEY``.
+They answer as the real ones do, with what there is until the last day of the samples: Frankfurter with the rate before
+on days without one, Open Exchange Rates only for now, Alpha Vantage's errors with status 200. The last two want the key
+``KEY``.
 """
 
 import json
@@ -88,13 +89,13 @@ def _frankfurter(path: Sequence[str], query: Mapping[str, str], last_day: date) 
         day = date.fromisoformat(path[-1])
     except ValueError:
         return _NOT_FOUND
-    if day > last_day or query.get("base", "EUR") != "EUR":
+    if query.get("base", "EUR") != "EUR":
         return _NOT_FOUND
+    day = min(day, last_day)
     while (rates := daily_rates(day)) is None:
         day -= timedelta(days=1)
-    wanted = query["symbols"].split(",") if "symbols" in query else rates
-    shown = {currency: rate for currency, rate in rates.items() if currency in wanted}
-    return HTTPStatus.OK, {"amount": 1.0, "base": "EUR", "date": day.isoformat(), "rates": _numbers(shown)}
+    shown = _numbers(_wanted(rates, query))
+    return HTTPStatus.OK, {"amount": 1.0, "base": "EUR", "date": day.isoformat(), "rates": shown}
 
 
 def _open_exchange_rates(path: Sequence[str], query: Mapping[str, str], last_day: date) -> _Answer:
@@ -103,7 +104,8 @@ def _open_exchange_rates(path: Sequence[str], query: Mapping[str, str], last_day
     if path != ["latest.json"]:
         return _NOT_FOUND
     now = datetime.combine(last_day + timedelta(days=1), time(), UTC) - _HOUR
-    return HTTPStatus.OK, {"timestamp": int(now.timestamp()), "base": "USD", "rates": _numbers(hourly_rates(now))}
+    shown = _wanted(hourly_rates(now), query)
+    return HTTPStatus.OK, {"timestamp": int(now.timestamp()), "base": "USD", "rates": _numbers(shown)}
 
 
 def _alpha_vantage(path: Sequence[str], query: Mapping[str, str], last_day: date) -> _Answer:
@@ -111,10 +113,16 @@ def _alpha_vantage(path: Sequence[str], query: Mapping[str, str], last_day: date
         return HTTPStatus.OK, {"Error Message": "the parameter apikey is invalid or missing"}
     if path != ["query"] or query.get("function") != "NEWS_SENTIMENT":
         return HTTPStatus.OK, {"Error Message": "Invalid API call"}
-    first, last = (datetime.strptime(query[name], "%Y%m%dT%H%M").date() for name in ("time_from", "time_to"))
-    days = [first + timedelta(days=number) for number in range((min(last, last_day) - first).days + 1)]
+    first, end = (datetime.strptime(query[name], "%Y%m%dT%H%M") for name in ("time_from", "time_to"))
+    last = (end - timedelta(minutes=1)).date()
+    days = [first.date() + timedelta(days=number) for number in range((min(last, last_day) - first.date()).days + 1)]
     feed = [each for day in days for each in headlines(day)]
     return HTTPStatus.OK, {"items": str(len(feed)), "feed": feed}
+
+
+def _wanted(rates: Mapping[str, Decimal], query: Mapping[str, str]) -> Mapping[str, Decimal]:
+    wanted = query["symbols"].split(",") if "symbols" in query else rates
+    return {currency: rate for currency, rate in rates.items() if currency in wanted}
 
 
 def _numbers(rates: Mapping[str, Decimal]) -> dict[str, float]:

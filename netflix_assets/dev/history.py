@@ -4,15 +4,22 @@ Files and answers of a dataset go together. Requesting two years day by day woul
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
+from netflix_assets.contracts.model import Source
 from netflix_assets.dev.business.news import headlines
 from netflix_assets.dev.business.rates import daily_rates, hourly_rates
 from netflix_assets.dev.business.scenario import FIRST_DAY, LAST_DAY
+from netflix_assets.extract.api.periods import answer_key, periods_between
 
+HISTORY = {
+    "frankfurter": "frankfurter/rates-history.json",
+    "openexchangerates": "openexchangerates/rates-history.json",
+    "alphavantage": "alphavantage/news-history.json",
+}
 REQUESTED_DAYS = 3  # the last days of the samples, which are requested from the local servers
 _HOURLY_DAYS = 31  # hourly rates begin that long before the end
 
@@ -22,18 +29,31 @@ def first_requested_day() -> date:
     return LAST_DAY - timedelta(days=REQUESTED_DAYS - 1)
 
 
-def write_history(folder: Path) -> dict[str, Path]:
-    """Write the files into a folder. Returns each by the key of its object."""
-    written = {}
-    for key, records in {
-        "frankfurter/rates-history.json": _daily_rates(),
-        "openexchangerates/rates-history.json": _hourly_rates(),
-        "alphavantage/news-history.json": _headlines(),
-    }.items():
-        written[key] = folder / key.replace("/", "-")
-        lines = ",\n".join(json.dumps(record, ensure_ascii=False) for record in records)
-        written[key].write_text(f"[\n{lines}\n]\n", encoding="utf-8")
-    return written
+def sample_keys(sources: Sequence[Source]) -> dict[str, frozenset[str]]:
+    """The keys of all sample objects of each API: its file, and the answers for the last days."""
+    return {
+        source.source: frozenset({HISTORY[source.source], *_answers(source)})
+        for source in sources
+        if source.source in HISTORY
+    }
+
+
+def _answers(source: Source) -> Iterator[str]:
+    for dataset in source.datasets:
+        request = dataset.request
+        if request is not None and request.history:
+            for period in periods_between(request, first_requested_day(), LAST_DAY, datetime.now(UTC)):
+                yield answer_key(dataset, period, 1)
+
+
+def write_history(folder: Path, api: str) -> tuple[str, Path]:
+    """Write the file of an API into a folder. Returns the key of its object, and the file."""
+    key = HISTORY[api]
+    records = {"frankfurter": _daily_rates, "openexchangerates": _hourly_rates, "alphavantage": _headlines}[api]()
+    path = folder / key.replace("/", "-")
+    lines = ",\n".join(json.dumps(record, ensure_ascii=False) for record in records)
+    path.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+    return key, path
 
 
 def _days(first: date) -> Iterator[date]:

@@ -114,11 +114,11 @@ def _as_object(value: object, places: Records) -> Mapping[str, Any]:
 
 
 def _is_record(document: object, dataset: Dataset) -> bool:
-    """Whether a document is one record by itself: it has every required column, where the records are elsewhere."""
+    """Whether a document is one record by itself: it has nothing where records should be, but all required columns."""
+    if dataset.records is None or not dataset.records.at or _has(document, tokens(dataset.records.at)):
+        return False
     required = [column for column in dataset.columns if not column.nullable and column.default is None]
-    return bool(dataset.records and dataset.records.at) and all(
-        any(_has(document, path) for path in paths(column)) for column in required
-    )
+    return bool(required) and all(any(_has(document, path) for path in paths(column)) for column in required)
 
 
 def _has(document: object, path: tuple[str, ...]) -> bool:

@@ -1,7 +1,7 @@
 """The demo: keep sample files apart from other files, tell whether a run is needed, show a few results."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,13 +55,14 @@ def databases_to_extract(settings: Settings, names: Sequence[str]) -> list[str]:
     ]
 
 
-def apis_to_request(settings: Settings, names: Sequence[str]) -> list[Source]:
-    """Those of the APIs that contracts name and of which nothing has landed."""
+def apis_to_request(settings: Settings, samples: Mapping[str, frozenset[str]]) -> list[Source]:
+    """The APIs of which the bucket has not all sample objects, and no others. ``samples``: their keys by source."""
     landed = read_bucket(settings).objects or {}
     return [
         source
         for source in api_sources(settings.sources())
-        if source.source in names and not any(landed[dataset.id] for dataset in source.datasets)
+        if source.source in samples
+        and {listed.key for each in source.datasets for listed in landed[each.id]} < samples[source.source]
     ]
 
 

@@ -35,8 +35,11 @@ def check_api(settings: Settings, source: Source) -> Iterator[Finding]:
         except (SourceError, SourceUnavailableError) as error:
             yield Finding(dataset.id, str(error), is_problem=True)
         else:
-            text = "a gap" if records < 0 else counted(records, "record")
-            yield Finding(dataset.id, f"answers for {periods[-1].name}: {text}", is_problem=False)
+            name = periods[-1].name
+            if records < 0:
+                yield Finding(dataset.id, f"says that it has nothing for {name}: a gap", is_problem=True)
+            else:
+                yield Finding(dataset.id, f"answers for {name}: {counted(records, 'record')}", is_problem=False)
 
 
 def missing_now(settings: Settings, source: Source) -> list[tuple[Dataset, list[str]]]:

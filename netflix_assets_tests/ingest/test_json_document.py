@@ -90,6 +90,13 @@ def test_other_documents_are_refused(sync, bucket, content, reason):
     assert refusal(sync, bucket, rates(), content).startswith(reason)
 
 
+def test_a_document_with_records_is_never_one_record(sync, bucket, warehouse):
+    columns = (make_column("station"), make_column("temperature", "integer", nullable=True))
+    dataset = make_dataset(*columns, format="json", records={"at": "/results", "keep": ["station"]})
+    content = '{"station": "A", "results": [{"temperature": 1}, {"temperature": 2}]}'
+    assert load(sync, bucket, warehouse, dataset, content) == [("A", 1), ("A", 2)]
+
+
 def test_a_record_with_a_fault_costs_itself_and_is_replayed_from_its_export(sync, bucket, warehouse, tmp_path):
     dataset = rates()
     bucket.put(SHOP, '{"base": "EUR", "rates": {"USD": 1.08, "GBP": -1, "JPY": "\\ud800", "CHF": [1]}}')

@@ -5,7 +5,7 @@ latest as (
     select * from {{ ref('stg_sentiment__headlines') }}
     qualify
         row_number() over (
-            partition by url, scorer
+            partition by url, title, scorer
             order by
                 _object_key desc nulls last,
                 score desc nulls last,
@@ -20,6 +20,7 @@ final as (
 
     select
         url,
+        title,
         scorer,
         language,
         score,

@@ -12,7 +12,7 @@ from netflix_assets.contracts.visibility import counted, printable
 from netflix_assets.defs.freshness import freshness_policy
 from netflix_assets.defs.resources import LandingBucket
 from netflix_assets.defs.retry import retry_transient
-from netflix_assets.extract.api.periods import NAME_FORMATS, period_named
+from netflix_assets.extract.api.periods import NAME_FORMATS, first_period, period_named
 from netflix_assets.extract.api.run import Gap, Landed, Outcome, Refused, missing_periods, request_periods
 from netflix_assets.settings import Settings
 
@@ -50,7 +50,7 @@ def partitions_of(request: Request) -> dg.TimeWindowPartitionsDefinition:
     is_ready_before_its_end = request.ready_after_minutes < request.length.total_seconds() / 60
     return dg.TimeWindowPartitionsDefinition(
         cron_schedule=_CRON[request.per],
-        start=request.start.strftime(NAME_FORMATS[request.per]),
+        start=first_period(request).name,
         fmt=NAME_FORMATS[request.per],
         timezone=request.time_zone if request.per == "day" else "UTC",
         end_offset=1 if is_ready_before_its_end else 0,

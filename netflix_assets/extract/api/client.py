@@ -1,5 +1,7 @@
 """One API: requests with its key, at its pace, retried when that can help. No error shows the key."""
 
+import logging
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,10 +9,12 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
 from http import HTTPStatus
-from urllib.parse import quote, quote_plus, urljoin, urlsplit
+from urllib.parse import parse_qs, quote, quote_plus, urljoin, urlsplit
 
 import requests
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
+from urllib3.exceptions import DecodeError, HTTPError, ProtocolError
+from urllib3.exceptions import TimeoutError as ServerTimeoutError
 
 from netflix_assets.contracts.request import Api
 from netflix_assets.contracts.visibility import printable
@@ -24,6 +28,7 @@ _MAX_ANSWER_S = 600.0  # for all of an answer; the timeout of the contract is fo
 _BLOCK_BYTES = 65_536
 _SNIPPET = 200  # characters of an answer that a message quotes
 _MASK = "***"
+_LOGGERS = tuple(logging.getLogger(f"urllib3.{name}") for name in ("connection", "connectionpool"))
 
 
 class _RetryLaterError(Exception):
@@ -57,10 +62,18 @@ class ApiClient:
         self._session.headers["User-Agent"] = "netflix-assets"
         # Without it requests would send what ~/.netrc has for the host.
         self._session.auth = self._authenticate
+        for logger in _LOGGERS:  # urllib3 logs addresses, and one may have the key
+            logger.addFilter(self._mask_record)
 
     def close(self) -> None:
         """Close the connections."""
         self._session.close()
+        for logger in _LOGGERS:
+            logger.removeFilter(self._mask_record)
+
+    def _mask_record(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = self._mask(record.getMessage()), ()
+        return True
 
     def get(self, path: str, parameters: Mapping[str, str], allowed: tuple[int, ...] = ()) -> Answer:
         """The answer to a request. ``allowed``: statuses above 299 that are answers too.
@@ -102,12 +115,13 @@ class ApiClient:
             ) as response:
                 body = self._read(response, path)
                 return self._answer(response, body, path, allowed)
-        except requests.RequestException as error:  # its text has the address, and that may have the key
+        except (requests.RequestException, HTTPError) as error:  # its text has the address, and that may have the key
             raise _RetryLaterError(f"GET {path}: {_describe(error)}") from None
 
     def _read(self, response: requests.Response, path: str) -> bytes:
         body, until = bytearray(), time.monotonic() + _MAX_ANSWER_S
-        for block in response.iter_content(_BLOCK_BYTES):
+        # What has come so far, and not a whole block: a server that sends a byte a second would not be noticed.
+        while block := response.raw.read1(_BLOCK_BYTES, decode_content=True):
             body += block
             if len(body) > MAX_DOCUMENT_BYTES:
                 raise self._error(f"GET {path}: the answer is larger than {MAX_DOCUMENT_BYTES:,} bytes; request less")
@@ -116,7 +130,7 @@ class ApiClient:
         return bytes(body)
 
     def _answer(self, response: requests.Response, body: bytes, path: str, allowed: tuple[int, ...]) -> Answer:
-        status, text = response.status_code, body.decode("utf-8", "replace")
+        status, text = response.status_code, body.decode("utf-8-sig", "replace")
         what = f"GET {path}: {status} {response.reason or ''}".rstrip()
         if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             wait_s = _retry_after(response.headers.get("Retry-After"))
@@ -140,25 +154,23 @@ class ApiClient:
             request.headers["Authorization"] = f"Bearer {self._key}"
         elif how.kind == "header":
             request.headers[how.name] = self._key
-        elif f"{how.name}=" not in urlsplit(str(request.url)).query:  # a link to the next page may have it
+        elif how.name not in parse_qs(urlsplit(str(request.url)).query):  # a link to the next page may have it
             request.prepare_url(str(request.url), {how.name: self._key})
         return request
 
     def _masked_body(self, body: bytes) -> bytes:
-        for form in self._forms_of_key:
-            body = body.replace(form.encode(), _MASK.encode())
-        return body
+        # Latin-1 has a character for each byte, so what is not text stays as it is.
+        return self._mask(body.decode("latin-1")).encode("latin-1") if self._key else body
 
     def _mask(self, text: str) -> str:
-        for form in self._forms_of_key:
-            text = text.replace(form, _MASK)
-        return text
+        return self._forms_of_key.sub(_MASK, text) if self._key else text
 
     @cached_property
-    def _forms_of_key(self) -> tuple[str, ...]:
+    def _forms_of_key(self) -> re.Pattern[str]:
         """The key as it may appear in an answer: by itself, in an address, and in JSON that escapes slashes."""
-        forms = (self._key, quote(self._key, safe=""), quote_plus(self._key), self._key.replace("/", "\\/"))
-        return tuple(dict.fromkeys(forms)) if self._key else ()
+        forms = {self._key, quote(self._key, safe=""), quote_plus(self._key), self._key.replace("/", "\\/")}
+        longest_first = sorted(map(re.escape, forms), key=len, reverse=True)
+        return re.compile(rf"(?<![A-Za-z0-9])(?:{'|'.join(longest_first)})(?![A-Za-z0-9])")
 
     def _error(self, reason: str) -> SourceError:
         return SourceError(f"api '{self.name}': {reason}")
@@ -185,15 +197,15 @@ def _retry_after(header: str | None) -> float | None:
         return None
 
 
-def _describe(error: requests.RequestException) -> str:
+def _describe(error: requests.RequestException | HTTPError) -> str:
     """What failed, without the address."""
-    if isinstance(error, requests.Timeout):
+    if isinstance(error, (requests.Timeout, ServerTimeoutError)):
         return "the server timed out"
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.strerror:
             return f"cannot be reached: {cause.strerror}"
         cause = cause.__cause__ or cause.__context__
-    if isinstance(error, (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError)):
+    if isinstance(error, (ProtocolError, DecodeError)):
         return "connection closed early"
     return "cannot be reached"

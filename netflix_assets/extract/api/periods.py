@@ -12,7 +12,7 @@ from netflix_assets.contracts.request import Request
 NAME_FORMATS = {"day": "%Y-%m-%d", "hour": "%Y-%m-%dT%HZ"}
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Period:
     """An hour or a day: from ``start`` (inclusive) to ``end`` (exclusive), in the request's time zone."""
 
@@ -49,16 +49,21 @@ def periods_between(request: Request, first: date, last: date, now: datetime) ->
     zone = ZoneInfo(request.time_zone)
     until = min(_midnight(last + timedelta(days=1), zone), now)
     period, found = period_at(request, _midnight(max(first, request.start), zone)), []
-    while period.start < until:
+    while period.start.astimezone(UTC) < until.astimezone(UTC):  # in one zone, Python compares the clocks' faces
         if period.is_ready(request, now):
             found.append(period)
         period = period_at(request, period.end)
     return found
 
 
+def first_period(request: Request) -> Period:
+    """The first period that can be requested."""
+    return period_at(request, _midnight(request.start, ZoneInfo(request.time_zone)))
+
+
 def recent_periods(request: Request, now: datetime) -> list[Period]:
     """The latest periods that are ready, at most ``look_back`` of them, in order."""
-    return sorted(each for each in _backwards(request, now))
+    return list(_backwards(request, now))[::-1]
 
 
 def _backwards(request: Request, now: datetime) -> Iterator[Period]:
@@ -69,7 +74,7 @@ def _backwards(request: Request, now: datetime) -> Iterator[Period]:
             left -= 1
         elif not request.history:
             return
-        period = period_at(request, period.start - timedelta(minutes=1))
+        period = period_at(request, period.start.astimezone(UTC) - timedelta(minutes=1))
 
 
 def answer_key(dataset: Dataset, period: Period, page: int) -> str:

@@ -13,7 +13,7 @@ from netflix_assets.contracts.request import Paging, Records, fill
 from netflix_assets.contracts.visibility import counted
 from netflix_assets.extract.api.client import Answer, ApiClient
 from netflix_assets.extract.api.periods import Period, answer_key
-from netflix_assets.extract.errors import SourceError
+from netflix_assets.extract.errors import SourceError, SourceUnavailableError
 from netflix_assets.ingest.errors import RefusedError
 from netflix_assets.ingest.json_document import parse_document, take_records
 from netflix_assets.ingest.members import WrongKindError, follow, tokens
@@ -49,6 +49,9 @@ class Refused:
 
 Outcome = Landed | Gap | Refused
 
+# Then the key, the address or the server is at fault, not the period. The allowance of a key may be 25 requests a day.
+_MAX_FAILURES_IN_A_ROW = 3
+
 
 def missing_periods(dataset: Dataset, periods: Sequence[Period], store: ObjectStore) -> list[Period]:
     """Those of the periods that have neither an answer nor a known gap in the bucket. Raises: BucketError."""
@@ -72,22 +75,36 @@ def request_periods(
 ) -> list[Outcome]:
     """Request these periods, those that the bucket has already excepted. ``report`` is called with each outcome.
 
-    A period without a usable answer costs itself only. An API that cannot be reached ends it.
+    The newest come first. A period without a usable answer costs itself only; after three such in a row the API is at
+    fault, and the others are left for later.
 
-    Raises: SourceError, SourceUnavailableError, BucketError; what has landed before stays.
+    Raises: SourceError, SourceUnavailableError, BucketError; what has landed stays.
     """
     client = _client(source, settings)
     outcomes: list[Outcome] = []
+    outcome: Outcome | None
+    unavailable: SourceUnavailableError | None = None
+    failures_in_a_row = 0
     try:
-        for period in missing_periods(dataset, periods, store):
+        for period in reversed(missing_periods(dataset, periods, store)):
+            failures_in_a_row += 1
             try:
                 outcome = _request(client, dataset, period, settings, store)
+                failures_in_a_row = 0
             except SourceError as error:
                 outcome = Refused(period, f"{dataset.id} {period.name}: {error}")
-            outcomes.append(outcome)
-            report(outcome)
+            except SourceUnavailableError as error:
+                unavailable = error
+                outcome = None
+            if outcome is not None:
+                outcomes.append(outcome)
+                report(outcome)
+            if failures_in_a_row == _MAX_FAILURES_IN_A_ROW:
+                break
     finally:
         client.close()
+    if unavailable is not None:
+        raise unavailable
     return outcomes
 
 
@@ -156,7 +173,7 @@ def _pages(client: ApiClient, dataset: Dataset, period: Period) -> Iterator[tupl
     path = fill(request.path, period.start, period.end)
     parameters = {name: fill(text, period.start, period.end) for name, text in request.parameters.items()}
     seen: set[str] = set()
-    follows = _Following(request.paging)
+    follows, paging = _Following(request.paging), request.paging
     for number in count(1):
         link, more = follows.link, follows.parameters
         answer = (
@@ -167,41 +184,46 @@ def _pages(client: ApiClient, dataset: Dataset, period: Period) -> Iterator[tupl
         if answer.status in request.gap_statuses:
             if number == 1:
                 yield answer, 0
+            elif not follows.counts:
+                raise SourceError(f"page {number} is named by the page before, but the API says {answer.status}")
             return
         document, records = _read(client, dataset, answer)
-        if records == 0 and number > 1:
+        if number > 1 and follows.counts and records == 0:  # a cursor or link may lead over a page without records
             return
-        if records and answer.text in seen:
+        if paging and number > paging.max_pages:
+            raise SourceError(f"the answer has more than {counted(paging.max_pages, 'page')} (paging.max_pages)")
+        if answer.text in seen:
             raise SourceError(f"page {number} repeats an earlier one")
         seen.add(answer.text)
         yield answer, records
         if not follows.advance(document, answer, records):
             return
-        if request.paging and number == request.paging.max_pages:
-            raise SourceError(f"the answer has more than {counted(number, 'page')} (paging.max_pages)")
 
 
 def _read(client: ApiClient, dataset: Dataset, answer: Answer) -> tuple[object, int]:
-    """An answer's document, and how many records it has.
+    """An answer's document, and how many records what lands of it has.
 
     An API may report an error with status 200. Kept as an answer, it would never be requested again.
     """
     try:
-        document = parse_document(answer.text)
-        return document, sum(1 for _ in take_records(document, dataset.records or Records()))
+        landing = parse_document(answer.body.decode("utf-8-sig"))
+        return parse_document(answer.text), sum(1 for _ in take_records(landing, dataset.records or Records()))
+    except UnicodeDecodeError as error:
+        raise SourceError(f"not a usable answer: it is not UTF-8 (it begins: {client.quote(answer.text)})") from error
     except RefusedError as error:
         raise SourceError(f"not a usable answer: {error.reason} (it begins: {client.quote(answer.text)})") from error
 
 
 class _Following:
-    """Which page comes next."""
+    """Which page comes next. ``counts``: whether pages are counted, until one has no records."""
 
     def __init__(self, paging: Paging | None) -> None:
         self.link: str | None = None
         self.parameters: Mapping[str, str] = {}
         self._paging = paging
         self._position = 0
-        if paging is not None and paging.kind in ("page", "offset"):
+        self.counts = paging is not None and paging.kind in ("page", "offset")
+        if paging is not None and self.counts:
             self._position = paging.first if paging.kind == "page" else 0
             self.parameters = {paging.parameter: str(self._position)}
 
@@ -210,7 +232,7 @@ class _Following:
         paging = self._paging
         if paging is None:
             return False
-        if paging.kind in ("page", "offset"):
+        if self.counts:
             self._position += 1 if paging.kind == "page" else records
             self.parameters = {paging.parameter: str(self._position)}
             return records > 0

@@ -106,6 +106,7 @@ def _verdicts(headlines: Iterator[tuple[str, str]], scorer: Scorer) -> Iterator[
         found = scorer.judge(title, language)
         yield {
             "url": url,
+            "title": title,
             "scorer": scorer.name,
             "language": language,
             "score": found.score,

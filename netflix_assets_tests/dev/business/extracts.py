@@ -93,7 +93,8 @@ def verdict_on(item: Mapping[str, Any]) -> dict[str, Any]:
     score = (len(item["title"]) % 21 - 10) / 10 if is_english else None
     verdict = "not_judged" if score is None else "positive" if score > 0 else "negative" if score < 0 else "neutral"
     return {
-        "url": item["url"], "scorer": SCORER, "language": "en" if is_english else None, "score": score,
+        "url": item["url"], "title": item["title"], "scorer": SCORER, "language": "en" if is_english else None,
+        "score": score,
         "verdict": verdict, "reason": None if is_english else "not English",
     }  # fmt: skip
 

@@ -37,6 +37,25 @@ def test_hours_have_no_gap_and_no_double_where_the_clock_changes() -> None:
     assert (found[0], found[-1], len(found), len(set(found))) == ("2026-10-24T22Z", "2026-10-25T22Z", 25, 25)
 
 
+@pytest.mark.parametrize("day", ["2026-03-29", "2026-10-25"])
+def test_the_latest_hours_are_looked_at_across_a_clock_change(day: str) -> None:
+    hourly = request(per="hour", time_zone=BERLIN, ready_after_minutes=60, look_back=6)
+    now = datetime.fromisoformat(f"{day}T04:30:00+00:00")
+    hours = [f"{date.fromisoformat(day) - timedelta(days=1)}T22Z", f"{date.fromisoformat(day) - timedelta(days=1)}T23Z"]
+    assert [each.name for each in recent_periods(hourly, now)] == [
+        *hours,
+        *(f"{day}T{number:02}Z" for number in range(4)),
+    ]
+
+
+@pytest.mark.parametrize("name", ["2026-03-29T00Z", "2026-10-25T00Z", "2026-10-25T01Z"])
+def test_the_last_second_is_an_hour_after_the_first(name: str) -> None:
+    hour = period_named(request(per="hour", time_zone=BERLIN, ready_after_minutes=60), name)
+    texts = [fill(f"{{{each}:%Y-%m-%dT%H:%M:%S%z}}", hour.start, hour.end) for each in ("start", "last")]
+    first, last = map(datetime.fromisoformat, texts)
+    assert last - first == timedelta(minutes=59, seconds=59)
+
+
 def test_a_request_writes_times_in_its_time_zone() -> None:
     hour = period_named(request(per="hour", time_zone=BERLIN, ready_after_minutes=60), "2026-07-01T22Z")
     assert fill("{start:%Y-%m-%dT%H}/{last:%H:%M:%S}/{end:%d}", hour.start, hour.end) == "2026-07-02T00/00:59:59/02"

@@ -1,6 +1,8 @@
 """Requests over real HTTP: pages, limits, failures, keys, and what lands in the bucket."""
 
+import contextlib
 import json
+import logging
 import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -13,7 +15,7 @@ from netflix_assets.contracts.model import Source
 from netflix_assets.extract.api import client
 from netflix_assets.extract.api.run import Gap, Landed, Outcome, Refused
 from netflix_assets.extract.errors import SourceError, SourceUnavailableError
-from netflix_assets.settings import read_settings
+from netflix_assets.settings import SettingsError, read_settings
 from netflix_assets_tests.extract.api.server import KEY, Api, Asked, serve, settings_for, source
 
 DAY = "2026-11-27"
@@ -63,7 +65,7 @@ def test_only_the_missing_days_of_a_range_are_requested(api: Api) -> None:
     api.request(source(), DAY, DAY)
     api.bucket.put("wire/news/2026-11-25.json.gz", b"dropped by hand")
     outcomes = api.request(source(), "2026-11-24", "2026-11-28")
-    assert [each.period.name for each in outcomes] == ["2026-11-24", "2026-11-26", "2026-11-28"]
+    assert [each.period.name for each in outcomes] == ["2026-11-28", "2026-11-26", "2026-11-24"]  # the newest first
 
 
 def test_an_answer_without_records_is_an_answer(api: Api) -> None:
@@ -118,6 +120,24 @@ def test_offsets_count_records(api: Api) -> None:
     api.server.replies((200, records(1, 2)), (200, records(3)), EMPTY)
     assert landed(api.request(paged(kind="offset", parameter="skip"))).records == 3
     assert [asked.query["skip"] for asked in api.server.asked] == ["0", "2", "3"]
+
+
+def test_as_many_pages_as_are_allowed(api: Api) -> None:
+    api.server.replies((200, records(1)), (200, records(2)), EMPTY)
+    assert landed(api.request(paged(kind="page", parameter="page", max_pages=2))).records == 2
+
+
+def test_a_page_without_records_that_names_the_next_is_not_the_last(api: Api) -> None:
+    api.server.replies((200, {**records(1), "next": "b"}), (200, {**records(), "next": "c"}), (200, records(2)))
+    outcome = landed(api.request(paged(kind="cursor", parameter="after", next="/next")))
+    assert (outcome.records, len(outcome.keys)) == (2, 3)
+
+
+def test_a_gap_in_the_middle_of_an_answer_is_an_error(api: Api) -> None:
+    api.server.replies((200, {**records(1), "next": "b"}), (404, {}))
+    wire = source({"paging": {"kind": "cursor", "parameter": "after", "next": "/next"}, "gap_statuses": [404]})
+    assert "page 2 is named by the page before, but the API says 404" in reason(api.request(wire))
+    assert api.keys == []
 
 
 def test_cursors_are_sent_back_until_there_is_none(api: Api) -> None:
@@ -210,7 +230,17 @@ def test_a_long_wait_is_left_to_the_next_run(api: Api, header: str) -> None:
     api.server.answer = lambda asked: (429, {}, {"Retry-After": header}) if asked.path.endswith("28") else ONE
     with pytest.raises(SourceUnavailableError, match=r"429 Too Many Requests; it asks to wait 3[56]\d\d s"):
         api.request(source(), DAY, "2026-11-29")
-    assert api.keys == [f"wire/news/{DAY}.json"]  # what had landed stays
+    assert api.keys == [f"wire/news/{DAY}.json", "wire/news/2026-11-29.json"]  # the others have landed
+
+
+@pytest.mark.parametrize("status", [500, 401])
+def test_after_three_failures_in_a_row_the_others_are_left(api: Api, status: int) -> None:
+    api.server.answer = lambda asked: ONE if asked.path.endswith("29") else (status, {})
+    with contextlib.suppress(SourceUnavailableError):
+        api.request(source(), "2026-11-01", "2026-11-29")
+    asked = list(dict.fromkeys(each.path[-2:] for each in api.server.asked))
+    assert asked == ["29", "28", "27", "26"]
+    assert api.keys == ["wire/news/2026-11-29.json"]
 
 
 def test_a_server_that_stays_away_is_named(api: Api) -> None:
@@ -298,6 +328,46 @@ def test_an_answer_with_the_key_is_kept_without_it_and_followed_with_it(api: Api
     kept = api.read(f"wire/news/{DAY}.json").decode()
     assert KEY not in kept
     assert json.loads(kept)["next"] == "/news?page=2&apikey=***"
+
+
+def test_no_log_shows_the_key(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    api.server.answer = lambda asked: (200, {"feed": []}, {"bad header": "x"})
+    with caplog.at_level(logging.DEBUG):
+        api.request(source(api=PARAMETER))
+    assert "urllib3.connectionpool" in {record.name for record in caplog.records}
+    assert "***" in caplog.text
+    assert not any(form in caplog.text for form in (KEY, quote(KEY, safe="")))
+
+
+def test_a_word_that_contains_the_key_stays(api: Api, tmp_path: Path) -> None:
+    api.settings = settings_for(api.server, tmp_path / "home", "democracy")
+    body = b'{"feed": [{"id": 1, "title": "democracys democracy"}]}'
+    api.server.replies((200, body))
+    landed(api.request(source(api=HEADER)))
+    assert api.read(f"wire/news/{DAY}.json") == body.replace(b" democracy", b" ***")
+
+
+def test_a_short_key_is_refused() -> None:
+    with pytest.raises(SettingsError, match="NETFLIX_API_WIRE_KEY: shorter than 8 characters"):
+        read_settings(apis={"wire": {"key": "demo"}})
+
+
+def test_a_parameter_whose_name_ends_like_that_of_the_key_does_not_replace_it(api: Api) -> None:
+    api.server.answer = lambda asked: ONE
+    wire = source({"parameters": {"sort_key": "date"}}, api={"authentication": {"kind": "parameter", "name": "key"}})
+    api.request(wire)
+    assert dict(api.server.asked[0].query) == {"sort_key": "date", "key": KEY}
+
+
+def test_an_answer_with_a_byte_order_mark_lands(api: Api) -> None:
+    api.server.replies((200, b'\xef\xbb\xbf{"feed": [{"id": 1}]}'))
+    assert landed(api.request(source())).records == 1
+
+
+def test_an_answer_that_is_not_utf8_is_refused(api: Api) -> None:
+    api.server.replies((200, b'{"feed": [{"id": 1, "title": "\xe9"}]}'))
+    assert "not a usable answer: it is not UTF-8" in reason(api.request(source()))
+    assert api.keys == []
 
 
 def test_what_netrc_has_for_the_host_is_not_sent(api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

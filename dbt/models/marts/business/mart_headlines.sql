@@ -54,7 +54,9 @@ final as (
         ) <= {{ var('charted_rows') }} as is_charted
     from news
     left join counted
-        on news.url = counted.url
+        on
+            news.url = counted.url
+            and news.title = counted.title
 
 )
 

@@ -16,6 +16,7 @@ renamed as (
         scorer,
 
         ---------- text
+        title,
         language,
         verdict,
         reason,
