@@ -12,7 +12,7 @@ from netflix_assets_tests.demo import SCALE, Demo
 
 
 def test_the_demo_builds_everything_and_shows_a_few_results(demo: Demo) -> None:
-    assert "119 assets built, 15 awaited" in demo.printed
+    assert "143 assets built, 20 awaited" in demo.printed
     assert "Most rated films" in demo.printed
     assert "Share of series by release year" in demo.printed
     assert (demo.home / "dashboards" / "index.html").as_uri() in demo.printed
@@ -67,4 +67,4 @@ def test_a_demo_without_postgresql_goes_on(fresh: Path) -> None:
     done = run(fresh, "demo", "--scale", "0.01", "--business")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "warning: the sample databases are left out: " in done.stderr
-    assert "119 assets built, 15 awaited" in done.stdout
+    assert "147 assets built, 16 awaited" in done.stdout  # with rates and headlines

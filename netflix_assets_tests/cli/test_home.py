@@ -93,7 +93,7 @@ def test_the_ui_serves_the_graph_in_one_home_and_stops_cleanly(loaded: Path, pro
     finally:
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=60)
-    assert len(answer["assetNodes"]) == 180, output  # type: ignore[arg-type]
+    assert len(answer["assetNodes"]) == 218, output  # type: ignore[arg-type]
     assert answer["sensorsOrError"] == {
         "results": [
             {"name": name, "sensorState": {"status": "RUNNING"}}

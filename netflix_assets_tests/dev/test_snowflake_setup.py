@@ -120,4 +120,4 @@ def test_the_commands_in_the_documentation_exist() -> None:
         arguments = shlex.split(command.replace("\\\n", " ").replace("$NETFLIX_ENV", "dev"))
         parsed_arguments = parser.parse_args(arguments)  # exits with what is wrong
         seen.add(parsed_arguments.command)
-    assert seen == {"setup", "teardown"}
+    assert seen == {"setup", "teardown", "metrics"}

@@ -120,10 +120,11 @@ def test_files_in_wrong_places_are_named_with_the_right_one(home: Home, tmp_path
     (home.folder / "movielens" / "links.csv").symlink_to(tmp_path / "links.csv")
     found = {each.key: each.problem for each in read_status(home.settings).bucket.strays}
     outside = "is outside the sources' folders and is not loaded; move it to "
+    sources = [source.source for source in home.settings.sources()]
     assert found == {
         "movielens/links.csv": "is a symbolic link and is not loaded; copy the files themselves here",
         "movielens/ratings_1.csv": "does not match any dataset and is not loaded; rename it to movielens/ratings-1.csv",
-        "logs/": "is not the folder of a source (crm, finance, movielens, netflix, shop) and is not loaded",
+        "logs/": f"is not the folder of a source ({', '.join(sources)}) and is not loaded",
         "movielense/ratings.csv": f"{outside}movielens/ratings.csv",
         "ratings.csv": f"{outside}movielens/ratings.csv",
     }

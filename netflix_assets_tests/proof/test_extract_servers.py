@@ -26,7 +26,7 @@ from netflix_assets_tests.conftest import Bucket
 from netflix_assets_tests.extract.postgres import fixtures
 from netflix_assets_tests.extract.postgres.database import Database, dataset
 from netflix_assets_tests.extract.postgres.fixtures import connect_admin, database_on, run_program
-from netflix_assets_tests.extract.test_hazards import CREATE, FILL, LATEST
+from netflix_assets_tests.extract.postgres.test_hazards import CREATE, FILL, LATEST
 from netflix_assets_tests.waiting import free_port, until
 
 postgres, database = fixtures.postgres, fixtures.database

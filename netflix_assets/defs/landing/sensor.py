@@ -204,9 +204,11 @@ def source_status(source: Source, store: ListedStore, instance: dg.DagsterInstan
 
 
 def _is_in_use(source: Source, listings: Mapping[str, Listing], instance: dg.DagsterInstance) -> bool:
-    """Whether to wait for a source: for files always, for the tables of a database once one has been extracted."""
+    """Whether to wait for a source: for required files always, for anything else once something has arrived."""
     return any(
-        not dataset.is_extracted or listings[dataset.id].objects or _has_arrived(instance, dataset)
+        not (dataset.is_extracted or dataset.optional)
+        or listings[dataset.id].objects
+        or _has_arrived(instance, dataset)
         for dataset in source.datasets
     )
 

@@ -229,7 +229,7 @@ def test_every_page_of_the_dashboard_is_an_exposure(manifest: Path) -> None:
     exposures = Project.read(manifest, REPO / "dbt").manifest["exposures"].values()
     assert [exposure["name"] for exposure in exposures if exposure["type"] == "dashboard"] == [
         f"dashboard_{page}"
-        for page in ("overview", "audience", "content", "recommendations", "data_quality", "pipeline")
+        for page in ("overview", "audience", "content", "recommendations", "business", "data_quality", "pipeline")
     ]
 
 
