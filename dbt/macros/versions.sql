@@ -79,13 +79,17 @@
                         {%- for column in columns %},
                         lag({{ column }}) over (partition by {{ keys }} {{ order_by }}) as previous_{{ column }}
                         {%- endfor %}
-                    from {{ staging }}
-                    qualify row_number() over (
-                        partition by {{ keys }}, extract_number
-                        order by
-                            _object_key desc nulls last, is_deleted desc nulls last,
-                            {{ (['extracted_at', changed_at] + columns) | join(' desc nulls last, ') }} desc nulls last
-                    ) = 1
+                    from (
+                        -- One row per key and extract first: among several, the one before would be any of them.
+                        select *
+                        from {{ staging }}
+                        qualify row_number() over (
+                            partition by {{ keys }}, extract_number
+                            order by
+                                _object_key desc nulls last, is_deleted desc nulls last,
+                                {{ (['extracted_at', changed_at] + columns) | join(' desc nulls last, ') }} desc nulls last
+                        ) = 1
+                    ) as extracted
                 ) as seen
                 where
                     previous_number is null
