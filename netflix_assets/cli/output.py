@@ -25,7 +25,7 @@ EXIT_REFUSED = 3
 EXIT_NOTHING_LOADED = 4
 EXIT_STOPPED = 130
 
-SECONDS_PER_LINE = 10.0  # between two lines about progress, where there is no terminal
+SECONDS_PER_LINE = 10.0  # between progress lines when the output is not a terminal
 _PROGRESS_WIDTH = 110  # characters of a message beside the spinner
 _PIPE_WIDTH = 200  # characters per line of a table that is not printed to a terminal
 _NUMERIC = frozenset({

@@ -128,31 +128,32 @@ class Ledger(ABC):
         return sorted(found, key=lambda profile: (profile.load_id, order[profile.column]))
 
     def counts(self, dataset: Dataset) -> Counts:
-        """The figures to reconcile, each counted from its own table. Without a load there is nothing to count."""
-        n_loads, *ledger = self.execute(
+        """The figures to reconcile, each counted from its own table, in one statement."""
+        figures = self.execute(
             f"""
             select
-                count(*),
-                coalesce(sum(case when rows_in <> rows_loaded + rows_rejected + {_ERASED} then 1 end), 0),
-                coalesce(sum(case when is_current then rows_loaded end), 0),
-                coalesce(sum(case when is_current then rows_rejected end), 0),
-                coalesce(sum(case when is_current and parent_load_id is not null then rows_loaded end), 0)
-            from ops.loads where dataset = ?
+                unaccounted_loads, ledger_rows, current_rows, rejected_rows,
+                kept_rejects, replayed_rejects, replay_rows
+            from (
+                select
+                    coalesce(sum(case when rows_in <> rows_loaded + rows_rejected + {_ERASED} then 1 end), 0)
+                        as unaccounted_loads,
+                    coalesce(sum(case when is_current then rows_loaded end), 0) as ledger_rows,
+                    coalesce(sum(case when is_current then rows_rejected end), 0) as rejected_rows,
+                    coalesce(sum(case when is_current and parent_load_id is not null then rows_loaded end), 0)
+                        as replay_rows
+                from ops.loads where dataset = ?
+            ) as ledger
+            cross join (select count(*) as current_rows from raw.{dataset.table}_current) as counted
+            cross join (
+                select count(*) as kept_rejects, count(rejects.replayed_by) as replayed_rejects
+                from ops.rejected_rows as rejects
+                inner join ops.loads as loads on rejects.dataset = loads.dataset and rejects.load_id = loads.load_id
+                where rejects.dataset = ? and loads.is_current
+            ) as kept
             """,
-            (dataset.id,),
+            (dataset.id, dataset.id),
         )[0]
-        if not n_loads:
-            return Counts(0, 0, 0, 0, 0)
-        current_rows = self.execute(f"select count(*) from raw.{dataset.table}_current")[0][0]
-        kept = self.execute(
-            """
-            select count(*), count(rejects.replayed_by) from ops.rejected_rows as rejects
-            inner join ops.loads as loads on rejects.dataset = loads.dataset and rejects.load_id = loads.load_id
-            where rejects.dataset = ? and loads.is_current
-            """,
-            (dataset.id,),
-        )[0]
-        figures = (ledger[0], ledger[1], current_rows, ledger[2], *kept, ledger[3])
         return Counts(*map(int, figures))
 
     def open_rejects(self, dataset: Dataset, load: Load) -> list[tuple[int, str]]:

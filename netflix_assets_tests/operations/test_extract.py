@@ -1,5 +1,6 @@
 """Extracts as runs of Dagster: what they materialize and check, and what a run of the graph then says."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -12,8 +13,9 @@ from netflix_assets.cli.app import cli
 from netflix_assets.defs.extract.database_assets import by_database, table_key
 from netflix_assets.defs.extract.database_sensor import INTERVAL_S, is_due, read_cursor
 from netflix_assets.dev.business.load import load
-from netflix_assets.dev.postgres import OWNER, READER, Postgres, temporary
+from netflix_assets.dev.postgres import DATABASES, OWNER, READER, Postgres, temporary
 from netflix_assets.operations import extract as operation
+from netflix_assets.operations.demo import databases_to_extract
 from netflix_assets.operations.outcome import RunOutcome
 from netflix_assets.operations.run import load_definitions, run_graph
 from netflix_assets.settings import DatabaseSettings, Settings, current_settings, read_settings
@@ -48,6 +50,18 @@ def execute(server: Postgres, statement: str) -> None:
     with closing(server.connect("shop", OWNER)) as connection, connection.cursor() as cursor:
         cursor.execute(statement)
         connection.commit()
+
+
+def test_the_demo_extracts_what_contracts_name_and_what_never_was(
+    settings: Settings, defs: dg.Definitions, tmp_path: Path
+) -> None:
+    contracts = tmp_path / "contracts"
+    shutil.copytree(settings.contracts, contracts, ignore=shutil.ignore_patterns("crm.yaml"))
+    without_crm = settings.model_copy(update={"contracts": contracts})
+    assert databases_to_extract(without_crm, DATABASES) == ["finance", "shop"]
+    assert extract(settings, defs).success
+    assert databases_to_extract(without_crm, DATABASES) == ["finance"]
+    assert databases_to_extract(settings, DATABASES) == ["crm", "finance"]
 
 
 def test_a_change_in_the_database_is_extracted_loaded_and_compared(
