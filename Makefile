@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-PYTEST := $(BIN)/python -m pytest
+# MINUTES bounds a long suite: no test starts after them, and every commit starts with other tests.
+PYTEST := $(BIN)/python -m pytest$(if $(MINUTES), --minutes $(MINUTES) -rs)
 TESTS := netflix_assets_tests
 
 # Not of the machine: what steers Python, dbt and git, and all of pip's settings but those that say where packages come

@@ -1,11 +1,15 @@
 """Fixtures that several tests share: a real S3 server for the session, a bucket and a warehouse for each test."""
 
 import itertools
+import math
 import shutil
 import signal
+import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -47,12 +51,15 @@ _SLOWEST = (
     "ingest/test_dialects.py", "dev/test_docs.py", "cli/test_add_dataset.py", "test_secrets.py",
 )  # fmt: skip
 _SESSION = "netflix-assets-tests-"
-_IN_MEMORY, _LOCK = pytest.StashKey[Path](), pytest.StashKey[FileLock]()
+_IN_MEMORY, _LOCK, _DEADLINE = pytest.StashKey[Path](), pytest.StashKey[FileLock](), pytest.StashKey[float]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--warehouse", choices=["duckdb", "snowflake"], default="duckdb", help="what `warehouse` is")
     parser.addoption("--cases", type=int, help="how many cases each suite in proof/ runs; without it, a few")
+    parser.addoption(
+        "--minutes", type=float, help="start no test after so many minutes; the commit decides what is first"
+    )
     parser.addoption("--files", help="a folder of CSV files for proof/test_foreign.py; without it, it makes its own")
     parser.addoption("--report", help="where proof/test_foreign.py writes the outcome of each file, as JSON")
 
@@ -92,10 +99,27 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if gone := [path.name for path in order if not path.exists()]:
         raise pytest.UsageError(f"conftest.py lists files that are not there: {', '.join(gone)}")
     items.sort(key=lambda item: order.get(item.path, len(order)))
+    if config.option.minutes:
+        config.stash[_DEADLINE] = time.monotonic() + config.option.minutes * 60
+        place = _shuffled({item.path for item in items})
+        items.sort(key=lambda item: place[item.path])
     if config.option.warehouse != "duckdb":
         others = [item for item in items if "warehouse" not in getattr(item, "fixturenames", ())]
         config.hook.pytest_deselected(items=others)
         items[:] = [item for item in items if item not in set(others)]
+
+
+def _shuffled(paths: set[Path]) -> dict[Path, int]:
+    """The place of each file in a run of limited time: every commit starts with others."""
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, check=False)
+    places = sorted(paths, key=lambda path: sha256(commit.stdout + str(path).encode()).digest())
+    return {path: place for place, path in enumerate(places)}
+
+
+@pytest.hookimpl(tryfirst=True)  # before fixtures
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if time.monotonic() > item.config.stash.get(_DEADLINE, math.inf):
+        pytest.skip(f"not reached within {item.config.option.minutes:g} minutes")
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
