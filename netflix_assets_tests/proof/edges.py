@@ -6,13 +6,16 @@ Values just outside the bounds are generated too; they must be rejected one by o
 
 import csv
 import io
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
-from functools import cache
 from random import Random
 
 from netflix_assets.contracts.column import Column
+from netflix_assets.contracts.conversion import conversion_of
+from netflix_assets.contracts.dialect import EPOCHS
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.contracts.values import INTEGER_BOUNDS, find_fault, precision
 
@@ -79,22 +82,23 @@ class Edges:
     invalid: list[str]
 
 
-@cache
-def edges_of(column: Column) -> Edges:
+def edges_of(dataset: Dataset, column: Column) -> Edges:
     """The values at the edges of a column's type and rules.
 
     Raises: AssertionError for a rule that none of the known values meets, such as a new pattern.
     """
-    texts = list(dict.fromkeys(_candidates(column)))
-    valid = [text for text in texts if find_fault(column, text) is None]
+    texts = list(dict.fromkeys(_candidates(dataset, column)))
+    valid = [text for text in texts if find_fault(column, text, conversion_of(dataset, column)) is None]
     assert any(valid), f"no value in proof/edges.py is valid for {column.name}; add one to _TEXTS"
     return Edges(valid, [text for text in texts if text not in valid])
 
 
-def _candidates(column: Column) -> Iterator[str]:
+def _candidates(dataset: Dataset, column: Column) -> Iterator[str]:
     yield ""
     yield from column.values
-    if column.type in _TYPED:
+    if time_format := dataset.time_format(column):
+        yield from (_written(text, time_format) for text in _TYPED["timestamp"])
+    elif column.type in _TYPED:
         yield from _TYPED[column.type]
     elif column.type == "text":
         yield from _TEXTS
@@ -103,6 +107,14 @@ def _candidates(column: Column) -> Iterator[str]:
         yield from (f"{bound:f}" for bound in (column.min, column.max) if bound is not None)
     else:
         yield from _numbers(column)
+
+
+def _written(text: str, time_format: str) -> str:
+    """A timestamp as files of a dataset with this format have it."""
+    moment = datetime.fromisoformat(text).replace(tzinfo=UTC)
+    if time_format in EPOCHS:
+        return str(int(moment.timestamp()) * EPOCHS[time_format])
+    return moment.strftime(time_format)
 
 
 def _numbers(column: Column) -> Iterator[str]:
@@ -117,7 +129,7 @@ def _numbers(column: Column) -> Iterator[str]:
     yield from (str(number) for number in range(1, _ORDINARY_NUMBERS + 1))
 
 
-def _ordinary(column: Column, random: Random) -> str:
+def _ordinary(column: Column, edges: Edges, random: Random) -> str:
     """A value as most files have it."""
     if column.type in ("integer", "bigint"):
         low = max(int(column.min or 0), 1)
@@ -125,16 +137,16 @@ def _ordinary(column: Column, random: Random) -> str:
         return str(random.randint(low, high if column.max is None else min(high, int(column.max))))
     if column.name == "title_id":
         return f"tm{random.randint(1, _ORDINARY_NUMBERS)}"
-    return random.choice([text for text in edges_of(column).valid if text.strip()][:20])
+    return random.choice([text for text in edges.valid if text.strip()][:20])
 
 
 def one_at_a_time(dataset: Dataset, random: Random) -> Rows:
     """Ordinary rows with one edge value each: every valid edge of every column twice, every invalid one once."""
+    columns = [(column, edges_of(dataset, column)) for column in dataset.columns]
     rows = []
-    for position, column in enumerate(dataset.columns):
-        edges = edges_of(column)
+    for position, (_, edges) in enumerate(columns):
         for text in edges.valid * 2 + edges.invalid:
-            row = [_ordinary(each, random) for each in dataset.columns]
+            row = [_ordinary(*each, random) for each in columns]
             row[position] = text
             rows.append(row)
     return rows
@@ -142,10 +154,11 @@ def one_at_a_time(dataset: Dataset, random: Random) -> Rows:
 
 def combined(dataset: Dataset, random: Random, count: int, share: float) -> Rows:
     """Valid rows; each value is at an edge with probability ``share``."""
+    columns = [(column, edges_of(dataset, column)) for column in dataset.columns]
     return [
         [
-            random.choice(edges_of(column).valid) if random.random() < share else _ordinary(column, random)
-            for column in dataset.columns
+            random.choice(edges.valid) if random.random() < share else _ordinary(column, edges, random)
+            for column, edges in columns
         ]
         for _ in range(count)
     ]
@@ -161,19 +174,34 @@ def is_valid(dataset: Dataset, row: Sequence[str]) -> bool:
             if is_deleted and dataset.is_empty_if_deleted(column)
             else column,
             texts[column.name],
+            conversion_of(dataset, column),
         )
         is None
         for column in dataset.columns
     )
 
 
-def csv_file(dataset: Dataset, rows: Rows) -> bytes:
-    """The rows as a file of the dataset."""
+def file_of(dataset: Dataset, rows: Rows) -> bytes:
+    """The rows as a file of the dataset. Raises: KeyError for a format that has no edges yet."""
+    return {"csv": _csv, "json": _json_lines, "jsonl": _json_lines}[dataset.format](dataset, rows)
+
+
+def _csv(dataset: Dataset, rows: Rows) -> bytes:
     file = io.StringIO(newline="")
     writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writerow([column.file_name for column in dataset.columns])
     writer.writerows(rows)
     return file.getvalue().encode()
+
+
+def _json_lines(dataset: Dataset, rows: Rows) -> bytes:
+    """JSON Lines, which datasets of documents take too. Values are strings, except those of type json."""
+    return "".join(f"{{{', '.join(map(_member, dataset.columns, row))}}}\n" for row in rows).encode()
+
+
+def _member(column: Column, text: str) -> str:
+    value = text if column.type == "json" else json.dumps(text)
+    return f"{json.dumps(column.file_name)}: {value or 'null'}"
 
 
 def edge_rows(dataset: Dataset, random: Random) -> Rows:

@@ -23,11 +23,10 @@ from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from netflix_assets_tests.conftest import Bucket
 from netflix_assets_tests.demo import Demo
 from netflix_assets_tests.proof.arrivals import random
-from netflix_assets_tests.proof.edges import combined, csv_file, edge_rows, is_valid
+from netflix_assets_tests.proof.edges import combined, edge_rows, file_of, is_valid
 from netflix_assets_tests.proof.quick_dbt import QuickDbt
 
-EVERY = all_datasets(load_sources())
-DATASETS = [each for each in EVERY if each.format == "csv"]
+DATASETS = all_datasets(load_sources())
 
 # Thresholds that a few ratings reach, so that marts have rows to test.
 THRESHOLDS = {
@@ -56,8 +55,8 @@ def test_every_edge_of_the_contracts_is_built_and_published(
                 rows += [["100001", "Future (2999)", "Drama"], ["100002", "Zero (0000)", "Drama"]]
             valid = sum(is_valid(dataset, row) for row in rows)
             expected[dataset.id] = (len(rows), valid, len(rows) - valid)
-            (tmp_path / "upload").write_bytes(csv_file(dataset, rows))
-            store.put(f"{dataset.key_prefix}.csv", tmp_path / "upload")
+            (tmp_path / "upload").write_bytes(file_of(dataset, rows))
+            store.put(f"{dataset.key_prefix}.{dataset.format}", tmp_path / "upload")
 
     outcome = run_graph(settings, build_defs(settings))
 
@@ -90,9 +89,11 @@ def test_any_rows_that_load_can_be_built(
         for delivery in ("first", "second"):
             for dataset in DATASETS:
                 rows = combined(dataset, chance, chance.choice([0, 1, 3, 300, 3_000]), chance.choice([0.02, 0.2, 1]))
-                bucket.put(f"{dataset.key_prefix}-{case}-{chance.choice('ab')}.csv", csv_file(dataset, rows))
+                bucket.put(
+                    f"{dataset.key_prefix}-{case}-{chance.choice('ab')}.{dataset.format}", file_of(dataset, rows)
+                )
             with DuckDBWarehouse(home / "warehouse.duckdb", wait_seconds=0) as warehouse:
-                for dataset in EVERY:
+                for dataset in DATASETS:
                     sync(dataset, bucket.store, warehouse, delivery, work_folder=home / "work")
                 Builds(warehouse).prepare()
             try:

@@ -80,7 +80,7 @@ converted as (
         quotes.base,
         quotes.currency,
         quotes.valid_from,
-        cast(cast(dollars.dollars as double) / cast(quotes.rate as double) as decimal(20, 10)) as rate_to_usd
+        cast(dollars.dollars as double) / cast(quotes.rate as double) as rate_to_usd
     from quotes
     inner join dollars
         on
@@ -96,7 +96,7 @@ converted as (
         base,
         base as currency,
         valid_from,
-        cast(dollars as decimal(20, 10)) as rate_to_usd
+        cast(dollars as double) as rate_to_usd
     from dollars
     where base != 'USD'
 
@@ -105,13 +105,19 @@ converted as (
 ranked as (
 
     select
-        *,
+        rate_provider,
+        base,
+        currency,
+        valid_from,
+        cast(rate_to_usd as decimal(20, 10)) as rate_to_usd,
         case rate_provider
             {%- for provider in providers %}
             when '{{ provider }}' then {{ loop.index }}
             {%- endfor %}
         end as preference
     from converted
+    -- What no currency is worth. Beyond it, amounts would not fit their type, and no order could be built.
+    where rate_to_usd between 1e-10 and 100000
 
 ),
 

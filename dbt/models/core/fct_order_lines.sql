@@ -159,9 +159,10 @@ priced as (
 
     select
         *,
-        cast(unit_price * quantity as decimal(24, 2)) as gross_amount,
-        cast(unit_price * quantity - discount as decimal(24, 2)) as net_amount,
-        cast(unit_cost_usd * quantity as decimal(26, 4)) as cost_usd
+        -- The first factor decides whether DuckDB computes with 18 digits or with 38.
+        cast(cast(unit_price as decimal(24, 2)) * quantity as decimal(24, 2)) as gross_amount,
+        cast(cast(unit_price as decimal(24, 2)) * quantity - discount as decimal(24, 2)) as net_amount,
+        cast(cast(unit_cost_usd as decimal(26, 4)) * quantity as decimal(26, 4)) as cost_usd
     from joined
 
 ),

@@ -21,7 +21,7 @@ final as (
         quantity,
         scrap_rate,
         unit_cost_usd,
-        cast(unit_cost_usd * quantity as decimal(26, 4)) as cost_usd
+        cast(cast(unit_cost_usd as decimal(26, 4)) * quantity as decimal(26, 4)) as cost_usd
     from latest
 
 )

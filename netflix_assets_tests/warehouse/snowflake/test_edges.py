@@ -9,7 +9,7 @@ from netflix_assets.contracts.model import all_datasets
 from netflix_assets.storage.local_s3 import LocalS3
 from netflix_assets_tests.emulator.fixtures import SnowflakeEmulator
 from netflix_assets_tests.proof.arrivals import random
-from netflix_assets_tests.proof.edges import csv_file, edge_rows
+from netflix_assets_tests.proof.edges import edge_rows, file_of
 from netflix_assets_tests.warehouse.snowflake.test_graph import emulated_twins
 
 # The emulator returns no timestamp whose microseconds since 1970 are above 2^53.
@@ -25,9 +25,9 @@ def test_emulated_edges_of_the_contracts_build_the_same_tables_as_duckdb(
     snowflake_server: SnowflakeEmulator, s3_server: LocalS3, tmp_path: Path
 ) -> None:
     chance, files = random("edges"), []
-    for dataset in [each for each in all_datasets(load_sources()) if each.format == "csv"]:
-        file = tmp_path / f"{dataset.file_stem}.csv"
-        content = csv_file(dataset, edge_rows(dataset, chance))
+    for dataset in all_datasets(load_sources()):
+        file = tmp_path / f"{dataset.file_stem}.{dataset.format}"
+        content = file_of(dataset, edge_rows(dataset, chance))
         for text, nearer in WITHIN_THE_EMULATOR.items():
             content = content.replace(text, nearer)
         file.write_bytes(content)
