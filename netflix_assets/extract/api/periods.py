@@ -79,8 +79,14 @@ def _backwards(request: Request, now: datetime) -> Iterator[Period]:
 
 def answer_key(dataset: Dataset, period: Period, page: int) -> str:
     """The key of a page of an answer, from 1. The first page lands last: once it is there, all pages are."""
-    suffix = "" if page == 1 else f"-p{page:04}"
-    return f"{dataset.key_prefix}/{period.name}{suffix}.json"
+    return (
+        f"{dataset.key_prefix}/{period.name}.json" if page == 1 else f"{further_pages(dataset, period)}{page:04}.json"
+    )
+
+
+def further_pages(dataset: Dataset, period: Period) -> str:
+    """What the keys of all pages but the first begin with."""
+    return f"{dataset.key_prefix}/{period.name}-p"
 
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:

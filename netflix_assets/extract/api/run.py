@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
 from os.path import commonprefix
+from pathlib import Path
 
 from netflix_assets.contracts.extract import STATE_FOLDER
 from netflix_assets.contracts.model import Dataset, Source
 from netflix_assets.contracts.request import Paging, Records, fill
 from netflix_assets.contracts.visibility import counted
 from netflix_assets.extract.api.client import Answer, ApiClient
-from netflix_assets.extract.api.periods import Period, answer_key
+from netflix_assets.extract.api.periods import Period, answer_key, further_pages
 from netflix_assets.extract.errors import SourceError, SourceUnavailableError
 from netflix_assets.ingest.errors import RefusedError
 from netflix_assets.ingest.json_document import parse_document, take_records
@@ -158,9 +159,23 @@ def _request(client: ApiClient, dataset: Dataset, period: Period, settings: Sett
             paths.append(path)
             records += found
         keys = [answer_key(dataset, period, number) for number in range(1, len(paths) + 1)]
+        _empty_stale_pages(dataset, period, keys, store, scratch)
         for key, path in reversed(list(zip(keys, paths, strict=True))):
             store.put(key, path)
     return Landed(period, tuple(keys), records)
+
+
+def _empty_stale_pages(
+    dataset: Dataset, period: Period, keys: Sequence[str], store: ObjectStore, scratch: Path
+) -> None:
+    """Overwrite what a landing that was cut off has left of further pages. Nothing here may delete objects."""
+    if dataset.requested.paging is None:
+        return
+    path = scratch / "empty.json"
+    path.write_text("[]\n")
+    for listed in store.list(further_pages(dataset, period)):
+        if listed.key not in keys:
+            store.put(listed.key, path)
 
 
 def _gaps_folder(dataset: Dataset) -> str:

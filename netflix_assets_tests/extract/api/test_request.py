@@ -203,8 +203,13 @@ def test_a_period_whose_landing_was_cut_off_is_requested_again(api: Api, monkeyp
         patch.setattr(api.bucket.store, "put", fail_at_first_page)
         with pytest.raises(KeyboardInterrupt):
             api.request(wire)
-    assert api.keys == [f"wire/news/{DAY}-p0002.json", f"wire/news/{DAY}-p0003.json"]
-    assert landed(api.request(wire)).records == 3
+    further = [f"wire/news/{DAY}-p0002.json", f"wire/news/{DAY}-p0003.json"]
+    assert api.keys == further
+    # The answer has only two pages now, so what landed of the third must not be loaded.
+    api.server.answer = lambda asked: (200, records(int(asked.query["page"]))) if asked.query["page"] < "3" else EMPTY
+    assert landed(api.request(wire)).records == 2
+    assert api.keys == sorted([f"wire/news/{DAY}.json", *further])
+    assert [json.loads(api.read(key)) for key in further] == [records(2), []]
 
 
 # ---------------------------------------------------------------- limits and failures
