@@ -283,20 +283,6 @@ def test_the_location_has_one_name() -> None:
     assert workspace["module_name"] == project["code_location_target_module"] == "netflix_assets.definitions"
 
 
-def test_dg_accepts_the_definitions(home: Path) -> None:
-    scripts = Path(sys.executable).parent
-    done = subprocess.run(
-        [scripts / "dg", "check", "defs"],
-        cwd=REPO,
-        env={**os.environ, "NETFLIX_HOME": str(home), "PATH": f"{scripts}:{os.environ['PATH']}"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "All definitions loaded successfully" in done.stdout + done.stderr
-
-
 def test_one_contract_entry_adds_a_dataset_to_every_layer(tmp_path: Path, home: Path) -> None:
     contracts = tmp_path / "contracts"
     shutil.copytree(CONTRACTS_DIR, contracts)

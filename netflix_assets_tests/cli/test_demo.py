@@ -43,7 +43,7 @@ def test_the_sample_databases_are_extracted_once(fresh: Path) -> None:
     done = run(fresh, *options)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "postgres/shop/orders: 5,000 of 5,000 rows" in done.stdout
-    assert "134 assets built" in done.stdout
+    assert "163 assets built" in done.stdout
     assert "Sales in US dollars" in done.stdout
     status = run(fresh, "status").stdout
     assert re.search(r"shop/orders +loaded +1 +1 +5,000 ", status), status
@@ -61,6 +61,7 @@ def test_the_sample_databases_are_extracted_once(fresh: Path) -> None:
     assert "postgres/shop" not in again.stdout
 
 
+@pytest.mark.long
 def test_a_demo_without_postgresql_goes_on(fresh: Path) -> None:
     (fresh / "postgres").mkdir()
     (fresh / "postgres" / "server.json").write_text("damaged")

@@ -17,6 +17,8 @@ from netflix_assets_tests.cli.command import run
 from netflix_assets_tests.cli.persons import CANARY, OTHER, PERSON, TAGS
 from netflix_assets_tests.demo import Demo
 
+pytestmark = pytest.mark.long
+
 
 @dataclass
 class Home:

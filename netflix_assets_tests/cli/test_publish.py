@@ -21,6 +21,8 @@ from netflix_assets_tests.cli.command import run
 from netflix_assets_tests.cli.persons import OTHER, PERSON
 from netflix_assets_tests.demo import Demo
 
+pytestmark = pytest.mark.long
+
 
 @dataclass
 class Home:

@@ -13,6 +13,7 @@ from netflix_assets.definitions import build_defs
 from netflix_assets.settings import REPO, read_settings
 from netflix_assets_tests.demo import Demo
 
+pytestmark = pytest.mark.long
 DG = Path(sys.executable).with_name("dg")
 
 
