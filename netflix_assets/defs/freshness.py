@@ -38,16 +38,19 @@ def freshness_policy(freshness: Freshness) -> dg.FreshnessPolicy:
 
 
 def strictest(datasets: Iterable[Dataset]) -> Freshness:
-    """The strictest freshness of these datasets; optional ones, and tables of databases, count only if all are.
+    """The strictest freshness of the required files among these datasets; without such, of the tables of databases.
 
-    Whoever does not use a database would have everything late that could also be made from it.
+    Whoever does not use a database or an API would have everything late that could also be made from it. Any of those
+    that are optional may be unused: of them alone, the one with the most time counts.
     """
     every = list(datasets)
-    required = [each for each in every if not each.optional and not each.is_extracted]
-    counted = [each.freshness for each in required or every]
+    required = [each for each in every if not each.optional]
+    files = [each for each in required if not each.is_extracted]
+    counted = [each.freshness for each in files or required or every]
+    choose = min if required else max
     return Freshness(
-        warn_after_days=min(each.warn_after_days for each in counted),
-        fail_after_days=min(each.fail_after_days for each in counted),
+        warn_after_days=choose(each.warn_after_days for each in counted),
+        fail_after_days=choose(each.fail_after_days for each in counted),
     )
 
 

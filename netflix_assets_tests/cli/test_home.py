@@ -19,6 +19,10 @@ from netflix_assets_tests.demo import COMMAND
 from netflix_assets_tests.hostile import HOSTILE
 from netflix_assets_tests.waiting import free_port
 
+SENSORS = (
+    "alerts", "extract_crm", "extract_finance", "extract_shop", "landing",
+    "request_alphavantage_news", "request_frankfurter_rates", "request_openexchangerates_rates",
+)  # fmt: skip
 UI_QUERY = """{
   assetNodes { id }
   sensorsOrError(
@@ -95,10 +99,7 @@ def test_the_ui_serves_the_graph_in_one_home_and_stops_cleanly(loaded: Path, pro
         output, _ = process.communicate(timeout=60)
     assert len(answer["assetNodes"]) == 218, output  # type: ignore[arg-type]
     assert answer["sensorsOrError"] == {
-        "results": [
-            {"name": name, "sensorState": {"status": "RUNNING"}}
-            for name in ("alerts", "extract_crm", "extract_finance", "extract_shop", "landing")
-        ]
+        "results": [{"name": name, "sensorState": {"status": "RUNNING"}} for name in SENSORS]
     }
     for part in ("dagster dev", "dagster_webserver", "dagster._daemon", "code-server start", "api grpc"):
         (environment,) = (each for command, each in environments.items() if part in command)

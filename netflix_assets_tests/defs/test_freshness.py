@@ -67,6 +67,14 @@ def test_tables_of_databases_make_nothing_late_that_files_make_too() -> None:
     assert strictest([orders, datasets["shop/products"]]) == orders.freshness
 
 
+def test_an_hourly_api_makes_nothing_late_that_is_made_without_it_too() -> None:
+    datasets = {dataset.id: dataset for dataset in all_datasets(read_settings().sources())}
+    orders, hourly, daily = (datasets[name] for name in ("shop/orders", "openexchangerates/rates", "frankfurter/rates"))
+    assert hourly.freshness.warn_after_days < orders.freshness.warn_after_days < daily.freshness.warn_after_days
+    assert strictest([orders, hourly, daily]) == orders.freshness
+    assert strictest([hourly, daily]) == daily.freshness
+
+
 @pytest.fixture(scope="module")
 def settings(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     with pytest.MonkeyPatch.context() as patch:

@@ -25,6 +25,7 @@ from netflix_assets.dev.questions import questions
 from netflix_assets.dev.semantic_views import SemanticViewError, render
 from netflix_assets.settings import ENVIRONMENTS, REPO, read_settings
 from netflix_assets_tests.defs.dbt.metrics import Metrics
+from netflix_assets_tests.demo import Demo
 from netflix_assets_tests.deploy.scripts import statements
 from netflix_assets_tests.dev.setup_command import printed
 
@@ -33,9 +34,10 @@ Manifest = Mapping[str, Any]
 
 
 @pytest.fixture(scope="module")
-def parsed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def parsed(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder with dbt's manifest and semantic manifest."""
-    return dbt_project(read_settings(home=tmp_path_factory.mktemp("parsed"))).manifest_path.parent
+    home = demo.parsed_in(tmp_path_factory.mktemp("parsed"))
+    return dbt_project(read_settings(home=home)).manifest_path.parent
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,7 @@ from netflix_assets.operations.outcome import RunOutcome
 from netflix_assets.operations.run import load_definitions, run_graph
 from netflix_assets.settings import DatabaseSettings, Settings, current_settings, read_settings
 from netflix_assets_tests.cli.command import run
+from netflix_assets_tests.demo import Demo
 
 ORDERS = "postgres/shop/orders"
 
@@ -32,9 +33,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 
 
 @pytest.fixture
-def settings(server: Postgres, tmp_path: Path) -> Settings:
+def settings(server: Postgres, demo: Demo, tmp_path: Path) -> Settings:
     shop = DatabaseSettings(url=server.address("shop"), password=server.passwords[READER])
-    return read_settings(home=tmp_path / "home", databases={"shop": shop}, settle_seconds=0)
+    return read_settings(home=demo.parsed_in(tmp_path / "home"), databases={"shop": shop}, settle_seconds=0)
 
 
 @pytest.fixture

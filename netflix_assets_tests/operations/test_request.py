@@ -31,6 +31,7 @@ from netflix_assets.operations.run import load_definitions, run_graph
 from netflix_assets.operations.sources import choose_sources
 from netflix_assets.settings import REPO, ApiSettings, Settings, read_settings
 from netflix_assets_tests.cli.command import run
+from netflix_assets_tests.demo import Demo
 
 CANARY = "wr0ng/canary+key=="
 FRIDAY, MONDAY = date(2024, 12, 27), date(2024, 12, 30)
@@ -43,10 +44,10 @@ def variables() -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture
-def settings(variables: dict[str, str], tmp_path: Path) -> Settings:
+def settings(variables: dict[str, str], demo: Demo, tmp_path: Path) -> Settings:
     names = ("frankfurter", "openexchangerates", "alphavantage")
     apis = {name: ApiSettings(url=variables[f"NETFLIX_API_{name.upper()}"], key=KEY) for name in names}
-    return read_settings(home=tmp_path / "home", apis=apis, settle_seconds=0)
+    return read_settings(home=demo.parsed_in(tmp_path / "home"), apis=apis, settle_seconds=0)
 
 
 @pytest.fixture
