@@ -16,6 +16,7 @@ from netflix_assets.contracts.visibility import counted
 from netflix_assets.dashboards import theme
 from netflix_assets.dashboards.page import OVERVIEW, Built, Page, build, preview, spec, values
 from netflix_assets.dashboards.pages import PAGES, recommendations
+from netflix_assets.dashboards.pages.overview import months_by_year
 from netflix_assets.dashboards.queries import Query, first_row, frame, read
 from netflix_assets.dashboards.text import plural, sentence, share
 from netflix_assets.settings import REPO
@@ -374,6 +375,22 @@ def test_a_season_says_whether_the_years_agree() -> None:
     assert "In <b>1</b> of <b>2 months</b> all years are on the same side of the usual." in html
     one = built("overview", seasons=rows_of("overview", "seasons", {**SEASON, "n_years": 1, "month_number": 1})).html
     assert "They rest on a single year, which may not repeat itself." in one
+
+
+def test_the_busiest_month_is_not_one_of_a_year_with_few_ratings() -> None:
+    def drawn(*ratings_by_year: int) -> str:
+        rows = [
+            (datetime(2020 + year, month, 1), 2020 + year, month, n_ratings * month // 78, 12 * month / 78)
+            for year, n_ratings in enumerate(ratings_by_year)
+            for month in range(1, 13)
+        ]
+        months = pd.DataFrame(rows, columns=["month_day", "year_number", "month_number", "n_ratings", "index_in_year"])
+        months.loc[months["year_number"] == 2020, "index_in_year"] *= 2
+        return months_by_year(months).answer
+
+    assert "December 2021" in drawn(900, 9_000)
+    assert "December 2020" in drawn(2_000, 9_000)
+    assert "No year has" in drawn(900)
 
 
 def test_activity_levels_are_stacked_in_their_order() -> None:

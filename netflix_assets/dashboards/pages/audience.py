@@ -112,8 +112,9 @@ def hours(frame: pd.DataFrame) -> Drawing:
     top = max_row(slots, "n_ratings")
     return Drawing(
         sentence(
-            "Busiest hour of the week: {start} UTC, {index_vs_average:.1f} times the average. Users' "
+            "Busiest hour of the week: {start} UTC, {index_vs_average:.1f} times the average, by {users}. Users' "
             "time zones are unknown: an American evening is after midnight UTC.",
+            users=counted(top["n_users"], "user"),
             start=f"{calendar.day_name[top['iso_dow'] - 1]} {top['hour_utc']:02d}:00",
             **top,
         ),

@@ -17,6 +17,8 @@ from netflix_assets.dashboards.text import plural, sentence
 MONTHS = calendar.month_abbr[1:]
 MORE, FEWER = "far more than usual", "far fewer than usual"
 OTHER = "other day"
+MIN_YEAR_RATINGS = 1_000  # in a year of fewer ratings, a few users make a month
+LEAST = counted(MIN_YEAR_RATINGS, "rating")
 
 _LOG_TICKS = [0, 10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000, 300_000]
 
@@ -225,12 +227,18 @@ def months_by_year(frame: pd.DataFrame) -> Drawing:
         number("index_in_year", "× the year's average", 2),
     ]
     steps = theme.diverging("× the year's average month", (0.25, 0.5, 0.8, 1.25, 2, 4))
-    top = max_row(months.dropna(subset=["index_in_year"]), "index_in_year")
+    enough = months.groupby("year_number")["n_ratings"].transform("sum") >= MIN_YEAR_RATINGS
+    named = months[enough].dropna(subset=["index_in_year"])
+    answer = sentence("No year has the {least} that it takes to name its busiest month.", least=LEAST)
+    if not named.empty:
+        answer = sentence(
+            "Busiest month for its year: {month_day:%B %Y}, {index_in_year:.1f} times the average of {year_number}, "
+            "among years with {least}.",
+            least=LEAST,
+            **max_row(named, "index_in_year"),
+        )
     return Drawing(
-        sentence(
-            "Busiest month for its year: {month_day:%B %Y}, {index_in_year:.1f} times the average of {year_number}.",
-            **top,
-        ),
+        answer,
         months,
         columns,
         theme.heatmap(
