@@ -16,7 +16,7 @@ export PIP_USER := 0
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo ui docs questions test test-long test-snowflake test-dashboards proof smoke-snowflake \
-	superset test-superset superset-lock bench bench-full lint format sources lock clean \
+	superset test-superset superset-lock metabase bench bench-full lint format sources lock clean \
 	check-deploy audit secrets dbt-check check-lock image-lock image image-push compose-env compose-demo ecr-login branch-settings \
 	plus-deploy plus-notify plus-close dependencies-pr pr-number pr-code pr-samples pr-build pr-diff pr-comment pr-drop
 
@@ -123,6 +123,9 @@ superset-lock:  ## Resolve deploy/superset/requirements.in again
 		--generate-hashes --no-emit-index-url --no-annotate --no-header --quiet \
 		--output-file deploy/superset/requirements.txt
 	rm -rf $(VENV)-lock
+
+metabase: install  ## Describe the published tables in Metabase and create a Business dashboard there (docs/bi.md)
+	@$(BIN)/python deploy/metabase/push.py
 
 bench: install  ## What the guarantees cost, as ratios (sample files; `python -m bench.ingest FILE` for your own)
 	$(BIN)/python -m bench.definitions

@@ -14,6 +14,7 @@ from typing import Any
 
 import duckdb
 import pytest
+import yaml
 
 from netflix_assets.contracts.model import all_datasets
 from netflix_assets.defs.dbt.project import dbt_project
@@ -653,6 +654,11 @@ def test_the_questions_about_the_business_have_answers(business: Business) -> No
     assert len(asked) == 8
     for each in asked:
         assert business.rows(each.sql), each.name
+
+
+def test_the_questions_for_metabase_have_answers(business: Business) -> None:
+    plan = yaml.safe_load((REPO / "deploy" / "metabase" / "business.yaml").read_text(encoding="utf-8"))
+    assert [each["name"] for each in plan["questions"] if not business.rows(each["sql"])] == []
 
 
 def test_a_fiscal_year_may_begin_in_another_month(tmp_path: Path) -> None:
