@@ -21,7 +21,7 @@ class RunOutcome:
 
     ``materialized``: the assets that were built or left as they were, in order; one that a retry built again is there
     twice. ``reused``: those of them that were left as they were, because code and inputs are the same.
-    ``awaited``: the raw tables among them of which no object has arrived.
+    ``awaited``: those of them of whose files none has arrived.
     ``check_messages``: the first line of what each failed or warning check says, by check; empty if it says nothing.
     ``errors``: one line per failed step.
     ``refused``: (raw asset, object, outcome and reason) of each dataset with refused objects in the bucket.
@@ -128,10 +128,11 @@ def _is_awaited(metadata: Mapping[str, dg.MetadataValue[Any]]) -> bool:
 
 
 def _is_as_it_was(metadata: Mapping[str, dg.MetadataValue[Any]]) -> bool:
-    """Whether a step found its asset up to date: of dbt or a page, of the published set, or of a raw table."""
+    """Whether a step found its asset up to date: of dbt or a page, the published set, verdicts, or a raw table."""
+    if _is_awaited(metadata):
+        return False
     if "objects_loaded" in metadata:
-        changes = ("objects_loaded", "objects_deleted", "objects_removed", "awaited")
-        return not any(metadata[name].value for name in changes)
+        return not any(metadata[name].value for name in ("objects_loaded", "objects_deleted", "objects_removed"))
     return "reused" in metadata or ("changed" in metadata and not metadata["changed"].value)
 
 

@@ -55,6 +55,8 @@ def sentiment_assets(sources: Sequence[Source], settings: Settings) -> list[dg.A
         return dg.MaterializeResult(
             metadata={
                 "scorer": scorer.name,
+                "awaited": done.awaited,
+                "changed": bool(done.keys),
                 "objects": done.keys,
                 "headlines": done.headlines,
                 "not_judged": done.not_judged,

@@ -31,8 +31,13 @@ _NO_VERDICT = "not_judged"
 
 @dataclass
 class Judged:
-    """What one step did. ``skipped``: objects that cannot be read, with the reason; the raw table says it too."""
+    """What one step did.
 
+    ``awaited``: no headlines have arrived yet. ``skipped``: objects that cannot be read, with the reason; the raw
+    table says it too.
+    """
+
+    awaited: bool = False
     keys: list[str] = field(default_factory=list)
     headlines: int = 0
     not_judged: int = 0
@@ -54,7 +59,7 @@ def judge_headlines(
     done = Judged()
     found = objects_of(news, store)
     if not found:
-        return done
+        return Judged(awaited=True)
     folder = f"{verdicts.key_prefix}/{scorer.name}/"
     marks = f"{MARKS}{scorer.name}/"
     known = {listed.key.removeprefix(prefix) for prefix in (folder, marks) for listed in store.list(prefix)}
