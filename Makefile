@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-# MINUTES bounds a long suite: no test starts after them, and every commit starts with other tests.
+# MINUTES bounds a long suite: no test starts after them, and every week begins with other tests.
 PYTEST := $(BIN)/python -m pytest$(if $(MINUTES), --minutes $(MINUTES) -rs)
 TESTS := netflix_assets_tests
 

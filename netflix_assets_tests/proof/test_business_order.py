@@ -71,7 +71,7 @@ def business_nodes(dbt: QuickDbt) -> set[str]:
         name = waiting.pop()
         if name in nodes and name not in found:
             found.add(name)
-            waiting += nodes[name].depends_on.nodes
+            waiting += getattr(nodes[name].depends_on, "nodes", ())  # a seed has none
     return found
 
 
