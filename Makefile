@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 # MINUTES bounds a long suite: no test starts after them, and every week begins with other tests.
-PYTEST := $(BIN)/python -m pytest$(if $(MINUTES), --minutes $(MINUTES) -rs)
+PYTEST := $(BIN)/python -m pytest$(if $(MINUTES), --minutes=$(MINUTES) -rs)
 TESTS := netflix_assets_tests
 
 # Not of the machine: what steers Python, dbt and git, and all of pip's settings but those that say where packages come
