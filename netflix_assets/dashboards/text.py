@@ -19,7 +19,7 @@ class _Bold:
 
 
 def share(value: float, spec: str = ".0%") -> str:
-    """Format a share, 0 to 1, without rounding some to none or nearly all to all: "<1%", ">99%"."""
+    """Format a share without rounding some to none or nearly all to all: "<1%", ">99%", and ">-1%" for a small loss."""
     text = format(value, spec)
     step = 10.0 ** -(int(spec[1:-1]) + 2)
     if 0 < value < 1:
@@ -27,6 +27,8 @@ def share(value: float, spec: str = ".0%") -> str:
             return f"<{step:{spec}}"
         if text == format(1.0, spec):
             return f">{1 - step:{spec}}"
+    if -1 < value < 0 and text == format(-0.0, spec):
+        return f">{-step:{spec}}"
     return text
 
 

@@ -299,6 +299,7 @@ def test_no_chart_draws_two_scales_on_one_axis() -> None:
 def test_some_is_not_rounded_to_none_nor_nearly_all_to_all() -> None:
     assert [share(value) for value in (0, 0.001, 0.5, 0.996, 1)] == ["0%", "<1%", "50%", ">99%", "100%"]
     assert [share(value, ".1%") for value in (8 / 97_420, 0.9996)] == ["<0.1%", ">99.9%"]
+    assert [share(value) for value in (-0.004, -0.01, -0.999, -2)] == [">-1%", "-1%", "-100%", "-200%"]
     assert sentence("{gaps:.0%}", gaps=8 / 9742) == "<b>&lt;1%</b>"
     layer = {"date_day": date(2026, 5, 4), "layer": "core", "n_tests": 4000, "n_passed": 3999, "n_failed": 1}
     assert "&gt;99.9%" in built("data-quality", quality=rows_of("data-quality", "quality", layer | REST)).html
