@@ -168,7 +168,7 @@ class Counting:
 
 def test_without_headlines_it_costs_one_listing(bucket: Bucket, settings: Settings) -> None:
     store = Counting(bucket.store)
-    assert judge_headlines(NEWS, VERDICTS, VaderScorer(), settings, store) == Judged()  # type: ignore[arg-type]
+    assert judge_headlines(NEWS, VERDICTS, VaderScorer(), settings, store) == Judged(awaited=True)  # type: ignore[arg-type]
     assert store.calls == [("list", "alphavantage/news")]
 
 
