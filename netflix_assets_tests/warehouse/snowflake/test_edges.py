@@ -25,7 +25,7 @@ def test_emulated_edges_of_the_contracts_build_the_same_tables_as_duckdb(
     snowflake_server: SnowflakeEmulator, s3_server: LocalS3, tmp_path: Path
 ) -> None:
     chance, files = random("edges"), []
-    for dataset in all_datasets(load_sources()):
+    for dataset in [each for each in all_datasets(load_sources()) if each.format == "csv"]:
         file = tmp_path / f"{dataset.file_stem}.{dataset.format}"
         content = file_of(dataset, edge_rows(dataset, chance))
         for text, nearer in WITHIN_THE_EMULATOR.items():
