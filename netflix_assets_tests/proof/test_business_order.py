@@ -91,7 +91,7 @@ def dbt(tmp_path_factory: pytest.TempPathFactory) -> QuickDbt:
 
 
 @pytest.mark.long
-@pytest.mark.xfail(strict=True, reason="staging differs already; not known yet whether this test or the models are wrong")
+@pytest.mark.xfail(strict=True, reason="staging differs already; it is not known whether the test or a model is wrong")
 def test_days_of_business_in_any_order_and_in_pieces_equal_the_same_days_at_once(bucket, tmp_path, dbt) -> None:
     chance, puts, nodes = random("business order"), objects(tmp_path), business_nodes(dbt)
     with place(bucket, tmp_path, "pieces", dbt) as at:
