@@ -24,7 +24,8 @@ from netflix_assets.defs.resources import LandingBucket
 from netflix_assets.dev import postgres
 from netflix_assets.dev.postgres import ADMIN, Postgres
 from netflix_assets.extract.postgres.run import Extracted, extract_database
-from netflix_assets.settings import DatabaseSettings, read_settings
+from netflix_assets.settings import read_settings
+from netflix_assets.settings.named import DatabaseSettings
 from netflix_assets.storage.local_s3 import lease, local_s3
 
 CHANGED = 10_000

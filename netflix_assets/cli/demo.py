@@ -13,7 +13,8 @@ from netflix_assets.cli.home import first_page
 from netflix_assets.cli.output import EXIT_FAILED, print_table, say, spinner, warn
 from netflix_assets.cli.run import run_and_print
 from netflix_assets.cli.sources import extract_and_print
-from netflix_assets.settings import ApiSettings, DatabaseSettings, Settings, current_settings
+from netflix_assets.settings import Settings, current_settings
+from netflix_assets.settings.named import ApiSettings, DatabaseSettings
 
 if TYPE_CHECKING:
     from netflix_assets.contracts.model import Dataset, Source

@@ -18,7 +18,8 @@ from netflix_assets.operations import extract as operation
 from netflix_assets.operations.demo import databases_to_extract
 from netflix_assets.operations.outcome import RunOutcome
 from netflix_assets.operations.run import load_definitions, run_graph
-from netflix_assets.settings import DatabaseSettings, Settings, current_settings, read_settings
+from netflix_assets.settings import Settings, current_settings, read_settings
+from netflix_assets.settings.named import DatabaseSettings
 from netflix_assets_tests.cli.command import run
 from netflix_assets_tests.demo import Demo
 

@@ -20,7 +20,7 @@ from netflix_assets.contracts.request import Api
 from netflix_assets.contracts.visibility import printable
 from netflix_assets.extract.errors import SourceError, SourceUnavailableError
 from netflix_assets.ingest.json_document import MAX_DOCUMENT_BYTES
-from netflix_assets.settings import ApiSettings
+from netflix_assets.settings.named import ApiSettings
 
 TRIES = 5
 _FIRST_DELAY_S, _MAX_WAIT_S = 1.0, 60.0

@@ -13,7 +13,7 @@ from psycopg import IsolationLevel, sql
 from psycopg.conninfo import conninfo_to_dict
 
 from netflix_assets.extract.errors import BusyError, SourceError, SourceUnavailableError, translated
-from netflix_assets.settings import DatabaseSettings
+from netflix_assets.settings.named import DatabaseSettings
 
 CONNECT_TIMEOUT_S = 10
 MIN_VERSION = 130_000  # pg_current_snapshot, and pg_control_system for every role

@@ -30,7 +30,8 @@ from netflix_assets.dev.questions import questions
 from netflix_assets.dev.samples import generate
 from netflix_assets.extract.postgres.run import Extracted, extract_database
 from netflix_assets.ingest.sync import sync
-from netflix_assets.settings import REPO, DatabaseSettings, Settings, read_settings
+from netflix_assets.settings import REPO, Settings, read_settings
+from netflix_assets.settings.named import DatabaseSettings
 from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from netflix_assets_tests.conftest import landing_key, s3_client
 from netflix_assets_tests.defs.dbt.metrics import Metrics

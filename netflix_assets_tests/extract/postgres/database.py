@@ -8,7 +8,8 @@ import psycopg
 
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.extract.postgres.run import Extracted, Outcome, Refused, extract_database
-from netflix_assets.settings import DatabaseSettings, Settings, read_settings
+from netflix_assets.settings import Settings, read_settings
+from netflix_assets.settings.named import DatabaseSettings
 from netflix_assets_tests.conftest import Bucket
 
 ORDERS: dict[str, Any] = {

@@ -5,7 +5,6 @@ them. AWS credentials are not here (AWS' default chain finds them). Secrets are 
 tried, and read if they are in AWS Secrets Manager, at first use.
 """
 
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,14 +16,13 @@ from unicodedata import category
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from netflix_assets.contracts.dialect import Strict
 from netflix_assets.contracts.loading import CONTRACTS_DIR, load_sources
 from netflix_assets.contracts.model import Source
-from netflix_assets.contracts.request import Address as ApiAddress
 from netflix_assets.contracts.visibility import reason_of
 from netflix_assets.secret_store import LateSecretStr, PemSecret, Secret, UrlSecret
+from netflix_assets.settings.named import BY_NAME, ApiSettings, DatabaseSettings, named
 
-PACKAGE = Path(__file__).resolve().parent
+PACKAGE = Path(__file__).resolve().parents[1]
 REPO = PACKAGE.parent
 
 EnvironmentName = Literal["local", "dev", "staging", "production"]
@@ -160,55 +158,6 @@ class SnowflakeSettings(BaseSettings):
         return [f"NETFLIX_SNOWFLAKE_{name}" for name, value in wanted.items() if value is None]
 
 
-def _database_url(text: str) -> str:
-    if not re.match(r"postgres(ql)?://", text):
-        raise ValueError("not an address like postgresql://reader@db.example.com:5432/shop")
-    if re.match(r"[a-z]+://[^@?]*:[^@?]*@", text) or re.search(r"[?&]password=", text):
-        raise ValueError("the address contains a password; put it into the variable that ends with _PASSWORD")
-    return text
-
-
-class DatabaseSettings(Strict):
-    """How to reach a PostgreSQL database, as the role that extracts read with. ``url`` may name a replica."""
-
-    url: Annotated[str, AfterValidator(_database_url)]
-    password: Secret | None = None
-
-
-def _maskable(key: str) -> str:
-    if len(key) < _MIN_KEY_LENGTH:
-        raise ValueError(f"shorter than {_MIN_KEY_LENGTH} characters, so it cannot be told from other text to mask it")
-    return key
-
-
-_MIN_KEY_LENGTH = 8
-ApiKey = Annotated[Secret, AfterValidator(lambda secret: secret.checked_by(_maskable))]
-
-
-class ApiSettings(Strict):
-    """Whether and how an API is used. ``url`` replaces the contract's; ``key`` alone switches the API on, too."""
-
-    url: ApiAddress | None = None
-    key: ApiKey | None = None
-
-
-def _named(prefix: str, secret: str) -> dict[str, dict[str, str]]:
-    """Settings by the names in variables: ``<prefix><NAME>`` is the url, ``<prefix><NAME>_<SECRET>`` the secret."""
-    found: dict[str, dict[str, str]] = {}
-    for variable, value in os.environ.items():
-        if value and (match := re.fullmatch(f"{prefix}([A-Z][A-Z0-9_]*?)(_{secret.upper()})?", variable)):
-            found.setdefault(match[1].lower(), {})[secret if match[2] else "url"] = value
-    return found
-
-
-def _databases() -> Any:
-    return _named("NETFLIX_POSTGRES_", "password")
-
-
-def _apis() -> Any:
-    return _named("NETFLIX_API_", "key")
-
-
 class DagsterPlusSettings(BaseSettings):
     """What Dagster+ tells a code location and its runs. All empty anywhere else."""
 
@@ -263,8 +212,8 @@ class Settings(BaseSettings):
     slack_base_url: str = Field(default="https://slack.com/api/", pattern=r"^https?://.+")
     sns_topic_arn: str | None = Field(default=None, pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:.+$")
     heartbeat_url: UrlSecret | None = None
-    databases: dict[str, DatabaseSettings] = Field(default_factory=_databases)
-    apis: dict[str, ApiSettings] = Field(default_factory=_apis)
+    databases: dict[str, DatabaseSettings] = Field(default_factory=lambda: named("databases"))
+    apis: dict[str, ApiSettings] = Field(default_factory=lambda: named("apis"))
     hash_key: Secret | None = None
     snowflake: SnowflakeSettings = Field(default_factory=SnowflakeSettings)
     dagster_plus: DagsterPlusSettings = Field(default_factory=DagsterPlusSettings)
@@ -378,10 +327,6 @@ def read_settings(**overrides: Any) -> Settings:
         raise SettingsError("; ".join(_problems(error))) from None
 
 
-# Settings with a name in the variable: prefix of the variables, and the member that is a secret.
-_BY_NAME = {"databases": ("NETFLIX_POSTGRES_", "password"), "apis": ("NETFLIX_API_", "key")}
-
-
 def variables_of(settings: BaseSettings, reveal: Callable[[LateSecretStr], str]) -> dict[str, str]:
     """The variables from which another process reads the same settings. ``reveal`` gives the text of a secret."""
     prefix = settings.model_config["env_prefix"]
@@ -389,7 +334,7 @@ def variables_of(settings: BaseSettings, reveal: Callable[[LateSecretStr], str])
     for name, value in settings:
         if isinstance(value, BaseSettings):
             variables |= variables_of(value, reveal)
-        elif value is not None and name not in _BY_NAME:  # their variables are passed on as they are set
+        elif value is not None and name not in BY_NAME:  # their variables are passed on as they are set
             variables[f"{prefix}{name.upper()}"] = reveal(value) if isinstance(value, LateSecretStr) else str(value)
     return variables
 
@@ -414,8 +359,8 @@ def _problems(error: ValidationError) -> Iterator[str]:
             yield reason_of(problem)
             continue
         name = str(problem["loc"][0])
-        if name in _BY_NAME:
-            variables, secret = _BY_NAME[name]
+        if name in BY_NAME:
+            variables, secret = BY_NAME[name]
             suffix = f"_{secret.upper()}" if problem["loc"][-1] == secret else ""
             reason = f"not set, but its {secret} is" if problem["type"] == "missing" else reason_of(problem)
             yield f"{variables}{str(problem['loc'][1]).upper()}{suffix}: {reason}"
