@@ -365,7 +365,7 @@ class Source(Strict):
 
     @model_validator(mode="after")
     def _requests_have_an_api(self) -> "Source":
-        asked = [dataset.name for dataset in self.datasets if dataset.request is not None]
+        asked = [dataset.name for dataset in self.requested]
         if bool(asked) != (self.api is not None):
             raise ValueError(
                 f"datasets.{asked[0]} has a request, so the source needs an api"
@@ -373,6 +373,11 @@ class Source(Strict):
                 else "no dataset has a request for the api"
             )
         return self
+
+    @property
+    def requested(self) -> list[Dataset]:
+        """The datasets that are requested from the API."""
+        return [dataset for dataset in self.datasets if dataset.request is not None]
 
     def dataset_of(self, key: str) -> Dataset | None:
         """The dataset that an object with this key belongs to; None when there is none."""

@@ -7,7 +7,6 @@ import dagster as dg
 
 from netflix_assets.contracts.model import Source, all_datasets
 from netflix_assets.defs.extract.api_assets import GROUP as APIS
-from netflix_assets.defs.extract.api_assets import api_sources, requested_datasets
 from netflix_assets.defs.extract.api_sensor import api_job, api_jobs
 from netflix_assets.defs.extract.database_assets import GROUP as DATABASES
 from netflix_assets.defs.extract.database_assets import by_database
@@ -80,6 +79,6 @@ def synced_by(sources: Sequence[Source]) -> Mapping[str, frozenset[dg.AssetKey]]
         TRANSFORMATION: published,
         RETENTION: frozenset(),
         **{extract_job(database): frozenset() for database in by_database(sources)},
-        **{api_job(dataset): frozenset() for source in api_sources(sources) for dataset in requested_datasets(source)},
+        **{api_job(dataset): frozenset() for source in sources for dataset in source.requested},
         **{source.source: published.union(map(raw_key, source.datasets)) for source in sources},
     }

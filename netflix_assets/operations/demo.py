@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from netflix_assets.contracts.model import Source
-from netflix_assets.defs.extract.api_assets import api_sources
 from netflix_assets.defs.extract.database_assets import by_database
 from netflix_assets.defs.landing.sensor import source_status
 from netflix_assets.operations.bucket import read_bucket
@@ -60,7 +59,7 @@ def apis_to_request(settings: Settings, samples: Mapping[str, frozenset[str]]) -
     landed = read_bucket(settings).objects or {}
     return [
         source
-        for source in api_sources(settings.sources())
+        for source in settings.sources()
         if source.source in samples
         and {listed.key for each in source.datasets for listed in landed[each.id]} < samples[source.source]
     ]

@@ -7,7 +7,6 @@ import dagster as dg
 
 from netflix_assets.contracts.model import Dataset, Source
 from netflix_assets.contracts.visibility import counted
-from netflix_assets.defs.extract.api_assets import requested_datasets
 from netflix_assets.defs.extract.api_sensor import api_job, range_tags
 from netflix_assets.extract.api.periods import Period, periods_between, recent_periods
 from netflix_assets.extract.api.run import missing_periods, try_request, why_unused
@@ -25,7 +24,7 @@ def check_api(settings: Settings, source: Source) -> Iterator[Finding]:
     if reason := why_unused(source, settings):
         yield Finding(source.source, reason, is_problem=True)
         return
-    for dataset in requested_datasets(source):
+    for dataset in source.requested:
         periods = recent_periods(dataset.requested, datetime.now(UTC))
         if not periods:
             yield Finding(dataset.id, "no period is ready to be requested now", is_problem=False)
@@ -71,6 +70,6 @@ def _missing(
     with landing_bucket(settings).open() as store:
         found = [
             (dataset, [each.name for each in missing_periods(dataset, periods_of(dataset), store)])
-            for dataset in requested_datasets(source)
+            for dataset in source.requested
         ]
     return [(dataset, names) for dataset, names in found if names]

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from netflix_assets.contracts.model import Dataset, Source
-from netflix_assets.defs.extract.api_assets import api_sources
 from netflix_assets.defs.extract.database_assets import by_database
 from netflix_assets.extract.api.run import why_unused
 from netflix_assets.operations.errors import InputError
@@ -22,7 +21,7 @@ def choose_sources(settings: Settings, names: Sequence[str]) -> Chosen:
     """The databases and APIs with these names, or all that are in use. Raises: InputError."""
     sources = settings.sources()
     databases = by_database(sources)
-    apis = {source.source: source for source in api_sources(sources)}
+    apis = {source.source: source for source in sources if source.api is not None}
     unknown = [name for name in names if name not in databases and name not in apis]
     if unknown:
         known = ", ".join([*databases, *apis]) or "none"

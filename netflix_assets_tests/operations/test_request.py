@@ -17,7 +17,7 @@ import pytest
 from netflix_assets.contracts.loading import CONTRACTS_DIR
 from netflix_assets.contracts.model import Source
 from netflix_assets.defs.extract import api_sensor
-from netflix_assets.defs.extract.api_assets import answer_asset_key, api_sources
+from netflix_assets.defs.extract.api_assets import answer_asset_key
 from netflix_assets.defs.extract.api_sensor import RETRY_S, api_job
 from netflix_assets.defs.resources import landing_bucket
 from netflix_assets.dev.apis import KEY, serve_apis, variables_for
@@ -29,7 +29,8 @@ from netflix_assets.operations.instance import open_instance
 from netflix_assets.operations.outcome import RunOutcome
 from netflix_assets.operations.run import load_definitions, run_graph
 from netflix_assets.operations.sources import choose_sources
-from netflix_assets.settings import REPO, ApiSettings, Settings, read_settings
+from netflix_assets.settings import REPO, Settings, read_settings
+from netflix_assets.settings.named import ApiSettings
 from netflix_assets_tests.cli.command import run
 from netflix_assets_tests.demo import Demo
 
@@ -156,7 +157,7 @@ def test_an_api_that_refuses_the_key_fails_the_check_and_names_it(
 def test_without_a_key_the_source_is_awaited_and_nothing_fails(settings: Settings) -> None:
     settings = settings.model_copy(update={"apis": {}})
     defs = load_definitions(settings)
-    for api in api_sources(settings.sources()):
+    for api in (each for each in settings.sources() if each.api is not None):
         with pytest.raises(InputError, match=f"NETFLIX_API_{api.source.upper()}"):
             operation.missing_now(settings, api)
     outcome = run_graph(settings, defs, select='key:"raw/alphavantage/news" or key:"raw/frankfurter/rates"')

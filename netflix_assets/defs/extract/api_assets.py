@@ -28,21 +28,9 @@ def answer_asset_key(dataset: Dataset) -> dg.AssetKey:
     return dg.AssetKey(["api", dataset.source, dataset.name])
 
 
-def requested_datasets(source: Source) -> list[Dataset]:
-    """The datasets of a source that are requested from its API."""
-    return [dataset for dataset in source.datasets if dataset.request is not None]
-
-
-def api_sources(sources: Sequence[Source]) -> list[Source]:
-    """The sources that have an API."""
-    return [source for source in sources if source.api is not None]
-
-
 def api_assets(sources: Sequence[Source], settings: Settings) -> list[dg.AssetsDefinition]:
     """An asset per dataset that is requested from an API."""
-    return [
-        _answers(source, dataset, settings) for source in api_sources(sources) for dataset in requested_datasets(source)
-    ]
+    return [_answers(source, dataset, settings) for source in sources for dataset in source.requested]
 
 
 def partitions_of(request: Request) -> dg.TimeWindowPartitionsDefinition:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from netflix_assets.contracts.model import Dataset, Source
-from netflix_assets.defs.extract.api_assets import answer_asset_key, api_sources, requested_datasets
+from netflix_assets.defs.extract.api_assets import answer_asset_key
 from netflix_assets.defs.extract.database_sensor import IN_PROGRESS
 from netflix_assets.defs.resources import LandingBucket
 from netflix_assets.extract.api.periods import recent_periods
@@ -32,8 +32,8 @@ def api_jobs(sources: Sequence[Source]) -> list[object]:
             selection=dg.AssetSelection.assets(answer_asset_key(dataset)),
             description=f"Requests {dataset.id} from its API. The sensor `landing` does the rest.",
         )
-        for source in api_sources(sources)
-        for dataset in requested_datasets(source)
+        for source in sources
+        for dataset in source.requested
     ]
 
 
@@ -44,9 +44,7 @@ def range_tags(names: Sequence[str]) -> dict[str, str]:
 
 def api_sensors(settings: Settings, sources: Sequence[Source]) -> list[dg.SensorDefinition]:
     """One sensor per dataset. It lists the bucket only when another period is ready, and every quarter of an hour."""
-    return [
-        _sensor(source, dataset, settings) for source in api_sources(sources) for dataset in requested_datasets(source)
-    ]
+    return [_sensor(source, dataset, settings) for source in sources for dataset in source.requested]
 
 
 def _sensor(source: Source, dataset: Dataset, settings: Settings) -> dg.SensorDefinition:

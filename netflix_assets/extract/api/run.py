@@ -74,7 +74,7 @@ def request_periods(
     store: ObjectStore,
     report: Callable[[Outcome], None] = lambda outcome: None,
 ) -> list[Outcome]:
-    """Request these periods, those that the bucket has already excepted. ``report`` is called with each outcome.
+    """Request these periods, which the bucket lacks (``missing_periods``). ``report`` is called with each outcome.
 
     The newest come first. A period without a usable answer costs itself only; after three such in a row the API is at
     fault, and the others are left for later.
@@ -87,7 +87,7 @@ def request_periods(
     unavailable: SourceUnavailableError | None = None
     failures_in_a_row = 0
     try:
-        for period in reversed(missing_periods(dataset, periods, store)):
+        for period in reversed(periods):
             failures_in_a_row += 1
             try:
                 outcome = _request(client, dataset, period, settings, store)

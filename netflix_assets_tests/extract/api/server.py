@@ -12,8 +12,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from netflix_assets.contracts.model import Dataset, Source
 from netflix_assets.extract.api.periods import Period, periods_between
-from netflix_assets.extract.api.run import Outcome, request_periods
-from netflix_assets.settings import ApiSettings, Settings, read_settings
+from netflix_assets.extract.api.run import Outcome, missing_periods, request_periods
+from netflix_assets.settings import Settings, read_settings
+from netflix_assets.settings.named import ApiSettings
 from netflix_assets_tests.conftest import Bucket
 
 KEY = "s3cr3t/key+1=="
@@ -120,7 +121,8 @@ class Api:
 
     def request(self, wire: Source, first: str = "2026-11-27", last: str = "2026-11-27") -> list[Outcome]:
         (dataset,) = wire.datasets
-        return request_periods(wire, dataset, self.periods(wire, first, last), self.settings, self.bucket.store)
+        missing = missing_periods(dataset, self.periods(wire, first, last), self.bucket.store)
+        return request_periods(wire, dataset, missing, self.settings, self.bucket.store)
 
     def periods(self, wire: Source, first: str, last: str) -> list[Period]:
         request = wire.datasets[0].requested
