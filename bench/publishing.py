@@ -59,10 +59,8 @@ def build(warehouse: DuckDBWarehouse, queries: Mapping[str, str], changed: Colle
     NodeStates(warehouse).record(
         NodeState(name, "", str(now), "success", None, None, "bench", invocation_id, now) for name in changed
     )
-    for part in ("models", "observations"):
-        identity = invocation_id if part == "models" else str(uuid.uuid4())
-        done = Build(identity, "bench", "", datetime.now(UTC), part, datetime.now(UTC), is_whole=True, has_passed=True)
-        builds.finish(done, [], [], {})
+    done = Build(invocation_id, "bench", "", now, datetime.now(UTC), is_whole=True, has_passed=True)
+    builds.finish(done, [], [], {})
 
 
 def bare(file: Path, queries: Mapping[str, str], folder: Path) -> float:

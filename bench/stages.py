@@ -17,12 +17,11 @@ SLOWEST = 10  # nodes shown of a run, if they take half a second
 _STEPS = {
     "raw tables": "raw__",
     "models and tests": "dbt_models",
-    "observations": "dbt_observations",
     "publishing": "published__",
     "pages": "dashboards__",
 }
 STAGES = ("start", *_STEPS, "rest")
-_COLOURS = ("#9aa6b6", "#b57b00", "#2b5c8a", "#6b9cc8", "#cf2440", "#2a8259", "#d5dfe9")
+_COLOURS = ("#9aa6b6", "#b57b00", "#2b5c8a", "#cf2440", "#2a8259", "#d5dfe9")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from netflix_assets.defs.alerts.hook import Alerting, slack_on_failure
 from netflix_assets.defs.alerts.sensor import alerts_sensor
 from netflix_assets.defs.dagster_internals import locking_in_process_executor
 from netflix_assets.defs.dashboards import dashboard_assets
-from netflix_assets.defs.dbt.assets import dbt_builds
+from netflix_assets.defs.dbt.assets import dbt_build
 from netflix_assets.defs.dbt.project import dbt_project, dbt_resource, manifest_of
 from netflix_assets.defs.dbt.translator import ops_tables
 from netflix_assets.defs.extract.api_assets import api_assets
@@ -40,19 +40,18 @@ def build_defs(settings: Settings) -> dg.Definitions:
     datasets = all_datasets(sources)
     landing_keys = {dataset.id: landing_key(dataset) for dataset in datasets}
     raw_keys = {dataset.id: raw_key(dataset) for dataset in datasets}
-    builds = dbt_builds(settings, project, manifest, datasets)
-    dbt_specs = [spec for each in builds.values() for spec in each.specs]
+    build = dbt_build(settings, project, manifest, datasets)
     external = [
         *landing_assets(sources),
-        *ops_tables(raw_keys.values(), builds["models"], settings.warehouse_kind),
+        *ops_tables(raw_keys.values(), build, settings.warehouse_kind),
     ]
     executable = [
         *extract_assets(sources, settings),
         *api_assets(sources, settings),
         *raw_assets(sources, settings),
         *sentiment_assets(sources, settings),
-        *builds.values(),
-        published_marts(settings, builds.values(), datasets),
+        build,
+        published_marts(settings, build, datasets),
         *dashboard_assets(settings, manifest),
     ]
     alerting = Alerting.of(settings, sources, [*external, *executable])
@@ -62,7 +61,7 @@ def build_defs(settings: Settings) -> dg.Definitions:
         asset_checks=[
             bucket_checks(sources, raw_keys, settings),
             *database_checks(sources, settings),
-            *freshness_checks(datasets, landing_keys, raw_keys, dbt_specs, PUBLISHED_KEY, settings),
+            *freshness_checks(datasets, landing_keys, raw_keys, list(build.specs), PUBLISHED_KEY, settings),
         ],
         jobs=[*asset_jobs(sources), retention_job(settings)],
         schedules=schedules(settings, sources),

@@ -45,11 +45,9 @@ _STORED = frozenset({"table", "incremental"})  # dbt's materializations that sto
 _OBJECTS_SHOWN = 10  # per dataset, in the UI; the record has all
 
 
-def published_marts(
-    settings: Settings, builds: Iterable[dg.AssetsDefinition], datasets: Sequence[Dataset]
-) -> dg.AssetsDefinition:
-    """The asset that publishes the core and marts tables of these builds."""
-    specs = [spec for each in builds for spec in each.specs if spec.key.path[0] in SCHEMAS]
+def published_marts(settings: Settings, build: dg.AssetsDefinition, datasets: Sequence[Dataset]) -> dg.AssetsDefinition:
+    """The asset that publishes the core and marts tables of dbt's build."""
+    specs = [spec for spec in build.specs if spec.key.path[0] in SCHEMAS]
     tables = served_tables(specs, datasets)
     shown = showable(settings.sources())
 

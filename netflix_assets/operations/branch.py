@@ -16,7 +16,7 @@ import yaml
 from dagster_dbt import DagsterDbtCliRuntimeError
 
 from netflix_assets.defs.dbt.project import dbt_project, dbt_resource, exported, manifest_of, one_build_at_a_time
-from netflix_assets.defs.dbt.results import BUILT, Manifest, layer_of, part_of
+from netflix_assets.defs.dbt.results import BUILT, Manifest, layer_of
 from netflix_assets.defs.dbt.subset import schemas_of
 from netflix_assets.operations.connections import warehouse
 from netflix_assets.operations.errors import InputError, OperationError
@@ -59,7 +59,7 @@ def build_branch(
         settings,
         load_definitions(settings),
         select=" or ".join(f'key:"{key}"' for key in keys),
-        full_refresh=any(part_of(each, manifest) == "models" for each in nodes),
+        full_refresh=True,
         progress=progress,
     )
     return keys, outcome

@@ -9,13 +9,10 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from typing import Literal
 
 from netflix_assets.warehouse.base import Warehouse
 from netflix_assets.warehouse.node_states import STATE_TABLES
 from netflix_assets.warehouse.relations import ops_ddl
-
-Part = Literal["models", "observations"]
 
 BUILD_TABLES: Mapping[str, Mapping[str, str]] = {
     "builds": {
@@ -44,26 +41,30 @@ BUILD_TABLES: Mapping[str, Mapping[str, str]] = {
 }  # fmt: skip
 
 
+# The column ``part`` of ops.builds. Older versions of this project built what describes builds by a second invocation,
+# ``observations``; its records no longer matter.
+_MODELS = "models"
+
+
 class NotServableError(RuntimeError):
     """The built tables must not be published; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
 class Build:
-    """One invocation of dbt. Times are UTC; ``part`` and ``finished_at`` are None until its end is recorded.
+    """One invocation of dbt. Times are UTC; ``finished_at`` is None until its end is recorded.
 
-    ``is_whole``: every node and test of its part has a result. ``problem``: the first failure, in one line. ``inputs``:
+    ``is_whole``: every node and test has a result. ``problem``: the first failure, in one line. ``inputs``:
     dataset -> its last load when the build started. ``retry_of``: the invocation whose failed nodes this one retried;
     the counts and ``is_whole`` then describe all attempts together. ``reused_count``: the nodes and tests among them
     that an earlier build had left as their code and loads say; ``node_runs`` has that build, the last one of the node.
-    ``confirmed_at``: when a run last found that nothing of the part had to be built.
+    ``confirmed_at``: when a run last found that nothing had to be built.
     """
 
     invocation_id: str
     run_id: str
     schema_prefix: str
     started_at: datetime
-    part: Part | None = None
     finished_at: datetime | None = None
     is_whole: bool = False
     has_passed: bool = False
@@ -75,10 +76,6 @@ class Build:
     retry_of: str | None = None
     reused_count: int = 0
     confirmed_at: datetime | None = None
-
-    def may_change(self, part: Part | None) -> bool:
-        """Whether it may have built nodes of a part or changed what they read; true while its own part is unknown."""
-        return part != "models" or self.part != "observations"
 
 
 @dataclass(frozen=True)
@@ -167,7 +164,9 @@ class Builds:
             self._warehouse.insert_rows("test_results", [{**of_build, **_columns(test)} for test in tests])
             self._warehouse.insert_rows("failing_rows", samples)
             self._warehouse.execute("delete from ops.builds where invocation_id = ?", (build.invocation_id,))
-            self._warehouse.insert_rows("builds", [{**_columns(build), "inputs": json.dumps(build.inputs)}])
+            self._warehouse.insert_rows(
+                "builds", [{**_columns(build), "part": _MODELS, "inputs": json.dumps(build.inputs)}]
+            )
 
     def failure(self) -> str | None:
         """Why the last run that built into these schemas failed; None if it passed, in whole or in part."""
@@ -185,16 +184,16 @@ class Builds:
                 if ("ops", table) in found:
                     self._warehouse.execute(f"delete from ops.{table} where schema_prefix = ?", (self._schema_prefix,))
 
-    def last_attempt(self, run_id: str, part: Part, invocation_id: str) -> str | None:
-        """The invocation before this one that built the same part in the same run, or was killed."""
+    def last_attempt(self, run_id: str, invocation_id: str) -> str | None:
+        """The invocation before this one in the same run, which failed or was killed."""
         of_run = [each for each in self.all() if each.run_id == run_id and each.invocation_id != invocation_id]
         retried = {each.retry_of for each in of_run}
-        found = [each for each in of_run if each.part in (part, None) and each.invocation_id not in retried]
+        found = [each for each in of_run if each.invocation_id not in retried]
         return found[-1].invocation_id if found else None
 
-    def confirm(self, part: Part) -> None:
-        """Note that what the last build of a part has left is still what code and loads say."""
-        last = [build for build in self.all() if build.part == part][-1]
+    def confirm(self) -> None:
+        """Note that what the last build has left is still what code and loads say."""
+        last = self.all()[-1]
         now = _naive(datetime.now(UTC))
         self._warehouse.execute(
             "update ops.builds set confirmed_at = ? where invocation_id = ?", (now, last.invocation_id)
@@ -215,18 +214,16 @@ class Builds:
         if "confirmed_at" not in self._warehouse.columns(("ops",)).get(("ops", "builds"), ()):
             return {}
         rows = self._warehouse.execute(
-            """
+            f"""
             with confirmed as (
-                select part, max(coalesce(confirmed_at, started_at)) as moment
+                select max(coalesce(confirmed_at, started_at)) as moment
                 from ops.builds
-                where schema_prefix = ? and is_whole and has_passed
-                group by part
+                where schema_prefix = ? and part = '{_MODELS}' and is_whole and has_passed
             )
 
             select node_runs.layer, node_runs.name, max(node_runs.started_at), max(confirmed.moment)
             from ops.node_runs as node_runs
-            inner join ops.builds as builds on node_runs.invocation_id = builds.invocation_id
-            left join confirmed on builds.part = confirmed.part
+            cross join confirmed
             where node_runs.schema_prefix = ? and node_runs.status = 'success'
             group by node_runs.layer, node_runs.name
             """,
@@ -261,37 +258,34 @@ class Builds:
 
     def all(self) -> list[Build]:
         """Every build into these schemas, oldest first."""
-        columns = list(BUILD_TABLES["builds"])
+        columns = [name for name in BUILD_TABLES["builds"] if name != "part"]
         rows = self._warehouse.execute(
-            f"select {', '.join(columns)} from ops.builds where schema_prefix = ? order by started_at, invocation_id",
+            f"""
+            select {", ".join(columns)}
+            from ops.builds
+            where schema_prefix = ? and coalesce(part, '{_MODELS}') = '{_MODELS}'
+            order by started_at, invocation_id
+            """,
             (self._schema_prefix,),
         )
         return [_build(dict(zip(columns, row, strict=True))) for row in rows]
 
     def servable(self) -> Build:
-        """The build of all models that the tables hold, if it is complete and passed, observations included.
+        """The build that the tables hold, if it is complete and passed.
 
         A retried build is judged by its last attempt. Raises: NotServableError when the last build, whoever started
         it, is not complete or did not pass, or when another build ran between two of its attempts.
         """
         builds = self.all()
-        last = next((at for at in reversed(range(len(builds))) if builds[at].part == "models"), None)
-        if last is None:
+        if not builds:
             raise NotServableError(f"no build has been recorded yet. {_ADVICE}")
-        retried = {build.retry_of for build in builds}
-        for at in range(last, len(builds)):
-            build = builds[at]
-            fault = None if build.invocation_id in retried else _fault(build)
-            if fault:
-                raise NotServableError(f"{fault}. {_ADVICE}")
-        for build in builds[:last]:  # from another machine; a lock separates the builds of one home
-            if build.finished_at is not None and build.finished_at > builds[last].started_at:
-                raise NotServableError(f"builds {_named(build)} and {_named(builds[last])} overlapped. {_ADVICE}")
-        if not any(build.part == "observations" for build in builds[last:]):
-            raise NotServableError(
-                f"build {_named(builds[last])} did not reach the models that describe the run. {_ADVICE}"
-            )
-        return builds[last]
+        *others, last = builds
+        if fault := _fault(last):
+            raise NotServableError(f"{fault}. {_ADVICE}")
+        for build in others:  # from another machine; a lock separates the builds of one home
+            if build.finished_at is not None and build.finished_at > last.started_at:
+                raise NotServableError(f"builds {_named(build)} and {_named(last)} overlapped. {_ADVICE}")
+        return last
 
 
 _ADVICE = "The published tables stay as they are. To build, test and publish everything: netflix-assets run"

@@ -106,12 +106,12 @@ def forget_states(warehouse: Warehouse) -> None:
         warehouse.execute("delete from ops.node_states")
 
 
-def fingerprints_of_ops(warehouse: Warehouse, schema_prefix: str = "") -> dict[str, str]:
-    """Ops table -> fingerprint of its rows, for the tables that dbt reads.
+def fingerprints_of_ops(warehouse: Warehouse) -> dict[str, str]:
+    """Ops table -> fingerprint of its rows, for the tables of ingestion that dbt reads.
 
-    The records of builds count as changed by each build of models: those that describe builds are built after it.
+    The records of builds have none: views show them, and a build must not be the reason for the next one.
     """
-    ((loads, current, removed, purged, erased, rejects, replayed, refused, last_refused, profiles, build),) = (
+    ((loads, current, removed, purged, erased, rejects, replayed, refused, last_refused, profiles),) = (
         warehouse.execute(
             """
         select
@@ -124,10 +124,8 @@ def fingerprints_of_ops(warehouse: Warehouse, schema_prefix: str = "") -> dict[s
             (select count(replayed_by) from ops.rejected_rows),
             (select count(*) from ops.refused_objects),
             (select max(refused_at) from ops.refused_objects),
-            (select count(*) from ops.profiles),
-            (select max_by(invocation_id, started_at) from ops.builds where part = 'models' and schema_prefix = ?)
-        """,
-            (schema_prefix,),
+            (select count(*) from ops.profiles)
+        """
         )
     )
     of_loads = f"{loads} {current} {removed} {purged} {erased}"
@@ -136,7 +134,6 @@ def fingerprints_of_ops(warehouse: Warehouse, schema_prefix: str = "") -> dict[s
         "rejected_rows": f"{of_loads} {rejects} {replayed}",
         "refused_objects": f"{of_loads} {refused} {last_refused}",
         "profiles": f"{of_loads} {profiles}",
-        **dict.fromkeys(("builds", "node_runs", "test_results", "failing_rows"), str(build)),
     }
 
 

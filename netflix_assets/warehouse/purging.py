@@ -18,16 +18,14 @@ from netflix_assets.warehouse.loads import Load, slot_of
 
 
 def last_applied_build(warehouse: Warehouse) -> Build | None:
-    """The first attempt of the newest build of all models that is complete and passed; None if there is none.
+    """The first attempt of the newest build that is complete and passed; None if there is none.
 
     What it no longer read, no attempt after it did.
     """
     if set(BUILD_TABLES["builds"]) - set(warehouse.columns(("ops",)).get(("ops", "builds"), ())):
         return None
     builds = Builds(warehouse).all()
-    build = next(
-        (each for each in reversed(builds) if each.part == "models" and each.is_whole and each.has_passed), None
-    )
+    build = next((each for each in reversed(builds) if each.is_whole and each.has_passed), None)
     by_id = {each.invocation_id: each for each in builds}
     while build is not None and build.retry_of in by_id:
         build = by_id[build.retry_of]

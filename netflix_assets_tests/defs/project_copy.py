@@ -82,7 +82,7 @@ class Project:
         return [{node for at, node in rows if at == moment} for moment in moments]
 
     def descendants(self, name: str) -> set[str]:
-        """A model and all nodes built from it in the first dbt invocation, by dbt's manifest."""
+        """A model and all nodes built from it, by dbt's manifest."""
         manifest = self.manifest()
         nodes, frontier = set(), {f"model.netflix_assets.{name}"}
         while frontier:
@@ -93,7 +93,6 @@ class Project:
             for node in nodes
             if node.startswith(("model.", "snapshot."))
             and manifest["nodes"][node]["config"]["materialized"] != "ephemeral"
-            and "observation" not in manifest["nodes"][node]["tags"]
         }
 
     def events(self, run_id: str, kind: dg.DagsterEventType) -> list[dg.DagsterEvent]:

@@ -299,7 +299,5 @@ def _all_nodes(project: Project) -> set[str]:
     return {
         unique_id
         for unique_id, node in project.manifest()["nodes"].items()
-        if node["resource_type"] in ("model", "seed", "snapshot")
-        and node["config"]["materialized"] != "ephemeral"
-        and "observation" not in node["tags"]
+        if node["resource_type"] in ("model", "seed", "snapshot") and node["config"]["materialized"] != "ephemeral"
     }

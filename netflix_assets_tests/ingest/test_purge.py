@@ -26,7 +26,7 @@ def build(warehouse: Warehouse, dataset: Dataset, **changes: object) -> None:
     Builds(warehouse).prepare()
     now = datetime.now(UTC)
     record = {
-        "invocation_id": f"build-{number}", "run_id": "run", "schema_prefix": "", "started_at": now, "part": "models",
+        "invocation_id": f"build-{number}", "run_id": "run", "schema_prefix": "", "started_at": now,
         "finished_at": now, "is_whole": True, "has_passed": True, "inputs": warehouse.last_loads(), **changes,
     }  # fmt: skip
     Builds(warehouse).finish(Build(**record), [], [], {})
@@ -66,8 +66,6 @@ def test_a_load_that_the_last_build_still_read_stays(sync, bucket, warehouse):
     build(warehouse, RATINGS, has_passed=False)
     assert purge(warehouse, KEEP_ONE) == []
     build(warehouse, RATINGS, is_whole=False)
-    assert purge(warehouse, KEEP_ONE) == []
-    build(warehouse, RATINGS, part="observations")
     assert purge(warehouse, KEEP_ONE) == []
     build(warehouse, RATINGS)
     assert purge(warehouse, KEEP_ONE) == [2]

@@ -65,18 +65,16 @@ def build_and_publish(
             connection.execute(statement)
         builds = Builds(connection)
         builds.prepare()
-        for part in ("models", "observations"):
-            now, number = datetime.now(UTC), len(builds.all())
-            done = Build(
-                f"{part}-{number}", run_id, "", now, part, now, is_whole=True, has_passed=True,
-                inputs=connection.last_loads(),
-            )  # fmt: skip
-            sample = [{"user_id": 7, "tag": "x"}] if number == 0 else []
-            builds.finish(done, [], [], {"test": sample})
-            NodeStates(connection).record(
-                NodeState(each.node_id, "code", "content", "success", None, None, run_id, done.invocation_id, now)
-                for each in (SERVED if is_refresh else ())
-            )
+        now, number = datetime.now(UTC), len(builds.all())
+        done = Build(
+            f"models-{number}", run_id, "", now, now, is_whole=True, has_passed=True, inputs=connection.last_loads()
+        )
+        sample = [{"user_id": 7, "tag": "x"}] if number == 0 else []
+        builds.finish(done, [], [], {"test": sample})
+        NodeStates(connection).record(
+            NodeState(each.node_id, "code", "content", "success", None, None, run_id, done.invocation_id, now)
+            for each in (SERVED if is_refresh else ())
+        )
     with warehouse(settings).publisher() as publisher:
         publisher.publish(SERVED)
     return SimpleNamespace(success=True, errors=())

@@ -71,14 +71,14 @@ class QuickDbt:
         return work
 
     def nodes(self) -> list[str]:
-        """dbt's ids of all that it builds in a run's first invocation."""
-        return [each for each in nodes_of("models", self._as_json) if not each.startswith("test.")]
+        """dbt's ids of all that it builds."""
+        return [each for each in nodes_of(self._as_json) if not each.startswith("test.")]
 
     @contextlib.contextmanager
     def _planner(self, home: Path, selection: Selection) -> Iterator[Planner]:
         with DuckDBWarehouse(home / "warehouse.duckdb", wait_seconds=0) as warehouse:
             Builds(warehouse).prepare()
-            task = Task("models", _RUN, selection)
+            task = Task(_RUN, selection)
             yield Planner(task, self._as_json, read_settings(home=home), warehouse, lambda _: True)
 
     def stateful(self) -> list[str]:

@@ -10,12 +10,9 @@ from netflix_assets.warehouse.builds import Build, Builds, CheckRun, NodeRun, No
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 MODELS = Build(
-    "models-1", "run-1-of-the-day", "", NOON, "models", NOON + timedelta(seconds=9), is_whole=True, has_passed=True,
+    "models-1", "run-1-of-the-day", "", NOON, NOON + timedelta(seconds=9), is_whole=True, has_passed=True,
     node_count=20, test_count=90, inputs={"movielens/ratings": 3},
 )  # fmt: skip
-OBSERVATIONS = replace(
-    MODELS, invocation_id="obs-1", part="observations", started_at=NOON + timedelta(seconds=10), node_count=5
-)
 
 
 def later(build: Build, **changes: object) -> Build:
@@ -53,11 +50,18 @@ def begin(warehouse: Warehouse, build: Build) -> None:
 
 
 def test_a_complete_passed_build_is_servable_and_read_back_unchanged(builds: Builds) -> None:
-    finish(builds, MODELS, OBSERVATIONS)
+    finish(builds, MODELS)
     assert builds.servable() == MODELS
-    assert builds.all() == [MODELS, OBSERVATIONS]
-    finish(builds, later(MODELS), later(OBSERVATIONS))
+    assert builds.all() == [MODELS]
+    finish(builds, later(MODELS))
     assert builds.servable() == later(MODELS)
+
+
+def test_the_second_invocations_of_older_versions_do_not_matter(builds: Builds, warehouse: Warehouse) -> None:
+    finish(builds, MODELS, later(MODELS, has_passed=False, problem="marts/x: broken"))
+    warehouse.execute("update ops.builds set part = 'observations' where not has_passed")
+    assert builds.servable() == MODELS
+    assert builds.all() == [MODELS]
 
 
 def test_a_finished_build_replaces_its_started_record(builds: Builds, warehouse: Warehouse) -> None:
@@ -70,18 +74,14 @@ def test_a_finished_build_replaces_its_started_record(builds: Builds, warehouse:
     ("after", "reason"),
     [
         ([], "no build has been recorded yet"),
-        ([MODELS], "did not reach the models that describe the run"),
         (
-            [MODELS, OBSERVATIONS, later(MODELS, has_passed=False, problem="test relevance_score_test: Got 2 results")],
+            [MODELS, later(MODELS, has_passed=False, problem="test relevance_score_test: Got 2 results")],
             "of run run-2-of at 2026-05-02 12:00 UTC failed: test relevance_score_test: Got 2 results",
         ),
         (
-            [MODELS, OBSERVATIONS, later(MODELS, is_whole=False, node_count=3, test_count=7)],
+            [MODELS, later(MODELS, is_whole=False, node_count=3, test_count=7)],
             "covered 3 nodes and 7 tests, not all",
         ),
-        ([MODELS, later(OBSERVATIONS, has_passed=False, problem="marts/x: broken")], "failed: marts/x: broken"),
-        ([MODELS, OBSERVATIONS, later(OBSERVATIONS, is_whole=False)], "not all"),
-        ([OBSERVATIONS], "no build has been recorded yet"),
     ],
 )
 def test_a_partial_or_failed_build_is_not_servable(builds: Builds, after: list[Build], reason: str) -> None:
@@ -101,19 +101,19 @@ def test_a_partial_or_failed_build_is_not_servable(builds: Builds, after: list[B
 def test_an_unfinished_build_blocks_serving_until_the_next_complete_build(
     builds: Builds, warehouse: Warehouse, started: Build, reason: str
 ) -> None:
-    finish(builds, MODELS, OBSERVATIONS)
+    finish(builds, MODELS)
     begin(warehouse, started)
     with pytest.raises(NotServableError, match=reason):
         builds.servable()
-    day_after = [later(later(MODELS)), later(later(OBSERVATIONS))]
-    finish(builds, *day_after)
-    assert builds.servable() == day_after[0]
+    day_after = later(later(MODELS))
+    finish(builds, day_after)
+    assert builds.servable() == day_after
 
 
 def test_overlapping_builds_are_not_servable(builds: Builds) -> None:
     slow = replace(MODELS, invocation_id="slow", started_at=NOON - timedelta(seconds=5))
     slow = replace(slow, finished_at=NOON + timedelta(seconds=60), has_passed=False, problem="core/x: broken")
-    finish(builds, slow, MODELS, OBSERVATIONS)
+    finish(builds, slow, MODELS)
     with pytest.raises(NotServableError, match="overlapped"):
         builds.servable()
 
@@ -127,13 +127,6 @@ FAILED = replace(
     problem="core/x: reset",
 )
 RETRY = replace(MODELS, retry_of="models-0")
-FAILED_OBSERVATIONS = replace(
-    OBSERVATIONS,
-    invocation_id="obs-0",
-    started_at=NOON + timedelta(seconds=9),
-    has_passed=False,
-    problem="marts/x: reset",
-)
 STRANGER = replace(
     MODELS,
     invocation_id="stranger",
@@ -141,17 +134,15 @@ STRANGER = replace(
     started_at=NOON - timedelta(seconds=30),
     finished_at=NOON - timedelta(seconds=1),
 )
-EARLY = replace(STRANGER, invocation_id="early", part="observations", started_at=NOON - timedelta(seconds=20))
 
 
 @pytest.mark.parametrize(
     "recorded",
     [
-        [FAILED, RETRY, OBSERVATIONS],
-        [STRANGER, replace(FAILED, started_at=NOON - timedelta(seconds=20)), RETRY, OBSERVATIONS],
-        [RETRY, FAILED, FAILED_OBSERVATIONS, replace(OBSERVATIONS, retry_of="obs-0")],
-        [FAILED, EARLY, RETRY, OBSERVATIONS],
-        [FAILED, STRANGER, RETRY, OBSERVATIONS],
+        [FAILED, RETRY],
+        [RETRY, FAILED],
+        [STRANGER, replace(FAILED, started_at=NOON - timedelta(seconds=20)), RETRY],
+        [FAILED, STRANGER, RETRY],
     ],
 )
 def test_the_last_attempt_decides_whether_a_build_is_servable(builds: Builds, recorded: list[Build]) -> None:
@@ -162,19 +153,10 @@ def test_the_last_attempt_decides_whether_a_build_is_servable(builds: Builds, re
 @pytest.mark.parametrize(
     ("recorded", "reason"),
     [
-        ([FAILED, replace(RETRY, has_passed=False, problem="core/x: reset"), OBSERVATIONS], "failed: core/x: reset"),
-        ([FAILED, replace(RETRY, is_whole=False), OBSERVATIONS], "not all"),
-        ([FAILED, EARLY, RETRY], "did not reach the models that describe the run"),
-        ([MODELS, FAILED_OBSERVATIONS, OBSERVATIONS], "failed: marts/x: reset"),
-        (
-            [
-                MODELS, FAILED_OBSERVATIONS,
-                replace(OBSERVATIONS, retry_of="obs-0", has_passed=False, problem="marts/y: reset"),
-            ],
-            "failed: marts/y: reset",
-        ),
+        ([FAILED, replace(RETRY, has_passed=False, problem="core/y: reset")], "failed: core/y: reset"),
+        ([FAILED, replace(RETRY, is_whole=False)], "not all"),
     ],
-)  # fmt: skip
+)
 def test_a_broken_chain_of_attempts_is_not_servable(builds: Builds, recorded: list[Build], reason: str) -> None:
     finish(builds, *recorded)
     with pytest.raises(NotServableError, match=reason):
@@ -182,13 +164,12 @@ def test_a_broken_chain_of_attempts_is_not_servable(builds: Builds, recorded: li
 
 
 def test_an_attempt_retries_the_one_before_it_in_its_run(builds: Builds, warehouse: Warehouse) -> None:
-    killed = replace(FAILED, invocation_id="killed", part=None, finished_at=None)
+    killed = replace(FAILED, invocation_id="killed", finished_at=None)
     begin(warehouse, killed)
-    assert builds.last_attempt(FAILED.run_id, "models", "killed") is None
+    assert builds.last_attempt(FAILED.run_id, "killed") is None
     finish(builds, STRANGER, replace(FAILED, retry_of="killed"), RETRY)
-    assert builds.last_attempt(FAILED.run_id, "models", "new") == RETRY.invocation_id
-    assert builds.last_attempt(FAILED.run_id, "observations", "new") is None
-    assert builds.last_attempt("a run without builds", "models", "new") is None
+    assert builds.last_attempt(FAILED.run_id, "new") == RETRY.invocation_id
+    assert builds.last_attempt("a run without builds", "new") is None
 
 
 def test_what_was_confirmed_is_as_fresh_as_what_was_built(builds: Builds) -> None:
@@ -197,7 +178,7 @@ def test_what_was_confirmed_is_as_fresh_as_what_was_built(builds: Builds) -> Non
     assert builds.newest_runs() == {("core", "fct"): NOON}
     assert builds.confirmed_at(MODELS.invocation_id) is None
     before = datetime.now(UTC)
-    builds.confirm("models")
+    builds.confirm()
     assert builds.confirmed_at(MODELS.invocation_id) >= before
     assert builds.newest_runs()["core", "fct"] >= before
     builds.finish(later(MODELS, is_whole=False), [], [], {})  # of other nodes; says nothing of this one
@@ -207,12 +188,12 @@ def test_what_was_confirmed_is_as_fresh_as_what_was_built(builds: Builds) -> Non
 def test_nothing_is_servable_while_a_retry_is_running(builds: Builds, warehouse: Warehouse) -> None:
     finish(builds, FAILED)
     begin(warehouse, RETRY)
-    with pytest.raises(NotServableError, match="failed: core/x: reset"):
+    with pytest.raises(NotServableError, match="has not ended: it is running or was killed"):
         builds.servable()
 
 
 def test_each_branch_has_separate_builds(builds: Builds, warehouse: Warehouse) -> None:
-    finish(builds, MODELS, OBSERVATIONS, later(MODELS, schema_prefix="branch_7_", has_passed=False))
+    finish(builds, MODELS, later(MODELS, schema_prefix="branch_7_", has_passed=False))
     assert builds.servable() == MODELS
     with pytest.raises(NotServableError):
         Builds(warehouse, "branch_7_").servable()

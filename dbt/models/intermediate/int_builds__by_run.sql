@@ -4,11 +4,8 @@ with
 
 builds as (
 
-    -- Excludes the current build, which has not finished yet.
     select * from {{ ref('stg_dbt__builds') }}
-    where
-        run_id != ''
-        and invocation_id != '{{ invocation_id }}'
+    where run_id != ''
 
 ),
 

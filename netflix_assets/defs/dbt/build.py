@@ -24,7 +24,7 @@ from netflix_assets.defs.resources import WarehouseResource
 from netflix_assets.defs.retry import TransientError, can_retry
 from netflix_assets.settings import Settings
 from netflix_assets.warehouse.base import Warehouse
-from netflix_assets.warehouse.builds import Build, Builds, CheckRun, NotServableError, Part
+from netflix_assets.warehouse.builds import Build, Builds, CheckRun, NotServableError
 from netflix_assets.warehouse.node_states import NodeState
 from netflix_assets.warehouse.transient import Failure, kind_of_text
 
@@ -39,9 +39,8 @@ class DbtConfig(dg.Config):
 
 @dataclass
 class DbtBuild:
-    """One attempt to build a part of the project."""
+    """One attempt to build the project."""
 
-    part: Part
     context: dg.AssetExecutionContext
     dbt: DbtCliResource
     warehouse: WarehouseResource
@@ -81,7 +80,7 @@ class DbtBuild:
                         yield event
             except DagsterDbtCliRuntimeError as error:
                 failure = error
-            results = read_results(folder, self.part, showable(self.settings.sources()))
+            results = read_results(folder, showable(self.settings.sources()))
             found = self._find_rows(results) if results else {}
             if results:
                 results = with_rows_named(results, found)
@@ -97,7 +96,7 @@ class DbtBuild:
     def _target_folder(self, attempt: int) -> Path:
         """dbt's target folder of an attempt."""
         runs = self.settings.dbt_runs_folder / self.context.run.run_id
-        return runs / (f"{self.part}-retry-{attempt}" if attempt else self.part)
+        return runs / (f"models-retry-{attempt}" if attempt else "models")
 
     def _open(self) -> AbstractContextManager[Warehouse]:
         return self.warehouse.open("transformer", run_id=self.context.run.run_id, asset="dbt")
@@ -109,7 +108,6 @@ class DbtBuild:
         run = self.context.run
         is_named = run.asset_selection is not None or run.asset_check_selection is not None
         return Task(
-            part=self.part,
             run_id=run.run_id,
             selection=selection_of_step(self.context, self.manifest),
             is_explicit=self.config.full_refresh or (self.context.is_subset and is_named),
@@ -215,7 +213,7 @@ class DbtBuild:
                 has_passed=not results.failed,
                 failed_count=len(results.failed),
                 problem=results.problem,
-                retry_of=builds.last_attempt(self.context.run.run_id, self.part, results.invocation_id),
+                retry_of=builds.last_attempt(self.context.run.run_id, results.invocation_id),
             )
             builds.finish(build, nodes, results.tests, failing_rows)
             built = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
@@ -232,9 +230,9 @@ class DbtBuild:
             try:
                 builds.servable()
             except NotServableError:
-                builds.finish(self._build(work, inputs, nodes_of(self.part, self.manifest)), [], [], {})
+                builds.finish(self._build(work, inputs, nodes_of(self.manifest)), [], [], {})
             else:
-                builds.confirm(self.part)
+                builds.confirm()
 
     def _build(self, work: Work, inputs: Mapping[str, int], missing: Collection[str]) -> Build:
         """The marker of a build that has passed. ``missing``: nodes and tests that dbt has no result for."""
@@ -245,7 +243,6 @@ class DbtBuild:
             run_id=self.context.run.run_id,
             schema_prefix=self.settings.schema_prefix,
             started_at=now,
-            part=self.part,
             finished_at=now,
             is_whole=not set(missing) - work.reused.keys(),
             has_passed=True,

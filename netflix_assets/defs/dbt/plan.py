@@ -17,7 +17,7 @@ from netflix_assets.defs.dbt.reuse import Selection, Work, new_states, stale_rel
 from netflix_assets.defs.dbt.subset import Relation, postponed_tests, schemas_of
 from netflix_assets.settings import Settings
 from netflix_assets.warehouse.base import Warehouse
-from netflix_assets.warehouse.builds import Build, Builds, Part
+from netflix_assets.warehouse.builds import Build, Builds
 from netflix_assets.warehouse.node_states import NodeState, NodeStates, fingerprints_of_loads, fingerprints_of_ops
 from netflix_assets.warehouse.relations import raw_columns
 
@@ -28,13 +28,12 @@ _LONGEST_BUILD = timedelta(hours=6)
 
 @dataclass(frozen=True)
 class Task:
-    """What a step was asked for: a part, or what is selected of it.
+    """What a step was asked for: all nodes and tests, or what is selected of them.
 
     ``is_explicit``: somebody has named what to build, so it is built, changed or not, once in the run. ``is_retry``:
     an attempt of this run has begun before.
     """
 
-    part: Part
     run_id: str
     selection: Selection | None = None
     is_explicit: bool = False
@@ -58,7 +57,7 @@ class Planner:
         """Decide what to build, and end the states of that: a build that is killed leaves none that is wrong."""
         states = self._states.all()
         existing = self.warehouse.columns(schemas_of(self.manifest))
-        wanted = wanted_by(self.task.selection, self.task.part, self.manifest)
+        wanted = wanted_by(self.task.selection, self.manifest)
         postponed = self._postponed(states, existing)
         wanted -= postponed.keys()
         usable = {each for each, state in states.items() if self._may_reuse(state.run_id)}
@@ -87,7 +86,7 @@ class Planner:
         """The tests that compare what is selected with a table that is missing, or that is of other files or code."""
         if self.task.selection is None:
             return {}
-        whole = nodes_of(self.task.part, self.manifest)
+        whole = nodes_of(self.manifest)
         others = whole - self.task.selection.nodes
         stale = stale_relations(others, states, self._fingerprints(whole, states), self.manifest)
         return postponed_tests(self.task.selection.nodes, {*existing} - stale, self.manifest)
@@ -124,7 +123,7 @@ class Planner:
 def source_fingerprints(manifest: Manifest, settings: Settings, connection: Warehouse) -> dict[str, Fingerprint]:
     """dbt's id of a source -> fingerprint of its columns, and of its rows by the ledger."""
     loads = fingerprints_of_loads(connection)
-    ops = fingerprints_of_ops(connection, settings.schema_prefix)
+    ops = fingerprints_of_ops(connection)
     if settings.names is not None:  # the account's own history, which arrives whether anything was loaded or not
         ops["cost_of_assets"] = f"{datetime.now(UTC):%Y-%m-%d}"
     columns = {dataset.id: json.dumps(raw_columns(dataset)) for dataset in all_datasets(settings.sources())}

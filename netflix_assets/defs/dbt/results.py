@@ -8,14 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from netflix_assets.contracts.visibility import Showable
-from netflix_assets.warehouse.builds import CheckRun, NodeRun, Part
+from netflix_assets.warehouse.builds import CheckRun, NodeRun
 
 RUN_DEPENDENT = "run_dependent"  # dbt's tag of models whose rows describe runs
 
 UNIQUE_ID = "dagster_dbt/unique_id"  # dagster-dbt's metadata of an asset or a check: dbt's id of the node
-
-# Models with this tag describe the build itself. A second invocation builds them after the first has been recorded.
-OBSERVATION = "observation"
 
 _FOLDERS = {"seed": "seeds", "snapshot": "snapshots", "source": "source", "exposure": "exposure"}
 BUILT = ("model", "seed", "snapshot")
@@ -85,26 +82,16 @@ def layer_of(node: Mapping[str, Any]) -> str:
     return str(_FOLDERS.get(node["resource_type"]) or node["fqn"][1])
 
 
-def part_of(unique_id: str, manifest: Manifest) -> Part:
-    """The invocation that builds a node or runs a test: the second one for tests that read an observation."""
-    node = manifest["nodes"][unique_id]
-    if node["resource_type"] == "test":
-        parents = [parent for parent in node["depends_on"]["nodes"] if parent in manifest["nodes"]]
-        return "observations" if any(part_of(parent, manifest) == "observations" for parent in parents) else "models"
-    return "observations" if OBSERVATION in node.get("tags", ()) else "models"
-
-
-def nodes_of(part: Part, manifest: Manifest) -> frozenset[str]:
-    """The nodes and tests of a part that have a result after a full build."""
-    wanted = [
+def nodes_of(manifest: Manifest) -> frozenset[str]:
+    """The nodes and tests that have a result after a full build."""
+    return frozenset(
         unique_id
         for unique_id, node in manifest["nodes"].items()
         if node["resource_type"] in (*BUILT, "test") and node["config"]["materialized"] != "ephemeral"
-    ]
-    return frozenset(each for each in wanted if part_of(each, manifest) == part)
+    )
 
 
-def read_results(folder: Path, part: Part, shown: Showable) -> Results | None:
+def read_results(folder: Path, shown: Showable) -> Results | None:
     """Read dbt's target folder; None when dbt ended before it wrote results.
 
     ``shown`` removes quoted values that contracts hide from messages.
@@ -123,7 +110,7 @@ def read_results(folder: Path, part: Part, shown: Showable) -> Results | None:
         started_at=datetime.fromisoformat(content["metadata"]["invocation_started_at"]),
         nodes=list(_node_runs(results, manifest)),
         tests=list(_test_results(results, manifest)),
-        missing=nodes_of(part, manifest) - results.keys(),
+        missing=nodes_of(manifest) - results.keys(),
         findings=[
             finding_of(manifest["nodes"][unique_id], result["compiled_code"], manifest)
             for unique_id, result in results.items()

@@ -14,7 +14,6 @@ from typing import Any
 from netflix_assets.defs.dbt.fingerprints import Fingerprint
 from netflix_assets.defs.dbt.results import Manifest, Results, nodes_of
 from netflix_assets.defs.dbt.subset import Relation
-from netflix_assets.warehouse.builds import Part
 from netflix_assets.warehouse.node_states import ENDED, NodeState
 
 _SUCCEEDED = frozenset({"success", "pass", "warn"})  # dbt's status of a node or test whose result can be used again
@@ -22,7 +21,7 @@ _SUCCEEDED = frozenset({"success", "pass", "warn"})  # dbt's status of a node or
 
 @dataclass(frozen=True)
 class Selection:
-    """What of a part is selected: ids of nodes, and of tests.
+    """What is selected: ids of nodes, and of tests.
 
     ``is_every_test``: whether no test of the selected nodes was left out. Then the tests run that read one of them,
     as dbt selects.
@@ -49,9 +48,9 @@ class Work:
     postponed: Mapping[str, Relation] = field(default_factory=dict)
 
 
-def wanted_by(selection: Selection | None, part: Part, manifest: Manifest) -> frozenset[str]:
-    """The nodes and tests of a part that are selected; all of them without a selection."""
-    whole = nodes_of(part, manifest)
+def wanted_by(selection: Selection | None, manifest: Manifest) -> frozenset[str]:
+    """The nodes and tests that are selected; all of them without a selection."""
+    whole = nodes_of(manifest)
     if selection is None:
         return whole
     read = frozenset(

@@ -7,7 +7,7 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtProject
 
 from netflix_assets.contracts.model import Dataset
-from netflix_assets.defs.dbt.results import OBSERVATION, layer_of
+from netflix_assets.defs.dbt.results import RUN_DEPENDENT, layer_of
 from netflix_assets.defs.freshness import DATASETS, freshness_policy, sources_of, strictest
 from netflix_assets.warehouse.builds import BUILD_TABLES
 from netflix_assets.warehouse.relations import OPS_TABLES
@@ -53,7 +53,7 @@ class Translator(DagsterDbtTranslator):
         datasets = sources_of(unique_id, manifest, self._datasets) if layer == "marts" else []
         return spec.replace_attributes(
             key=dg.AssetKey([layer, node["name"]]),
-            group_name=_OPERATIONS if OBSERVATION in node["tags"] else meta.get("group", layer),
+            group_name=_OPERATIONS if RUN_DEPENDENT in node["tags"] else meta.get("group", layer),
             owners=[meta["owner"]] if "owner" in meta else [],
             metadata={
                 **spec.metadata,

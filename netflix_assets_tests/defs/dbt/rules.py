@@ -176,14 +176,15 @@ def layers_read_only_what_they_may(project: Project) -> Iterator[Fault]:
                 yield node["name"], f"is in {layer_of(node)} but reads {parent['name']} in {layer_of(parent)}"
 
 
-def readers_of_observations_are_observations(project: Project) -> Iterator[Fault]:
-    """A run's second dbt invocation builds the observations: in the first they would describe the previous run."""
+def what_describes_runs_stores_no_rows(project: Project) -> Iterator[Fault]:
+    """A build is recorded after its models, so a table would describe the build before."""
     for node in project.built():
-        if "observation" in node["tags"] and "run_dependent" not in node["tags"]:
-            yield node["name"], "is an observation but not tagged run_dependent"
+        if "run_dependent" in node["tags"] and node["config"]["materialized"] not in ("view", "ephemeral"):
+            yield node["name"], "is tagged run_dependent but stores rows"
         for parent in project.parents(node):
-            if "observation" in parent["tags"] and "observation" not in node["tags"]:
-                yield node["name"], f"reads the observation {parent['name']} but is not tagged as one"
+            describes_runs = "run_dependent" in parent["tags"] and parent["name"] != LEDGER
+            if describes_runs and "run_dependent" not in node["tags"]:
+                yield node["name"], f"reads {parent['name']}, which is run_dependent, but is not tagged so"
 
 
 def names_show_the_layer(project: Project) -> Iterator[Fault]:
@@ -201,7 +202,7 @@ def foreign_keys_have_relationships(project: Project) -> Iterator[Fault]:
     keys = project.keys()
     sources = {node["name"]: project.sources_of(node) for node in project.models("core", "marts")}
     for node in project.models("core", "marts"):
-        if "observation" in node["tags"]:
+        if "run_dependent" in node["tags"]:
             continue
         related = {
             test["test_metadata"]["kwargs"]["column_name"]
@@ -293,7 +294,7 @@ RULES: tuple[Rule, ...] = (
     every_model_has_a_tested_key,
     single_keys_are_not_null,
     layers_read_only_what_they_may,
-    readers_of_observations_are_observations,
+    what_describes_runs_stores_no_rows,
     names_show_the_layer,
     foreign_keys_have_relationships,
     core_and_marts_have_contracts,

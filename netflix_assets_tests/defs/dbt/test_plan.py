@@ -68,7 +68,7 @@ class Home:
         )
 
     def planner(self, run_id: str = "run-1", **task: Any) -> Planner:
-        return Planner(Task("models", run_id, **task), self.manifest, self.settings, self.warehouse, lambda _: True)
+        return Planner(Task(run_id, **task), self.manifest, self.settings, self.warehouse, lambda _: True)
 
     def to_build(self, **task: Any) -> frozenset[str]:
         return self.planner("run-2", **task).plan().to_build

@@ -211,7 +211,7 @@ def test_a_complete_build_during_cloning_is_detected(account: Account, monkeypat
     build(account.warehouse, 1)
     account.publish()
     build(account.warehouse, 2)
-    meanwhile(monkeypatch, lambda: finish_build(account.warehouse, 3, "observations", "another"))
+    meanwhile(monkeypatch, lambda: finish_build(account.warehouse, 3, "another"))
     with pytest.raises(NotServableError, match="another build ran while the tables were copied"):
         account.publish()
     assert account.visible_builds() == {1}

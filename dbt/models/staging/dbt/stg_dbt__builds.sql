@@ -16,7 +16,6 @@ renamed as (
         retry_of,
 
         ---------- state
-        part,
         is_whole,
         has_passed,
         problem,
