@@ -21,10 +21,10 @@ from netflix_assets.contracts.column import Column
 from netflix_assets.contracts.loading import load_sources
 from netflix_assets.contracts.model import Dataset, Freshness
 from netflix_assets.defs.resources import LandingBucket
-from netflix_assets.environment import protect_bucket
 from netflix_assets.ingest.sync import SyncReport
 from netflix_assets.ingest.sync import sync as sync_dataset
 from netflix_assets.settings import read_settings
+from netflix_assets.settings.environment import protect_bucket
 from netflix_assets.storage.local_s3 import LocalS3, lease, local_s3
 from netflix_assets.storage.locks import is_held
 from netflix_assets.storage.objects import ObjectStore
@@ -47,8 +47,8 @@ _SLOWEST = (
     "warehouse/snowflake/test_dbt_builds.py", "cli/test_erase.py", "defs/test_published.py", "test_definitions.py",
     "proof/test_edges.py", "proof/test_crashes.py", "cli/test_publish.py", "proof/test_shuffles.py",
     "proof/test_snapshot_crashes.py", "defs/dbt/test_project.py", "cli/test_run.py", "cli/test_bad_files.py",
-    "cli/test_app.py", "defs/landing/test_sensor.py", "test_environment.py", "ingest/test_sync.py", "cli/test_home.py",
-    "ingest/test_dialects.py", "dev/test_docs.py", "cli/test_add_dataset.py", "test_secrets.py",
+    "cli/test_app.py", "defs/landing/test_sensor.py", "settings/test_environment.py", "ingest/test_sync.py",
+    "cli/test_home.py", "ingest/test_dialects.py", "dev/test_docs.py", "cli/test_add_dataset.py", "test_secrets.py",
 )  # fmt: skip
 _SESSION = "netflix-assets-tests-"
 _IN_MEMORY, _LOCK, _DEADLINE = pytest.StashKey[Path](), pytest.StashKey[FileLock](), pytest.StashKey[float]()

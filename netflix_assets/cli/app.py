@@ -32,7 +32,7 @@ from netflix_assets.cli.retention import retention
 from netflix_assets.cli.run import run
 from netflix_assets.cli.sources import sources
 from netflix_assets.cli.status import status
-from netflix_assets.environment import protect_command
+from netflix_assets.settings.environment import protect_command
 
 
 def main() -> None:
@@ -63,8 +63,8 @@ def _exit_code(error: Exception) -> int | None:
     from netflix_assets.contracts.loading import ContractError
     from netflix_assets.dev.fetch import DownloadError
     from netflix_assets.operations.errors import InputError, OperationError
-    from netflix_assets.secret_store import SecretError
     from netflix_assets.settings import SettingsError
+    from netflix_assets.settings.secret_store import SecretError
     from netflix_assets.storage.local_s3 import LocalS3Error
     from netflix_assets.storage.retries import BucketError
     from netflix_assets.warehouse.errors import WarehouseError

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from netflix_assets.secret_store import LateSecretStr
 from netflix_assets.settings import Settings
+from netflix_assets.settings.secret_store import LateSecretStr
 from netflix_assets.storage import bucket
 from netflix_assets.storage.bucket import Bucket
 from netflix_assets.warehouse.access import Role, WarehouseAccess

@@ -24,7 +24,7 @@ import psycopg
 from filelock import FileLock
 from psycopg import sql
 
-from netflix_assets.environment import for_postgres, in_place_of_mine
+from netflix_assets.settings.environment import for_postgres, in_place_of_mine
 from netflix_assets.storage.local_s3 import free_port
 
 HOST = "127.0.0.1"

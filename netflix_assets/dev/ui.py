@@ -21,9 +21,9 @@ from netflix_assets.defs.runs import reap
 from netflix_assets.dev.business.serve import psql, served
 from netflix_assets.dev.postgres import DATABASES, PostgresError
 from netflix_assets.dev.signals import stop_signal
-from netflix_assets.environment import UI_OF, for_dagster
 from netflix_assets.operations.instance import open_instance, prepare_dagster_home
 from netflix_assets.settings import REPO, Settings
+from netflix_assets.settings.environment import UI_OF, for_dagster
 from netflix_assets.storage.local_s3 import LocalS3, LocalS3Error, lease, local_s3, revive
 
 STOP_TIMEOUT_S = 30.0

@@ -19,8 +19,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from netflix_assets.contracts.loading import CONTRACTS_DIR, load_sources
 from netflix_assets.contracts.model import Source
 from netflix_assets.contracts.visibility import reason_of
-from netflix_assets.secret_store import LateSecretStr, PemSecret, Secret, UrlSecret
 from netflix_assets.settings.named import BY_NAME, ApiSettings, DatabaseSettings, named
+from netflix_assets.settings.secret_store import LateSecretStr, PemSecret, Secret, UrlSecret
 
 PACKAGE = Path(__file__).resolve().parents[1]
 REPO = PACKAGE.parent

@@ -8,7 +8,7 @@ from pydantic import AfterValidator
 
 from netflix_assets.contracts.dialect import Strict
 from netflix_assets.contracts.request import Address
-from netflix_assets.secret_store import Secret
+from netflix_assets.settings.secret_store import Secret
 
 # The setting, what its variables begin with, and the member that is a secret.
 BY_NAME = {"databases": ("NETFLIX_POSTGRES_", "password"), "apis": ("NETFLIX_API_", "key")}

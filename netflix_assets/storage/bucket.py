@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict
 
-from netflix_assets.environment import aws_endpoint, protect_bucket
 from netflix_assets.settings import Settings
+from netflix_assets.settings.environment import aws_endpoint, protect_bucket
 from netflix_assets.storage.objects import S3ObjectStore
 from netflix_assets.storage.retries import RETRIES, BucketError
 

@@ -24,7 +24,7 @@ from pathlib import Path
 import psutil
 from filelock import FileLock
 
-from netflix_assets.environment import for_rclone
+from netflix_assets.settings.environment import for_rclone
 from netflix_assets.storage.locks import is_held
 
 START_TIMEOUT_S = 20.0

@@ -17,11 +17,11 @@ import pytest
 from netflix_assets.definitions import build_defs
 from netflix_assets.defs.resources import landing_bucket
 from netflix_assets.dev.samples import generate
-from netflix_assets.environment import for_dbt
 from netflix_assets.operations.instance import open_instance
 from netflix_assets.operations.outcome import RunOutcome
 from netflix_assets.operations.run import run_graph
 from netflix_assets.settings import REPO, Settings, read_settings
+from netflix_assets.settings.environment import for_dbt
 from netflix_assets_tests.conftest import landing_key
 from netflix_assets_tests.demo import Demo
 

@@ -19,9 +19,9 @@ import pytest
 from netflix_assets.definitions import build_defs
 from netflix_assets.defs.resources import landing_bucket, warehouse
 from netflix_assets.dev.samples import generate
-from netflix_assets.environment import for_dagster
 from netflix_assets.operations.instance import open_instance
 from netflix_assets.operations.outcome import RunOutcome
+from netflix_assets.settings.environment import for_dagster
 from netflix_assets.warehouse.node_states import NodeStates
 from netflix_assets_tests.conftest import landing_key
 from netflix_assets_tests.defs.project_copy import Project, project_copy

@@ -15,9 +15,9 @@ from dagster_dbt import DagsterDbtCliRuntimeError, DbtCliResource, DbtProject
 from dagster_dbt.errors import DagsterDbtError
 
 from netflix_assets.defs.dagster_internals import FastDbtCliResource
-from netflix_assets.environment import for_dbt, in_place_of_mine
-from netflix_assets.secret_store import LateSecretStr
 from netflix_assets.settings import Settings
+from netflix_assets.settings.environment import for_dbt, in_place_of_mine
+from netflix_assets.settings.secret_store import LateSecretStr
 
 
 class DbtProjectError(RuntimeError):

@@ -10,14 +10,13 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from netflix_assets import secret_store
 from netflix_assets.alerts.redaction import redactor
 from netflix_assets.alerts.slack import Slack, open_chat
 from netflix_assets.defs.resources import warehouse
-from netflix_assets.environment import for_dagster, for_dbt, protect_bucket
 from netflix_assets.operations.instance import open_instance
-from netflix_assets.secret_store import SecretError
-from netflix_assets.settings import Settings, SettingsError, read_settings
+from netflix_assets.settings import Settings, SettingsError, read_settings, secret_store
+from netflix_assets.settings.environment import for_dagster, for_dbt, protect_bucket
+from netflix_assets.settings.secret_store import SecretError
 from netflix_assets_tests.deploy.stacks import REGION, Cloud, moto_server
 from netflix_assets_tests.test_secrets import Trap, make_key, refusing_snowflake
 

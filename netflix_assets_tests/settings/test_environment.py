@@ -14,11 +14,10 @@ import duckdb
 import psutil
 import pytest
 
-from netflix_assets import environment
 from netflix_assets.defs.dbt.project import dbt_project, dbt_resource, exported
 from netflix_assets.defs.resources import landing_bucket
-from netflix_assets.environment import for_dagster, for_dbt
-from netflix_assets.settings import PACKAGE, REPO, Settings, read_settings
+from netflix_assets.settings import PACKAGE, REPO, Settings, environment, read_settings
+from netflix_assets.settings.environment import for_dagster, for_dbt
 from netflix_assets.storage.local_s3 import local_s3
 from netflix_assets_tests import hostile
 from netflix_assets_tests.cli.command import run_installed

@@ -12,8 +12,8 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from netflix_assets.secret_store import LateSecretStr
 from netflix_assets.settings import REPO, DagsterPlusSettings, Settings, secrets_of, variables_of
+from netflix_assets.settings.secret_store import LateSecretStr
 
 UI_OF = "NETFLIX_UI_OF"  # in all processes of a UI, also in those of dbt: its home
 

@@ -9,8 +9,8 @@ import pytest
 
 from netflix_assets.definitions import load_defs
 from netflix_assets.defs.schedules import schedules
-from netflix_assets.environment import for_dagster
 from netflix_assets.settings import REPO, SettingsError, current_settings, read_settings, secrets_of
+from netflix_assets.settings.environment import for_dagster
 from netflix_assets_tests.cli.command import run
 
 ODD_BUT_FINE = "a b'c\"d`e&f;g$HOME h:i{{ j }}k(l)n=o,p+q@r~s^t|u<v>w!x]yé.日本"
