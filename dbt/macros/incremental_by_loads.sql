@@ -75,13 +75,11 @@
     {%- if not is_incremental() -%}
     select * from {{ rows }}
     {%- else -%}
-    select
-        {% for column in key -%}
-        coalesce({{ rows }}.{{ column }}, existing_rows.{{ column }}) as {{ column }},
-        {% endfor -%}
-        {{ rows }}.* exclude ({{ key | join(', ') }})
-    from {{ rows }}
-    full outer join (
+    select *
+    from (
+        select {{ key | join(', ') }}
+        from {{ rows }}
+        union
         select
             {% for column in key -%}
             present.{{ column }}{{ ',' if not loop.last }}
@@ -92,11 +90,9 @@
                 {% for column in affected_key or key -%}
                 {{ 'and ' if not loop.first }}present.{{ column }} = {{ affected }}.{{ column }}
                 {% endfor %}
-    ) as existing_rows
-        on
-            {% for column in key -%}
-            {{ 'and ' if not loop.first }}{{ rows }}.{{ column }} = existing_rows.{{ column }}
-            {% endfor -%}
+    ) as written_keys
+    left join {{ rows }}
+        using ({{ key | join(', ') }})
     {%- endif %}
 {%- endmacro %}
 
