@@ -22,22 +22,78 @@
     Any order of arrival, with duplicates, corrections, removals and replays, therefore gives the result of a full
     refresh.
 
+    Tables that are extracted as changes (versions.sql) have deletions, and a row without its parent is no row either: a
+    key then has a winner that the table does not have. If that winner's load is removed, no row of the table says so.
+    keys_without_row therefore selects every key of which the table has no row. Deleted keys are read again in each
+    build, and nothing is written for them.
+
+    A table may join several datasets. It has a column of loads for each that is large (affected_keys, `load_id`), and
+    compares its rows with small ones directly (fct_order_lines): a value that is looked up in them, such as a cost, is
+    either the one that is valid now or not, whatever the loads of it were.
+
     Cost: two scans of load IDs and one hash join of the new keys with the raw keys. Applying 250 thousand new rows to
     25 million takes about two seconds on two cores; a full refresh takes nine.
 -#}
 
-{% macro affected_keys(staging, ledger, dataset, key) -%}
+{#- `load_id`: the table's column with loads of this dataset. -#}
+{% macro affected_keys(staging, ledger, dataset, key, load_id='_load_id') -%}
     select
         {{ key | join(',\n        ') }}
     from {{ staging }}
-    where _load_id > (select coalesce(max(applied._load_id), 0) from {{ this }} as applied)
+    where _load_id > (select coalesce(max(applied.{{ load_id }}), 0) from {{ this }} as applied)
 
     union
 
     select
         {{ key | join(',\n        ') }}
     from {{ this }}
-    where _load_id not in (select load_id from {{ ledger }} where dataset = '{{ dataset }}' and is_current)
+    where {{ load_id }} not in (select load_id from {{ ledger }} where dataset = '{{ dataset }}' and is_current)
+{%- endmacro %}
+
+
+{#- The keys of `staging` without a row in the table, because they are deleted or because their deletion is gone.
+    `row_key`: what identifies a row, if `key` does not. -#}
+{% macro keys_without_row(staging, key, row_key=none) -%}
+    select distinct
+        {% for column in key -%}
+        candidates.{{ column }}{{ ',' if not loop.last }}
+        {% endfor -%}
+    from {{ staging }} as candidates
+    left join {{ this }} as existing_rows
+        on
+            {% for column in row_key or key -%}
+            {{ 'and ' if not loop.first }}candidates.{{ column }} = existing_rows.{{ column }}
+            {% endfor -%}
+    where existing_rows._load_id is null
+{%- endmacro %}
+
+
+{#- The new rows, and for each row of the table under an affected key that has no new row, one with a null `_load_id`,
+    which tells the strategy to delete it. All rows as they are, if the table is made new.
+    `affected`: a relation of keys. `affected_key`: its columns, if they are not those of `key`. -#}
+{% macro with_removed(rows, key, affected, affected_key=none) -%}
+    {%- if not is_incremental() -%}
+    select * from {{ rows }}
+    {%- else -%}
+    select *
+    from (
+        select {{ key | join(', ') }}
+        from {{ rows }}
+        union
+        select
+            {% for column in key -%}
+            present.{{ column }}{{ ',' if not loop.last }}
+            {% endfor -%}
+        from {{ this }} as present
+        inner join {{ affected }}
+            on
+                {% for column in affected_key or key -%}
+                {{ 'and ' if not loop.first }}present.{{ column }} = {{ affected }}.{{ column }}
+                {% endfor %}
+    ) as written_keys
+    left join {{ rows }}
+        using ({{ key | join(', ') }})
+    {%- endif %}
 {%- endmacro %}
 
 

@@ -5,14 +5,20 @@
 
 
 {#- The rows as the last extract saw them: the latest version of each key, unless it is deleted. A row that was
-    read twice, because a transaction was still open, appears as two equal versions. -#}
-{% macro latest_versions(staging, key) -%}
+    read twice, because a transaction was still open, appears as two equal versions.
+    `among`: a relation of keys that limits the rows. `among_key`: its columns, if they are not those of `key`. -#}
+{% macro latest_versions(staging, key, among=none, among_key=none) -%}
     select *
     from {{ staging }}
+    {%- if among %}
+    where ({{ (among_key or key) | join(', ') }}) in (select {{ (among_key or key) | join(', ') }} from {{ among }})
+    {%- endif %}
     qualify
         row_number() over (
             partition by {{ key | join(', ') }}
-            order by extract_number desc nulls last, _object_key desc nulls last, {{ values_of(staging, key) }}
+            order by
+                extract_number desc nulls last, _object_key desc nulls last, {{ values_of(staging, key) }},
+                _load_id desc nulls last
         ) = 1
         and not is_deleted
 {%- endmacro %}

@@ -4,8 +4,11 @@ test_shuffles.py compares all tables in any order of arrival. Here rows that mus
 build and must keep their marks, so that an incremental model that quietly computes everything fails too.
 """
 
+import csv
+import io
+import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -158,6 +161,121 @@ def test_users_without_ratings_leave_the_comparison_at_once(bucket, tmp_path: Pa
         assert 4 not in {user for row in found["marts.mart_similar_users"] for user in (row[0], row[2])}
         at.build("--full-refresh", "--select", *COMPARED)
         assert compared(at) == found
+
+
+# ---------------------------------------------------------------- order lines
+
+ORDERED = "2024-05-01 18:00:00"
+AT = "2024-01-01 00:00:00"
+DEFAULTS = {
+    "shop/orders": {
+        "order_id": 0, "order_number": "new", "customer_id": 1, "status": "paid", "currency": "EUR",
+        "country_code": "DE", "state_code": "", "promotion_id": "", "ordered_at": ORDERED, "context": "{}",
+        "updated_at": AT,
+    },
+    "shop/order_lines": {
+        "order_id": 0, "line_number": 1, "product_id": 1, "quantity": 1, "unit_price": 10, "discount": 0,
+        "status": "open", "updated_at": AT,
+    },
+    "crm/customers": {
+        "customer_id": 1, "rating_user_id": "", "marketing_consent": "true", "interests": "[]", "preferences": "{}",
+        "created_at": AT, "updated_at": AT,
+    },
+    "shop/product_costs": {"product_id": 1, "valid_from": AT, "unit_cost": 1},
+    "shop/product_prices": {"product_id": 1, "currency": "EUR", "valid_from": AT, "list_price": 9},
+}  # fmt: skip
+
+
+def extract(dataset: str, number: int, *changed: dict, gone: Iterable[dict] = (), version: str = "a") -> Put:
+    """The object of an extract: rows by what differs from the defaults, and the keys of deleted rows."""
+    defaults = DEFAULTS[dataset]
+    rows = [{**defaults, **row} for row in changed]
+    if "updated_at" in defaults:  # a table of which changes are extracted
+        seen = {"extract_number": number, "extracted_at": AT}
+        rows = [{**row, **seen, "is_deleted": "false"} for row in rows]
+        rows += [{**dict.fromkeys(defaults, ""), **key, **seen, "is_deleted": "true"} for key in gone]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return Put(f"{dataset}-{number:03d}.csv", version, text.getvalue().encode())
+
+
+def euro_rates(day: str, version: str = "a", **rates: float) -> Put:
+    document = {"base": "EUR", "date": day, "rates": rates}
+    return Put(f"frankfurter/rates/{day}.json", version, json.dumps(document).encode())
+
+
+def order(number: int, **values: object) -> dict:
+    return {"order_id": number, **values}
+
+
+def cost(valid_from: str = AT, dollars: int = 1) -> dict:
+    return {"product_id": 2, "valid_from": valid_from, "unit_cost": dollars}
+
+
+def line(number: int) -> dict:
+    return {"order_id": number, "line_number": 1}
+
+
+OF_ORDERS = {
+    1: {}, 2: {}, 3: {}, 4: {}, 5: {}, 6: {}, 7: {}, 8: {"customer_id": 2}, 9: {"ordered_at": "2024-05-03 09:00:00"},
+    10: {"currency": "USD"}, 11: {"ordered_at": "2024-05-03 09:00:00", "currency": "CAD"}, 12: {},
+    14: {"ordered_at": "2024-05-07 18:00:00"}, 15: {"ordered_at": "2024-05-09 18:00:00"},
+    16: {"ordered_at": "2024-03-01 18:00:00"}, 17: {}, 19: {},
+}  # fmt: skip
+PRODUCTS = {6: 2, 7: 3, 16: 2}
+LINES = [order(number, product_id=PRODUCTS.get(number, 1)) for number in OF_ORDERS]
+FIRST_ORDERS = (
+    extract("shop/orders", 1, *(order(number, **values) for number, values in OF_ORDERS.items())),
+    extract("shop/order_lines", 1, *LINES, order(2, line_number=2)),
+    extract("shop/orders", 2, order(12, status="shipped"), gone=[order(5)]),
+    extract("shop/order_lines", 2, order(12, quantity=2), order(19, quantity=2), gone=[line(5)]),
+    extract("shop/orders", 3, order(17, status="refunded")),
+    extract("crm/customers", 1, {}, {"customer_id": 2}),
+    extract("shop/product_costs", 1, {}, cost(), cost("2024-06-01 00:00:00", 3)),
+    extract("shop/product_prices", 1, {}, {"product_id": 3}),
+    euro_rates("2024-05-01", USD=1.1, GBP=0.86),
+    euro_rates("2024-05-06", USD=1.2),
+    euro_rates("2024-05-08", USD=1.3),
+)
+# Order 2 and line 4 change, 3 is deleted, 5 is no longer deleted, 18 is new. 6 has a cost that is corrected back in
+# time, 7 a price, 8 another version of its customer, 9 a late rate, 11 a first one, 14 a corrected one and 15 that of
+# another provider. Corrected objects have another version of 12, and none of order 17 and line 19. Others stay.
+NEXT_ORDERS = (
+    extract("shop/orders", 4, order(2, status="cancelled"), order(18), gone=[order(3)]),
+    extract("shop/order_lines", 4, order(4, quantity=3), order(18), gone=[line(3)]),
+    extract("shop/orders", 2, order(12, status="completed"), version="b"),
+    extract("shop/order_lines", 2, order(12, quantity=2), version="b"),
+    extract("shop/orders", 3, order(18), version="b"),
+    extract("crm/customers", 2, {"customer_id": 2, "marketing_consent": "false", "updated_at": "2024-04-01 00:00:00"}),
+    extract("shop/product_costs", 2, {}, cost(), cost("2024-04-01 00:00:00", 3)),
+    extract("shop/product_prices", 2, {}, {"product_id": 3, "list_price": 8}),
+    euro_rates("2024-05-02", USD=1.15, CAD=1.5),
+    euro_rates("2024-05-06", "b", USD=1.25),
+    Put(
+        "openexchangerates/rates-1.json",
+        "a",
+        json.dumps({"base": "USD", "timestamp": 1_715_270_400, "rates": {"EUR": 0.8}}).encode(),
+    ),
+)
+KEPT = "kept"
+
+
+def test_only_order_lines_that_changed_are_written(at: Place) -> None:
+    put(at, *FIRST_ORDERS)
+    at.build("--select", "+fct_order_lines")
+    query(at, f"update core.fct_order_lines set order_number = '{KEPT}'")
+    put(at, *NEXT_ORDERS)
+    at.build("--select", "+fct_order_lines")
+    of_orders = "select distinct order_id from core.fct_order_lines where order_number {} order by all"
+    assert query(at, of_orders.format(f"= '{KEPT}'")) == [(1,), (10,), (16,)]
+    written = [number for (number,) in query(at, of_orders.format(f"!= '{KEPT}'"))]
+    assert written == [2, 4, 5, 6, 7, 8, 9, 11, 12, 14, 15, 17, 18, 19]
+    query(at, "update core.fct_order_lines set order_number = 'new'")
+    found = rows(at, "core.fct_order_lines")
+    at.build("--full-refresh", "--select", "+fct_order_lines")
+    assert found == rows(at, "core.fct_order_lines")
 
 
 # ---------------------------------------------------------------- proofs of keys

@@ -54,6 +54,7 @@ RATINGS = dataset_by_id(load_sources(), "movielens/ratings")
 LEFT_OUT = {
     "_digest": "digests are made from load ids",
     "reflects_load_id": "as _load_id",
+    "_order_load_id": "as _load_id",
     "_load_id": "load ids follow the order of commits, which is shuffled here",
     "reason": "the reason for a reject names the contract's bounds at that time, which the orders widen",
 }

@@ -1,3 +1,5 @@
+{#- Made whole: an address that arrives late can move and renumber all versions of its customer. -#}
+
 with
 
 customers as (

@@ -1,3 +1,5 @@
+{#- Made whole: each snapshot of the source has all rows, a few thousand. -#}
+
 with
 
 -- A file may name a moment twice; the database does not.

@@ -1,3 +1,6 @@
+{#- Made whole: eight currencies have 70,000 hourly rates a year, and one late quote can move the interval before it, all
+    rates of its moment (of the US dollar) and all of its day (of a preferred provider). -#}
+
 {#- Providers by preference, from var rate_providers: case … when '<provider>' then <its place> end. -#}
 {%- set providers = var('rate_providers') %}
 

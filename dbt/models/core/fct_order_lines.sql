@@ -1,16 +1,23 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='by_loads',
+        unique_key=['order_id', 'line_number'],
+        on_schema_change='fail',
+        tmp_relation_type='table',
+        cluster_by=["date_trunc('month', ordered_on)"],
+    )
+}}
+{#- All lines of an order are computed again if a load brought or took a version of the order or of a line, or if another
+    customer version, price, cost or exchange rate is valid for a line than the one that it has. -#}
+
+{%- set key = ['order_id', 'line_number'] %}
+{%- set staged_orders = ref('stg_shop__orders') %}
+{%- set staged_lines = ref('stg_shop__order_lines') %}
+{%- set ledger = ref('stg_ops__loads') %}
+{%- set affected_orders = 'affected_orders' if is_incremental() else none %}
+
 with
-
-orders as (
-
-    {{ latest_versions(ref('stg_shop__orders'), ['order_id']) }}
-
-),
-
-lines as (
-
-    {{ latest_versions(ref('stg_shop__order_lines'), ['order_id', 'line_number']) }}
-
-),
 
 statuses as (
 
@@ -39,6 +46,91 @@ customers as (
 rates as (
 
     select * from {{ ref('fct_exchange_rates') }}
+
+),
+
+{% if is_incremental() -%}
+
+first_rates as (
+
+    select
+        currency,
+        min(valid_from) as valid_from
+    from rates
+    group by currency
+
+),
+
+-- Compared with what is valid now, not with what has changed: a late rate or a cost that is corrected back in time then
+-- affects only the lines that it is valid for, and a snapshot in which every row is delivered again affects none.
+outdated_orders as (
+
+    select distinct existing_rows.order_id
+    from {{ this }} as existing_rows
+    left join costs
+        on
+            existing_rows.product_id = costs.product_id
+            and existing_rows.ordered_at >= costs.valid_from
+            and (existing_rows.ordered_at < costs.valid_to or costs.valid_to is null)
+    left join prices
+        on
+            existing_rows.product_id = prices.product_id
+            and existing_rows.currency = prices.currency
+            and existing_rows.ordered_at >= prices.valid_from
+            and (existing_rows.ordered_at < prices.valid_to or prices.valid_to is null)
+    left join customers
+        on
+            existing_rows.customer_id = customers.customer_id
+            and existing_rows.ordered_at >= customers.valid_from
+            and (existing_rows.ordered_at < customers.valid_to or customers.valid_to is null)
+    -- The rate that the line has, if it is still the newest one at that moment.
+    left join rates
+        on
+            existing_rows.currency = rates.currency
+            and existing_rows.rate_at = rates.valid_from
+            and (existing_rows.ordered_at < rates.valid_to or rates.valid_to is null)
+    left join first_rates
+        on existing_rows.currency = first_rates.currency
+    where
+        existing_rows.unit_cost_usd is distinct from costs.unit_cost_usd
+        or existing_rows.list_unit_price is distinct from prices.list_price
+        or existing_rows.customer_version_number is distinct from customers.version_number
+        or case
+            when existing_rows.rate_at is null then existing_rows.ordered_at >= first_rates.valid_from
+            else existing_rows.rate_to_usd is distinct from rates.rate_to_usd
+        end
+
+),
+
+affected_orders as (
+
+    {{ affected_keys(staged_orders, ledger, 'shop/orders', ['order_id'], load_id='_order_load_id') }}
+
+    union
+
+    {{ affected_keys(staged_lines, ledger, 'shop/order_lines', ['order_id']) }}
+
+    union
+
+    {{ keys_without_row(staged_lines, ['order_id'], row_key=key) }}
+
+    union
+
+    select order_id from outdated_orders
+
+),
+
+{% endif -%}
+
+orders as (
+
+    {{ latest_versions(staged_orders, ['order_id'], among=affected_orders) }}
+
+),
+
+lines as (
+
+    {{ latest_versions(staged_lines, key, among=affected_orders, among_key=['order_id']) }}
 
 ),
 
@@ -126,7 +218,9 @@ joined as (
         order_rates.rate_at,
         case
             when orders.currency = 'USD' then cast(1 as decimal(20, 10)) else order_rates.rate_to_usd
-        end as rate_to_usd
+        end as rate_to_usd,
+        lines._load_id,
+        orders._load_id as _order_load_id
     from lines
     inner join orders
         on lines.order_id = orders.order_id
@@ -176,6 +270,12 @@ converted as (
 
 ),
 
+with_removed as (
+
+    {{ with_removed('converted', key, 'affected_orders', affected_key=['order_id']) }}
+
+),
+
 final as (
 
     select
@@ -215,8 +315,10 @@ final as (
             when outcome = 'kept' then cast(net_usd - cost_usd as double) / nullif(cast(net_usd as double), 0)
         end as margin,
         cast(case when outcome = 'refunded' then net_usd else 0 end as decimal(26, 4)) as refunded_usd,
-        cast(case when outcome = 'cancelled' then net_usd else 0 end as decimal(26, 4)) as cancelled_usd
-    from converted
+        cast(case when outcome = 'cancelled' then net_usd else 0 end as decimal(26, 4)) as cancelled_usd,
+        _load_id,
+        _order_load_id
+    from with_removed
 
 )
 

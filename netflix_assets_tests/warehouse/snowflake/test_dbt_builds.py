@@ -55,6 +55,9 @@ INCREMENTAL = (
     "core.fct_ratings",
     "core.fct_rating_versions",
     "core.fct_genome_scores",
+    "core.fct_order_lines",
+    "core.fct_shipments",
+    "core.fct_stock_levels",
     "snapshots.snap_movies",
     "snapshots.snap_tags",
 )
@@ -345,6 +348,7 @@ def test_emulated_tables_have_the_configured_table_type(built: Built) -> None:
         ("core", "fct_ratings"),
         ("core", "fct_rating_versions"),
         ("core", "fct_genome_scores"),
+        ("core", "fct_order_lines"),
         ("marts", "obt_order_lines"),
         ("marts", "obt_production_orders"),
     }
