@@ -37,13 +37,16 @@ def check(context: click.Context, names: tuple[str, ...]) -> None:
     """
     from netflix_assets.operations import extract as databases
     from netflix_assets.operations import request as apis
-    from netflix_assets.operations.sources import choose_sources
+    from netflix_assets.operations.sources import choose_sources, unknown_variables
 
     settings = current_settings()
     has_problem = False
     chosen = choose_sources(settings, names)
     findings = [each for name, tables in chosen.databases.items() for each in databases.check(settings, name, tables)]
     findings += [each for source in chosen.apis for each in apis.check_api(settings, source)]
+    if not names:
+        for line in unknown_variables(settings):
+            say(line)
     for finding in findings:
         (fail if finding.is_problem else say)(f"{finding.subject}: {finding.text}")
         has_problem |= finding.is_problem
@@ -108,6 +111,7 @@ def extract_and_print(
         from netflix_assets.operations.request import request
         from netflix_assets.operations.run import load_definitions
 
+        operation.check_addresses(settings, databases)
         operation.check_accepted(databases, accepted)
         if not databases and not missing:
             say("No period is missing; nothing to do")

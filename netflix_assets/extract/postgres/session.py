@@ -169,6 +169,15 @@ def _blocks(pgconn: psycopg.pq.abc.PGconn) -> Iterator[Block]:
     yield block, count
 
 
+def no_address(database: str) -> str:
+    """What to set for a database without an address."""
+    variable = f"NETFLIX_POSTGRES_{database.upper()}"
+    return (
+        f"database '{database}' has no address. Set {variable} to postgresql://<role>@<host>:5432/<database>, and "
+        f"{variable}_PASSWORD"
+    )
+
+
 @contextmanager
 def open_session(
     database: str,
@@ -185,10 +194,7 @@ def open_session(
     Raises: SourceError, SourceUnavailableError; BusyError when another extract holds the lock.
     """
     if settings is None:
-        raise SourceError(
-            f"database '{database}' has no address: set NETFLIX_POSTGRES_{database.upper()} to "
-            f"postgresql://<role>@<host>:5432/<database>, and NETFLIX_POSTGRES_{database.upper()}_PASSWORD"
-        )
+        raise SourceError(no_address(database))
     with _connect(database, settings) as connection:
         with translated(database):
             complete_to, is_replica = _position(connection)
