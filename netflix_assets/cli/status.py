@@ -59,7 +59,7 @@ def _print(found: "Status") -> None:
 
 
 def _unused_databases(datasets: Sequence[Mapping[str, Any]]) -> Set[str]:
-    """The databases of which nothing has been extracted: who does not use them need not read on about them."""
+    """The databases from which nothing has been extracted. People who do not use them need not read about them."""
     in_use = {each["database"] for each in datasets if each["state"] != "awaited" or each["extracted_at"]}
     return {each["database"] for each in datasets if each["database"]} - in_use
 

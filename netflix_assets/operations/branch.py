@@ -1,4 +1,4 @@
-"""A branch in its own schemas: build what it changes there, beside copies of all other tables, and drop them again.
+"""A branch in its own schemas: build what it changes there, next to copies of all other tables, and drop them again.
 
 The base is the dbt project that the branch started from. It is taken from git and parsed here, so no manifest has to be
 kept anywhere, and none can be old.

@@ -1,4 +1,4 @@
-"""Extract databases by hand, and look at what they lack."""
+"""Extract databases by hand, and check what they still need for it."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -32,7 +32,7 @@ def check_addresses(settings: Settings, databases: Iterable[str]) -> None:
 
 
 def check(settings: Settings, database: str, datasets: Sequence[Dataset]) -> list[Finding]:
-    """What a database lacks; one that cannot be used is a finding."""
+    """What a database still needs; one that cannot be reached is itself a finding."""
     try:
         return check_database(database, datasets, settings)
     except (SourceError, SourceUnavailableError) as error:

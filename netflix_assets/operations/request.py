@@ -20,7 +20,7 @@ from netflix_assets.storage.bucket import landing_bucket
 
 
 def check_api(settings: Settings, source: Source) -> Iterator[Finding]:
-    """Whether an API answers: one request for each dataset, of which nothing lands."""
+    """Whether an API answers: one request for each dataset. Nothing lands."""
     if reason := why_unused(source, settings):
         yield Finding(source.source, reason, is_problem=True)
         return

@@ -42,10 +42,10 @@ _LOCK = 7_223_407_118_362_981_001  # "an extract of netflix-assets", in the data
 
 @dataclass(frozen=True)
 class Identity:
-    """Which history of which server transaction numbers belong to. After a failover or a restore it is another one.
+    """The server and its history that transaction numbers belong to. A failover or a restore starts another history.
 
-    ``started``: when the server was started, as text; empty for a replica. A data folder can be put back, or a disk,
-    without anything else in it that tells, but not while the server runs.
+    ``started``: when the server was started, as text; empty for a replica. Only this shows that a data folder or a
+    disk was put back, because nothing in them does.
     """
 
     system: str
@@ -188,8 +188,8 @@ def open_session(
 ) -> Iterator[Session]:
     """A session for the length of the block. ``exclusive``: hold the lock that one extract at a time has.
 
-    ``relations``: schemas and names of tables that cannot be truncated or rewritten meanwhile. Otherwise they would be
-    empty for a snapshot from before.
+    ``relations``: schemas and names of tables that cannot be truncated or rewritten meanwhile. Otherwise an
+    older snapshot would see them as empty.
 
     Raises: SourceError, SourceUnavailableError; BusyError when another extract holds the lock.
     """
