@@ -1,4 +1,4 @@
-"""The whole system on one screen: its assets, what runs them and what they run with."""
+"""The whole system on one screen: assets, the jobs and sensors that run them, and their resources."""
 
 import sys
 from functools import cache
@@ -83,12 +83,12 @@ def build_defs(settings: Settings) -> dg.Definitions:
     )
 
 
-@cache  # a second call would take the files that the first one imported for the system's own
+@cache  # a second call would mistake the files that the first one imported for the system's own
 def scaffolded_defs(package: Path = PACKAGE) -> dg.Definitions:
-    """What a user added to defs/, for example with ``dg scaffold defs``: every file there that nothing here imports.
+    """What a user added to defs/, for example with ``dg scaffold defs``: every file there that no module here imports.
 
     Dagster's own loader imports each installed integration (3.6 s of CPU, twice as long as everything else), so it runs
-    only when there is such a file.
+    only when there is one.
     """
     modules = {Path(file).resolve() for module in sys.modules.values() if (file := getattr(module, "__file__", None))}
     added = [path for path in (package / "defs").rglob("*.py") if path.resolve() not in modules]

@@ -81,4 +81,4 @@ def _host(url: str) -> str:
         address = None
     if address is None or address.scheme not in ("http", "https") or not address.hostname:
         raise MetabaseError("METABASE_URL is not an address such as https://metabase.example.com")
-    return f"{address.scheme}://{address.hostname}"
+    return f"{address.scheme}://{address.netloc.rpartition('@')[2]}"

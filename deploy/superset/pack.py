@@ -10,6 +10,7 @@ Superset asks for it during the import.
 
 import sys
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +49,23 @@ def columns_of(mart: str) -> list[dict[str, Any]]:
     ]
 
 
-def local_uri() -> str:
-    """Return the URI of this home's published database, opened read-only so that Superset never locks it."""
+def main(arguments: Sequence[str]) -> int:
+    """Pack what the arguments say. Returns the exit code."""
+    if not 1 <= len(arguments) <= 2:
+        print("Usage: python deploy/superset/pack.py OUT.zip [URI]", file=sys.stderr)
+        return 2
+    target, *given = arguments
+    if given and "://" not in given[0]:
+        print(f"error: {given[0]!r} is not a SQLAlchemy URI such as snowflake://USER@ACCOUNT/DATABASE", file=sys.stderr)
+        return 2
     published = current_settings().home / "published" / "current" / "netflix.duckdb"
-    return f"duckdb:///{published}?access_mode=read_only"
+    if not given and not published.exists():
+        print(f"error: {published} does not exist. To build and publish it: netflix-assets run", file=sys.stderr)
+        return 1
+    # Opened read-only, so that Superset never locks it.
+    pack(Path(target), given[0] if given else f"duckdb:///{published}?access_mode=read_only")
+    return 0
 
 
 if __name__ == "__main__":
-    pack(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else local_uri())
+    sys.exit(main(sys.argv[1:]))

@@ -15,7 +15,7 @@ class TopicError(RuntimeError):
 
 @dataclass(frozen=True)
 class Topic:
-    """An SNS topic. A FIFO topic (``….fifo``) drops a message that is sent again within 5 minutes."""
+    """An SNS topic. A FIFO topic (``….fifo``) drops a duplicate sent within 5 minutes."""
 
     client: Any
     arn: str

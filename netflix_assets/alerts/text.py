@@ -24,7 +24,6 @@ _VERBS: Mapping[Event, str] = {
     "objects_refused": "found refused objects",
 }
 _NOT_FIXED_BY_A_RUN: frozenset[Event] = frozenset({"tick_failure", "job_long_running"})
-_SELECT_CHARACTERS = 1_500
 
 
 @dataclass(frozen=True)
@@ -45,11 +44,17 @@ class Writer:
         return cls(settings.env, settings.web_url, settings.docs_url, rules.mentions)
 
     def command(self, finding: Finding) -> str:
-        """The command that runs the broken assets and everything downstream; all assets if that would be too long."""
+        """The command that runs what failed, and builds and publishes what follows from it.
+
+        A run of everything builds only what differs. A selection of raw tables or models would build them and fail at
+        ``published/marts``, which serves whole builds only.
+        """
         environment = "" if self.environment == "local" else f"NETFLIX_ENV={self.environment} "
-        select = " or ".join(f'key:"{each}"+' for each in finding.assets if not each.startswith("s3/"))
-        has_select = 0 < len(select) <= _SELECT_CHARACTERS
-        return f"{environment}netflix-assets run" + (f" --select {shlex.quote(select)}" if has_select else "")
+        extracted = sorted({each.split("/")[1] for each in finding.assets if each.startswith(("postgres/", "api/"))})
+        extract = f"{environment}netflix-assets sources extract {' '.join(extracted)} && " if extracted else ""
+        is_after = all(each.startswith(("published/", "dashboards/")) for each in finding.assets)
+        select = " or ".join(f'key:"{each}"+' for each in finding.assets) if is_after else ""
+        return f"{extract}{environment}netflix-assets run" + (f" --select {shlex.quote(select)}" if select else "")
 
     def sns(self, incident: Incident) -> dict[str, Any]:
         """The arguments of SNS' publish, without the topic."""

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 
 @click.command("add-dataset")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument(
+    "paths", metavar="FILES...", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
 @click.option("--source", help="Who the files are from, such as movielens.  [default: files]")
 @click.option("--name", help="Name of the dataset.  [default: from the files' names]")
 @click.option("--owner", help="Owner of a new source, such as team:sales.  [default: team:unassigned]")
@@ -43,7 +45,7 @@ def add_dataset(
     the contract entry, the dbt source, a staging model and a core table, which the next run publishes. Files of a
     dataset that exists are compared with its contract, and nothing is written.
 
-    All FILES are deliveries of one dataset.
+    All FILES must be deliveries of the same dataset.
     """
     from netflix_assets.dev.add_dataset import DEFAULT_OWNER, Plan, plan_dataset
     from netflix_assets.ingest.errors import RefusedError
@@ -142,6 +144,6 @@ def _verdict(results: Sequence["TrialResult"]) -> str:
     """Whether a contract fits files in which nothing was found that it would have to change for."""
     lost = [each.path.name for each in results if each.outcome == "refused" or (each.rejected and not each.rows)]
     if lost:
-        return f"does not fit: nothing of {', '.join(lost)} would load, for the reason above"
+        return f"does not fit: no record of {', '.join(lost)} would load, for the reason above"
     rejected = sum(each.rejected for each in results)
     return f"fits, except for {counted(rejected, 'rejected record')}" if rejected else "fits; nothing to change"

@@ -26,7 +26,7 @@ def backup(folder: Path) -> None:
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 def restore(folder: Path) -> None:
-    """Put the backup in FOLDER into this home, which must have no state."""
+    """Restore the backup in FOLDER into this home, which must have no state."""
     from netflix_assets.operations import backup
 
     settings = current_settings()

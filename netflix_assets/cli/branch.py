@@ -41,7 +41,7 @@ def build(context: click.Context, base: Path) -> None:
             settings, base.resolve(), progress=lambda message: status.update(progress_text(message))
         )
     if outcome is None:
-        say(f"nothing in dbt differs from {base}; {settings.schema_prefix}* has copies of all tables")
+        say(f"The dbt project does not differ from {base}; {settings.schema_prefix}* has copies of all tables")
         return
     print_outcome(outcome, time.monotonic() - started)
     say(f"built in {settings.schema_prefix}*: {', '.join(keys)}")

@@ -1,4 +1,4 @@
-"""``contract``: what a contract says, what a file would give under it, and contracts for and from others."""
+"""``contract``: show a contract, check files against it, and export or import it."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -86,11 +86,13 @@ def import_contract(file: Path) -> None:
 
 
 @contract.command("check")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument(
+    "paths", metavar="FILES...", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
 @click.option("--as", "dataset_id", metavar="DATASET", help="The dataset of files whose names do not match one.")
 @click.pass_context
 def check_contract(context: click.Context, paths: tuple[Path, ...], dataset_id: str | None) -> None:
-    """Show what files would give, without loading them.
+    """Check files against their contract, without loading them.
 
     Runs the code of a load in a temporary warehouse. Exits with 3 if a file would be refused, with 4 if a file would
     load none of its records.
@@ -115,7 +117,7 @@ def _worse(code: int, result: "TrialResult") -> int:
 
 
 def summary(result: "TrialResult") -> str:
-    """What a file would give, in one line."""
+    """What would load from a file, in one line."""
     if result.outcome != "loads":
         return f"{result.outcome}: {result.reason}"
     rejected = f", {result.rejected:,} rejected" if result.rejected else ""

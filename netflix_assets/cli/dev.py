@@ -9,7 +9,7 @@ from netflix_assets.settings import current_settings
 
 @click.group()
 def dev() -> None:
-    """Sample databases and APIs to try things with."""
+    """Serve sample databases and APIs."""
 
 
 @dev.command()
@@ -19,9 +19,9 @@ def dev() -> None:
 @click.option("--scale", type=float, show_default="0.1", help="Size of the sample; 1 is 50,000 orders.")
 @click.option("--seed", type=int, show_default="1", help="The same seed and scale give the same rows.")
 @click.option(
-    "--days", type=click.IntRange(1, 366), help="Play this many days of activity on the running server, and end."
+    "--days", type=click.IntRange(1, 366), help="Play this many days of activity on the running server, then exit."
 )
-@click.option("--stop", is_flag=True, help="Stop the running server, and end.")
+@click.option("--stop", is_flag=True, help="Stop the running server.")
 def postgres(port: int | None, scale: float | None, seed: int | None, days: int | None, stop: bool) -> None:
     """Serve a PostgreSQL with three sample databases until Ctrl-C.
 
@@ -34,7 +34,7 @@ def postgres(port: int | None, scale: float | None, seed: int | None, days: int 
 
     folder = current_settings().home / "postgres"
     if days and stop:
-        raise click.UsageError("--days and --stop exclude each other")
+        raise click.UsageError("pass either --days or --stop, not both")
     if stop:
         server.stop(server.running(folder))
         say("stopped")
@@ -54,7 +54,7 @@ def postgres(port: int | None, scale: float | None, seed: int | None, days: int 
 def apis(port: int) -> None:
     """Serve three sample APIs until Ctrl-C: exchange rates, daily and hourly, and headlines.
 
-    Their rates and headlines are invented, and go up to the last day of the sample databases.
+    Their rates and headlines are invented and end on the last day of the sample databases.
     """
     from netflix_assets.dev.apis import serve_apis, variables_for
     from netflix_assets.dev.signals import stop_signal

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.option("--json", "output", flag_value="json", help="Print JSON.")
 @click.option("--markdown", "output", flag_value="markdown", help="Print Markdown, for a pull request.")
 def diff(version: str | None, schema_prefix: str | None, output: str | None) -> None:
-    """Show what the last build changes against what is published.
+    """Compare the last build with the published tables.
 
     Per table: rows added, removed and changed by key, and columns whose values differ. Also tests whose result changed.
     The exit code is 0 whether or not anything differs.

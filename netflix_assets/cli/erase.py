@@ -22,7 +22,7 @@ def erase(context: click.Context, user: str, dry_run: bool, yes: bool) -> None:
 
     Rebuilds and publishes all tables without the person, removes the earlier published versions, and then searches
     again: anything left is named, and the command exits with 1. Later loads leave the person out. Objects in the bucket
-    are not changed; those that hold erased persons are listed. Interrupted, it can be run again.
+    are not changed; those that hold erased persons are listed. If it is interrupted, run it again.
     """
     from netflix_assets.operations.erase import check_person, find
 

@@ -14,7 +14,9 @@ from netflix_assets.settings import Settings, current_settings
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument(
+    "paths", metavar="FILES...", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
 @click.option("--as", "dataset_id", metavar="DATASET", help="The dataset of files whose names do not match one.")
 def land(paths: tuple[Path, ...], dataset_id: str | None) -> None:
     """Upload files to the bucket, under the keys of their datasets.

@@ -77,6 +77,9 @@ def export_rejects(dataset_id: str, file: Path) -> None:
     settings = current_settings()
     dataset = find_dataset(settings, dataset_id)
     count = export_rejects(settings, dataset, file)
+    if not count:
+        say(f"{dataset.id} has no rejected records; nothing written")
+        return
     say(f"{counted(count, 'record')} written to {file}")
     if dataset.mode == "overwrite":  # a file with only the fixed records would become the whole table
         say("The newest file is the whole table: fix the records in the file they came from and land that")

@@ -45,5 +45,7 @@ def rebuild(dataset_id: str) -> None:
 
     settings = current_settings()
     dataset = find_dataset(settings, dataset_id)
-    forget_loads(settings, dataset)
-    say(f"Forgot all loads of {dataset.id}. To load it again and build what depends on it: netflix-assets run")
+    if forget_loads(settings, dataset):
+        say(f"Forgot all loads of {dataset.id}. To load it again and build what depends on it: netflix-assets run")
+    else:
+        say("Nothing has been loaded yet; nothing to forget")

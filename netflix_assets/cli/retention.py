@@ -9,7 +9,7 @@ from netflix_assets.settings import current_settings
 
 @click.command()
 def retention() -> None:
-    """Remove what is old, as the job `retention` does every night.
+    """Remove old runs and superseded rows, like the nightly job `retention`.
 
     Removes old runs with their logs, dbt's old target folders, and the rows of superseded files that the contracts no
     longer keep (keep_versions).

@@ -15,6 +15,8 @@ from netflix_assets.settings import Settings, current_settings
 if TYPE_CHECKING:
     from netflix_assets.contracts.model import Dataset
 
+_DAY = click.DateTime(["%Y-%m-%d"])
+
 Missing = Sequence[tuple["Dataset", Sequence[str]]]
 
 
@@ -31,19 +33,22 @@ def sources() -> None:
 @click.argument("names", nargs=-1)
 @click.pass_context
 def check(context: click.Context, names: tuple[str, ...]) -> None:
-    """Show what databases and APIs lack for their extracts. Default: all that are in use.
+    """Show what databases and APIs still need before they can be extracted. Default: all in use.
 
     Databases: rights, keys, columns. APIs: one request each.
     """
     from netflix_assets.operations import extract as databases
     from netflix_assets.operations import request as apis
-    from netflix_assets.operations.sources import choose_sources
+    from netflix_assets.operations.sources import choose_sources, unknown_variables
 
     settings = current_settings()
     has_problem = False
     chosen = choose_sources(settings, names)
     findings = [each for name, tables in chosen.databases.items() for each in databases.check(settings, name, tables)]
     findings += [each for source in chosen.apis for each in apis.check_api(settings, source)]
+    if not names:
+        for line in unknown_variables(settings):
+            say(line)
     for finding in findings:
         (fail if finding.is_problem else say)(f"{finding.subject}: {finding.text}")
         has_problem |= finding.is_problem
@@ -61,9 +66,9 @@ def check(context: click.Context, names: tuple[str, ...]) -> None:
 )
 @click.pass_context
 def extract(context: click.Context, names: tuple[str, ...], accepted: tuple[str, ...]) -> None:
-    """Extract what is new in databases and APIs into the bucket. Default: all that are in use.
+    """Extract changed rows of databases and new periods of APIs into the bucket. Default: all in use.
 
-    `netflix-assets run` loads it. Beside a running UI both happen by themselves.
+    `netflix-assets run` loads them. While the UI runs, its sensors do both.
     """
     from netflix_assets.operations.request import missing_now
     from netflix_assets.operations.sources import choose_sources
@@ -76,13 +81,13 @@ def extract(context: click.Context, names: tuple[str, ...], accepted: tuple[str,
 
 @sources.command()
 @click.argument("name")
-@click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), required=True, help="First day.")
-@click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), required=True, help="Last day.")
+@click.option("--from", "first", type=_DAY, metavar="DATE", required=True, help="First day, such as 2024-12-01.")
+@click.option("--to", "last", type=_DAY, metavar="DATE", required=True, help="Last day.")
 @click.pass_context
 def backfill(context: click.Context, name: str, first: datetime, last: datetime) -> None:
-    """Request the periods of an API that the bucket lacks, from one day to another.
+    """Request the missing periods of an API, from one day to another.
 
-    What is in the bucket is not requested again.
+    NAME is the source of the API. Periods that are in the bucket are not requested again.
     """
     from netflix_assets.operations.errors import InputError
     from netflix_assets.operations.request import missing_between
@@ -108,6 +113,7 @@ def extract_and_print(
         from netflix_assets.operations.request import request
         from netflix_assets.operations.run import load_definitions
 
+        operation.check_addresses(settings, databases)
         operation.check_accepted(databases, accepted)
         if not databases and not missing:
             say("No period is missing; nothing to do")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netflix_assets.cli.output import print_table, say, warn
+from netflix_assets.contracts.visibility import counted
 from netflix_assets.settings import Settings, current_settings
 
 if TYPE_CHECKING:
@@ -46,6 +47,9 @@ def _print(found: "Status") -> None:
             say(f"{each['object']}: {each['reason']}")
         for warning in dataset["warnings"]:
             say(f"{dataset['dataset']}: {warning}")
+    to_load = sum(each["to_load"] or 0 for each in found.datasets)
+    if to_load:
+        say(f"{counted(to_load, 'file')} to load: netflix-assets run")
     for line in _database_lines(found.datasets, unused):
         say(line)
     for line in bucket_lines(found.bucket):
@@ -55,7 +59,7 @@ def _print(found: "Status") -> None:
 
 
 def _unused_databases(datasets: Sequence[Mapping[str, Any]]) -> Set[str]:
-    """The databases of which nothing has been extracted: who does not use them need not read on about them."""
+    """The databases from which nothing has been extracted. People who do not use them need not read about them."""
     in_use = {each["database"] for each in datasets if each["state"] != "awaited" or each["extracted_at"]}
     return {each["database"] for each in datasets if each["database"]} - in_use
 

@@ -167,7 +167,7 @@ def _parse(time_format: str, problem: str, text: str) -> datetime:
 
 
 def _in_utc(moment: datetime, zone: ZoneInfo | None) -> datetime:
-    """The moment in UTC, without an offset. Without a zone, and without an offset of its own, it stays as it is."""
+    """The moment in UTC, without an offset. Without an offset and without a zone, it stays as it is."""
     if moment.tzinfo is None and zone is not None:
         local = moment.replace(tzinfo=zone)
         if local.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != moment:

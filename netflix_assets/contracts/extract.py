@@ -25,7 +25,7 @@ VERSION_COLUMNS = (
     Column(
         name=DELETED,
         type="boolean",
-        description="Whether the row is gone from the database. The other columns but the key are empty then.",
+        description="Whether the row was deleted from the database. If so, all columns except the key are null.",
     ),
 )
 
@@ -81,7 +81,7 @@ class Extract(Strict):
     every_minutes: float = Field(default=60, gt=0, description="How often the table is extracted.")
     deletes: Deletes = Field(default=Deletes(), description="How many rows may vanish between two extracts.")
     left_out: tuple[str, ...] = Field(
-        default=(), description="Columns of the table that stay there on purpose, such as card numbers."
+        default=(), description="Columns of the table that are deliberately not extracted, such as card numbers."
     )
 
     @model_validator(mode="after")

@@ -48,7 +48,7 @@ def asset_jobs(sources: Sequence[Source]) -> list[Any]:
 
 
 def _all() -> dg.AssetSelection:
-    """Everything that follows from the bucket. A database or an API that is away holds up nothing else."""
+    """Everything downstream of the bucket. A database or an API that is down holds up nothing else."""
     return dg.AssetSelection.all() - dg.AssetSelection.groups(DATABASES, APIS)
 
 

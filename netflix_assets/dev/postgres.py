@@ -127,7 +127,7 @@ def running(folder: Path) -> Postgres:
     """The server of a folder. Raises: PostgresError when it does not run."""
     server = _stored(folder.resolve())
     if server is None or not is_running(server):
-        raise PostgresError(f"no PostgreSQL of {folder} is running; start it: netflix-assets dev postgres")
+        raise PostgresError(f"no PostgreSQL is running in {folder}. To start it: netflix-assets dev postgres")
     return server
 
 

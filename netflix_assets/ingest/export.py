@@ -1,10 +1,10 @@
 """Write rejected records to a file in which a person can fix them. As written, the file loads nothing.
 
 A record that splits into the contract's columns and violates a rule keeps its fields. Any other text goes into the
-first field of a row of its own, one row per line, with a note in a field that the header does not have: it cannot load
+first field of a separate row, one row per line, with a note in a field that the header does not have: it cannot load
 until someone has made a record of it, and no two records can merge.
 
-Rejects of JSON and Parquet files become JSON Lines. A line that is not an object of its own has the note before it.
+Rejects of JSON and Parquet files become JSON Lines. A line that is not one object has the note before it.
 """
 
 import json

@@ -1,7 +1,7 @@
 """Read JSON documents: one per file, whose records are where the contract says (``records``).
 
-The answer of an API is such a document. Whatever is not the document itself is read as the records alone: a JSON array
-of them, or JSON Lines, as rejects are exported.
+API responses are such documents. A file in another form is read as bare records: a JSON array of them, or JSON Lines,
+as rejects are exported.
 """
 
 import json

@@ -1,6 +1,6 @@
-"""Read JSON Lines: one object per line, of which each contract column reads a member.
+"""Read JSON Lines: one object per line. Each contract column reads one member.
 
-A line that is not one valid JSON object is a record of its own that is rejected; nothing in it is guessed. A name that
+A line that is not one valid JSON object is rejected as one record; nothing in it is guessed. A name that
 appears twice in an object, NaN and Infinity are not valid here, although Python's json module accepts them.
 """
 

@@ -19,7 +19,7 @@ from netflix_assets.warehouse.loads import Load, RefusedObject, RejectedRecord, 
 
 @dataclass
 class Committed:
-    """The result of a batch. ``overtaken``: objects of which another run has loaded a different version meanwhile."""
+    """The result of a batch. ``overtaken``: objects that another run has meanwhile loaded in a different version."""
 
     loads: list[Load] = field(default_factory=list)
     refused: list[RefusedObject] = field(default_factory=list)
@@ -96,7 +96,7 @@ def _commit(dataset: Dataset, warehouse: Warehouse, batch: Sequence[StagedObject
 def _still_wanted(
     dataset: Dataset, batch: Sequence[StagedObject], current: Sequence[Load]
 ) -> tuple[list[StagedObject], list[ObjectVersion]]:
-    """The objects still to load, and those of which another run has loaded a different version meanwhile."""
+    """The objects still to load, and those that another run has meanwhile loaded in a different version."""
     loaded = {load.listed.version for load in current}
     live = live_loads(dataset, current)
     wanted: list[StagedObject] = []

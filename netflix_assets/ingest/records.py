@@ -27,7 +27,7 @@ CANONICAL = TableDialect()
 
 
 class Literal(str):
-    """A value with a type of its own: a number, true or false, or JSON text. How texts are written does not matter."""
+    """A typed value: a number, true or false, or JSON text. How texts are written does not matter."""
 
     __slots__ = ()
 

@@ -1,6 +1,6 @@
 """Find the records of a file that violate the contract: their line, their columns and the reasons.
 
-Runs only for files of which the loader took fewer records than validation counted: reading every record in Python is
+Runs only for files where the loader took fewer records than validation counted: reading every record in Python is
 about ten times slower than loading it.
 """
 

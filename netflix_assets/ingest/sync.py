@@ -143,7 +143,7 @@ def settled_listing(dataset: Dataset, store: ObjectStore, settle_seconds: float)
 
 @dataclass
 class _Sync:
-    """The rounds of one sync; each loads what the ledger lacks of a new listing.
+    """The rounds of one sync. Each lists the bucket again and loads what is not in the ledger.
 
     ``loads`` and ``warnings`` add up over all rounds; ``refused``, ``changed`` and ``failed_reads`` are those of the
     last round.

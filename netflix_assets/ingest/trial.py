@@ -29,7 +29,7 @@ NO_LIMIT = Tolerance(rejected_rows=2**62, rejected_share=1)
 
 @dataclass(frozen=True)
 class TrialResult:
-    """What one file would give.
+    """What would load from one file.
 
     ``outcome``: ``loads``, ``refused`` or ``ignored``, with the reason of the last two. ``records``: records in the
     file; None where it was refused before they were counted. ``reasons``: why records are rejected, the most frequent
@@ -105,7 +105,7 @@ def open_trial(dataset: Dataset, work_folder: Path) -> Iterator[Trial]:
 
 
 def check_files(dataset: Dataset, paths: Iterable[Path], work_folder: Path) -> list[TrialResult]:
-    """What each file would give if it was the only one. Raises: OSError when a file cannot be read."""
+    """What would load from each file if it were the only one. Raises: OSError when a file cannot be read."""
     results = []
     for path in paths:  # each in a warehouse without the others, which it could supersede
         with open_trial(dataset, work_folder) as trial:

@@ -1,4 +1,4 @@
-"""Find the loads of which no record satisfied the contract: they are in the ledger, but they added nothing."""
+"""Find the loads whose records all violate the contract: they are in the ledger, but they added nothing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Unloaded:
 
 
 def find_unloaded(dataset: Dataset, ledger: Ledger, current: Sequence[Load]) -> list[Unloaded]:
-    """The current loads of a dataset that have no row, and of which no replay has loaded one."""
+    """The current loads of a dataset without a row, even after replays."""
     replayed = {load.parent_load_id for load in current}
     empty = [load for load in current if load.rows_loaded == 0 and load.rows_rejected and load.load_id not in replayed]
     return [Unloaded(load, _reason(load, ledger.first_reasons(dataset, load, _REASONS))) for load in empty]

@@ -128,7 +128,7 @@ def _copy_database(source: str, target: str) -> None:
 
 
 def _copy_settled(source: Path, target: Path) -> None:
-    """Copy a file of which the size and time are the same before and after: it may still be being written."""
+    """Copy a file until its size and time are the same before and after: it may still be being written."""
     for _ in range(_TRIES):
         before = source.stat()
         shutil.copy2(source, target)

@@ -1,4 +1,4 @@
-"""A branch in its own schemas: build what it changes there, beside copies of all other tables, and drop them again.
+"""A branch in its own schemas: build what it changes there, next to copies of all other tables, and drop them again.
 
 The base is the dbt project that the branch started from. It is taken from git and parsed here, so no manifest has to be
 kept anywhere, and none can be old.
@@ -13,9 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from dagster_dbt import DagsterDbtCliRuntimeError
+from dagster_dbt import DagsterDbtCliRuntimeError, DbtProject
 
-from netflix_assets.defs.dbt.project import dbt_project, dbt_resource, exported, manifest_of, one_build_at_a_time
+from netflix_assets.defs.dbt.project import (
+    DbtProjectError,
+    dbt_project,
+    dbt_resource,
+    exported,
+    manifest_of,
+    one_build_at_a_time,
+)
 from netflix_assets.defs.dbt.results import BUILT, Manifest, layer_of
 from netflix_assets.defs.dbt.subset import schemas_of
 from netflix_assets.operations.connections import warehouse
@@ -36,16 +43,17 @@ def build_branch(
     ``base``: the dbt project that the branch started from. Returns the asset keys of the nodes to build, and their run;
     None if there are none.
 
-    Raises: InputError without a schema prefix; DbtProjectError; OperationError; WarehouseError; StorageError.
+    Raises: InputError without a schema prefix or a dbt project; OperationError; WarehouseError; StorageError.
     """
     _assert_branch(settings)
+    _assert_project(base)
     # Only the manifest goes into this home. The names of tables do not depend on it.
     of_base = settings.model_copy(
         update={"dbt_project": base, "schema_prefix": "", "home": settings.home / "dbt" / "base"}
     )
     progress(f"parsing {base}")
-    state = dbt_project(of_base).manifest_path
-    manifest = manifest_of(dbt_project(settings))
+    state = _parsed(of_base).manifest_path
+    manifest = manifest_of(_parsed(settings))
     progress("copying tables")
     with one_build_at_a_time(settings):
         _dbt(settings, "clone", "--full-refresh", "--state", str(state.parent))
@@ -68,11 +76,11 @@ def build_branch(
 def drop_branch(settings: Settings) -> Sequence[str]:
     """Drop the branch's schemas and the records of its builds. Returns the schemas that existed.
 
-    Raises: InputError without a schema prefix; DbtProjectError; WarehouseError.
+    Raises: InputError without a schema prefix; OperationError; WarehouseError.
     """
     _assert_branch(settings)
     schemas = [
-        schema for schema in schemas_of(manifest_of(dbt_project(settings))) if schema.startswith(settings.schema_prefix)
+        schema for schema in schemas_of(manifest_of(_parsed(settings))) if schema.startswith(settings.schema_prefix)
     ]
     with one_build_at_a_time(settings), warehouse(settings).open("transformer", asset="drop branch") as connection:
         found = sorted({schema for schema, _ in connection.columns(schemas)})
@@ -146,7 +154,7 @@ def _changed(settings: Settings, state: Path) -> set[str]:
 
 def _dbt(settings: Settings, *arguments: str) -> list[Any]:
     """Run dbt in the branch. Returns its log. Raises: OperationError with what dbt says."""
-    project = dbt_project(settings)
+    project = _parsed(settings)
     with exported(settings), contextlib.redirect_stdout(io.StringIO()):  # dagster-dbt prints everything that dbt prints
         invocation = dbt_resource(settings, project).cli(
             list(arguments), target_path=settings.dbt_runs_folder / f"{settings.schema_prefix}{arguments[0]}"
@@ -155,6 +163,21 @@ def _dbt(settings: Settings, *arguments: str) -> list[Any]:
             return [event.raw_event for event in invocation.stream_raw_events()]
         except DagsterDbtCliRuntimeError as error:
             raise OperationError(f"dbt {arguments[0]} failed: {error}") from error
+
+
+def _parsed(settings: Settings) -> DbtProject:
+    """The dbt project of these settings. Raises: OperationError when dbt cannot read it."""
+    try:
+        return dbt_project(settings)
+    except DbtProjectError as error:
+        raise OperationError(str(error)) from error
+
+
+def _assert_project(base: Path) -> None:
+    if not (base / "dbt_project.yml").is_file():
+        nested = base / "dbt"
+        advice = f". Pass --base {nested}" if (nested / "dbt_project.yml").is_file() else ""
+        raise InputError(f"--base {base} is not a dbt project: it has no dbt_project.yml{advice}")
 
 
 def _assert_branch(settings: Settings) -> None:

@@ -12,7 +12,7 @@ from netflix_assets.settings import Settings
 def check_contract(
     settings: Settings, paths: Iterable[Path], dataset: Dataset | None = None
 ) -> Iterator[tuple[Dataset, TrialResult]]:
-    """What each file would give: the code of a load, into a temporary warehouse. Yields results as they come.
+    """What would load from each file: the code of a load, into a temporary warehouse. Yields results as they come.
 
     Files are checked one by one: what the bucket holds does not matter. ``dataset``: None takes the dataset from each
     file's name.

@@ -45,7 +45,7 @@ def _has_content(listed: ObjectVersion, path: Path) -> bool:
 
 
 def databases_to_extract(settings: Settings, names: Sequence[str]) -> list[str]:
-    """Those of the databases that contracts name and of which a table was never extracted."""
+    """Those of the databases that contracts name and that have a table that was never extracted."""
     extracted = read_bucket(settings).extracted_at
     return [
         name
@@ -55,7 +55,10 @@ def databases_to_extract(settings: Settings, names: Sequence[str]) -> list[str]:
 
 
 def apis_to_request(settings: Settings, samples: Mapping[str, frozenset[str]]) -> list[Source]:
-    """The APIs of which the bucket has not all sample objects, and no others. ``samples``: their keys by source."""
+    """The APIs whose sample objects are not all in the bucket, and that have no other objects there.
+
+    ``samples``: their keys by source.
+    """
     landed = read_bucket(settings).objects or {}
     return [
         source

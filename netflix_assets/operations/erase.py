@@ -51,7 +51,7 @@ class Erasure:
 
     ``found``: before. ``left``: what a search found afterwards, which should be empty. ``forgotten``: published
     versions that were removed. ``objects``: keys in the bucket that still hold erased persons; loads leave them out.
-    ``unread``: refused keys in the bucket, of which nobody knows the content.
+    ``unread``: refused keys in the bucket, whose content is unknown.
     """
 
     found: Found

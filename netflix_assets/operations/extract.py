@@ -1,6 +1,6 @@
-"""Extract databases by hand, and look at what they lack."""
+"""Extract databases by hand, and check what they still need for it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import dagster as dg
 
@@ -9,6 +9,7 @@ from netflix_assets.defs.extract.database_assets import ACCEPTED, extract_step
 from netflix_assets.defs.extract.database_sensor import extract_job
 from netflix_assets.extract.errors import SourceError, SourceUnavailableError
 from netflix_assets.extract.postgres.check import Finding, check_database
+from netflix_assets.extract.postgres.session import no_address
 from netflix_assets.operations.errors import InputError
 from netflix_assets.operations.outcome import RunOutcome
 from netflix_assets.operations.run import execute_job
@@ -23,8 +24,15 @@ def check_accepted(chosen: Mapping[str, Sequence[Dataset]], accepted: Sequence[s
         raise InputError(f"--accept {unknown[0]}: not extracted from these databases; there are: {', '.join(known)}")
 
 
+def check_addresses(settings: Settings, databases: Iterable[str]) -> None:
+    """Raise InputError for a database without an address, before the definitions are loaded for nothing."""
+    for name in databases:
+        if name not in settings.databases:
+            raise InputError(no_address(name))
+
+
 def check(settings: Settings, database: str, datasets: Sequence[Dataset]) -> list[Finding]:
-    """What a database lacks; one that cannot be used is a finding."""
+    """What a database still needs; one that cannot be reached is itself a finding."""
     try:
         return check_database(database, datasets, settings)
     except (SourceError, SourceUnavailableError) as error:

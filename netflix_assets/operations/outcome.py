@@ -25,9 +25,10 @@ class RunOutcome:
     ``check_messages``: the first line of what each failed or warning check says, by check; empty if it says nothing.
     ``errors``: one line per failed step.
     ``refused``: (raw asset, object, outcome and reason) of each dataset with refused objects in the bucket.
-    ``without_rows``: (raw asset, object and reason) of each current object of which no record was loaded.
+    ``without_rows``: (raw asset, object and reason) of each current object without any loaded record.
     ``warnings``: (raw asset, message) about objects that were loaded.
-    ``extracted``: (table of a database, how many of its rows were extracted), (API's answers, how many have landed).
+    ``extracted``: (table of a database, how many of its rows were extracted), (API asset, how many
+    responses have landed).
     """
 
     run_id: str

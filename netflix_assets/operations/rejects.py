@@ -26,12 +26,18 @@ def find_rejects(settings: Settings, dataset: Dataset | None = None) -> list[dic
 def export_rejects(settings: Settings, dataset: Dataset, file: Path) -> int:
     """Write the rejected records of a dataset to a new file: CSV or JSON Lines. Returns their number.
 
-    Raises: InputError when the file exists; OSError; WarehouseError.
+    Without any, no file is written. Raises: InputError when the file exists, or its folder does not; OSError;
+    WarehouseError.
     """
+    if file.exists():
+        raise InputError(f"{file} already exists. Choose another name")
+    found = find_rejects(settings, dataset)
+    if not found:
+        return 0
     try:
-        return write_rejects(dataset, find_rejects(settings, dataset), file)
-    except FileExistsError as error:
-        raise InputError(f"{file} already exists. Choose another name") from error
+        return write_rejects(dataset, found, file)
+    except FileNotFoundError as error:
+        raise InputError(f"the folder {file.parent} does not exist. Create it, or choose another") from error
 
 
 @dataclass(frozen=True)

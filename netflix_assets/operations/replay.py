@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.ingest import replay
 from netflix_assets.operations.connections import warehouse
+from netflix_assets.operations.ledger import open_ledger
 from netflix_assets.settings import Settings
 from netflix_assets.storage.bucket import landing_bucket
 from netflix_assets.storage.objects import objects_of
@@ -29,7 +30,14 @@ def forget_refusals(
     return forgotten
 
 
-def forget_loads(settings: Settings, dataset: Dataset) -> None:
-    """Drop everything loaded from a dataset. The next run loads it again from the bucket. Raises: WarehouseError."""
+def forget_loads(settings: Settings, dataset: Dataset) -> bool:
+    """Drop everything loaded from a dataset. The next run loads it again from the bucket.
+
+    Returns whether there was anything to drop. Raises: WarehouseError.
+    """
+    with open_ledger(settings) as ledger:
+        if ledger is None:
+            return False
     with warehouse(settings).open() as connection:
         connection.forget_dataset(dataset)
+    return True

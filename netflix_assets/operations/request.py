@@ -20,7 +20,7 @@ from netflix_assets.storage.bucket import landing_bucket
 
 
 def check_api(settings: Settings, source: Source) -> Iterator[Finding]:
-    """Whether an API answers: one request for each dataset, of which nothing lands."""
+    """Whether an API answers: one request for each dataset. Nothing lands."""
     if reason := why_unused(source, settings):
         yield Finding(source.source, reason, is_problem=True)
         return
@@ -47,12 +47,18 @@ def missing_now(settings: Settings, source: Source) -> list[tuple[Dataset, list[
 
 
 def missing_between(settings: Settings, source: Source, first: date, last: date) -> list[tuple[Dataset, list[str]]]:
-    """The missing periods of each dataset from one day to another. Raises: InputError, BucketError."""
+    """The missing periods of each dataset from one day to another.
+
+    Raises: InputError, also when none of these days can be requested; BucketError.
+    """
     if first > last:
         raise InputError(f"--from {first} is after --to {last}")
-    return _missing(
-        settings, source, lambda dataset: periods_between(dataset.requested, first, last, datetime.now(UTC))
-    )
+    now = datetime.now(UTC)
+    missing = _missing(settings, source, lambda dataset: periods_between(dataset.requested, first, last, now))
+    if not any(periods_between(dataset.requested, first, last, now) for dataset in source.requested):
+        ranges = "; ".join(_requestable(source, dataset, now) for dataset in source.requested)
+        raise InputError(f"{source.source}: nothing from {first} to {last} can be requested. {ranges}")
+    return missing
 
 
 def request(
@@ -60,6 +66,15 @@ def request(
 ) -> RunOutcome:
     """Request these periods of a dataset in a run of its job. Raises: StorageError."""
     return execute_job(settings, defs, api_job(dataset), {}, tags=range_tags(names), progress=progress)
+
+
+def _requestable(source: Source, dataset: Dataset, now: datetime) -> str:
+    """The days that a dataset can be requested for, as a sentence."""
+    request, ready = dataset.requested, recent_periods(dataset.requested, now)
+    if not request.history:
+        return f"{dataset.id} answers only for now: netflix-assets sources extract {source.source}"
+    last = f" to {ready[-1].start:%Y-%m-%d}" if ready else ""
+    return f"{dataset.id} can be requested from {request.start}{last}"
 
 
 def _missing(

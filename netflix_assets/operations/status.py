@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from netflix_assets.contracts.model import Dataset, all_datasets
-from netflix_assets.ingest.plan import warn_of_unused
+from netflix_assets.ingest.plan import plan_loads, warn_of_unused
 from netflix_assets.ingest.unloaded import find_unloaded
 from netflix_assets.operations.bucket import BucketContents, read_bucket
 from netflix_assets.operations.connections import warehouse
@@ -62,9 +62,11 @@ def dataset_status(
 ) -> dict[str, Any]:
     """The state of one dataset. ``ledger`` is None if nothing was ever loaded, ``listing`` if the bucket is unknown.
 
-    ``state``: awaited (no file has arrived), loaded, rejected (files are loaded, but none of their records satisfies
-    the contract), or refused (files arrived, none was loaded).
+    ``state``: awaited (no file has arrived), landed (files have arrived, and no run has read them yet), loaded,
+    rejected (files are loaded, but none of their records satisfies the contract), or refused (files arrived, none was
+    loaded).
     ``refused``: object versions that are in the bucket, or all ever refused if the bucket is unknown.
+    ``to_load``: objects that the next run loads; null if the bucket is unknown.
     ``warnings``: objects that are not used, see ``warn_of_unused``.
     ``objects``: objects with current rows. ``versions``: all object versions that were ever loaded.
     ``rejected``: records of current objects that are not loaded. ``without_rows``: objects without any loaded record.
@@ -79,13 +81,15 @@ def dataset_status(
     unloaded = find_unloaded(dataset, ledger, current) if ledger else []
     rows = sum(load.rows_loaded for load in current)
     loaded = "rejected" if unloaded and rows == 0 else "loaded"
+    to_load = None if listing is None else len(plan_loads(dataset, listing, current, refused).load)
     replayed = sum(load.rows_loaded for load in current if load.is_replay)
     return {
         "dataset": dataset.id,
-        "state": loaded if current else "refused" if refused else "awaited",
+        "state": loaded if current else "refused" if refused else "landed" if to_load else "awaited",
         "optional": dataset.optional,
         "database": dataset.extract.database if dataset.extract else None,
         "objects": len(objects),
+        "to_load": to_load,
         "versions": sum(not load.is_replay for load in loads),
         "rows": rows,
         "rejected": sum(load.rows_rejected for load in current) - replayed,

@@ -362,8 +362,9 @@ def _problems(error: ValidationError) -> Iterator[str]:
         if name in BY_NAME:
             variables, secret = BY_NAME[name]
             suffix = f"_{secret.upper()}" if problem["loc"][-1] == secret else ""
-            reason = f"not set, but its {secret} is" if problem["type"] == "missing" else reason_of(problem)
-            yield f"{variables}{str(problem['loc'][1]).upper()}{suffix}: {reason}"
+            own = f"{variables}{str(problem['loc'][1]).upper()}"
+            reason = f"not set, but {own}_{secret.upper()} is" if problem["type"] == "missing" else reason_of(problem)
+            yield f"{own}{suffix}: {reason}"
             continue
         is_secret = LateSecretStr.__name__ in str(model.model_fields[name].annotation) or "@" in str(problem["input"])
         given = "" if is_secret else f"={str(problem['input'])!r}"

@@ -1,6 +1,6 @@
 """The environment variables of processes: what child processes are given, and what this one ignores.
 
-A child process inherits nothing. Each gets an environment made for it: a few variables of the machine (``_SYSTEM`` and
+A child process inherits nothing. Each gets its own environment: a few variables of the machine (``_SYSTEM`` and
 proxies), the settings that it needs as ``NETFLIX_*``, and no secret that it does not need. Variables that steer a tool
 on this machine (``DBT_EMPTY``, ``RCLONE_READ_ONLY``, ``AWS_PROFILE``, ``PYTHONPATH``) would otherwise change its
 results. docs/running.md lists what a user may set.
@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from netflix_assets.settings import REPO, DagsterPlusSettings, Settings, secrets_of, variables_of
 from netflix_assets.settings.secret_store import LateSecretStr
 
-UI_OF = "NETFLIX_UI_OF"  # in all processes of a UI, also in those of dbt: its home
+UI_OF = "NETFLIX_UI_OF"  # set in every process of a UI, dbt included: the home of that UI
 
 # Where things are on this machine, and the certificates that it trusts. Without LD_LIBRARY_PATH some builds of Python
 # do not start.
@@ -39,7 +39,7 @@ def for_rclone(access_key_id: str, secret_access_key: str) -> dict[str, str]:
 
 
 def for_postgres() -> dict[str, str]:
-    """The environment of the local PostgreSQL: no ``PG*`` variable, and neither locale nor time zone of the machine."""
+    """The environment of the local PostgreSQL: no ``PG*`` variable, and not the machine's locale or time zone."""
     return {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 
 
@@ -84,7 +84,7 @@ def for_dagster(settings: Settings) -> dict[str, str]:
 
 @contextmanager
 def in_place_of_mine(environment: Mapping[str, str]) -> Iterator[None]:
-    """Replace this process' environment for the length of the block, for a library that passes on all of it."""
+    """Replace this process' environment in the block, for a library that passes it on to child processes."""
     before = dict(os.environ)
     _become(environment)
     try:
@@ -121,7 +121,7 @@ def protect_bucket(settings: Settings) -> None:
 
 
 def aws_endpoint() -> str | None:
-    """The address of S3 that AWS' own variables name, in their order; None for AWS."""
+    """The address of S3 in AWS' own variables, in their order of precedence; None for AWS itself."""
     return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
 
 

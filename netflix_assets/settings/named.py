@@ -34,7 +34,10 @@ _MIN_KEY_LENGTH = 8
 
 def _maskable(key: str) -> str:
     if len(key) < _MIN_KEY_LENGTH:
-        raise ValueError(f"shorter than {_MIN_KEY_LENGTH} characters, so it cannot be told from other text to mask it")
+        raise ValueError(
+            f"shorter than {_MIN_KEY_LENGTH} characters. Check that the whole key was copied; one this short cannot be "
+            "masked in logs without masking other text"
+        )
     return key
 
 

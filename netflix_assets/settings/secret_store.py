@@ -50,7 +50,7 @@ class LateSecretStr(SecretStr):
 
     @property
     def is_reference(self) -> bool:
-        """Whether the value is elsewhere."""
+        """Whether this is a reference, whose value is in Secrets Manager."""
         return self.as_set().startswith("arn:aws") and ":secretsmanager:" in self.as_set()
 
     def known_values(self) -> list[str]:
@@ -137,7 +137,7 @@ def _read(request: _Request) -> str:
             "secretsmanager:GetSecretValue"
         ) from None
     if "SecretString" not in answer:
-        raise SecretError(f"{arn} is binary; store a text")
+        raise SecretError(f"{arn} is binary; store it as text")
     text = str(answer["SecretString"])
     _cache[request] = (time.monotonic() + CACHE_S, text)
     return text
@@ -150,7 +150,7 @@ def _value_of(text: str, key: str, reference: str) -> str:
     try:
         value = json.loads(text)[key]
     except (ValueError, TypeError, KeyError):  # their messages would show the text
-        raise SecretError(f"{reference}: the secret has no key {key!r}; it must be a JSON object of texts") from None
+        raise SecretError(f"{reference}: the secret has no key {key!r}; it must be a JSON object of strings") from None
     if not isinstance(value, str):
-        raise SecretError(f"{reference}: the value of {key!r} is not a text")
+        raise SecretError(f"{reference}: the value of {key!r} is not a string")
     return value

@@ -253,8 +253,8 @@ def _log_file(server: LocalS3) -> Path:
 
 
 def _stop(server: LocalS3) -> None:
-    # A busy disk can hold up the last writes for long, so the server is killed after a while. What it keeps beside the
-    # files (their hashes) is computed again where it is missing.
+    # A busy disk can hold up the last writes for long, so the server is killed after a while. The hashes that it
+    # keeps next to the files are computed again where they are missing.
     if process := _process(server):
         with suppress(psutil.NoSuchProcess):
             for end in (process.terminate, process.kill):

@@ -58,7 +58,7 @@ class Build:
     dataset -> its last load when the build started. ``retry_of``: the invocation whose failed nodes this one retried;
     the counts and ``is_whole`` then describe all attempts together. ``reused_count``: the nodes and tests among them
     that an earlier build had left as their code and loads say; ``node_runs`` has that build, the last one of the node.
-    ``confirmed_at``: when a run last found that nothing had to be built.
+    ``confirmed_at``: when a run last found that nothing needed building.
     """
 
     invocation_id: str

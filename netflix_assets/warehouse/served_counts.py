@@ -24,8 +24,8 @@ from netflix_assets.warehouse.publishing import PublishingError, ServedTable, So
 _MAX_SHOWN = 3  # tables in a message
 _ADVICE = "The published tables stay as they are. To rebuild everything from raw: netflix-assets run --full-refresh"
 _KEY_ADVICE = (
-    "If {table} stays the same after that, the model keeps one row per other columns than the contract of {dataset}, "
-    "whose key counts here: change the model, or the contract's key"
+    "If {table} stays the same after that, the model keeps one row per other columns than the key in the contract of "
+    "{dataset}: change the model, or that key"
 )
 
 
@@ -67,7 +67,7 @@ def checked_row_counts(
 
 
 def _key_advice(served: Iterable[ServedTable], counts: Iterable[_Count]) -> Iterator[str]:
-    """What else it can be where a table has other rows than keys: a rebuild does not change what a model groups by."""
+    """Another cause where a table has more or fewer rows than keys: a rebuild does not change a model's grain."""
     datasets = {table.full_name: table.per.dataset for table in served if table.per}
     wrong = next((each.relation for each in counts if each.rows != each.expected), None)
     if wrong:

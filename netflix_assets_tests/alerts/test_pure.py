@@ -157,3 +157,21 @@ def test_the_test_alert_names_what_is_missing(tmp_path: Path) -> None:
         done = run(tmp_path, "alerts", "test", **given, **token)
         assert (done.returncode, "channels:history" in done.stderr) == (1, True)
     assert "NETFLIX_SLACK_TOKEN is not set" in run(tmp_path, "alerts", "test").stdout
+
+
+@pytest.mark.parametrize(
+    ("assets", "command"),
+    [
+        ((), "netflix-assets run"),
+        (("raw/movielens/tags",), "netflix-assets run"),  # a selection of models is never published
+        (("marts/mart_a", "published/marts"), "netflix-assets run"),
+        (("published/marts",), "netflix-assets run --select 'key:\"published/marts\"+'"),
+        (("dashboards/audience",), "netflix-assets run --select 'key:\"dashboards/audience\"+'"),
+        (("postgres/shop/orders", "postgres/shop/cards"), "netflix-assets sources extract shop && netflix-assets run"),
+        (("api/frankfurter/rates",), "netflix-assets sources extract frankfurter && netflix-assets run"),
+    ],
+)
+def test_the_command_of_an_alert_publishes_what_it_repairs(assets: tuple[str, ...], command: str) -> None:
+    finding = Finding(subject="step:a", event=FAILURE, state="failed", at=1.0, assets=assets)
+    assert replace(WRITER, environment="local").command(finding) == command
+    assert WRITER.command(finding) == command.replace("netflix-assets", "NETFLIX_ENV=production netflix-assets")

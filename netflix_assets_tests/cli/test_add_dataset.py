@@ -129,7 +129,7 @@ def test_a_later_delivery_shows_what_would_change_and_writes_nothing(copy: Copy)
     ("content", "code", "says"),
     [
         ("id,n\n1,2\n2,3,4\n", 0, "fits, except for 1 rejected record"),
-        ("id,n\n1;2\n2;3\n", 4, "does not fit: nothing of sales-2.csv would load, for the reason above"),
+        ("id,n\n1;2\n2;3\n", 4, "does not fit: no record of sales-2.csv would load, for the reason above"),
         ("id,n\n1,1.500\n2,2.750\n", 4, "n: integer -> decimal(9,3)"),
     ],
 )

@@ -121,7 +121,7 @@ def test_a_branch_without_changes_in_dbt_has_copies_only(pull_request: PullReque
         shutil.copy2(REPO / "dbt" / file, pull_request.project / file)
     done = pull_request.build()
     assert done.returncode == 0, done.stderr
-    assert "nothing in dbt differs from " in done.stdout
+    assert "The dbt project does not differ from " in done.stdout
     assert not pull_request.diff()["differs"]
 
 

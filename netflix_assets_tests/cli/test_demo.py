@@ -49,7 +49,7 @@ def test_the_sample_databases_are_extracted_once(fresh: Path) -> None:
     assert re.search(r"shop/orders +loaded +1 +1 +5,000 ", status), status
     assert re.search(r"^database shop: extracted at 20\d\d-\d\d-\d\d \d\d:\d\d UTC$", status, re.MULTILINE), status
     assert "not in use" not in status
-    with pytest.raises(OSError, match="no PostgreSQL of"):
+    with pytest.raises(OSError, match="no PostgreSQL is running in"):
         running(fresh / "postgres")
     with duckdb.connect(str(fresh / "published" / "current" / "netflix.duckdb"), read_only=True) as published:
         (lines,) = published.execute("select sum(n_lines) from marts.mart_weekly_sales").fetchone() or (0,)

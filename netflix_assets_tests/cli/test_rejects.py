@@ -80,3 +80,17 @@ def test_an_export_of_rejects_does_not_overwrite_a_file(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert f"{file} already exists. Choose another name" in done.stderr
     assert file.read_text() == "mine"
+
+
+def test_an_export_without_rejects_writes_no_file(tmp_path: Path) -> None:
+    file = tmp_path / "fixed.csv"
+    done = run(tmp_path / "home", "rejects", "export", "movielens/tags", str(file))
+    assert (done.returncode, done.stdout) == (0, "movielens/tags has no rejected records; nothing written\n")
+    assert not file.exists()
+
+
+def test_an_export_to_a_missing_folder_names_the_folder(loaded: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "nowhere"
+    done = run(loaded, "rejects", "export", "movielens/ratings", str(folder / "fixed.csv"))
+    assert done.returncode == 2
+    assert f"the folder {folder} does not exist. Create it, or choose another" in done.stderr

@@ -31,3 +31,10 @@ def test_a_refused_file_is_validated_again_after_replay(fresh: Path) -> None:
     assert [each["object"] for each in tags["refused"]] == ["movielens/tags-b.csv"]
     assert run(fresh, "run", "--select", "raw/movielens/tags").returncode == 3
     assert "2 files to validate again" in run(fresh, "replay").stdout
+
+
+def test_rebuild_in_a_new_home_has_nothing_to_forget(tmp_path: Path) -> None:
+    for _ in range(2):
+        done = run(tmp_path, "rebuild", "movielens/tags")
+        assert (done.returncode, done.stdout) == (0, "Nothing has been loaded yet; nothing to forget\n"), done.stderr
+    assert not (tmp_path / "warehouse.duckdb").exists()

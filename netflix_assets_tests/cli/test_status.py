@@ -1,6 +1,7 @@
 """``status``, for people and as JSON."""
 
 import json
+import re
 from pathlib import Path
 
 from netflix_assets.contracts.model import all_datasets
@@ -41,3 +42,12 @@ def test_a_space_at_the_end_of_a_stray_name_is_visible(fresh: Path) -> None:
     (folder / "ratings-x.csv ").write_text("")
     said = run(fresh, "status").stdout
     assert "'movielens/ratings-x.csv ' does not match any dataset and is not loaded; rename it to movielens/rat" in said
+
+
+def test_a_landed_file_is_to_load(tmp_path: Path) -> None:
+    file = tmp_path / "tags.csv"
+    file.write_text("userId,movieId,tag,timestamp\n1,2,fine,1600000000\n")
+    assert run(tmp_path / "home", "land", str(file)).returncode == 0
+    said = run(tmp_path / "home", "status").stdout
+    assert re.search(r"^movielens/tags +landed ", said, re.MULTILINE)
+    assert "1 file to load: netflix-assets run\n" in said

@@ -207,7 +207,7 @@ NOWHERE = "http://someone:canary-word@127.0.0.1:9"
         ({"METABASE_API_KEY": "mb_1\nmb_2"}, "error: METABASE_API_KEY has characters that no key has; copy it again\n"),
         (
             {"METABASE_URL": NOWHERE},
-            "error: cannot reach Metabase at http://127.0.0.1 (ConnectionError); check METABASE_URL\n",
+            "error: cannot reach Metabase at http://127.0.0.1:9 (ConnectionError); check METABASE_URL\n",
         ),
         (
             {"METABASE_URL": "canary-word@metabase"},

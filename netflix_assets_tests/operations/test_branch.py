@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from netflix_assets.operations.branch import affected_nodes, changed_variables, uses_of
-from netflix_assets.settings import REPO
+from netflix_assets.operations.branch import affected_nodes, build_branch, changed_variables, uses_of
+from netflix_assets.operations.errors import InputError, OperationError
+from netflix_assets.settings import REPO, read_settings
 from netflix_assets_tests.demo import Demo
 
 Manifest = Mapping[str, Any]
@@ -74,3 +76,18 @@ def test_changed_variables_are_those_that_differ(tmp_path) -> None:
         folder.mkdir()
         (folder / "dbt_project.yml").write_text(text)
     assert changed_variables(before, after) == {"a", "b", "c"}
+
+
+def test_a_base_without_a_dbt_project_is_named(tmp_path: Path) -> None:
+    settings = read_settings(home=tmp_path / "home", schema_prefix="pr_7_")
+    with pytest.raises(InputError, match=f"^--base {tmp_path} is not a dbt project: it has no dbt_project.yml$"):
+        build_branch(settings, tmp_path)
+    with pytest.raises(InputError, match=f"it has no dbt_project.yml. Pass --base {REPO / 'dbt'}$"):
+        build_branch(settings, REPO)
+
+
+def test_a_base_that_dbt_cannot_read_is_an_error_in_words(tmp_path: Path) -> None:
+    settings = read_settings(home=tmp_path / "home", schema_prefix="pr_7_")
+    (tmp_path / "dbt_project.yml").write_text("name: base\nprofile: missing\n")
+    with pytest.raises(OperationError, match=f"dbt cannot read {tmp_path}"):
+        build_branch(settings, tmp_path)

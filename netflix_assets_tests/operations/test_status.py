@@ -146,3 +146,17 @@ def test_a_foreign_bucket_is_not_listed(home: Home, monkeypatch: pytest.MonkeyPa
     assert len(requests) == bucket_module.MAX_OTHER_FOLDERS + 1
     assert len(strays) == bucket_module.MAX_OTHER_FOLDERS + 1
     assert strays[-1].problem == "and the folders after it belong to no source and are not loaded"
+
+
+def test_a_file_that_no_run_has_read_is_to_load(home: Home) -> None:
+    def state() -> tuple[str, int]:
+        found = home.status("movielens/tags")
+        return found["state"], found["to_load"]
+
+    assert state() == ("awaited", 0)
+    home.write("movielens/tags.csv", TAGS)
+    assert state() == ("landed", 1)
+    home.sync("movielens/tags")
+    assert state() == ("loaded", 0)
+    home.write("movielens/tags-more.csv", TAGS)
+    assert state() == ("loaded", 1)

@@ -35,7 +35,7 @@ EVERY_DATASET = [
     for each in all_datasets(load_sources())
 ]
 DATASETS = [each for each in EVERY_DATASET if each.source in BUSINESS]
-FACTS = ("fct_order_lines", "fct_production_orders", "fct_shipments", "fct_stock_levels")
+FACTS = ("fct_order_lines", "fct_shipments", "fct_stock_levels")
 
 
 def objects(folder: Path) -> list[Put]:

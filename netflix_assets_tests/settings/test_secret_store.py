@@ -116,7 +116,7 @@ def reveal(settings: Settings) -> str:
     ("key", "problem"),
     [
         (":no_such_key::", "has no key 'no_such_key'"),
-        (":number::", "the value of 'number' is not a text"),
+        (":number::", "the value of 'number' is not a string"),
         ("x:slack_token::", "cannot read arn:.*ResourceNotFoundException.*permission secretsmanager:GetSecretValue"),
     ],
 )

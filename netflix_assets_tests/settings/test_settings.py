@@ -191,7 +191,11 @@ def test_databases_are_read_from_their_variables_and_passed_on(monkeypatch: pyte
         ("NETFLIX_POSTGRES_SHOP", "postgresql://r:canary@h/d", "SHOP: the address contains a password"),
         ("NETFLIX_POSTGRES_SHOP", "postgresql://r:c/anary@h/d", "the address contains a password"),
         ("NETFLIX_POSTGRES_SHOP", f"{ADDRESS}?password=canary", "the address contains a password"),
-        ("NETFLIX_POSTGRES_SHOP_PASSWORD", "canary", "NETFLIX_POSTGRES_SHOP: not set, but its password is"),
+        (
+            "NETFLIX_POSTGRES_SHOP_PASSWORD",
+            "canary",
+            "NETFLIX_POSTGRES_SHOP: not set, but NETFLIX_POSTGRES_SHOP_PASSWORD is",
+        ),
         (
             "NETFLIX_POSTGRES_SHOP_PASSWORD",
             "arn:aws:secretsmanager:canary",

@@ -28,6 +28,23 @@ def columns_in(chart: dict) -> set[str]:
     return {*named, *ordered, *measured, *(condition["col"] for condition in query["filters"])}
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ((), 2, "Usage: python deploy/superset/pack.py OUT.zip [URI]"),
+        (("bundle.zip", "warehouse"), 2, "'warehouse' is not a SQLAlchemy URI such as snowflake://"),
+        (("bundle.zip",), 1, "netflix.duckdb does not exist. To build and publish it: netflix-assets run"),
+    ],
+)
+def test_what_cannot_be_packed_is_named(arguments: tuple[str, ...], code: int, message: str, tmp_path: Path) -> None:
+    environment = {**os.environ, "NETFLIX_HOME": str(tmp_path / "home")}
+    command = [sys.executable, DEPLOYED / "pack.py", *arguments]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, "Traceback" in done.stderr) == (code, False)
+    assert message in done.stderr
+    assert not (tmp_path / "bundle.zip").exists()
+
+
 def test_charts_ask_for_columns_that_the_marts_have() -> None:
     datasets = {dataset["uuid"]: dataset["table_name"] for dataset in read("datasets")}
     described = {

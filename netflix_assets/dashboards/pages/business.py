@@ -10,7 +10,7 @@ from netflix_assets.dashboards.queries import Query, last_row
 
 
 def tiles(frames: Frames) -> Sequence[Tile]:
-    """Return the last complete month, the largest market's rate and the sentiment of now."""
+    """Return the last complete month, the largest market's rate and the current sentiment."""
     months, rates, days = frames["months"], frames["rates"], frames["sentiment"]
     month = sales.last_complete(months)
     rate = last_row(rates.sort_values("date_day")) if len(rates) else None
@@ -98,9 +98,10 @@ DEFINITIONS = {
     "without a known cost are in neither.",
     "Currency": "US dollars. An order in another currency is converted by the last rate known at its own time, so that "
     "later rates change nothing.",
-    "Time": "Days and months are UTC, by the time of the order. Now is the newest order, rate or headline in the data, "
-    "not today.",
-    "Complete month": "The data begin before it and have an order of a later month. Only complete months are compared.",
+    "Time": "Days and months are UTC, by the time of the order. 'Now' means the newest order, rate or headline in the "
+    "data, not today.",
+    "Complete month": "A month that the data covers from its start, with an order in a later month. Only complete "
+    "months are compared.",
     "Largest market": "The currency other than the US dollar with the most revenue over all time.",
     "Sentiment": "-1 (bad) to 1 (good), the moving mean of headlines up to a day. Headlines that cannot be judged, "
     "such as those in other languages, are left out and counted.",

@@ -38,7 +38,7 @@ def dollars(value: float) -> str:
 
 
 def change(value: float, unit: str) -> Markup:
-    """Return a change and what it is against; why there is none, if so."""
+    """Return a change and what it is compared with, or why there is none."""
     if pd.isna(value):
         return sentence("no comparison with {unit}", unit=Markup(unit))  # noqa: S704 - a constant
     return sentence("{value:+.1%} on {unit}", value=value, unit=Markup(unit))  # noqa: S704 - a constant
@@ -105,7 +105,7 @@ def revenue(frame: pd.DataFrame) -> Drawing:
 
 
 def _missing_lines(rows: pd.DataFrame) -> Markup:
-    """Say how many lines are missing from revenue or profit; nothing if none is."""
+    """Say how many lines are missing from revenue or profit; nothing if none are."""
     without_rate, without_cost = (int(rows[f"n_lines_without_{what}"].sum()) for what in ("rate", "cost"))
     missing = Markup()
     if without_rate:
@@ -117,7 +117,7 @@ def _missing_lines(rows: pd.DataFrame) -> Markup:
         )
     if without_cost:
         missing += sentence(
-            " {lines} {have} no known cost and {count} as revenue only.",
+            " {lines} {have} no known cost and {count} only toward revenue.",
             lines=counted(without_cost, "order line"),
             have=plural(without_cost, "has", "have"),
             count=plural(without_cost, "counts", "count"),

@@ -102,7 +102,7 @@ def _check_specs(dataset: Dataset) -> list[dg.AssetCheckSpec]:
         dg.AssetCheckSpec(
             EXTRACTED, asset=key, description="The table fits the contract, and has not lost too many rows at once."
         ),
-        dg.AssetCheckSpec(SCHEMA, asset=key, description="The table has no columns or types that the contract lacks."),
+        dg.AssetCheckSpec(SCHEMA, asset=key, description="Every column and type of the table is in the contract."),
         dg.AssetCheckSpec(
             LAG,
             asset=key,

@@ -29,7 +29,7 @@ _STREETS = (
     "Calle Mayor",
     "桜通り",
 )
-_BEFORE_DAYS = 1_000.0  # customers came up to that long before the history
+_BEFORE_DAYS = 1_000.0  # customers joined up to this long before the history starts
 _MARKET_WEIGHTS = list(accumulate(market.weight for market in MARKETS))
 _STATE_WEIGHTS = list(accumulate(weight for _, weight, _, _ in STATES))
 
@@ -41,7 +41,7 @@ def add_countries(world: World) -> None:
 
 
 def add_customers(world: World, draws: Draws, count: int) -> None:
-    """Add customers with their addresses, by the time at which they came. The first rate films, if they can."""
+    """Add customers with their addresses, ordered by when they joined. The first ones also rate films."""
     came = sorted(
         START - draws.moment(_BEFORE_DAYS) if draws.chance(0.55) else START + draws.moment(float(N_DAYS))
         for _ in range(count)
@@ -69,7 +69,7 @@ def add_tickets(world: World, draws: Draws, count: int) -> None:
 
 
 def new_customer(draws: Draws, number: int, rating_user_id: int | None, at: datetime) -> Row:
-    """A customer who comes at this moment."""
+    """A customer who joins at this moment."""
     first, last = draws.one_of(FIRST_NAMES), draws.one_of(LAST_NAMES)
     language = draws.one_of(("en", "de", "fr", "es", "ja", "pt-BR"))
     return {

@@ -39,7 +39,7 @@ the sensor and dbt's source.
 ```sh
 netflix-assets add-dataset orders.csv       # proposes the entry, with evidence, and writes it
 netflix-assets contract show movielens/tags # what an entry says
-netflix-assets contract check orders.csv    # what a file would give, without loading it
+netflix-assets contract check orders.csv    # what would load from a file
 netflix-assets contract export              # every entry as an Open Data Contract Standard file, for other tools
 ```
 

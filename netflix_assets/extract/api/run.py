@@ -1,4 +1,4 @@
-"""Request the periods of a dataset that the bucket lacks: the pages of each, landed together."""
+"""Request the missing periods of a dataset, and land the pages of each together."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -74,10 +74,10 @@ def request_periods(
     store: ObjectStore,
     report: Callable[[Outcome], None] = lambda outcome: None,
 ) -> list[Outcome]:
-    """Request these periods, which the bucket lacks (``missing_periods``). ``report`` is called with each outcome.
+    """Request these missing periods (``missing_periods``). ``report`` is called with each outcome.
 
-    The newest come first. A period without a usable answer costs itself only; after three such in a row the API is at
-    fault, and the others are left for later.
+    The newest come first. A period without a usable answer does not stop the others. After three of them in a row
+    the API is at fault, and the rest are left for later.
 
     Raises: SourceError, SourceUnavailableError, BucketError; what has landed stays.
     """
@@ -168,7 +168,7 @@ def _request(client: ApiClient, dataset: Dataset, period: Period, settings: Sett
 def _empty_stale_pages(
     dataset: Dataset, period: Period, keys: Sequence[str], store: ObjectStore, scratch: Path
 ) -> None:
-    """Overwrite what a landing that was cut off has left of further pages. Nothing here may delete objects."""
+    """Overwrite further pages that an interrupted landing has left. Nothing here may delete objects."""
     if dataset.requested.paging is None:
         return
     path = scratch / "empty.json"

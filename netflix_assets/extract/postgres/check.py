@@ -1,4 +1,4 @@
-"""What a database lacks for its extracts: each problem with the statement that fixes it."""
+"""What a database still needs for its extracts: each problem with the statement that fixes it."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

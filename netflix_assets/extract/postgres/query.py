@@ -76,7 +76,7 @@ def highest(dataset: Dataset, table: SourceTable) -> sql.Composed:
 
 
 def why_whole(before: State | None, snapshot: Snapshot, code: str) -> str:
-    """Why changes since an extract cannot be told, so that the whole table has to be read; empty if they can."""
+    """Why changes since an extract cannot be identified, so that the whole table has to be read; empty if they can."""
     if before is None:
         return "the first extract"
     if not before.identity.is_continued_by(snapshot.identity):

@@ -26,7 +26,7 @@ from netflix_assets.settings import Settings
 from netflix_assets.storage.objects import ObjectStore, objects_of
 from netflix_assets.storage.scratch import scratch_folder
 
-# The file of known keys is written again when what came after it is no longer small beside it.
+# The file of known keys is rewritten once the changes since then are no longer small compared with it.
 _MAX_LATER_OBJECTS = 20
 _MAX_LATER_SHARE = 0.25
 _FEW_KEYS = 10_000
@@ -121,7 +121,7 @@ class _Extractor:
         )
 
     def extract(self) -> Extracted:
-        """Read the table, land what is new, and remember it."""
+        """Read the table, land new and changed rows, and save the state."""
         table = describe(self._session, self._dataset)
         news = check_columns(self._dataset, table)
         before = read_state(self._store, self._dataset)
@@ -216,7 +216,7 @@ class _Extractor:
         if known != before.rows and not self._is_accepted:
             raise TableRefusedError(
                 f"the objects in the bucket have {known:,} keys, but the previous extract left {before.rows:,}: "
-                f"objects are missing, so deleted rows cannot be told. Put them back. {self._how_to_accept}"
+                f"objects are missing, so deleted rows cannot be found. Put them back. {self._how_to_accept}"
             )
 
     def _compare(

@@ -42,10 +42,10 @@ _LOCK = 7_223_407_118_362_981_001  # "an extract of netflix-assets", in the data
 
 @dataclass(frozen=True)
 class Identity:
-    """Which history of which server transaction numbers belong to. After a failover or a restore it is another one.
+    """The server and its history that transaction numbers belong to. A failover or a restore starts another history.
 
-    ``started``: when the server was started, as text; empty for a replica. A data folder can be put back, or a disk,
-    without anything else in it that tells, but not while the server runs.
+    ``started``: when the server was started, as text; empty for a replica. Only this shows that a data folder or a
+    disk was put back, because nothing in them does.
     """
 
     system: str
@@ -169,6 +169,15 @@ def _blocks(pgconn: psycopg.pq.abc.PGconn) -> Iterator[Block]:
     yield block, count
 
 
+def no_address(database: str) -> str:
+    """What to set for a database without an address."""
+    variable = f"NETFLIX_POSTGRES_{database.upper()}"
+    return (
+        f"database '{database}' has no address. Set {variable} to postgresql://<role>@<host>:5432/<database>, and "
+        f"{variable}_PASSWORD"
+    )
+
+
 @contextmanager
 def open_session(
     database: str,
@@ -179,16 +188,13 @@ def open_session(
 ) -> Iterator[Session]:
     """A session for the length of the block. ``exclusive``: hold the lock that one extract at a time has.
 
-    ``relations``: schemas and names of tables that cannot be truncated or rewritten meanwhile. Otherwise they would be
-    empty for a snapshot from before.
+    ``relations``: schemas and names of tables that cannot be truncated or rewritten meanwhile. Otherwise an
+    older snapshot would see them as empty.
 
     Raises: SourceError, SourceUnavailableError; BusyError when another extract holds the lock.
     """
     if settings is None:
-        raise SourceError(
-            f"database '{database}' has no address: set NETFLIX_POSTGRES_{database.upper()} to "
-            f"postgresql://<role>@<host>:5432/<database>, and NETFLIX_POSTGRES_{database.upper()}_PASSWORD"
-        )
+        raise SourceError(no_address(database))
     with _connect(database, settings) as connection:
         with translated(database):
             complete_to, is_replica = _position(connection)

@@ -101,7 +101,7 @@ def _why_no_lines(path: Path, first: dict[str, Any] | None, count: int) -> str |
         return None
     return (
         f"the file is one JSON object, and the records are in its member {found[0]!r}; write each of the "
-        f"{len(lists[found[0]]):,} objects there on a line of its own"
+        f"{len(lists[found[0]]):,} objects there on its own line"
     )
 
 

@@ -57,7 +57,7 @@ def draft_parquet(paths: Sequence[Path], source: str, name: str, known: Dataset 
     findings = [
         Finding("format", "parquet", f"{counted(len(fields), 'column')}; types are the file's own"),
         *(
-            Finding("pandas index", "left out", f"{name}: numbers of rows, which another export may lack")
+            Finding("pandas index", "left out", f"{name}: row numbers, which another export may not have")
             for name in index
         ),
         *_left_out(fields, declared),

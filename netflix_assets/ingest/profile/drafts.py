@@ -141,7 +141,7 @@ def _unnamed(guess: DialectGuess) -> Iterator[Finding]:
     for at, name in enumerate(guess.header):
         if at == 0 and _has_index(guess):
             yield Finding(
-                "pandas index", "left out", "the first column: numbers of rows, which another export may lack"
+                "pandas index", "left out", "the first column: row numbers, which another export may not have"
             )
         elif not name:
             yield Finding("left out", f"field {at + 1}, which has no name", "it has no name to find it by")

@@ -174,7 +174,7 @@ def _find_keys(
 
 
 def _is_near(found: _Candidate, column: ColumnProposal, dataset: str, records: int) -> bool:
-    """Whether so few records lack an id that it is the key nevertheless; the table's own id may also repeat a few."""
+    """Whether an id is the key although a few records lack it. The table's own id may also have a few duplicates."""
     if records < _MIN_RECORDS or (found.repeated and not _is_own_id(column, dataset)):
         return False
     faults = found.missing + found.repeated
