@@ -90,14 +90,16 @@ def backfill(context: click.Context, name: str, first: datetime, last: datetime)
     NAME is the source of the API. Periods that are in the bucket are not requested again.
     """
     from netflix_assets.operations.errors import InputError
-    from netflix_assets.operations.request import missing_between
+    from netflix_assets.operations.request import check_days, missing_between
     from netflix_assets.operations.sources import choose_sources
 
     settings = current_settings()
     chosen = choose_sources(settings, (name,))
     if chosen.databases:
         raise InputError(f"'{name}' is a database; an extract of it has everything: netflix-assets sources extract")
-    missing = [each for source in chosen.apis for each in missing_between(settings, source, first.date(), last.date())]
+    (source,) = chosen.apis
+    check_days(source, first.date(), last.date())
+    missing = missing_between(settings, source, first.date(), last.date())
     context.exit(extract_and_print(settings, {}, missing))
 
 

@@ -47,18 +47,19 @@ def missing_now(settings: Settings, source: Source) -> list[tuple[Dataset, list[
 
 
 def missing_between(settings: Settings, source: Source, first: date, last: date) -> list[tuple[Dataset, list[str]]]:
-    """The missing periods of each dataset from one day to another.
+    """The missing periods of each dataset from one day to another. Raises: InputError, BucketError."""
+    now = datetime.now(UTC)
+    return _missing(settings, source, lambda dataset: periods_between(dataset.requested, first, last, now))
 
-    Raises: InputError, also when none of these days can be requested; BucketError.
-    """
+
+def check_days(source: Source, first: date, last: date) -> None:
+    """Raise InputError when no dataset of a source can be requested for any of these days."""
     if first > last:
         raise InputError(f"--from {first} is after --to {last}")
     now = datetime.now(UTC)
-    missing = _missing(settings, source, lambda dataset: periods_between(dataset.requested, first, last, now))
     if not any(periods_between(dataset.requested, first, last, now) for dataset in source.requested):
         ranges = "; ".join(_requestable(source, dataset, now) for dataset in source.requested)
         raise InputError(f"{source.source}: nothing from {first} to {last} can be requested. {ranges}")
-    return missing
 
 
 def request(

@@ -8,7 +8,7 @@ import pytest
 from netflix_assets.contracts.model import Source
 from netflix_assets.operations.errors import InputError
 from netflix_assets.operations.extract import check_addresses
-from netflix_assets.operations.request import missing_between
+from netflix_assets.operations.request import check_days
 from netflix_assets.operations.sources import choose_sources, unknown_variables
 from netflix_assets.settings import Settings, read_settings
 from netflix_assets.settings.named import ApiSettings, DatabaseSettings
@@ -54,10 +54,10 @@ def test_a_database_without_an_address_is_named_before_a_run(settings: Settings,
 def test_days_that_cannot_be_requested_are_told_from_days_that_are_there(settings: Settings, days: timedelta) -> None:
     day = datetime.now(UTC).date() + days
     with pytest.raises(InputError, match=r"rates can be requested from 2023-01-01 to \d{4}-\d\d-\d\d$"):
-        missing_between(settings, source(settings, "frankfurter"), day, day)
+        check_days(source(settings, "frankfurter"), day, day)
 
 
 def test_the_past_of_an_api_without_history_cannot_be_requested(settings: Settings) -> None:
     advice = "answers only for now: netflix-assets sources extract openexchangerates$"
     with pytest.raises(InputError, match=advice):
-        missing_between(settings, source(settings, "openexchangerates"), date(2024, 12, 1), date(2024, 12, 2))
+        check_days(source(settings, "openexchangerates"), date(2024, 12, 1), date(2024, 12, 2))
