@@ -174,10 +174,11 @@ def _parsed(settings: Settings) -> DbtProject:
 
 
 def _assert_project(base: Path) -> None:
-    if not (base / "dbt_project.yml").is_file():
-        nested = base / "dbt"
-        advice = f". Pass --base {nested}" if (nested / "dbt_project.yml").is_file() else ""
-        raise InputError(f"--base {base} is not a dbt project: it has no dbt_project.yml{advice}")
+    for name in ("dbt_project.yml", "profiles.yml"):
+        if not (base / name).is_file():
+            nested = base / "dbt"
+            advice = f". Pass --base {nested}" if (nested / name).is_file() else ""
+            raise InputError(f"--base {base} is not a dbt project: it has no {name}{advice}")
 
 
 def _assert_branch(settings: Settings) -> None:

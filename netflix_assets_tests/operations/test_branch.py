@@ -1,6 +1,7 @@
 """Which nodes a branch builds, by the project's own manifest."""
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -89,5 +90,8 @@ def test_a_base_without_a_dbt_project_is_named(tmp_path: Path) -> None:
 def test_a_base_that_dbt_cannot_read_is_an_error_in_words(tmp_path: Path) -> None:
     settings = read_settings(home=tmp_path / "home", schema_prefix="pr_7_")
     (tmp_path / "dbt_project.yml").write_text("name: base\nprofile: missing\n")
+    with pytest.raises(InputError, match=r"it has no profiles.yml$"):
+        build_branch(settings, tmp_path)
+    shutil.copy(REPO / "dbt" / "profiles.yml", tmp_path)
     with pytest.raises(OperationError, match=f"dbt cannot read {tmp_path}"):
         build_branch(settings, tmp_path)
