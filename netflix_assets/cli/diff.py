@@ -24,7 +24,7 @@ def diff(version: str | None, schema_prefix: str | None, output: str | None) -> 
     The exit code is 0 whether or not anything differs.
     """
     if version is not None and schema_prefix is not None:
-        raise click.UsageError("--version and --schema-prefix exclude each other")
+        raise click.UsageError("pass either --version or --schema-prefix, not both")
     with spinner("loading definitions") as status:
         from netflix_assets.operations.diff import read_diff
         from netflix_assets.operations.run import load_definitions

@@ -91,8 +91,8 @@ def test_a_killed_server_ends_the_command_and_a_killed_command_leaves_a_server(t
 
 def test_wrong_use_is_named(tmp_path: Path) -> None:
     for arguments, code, says in (
-        (("--stop",), 1, "is running; start it: netflix-assets dev postgres"),
-        (("--days", "1"), 1, "is running; start it: netflix-assets dev postgres"),
+        (("--stop",), 1, ". To start it: netflix-assets dev postgres"),
+        (("--days", "1"), 1, ". To start it: netflix-assets dev postgres"),
         (("--days", "1", "--stop"), 2, "pass either --days or --stop, not both"),
         (("--days", "0"), 2, "0 is not in the range"),
         (("--scale", "0.001"), 2, "scale 0.001 is not between"),

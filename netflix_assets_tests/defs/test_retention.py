@@ -146,7 +146,7 @@ def test_superseded_loads_are_purged_if_a_contract_says_so(settings: Settings, t
         Builds(connection).prepare()
         now = datetime.now(UTC)
         inputs = connection.last_loads()
-        done = Build("build", "run", "", now, "models", now, is_whole=True, has_passed=True, inputs=inputs)
+        done = Build("build", "run", "", now, now, is_whole=True, has_passed=True, inputs=inputs)
         Builds(connection).finish(done, [], [], {})
 
     assert remove_what_is_old(settings).loads == 0  # all versions are kept

@@ -137,7 +137,7 @@ class Place:
             for dataset in DATASETS:
                 warehouse.prepare(dataset)
                 now = datetime.now(UTC)
-                applied = Build("", "", "", now, "models", now, inputs=warehouse.last_loads())
+                applied = Build("", "", "", now, now, inputs=warehouse.last_loads())
                 purge_loads(dataset.model_copy(update={"keep_versions": 1}), warehouse, applied)
 
     def rebuild(self, dataset: Dataset) -> None:

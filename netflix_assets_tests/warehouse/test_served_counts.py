@@ -12,7 +12,7 @@ from netflix_assets.warehouse.relations import OPS_TABLES, ddl, ops_ddl
 from netflix_assets.warehouse.served_counts import checked_row_counts
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
-BUILD = Build("models-1", "run-1", "", NOON, "models", NOON + timedelta(seconds=9), inputs={"shop/orders": 2})
+BUILD = Build("models-1", "run-1", "", NOON, NOON + timedelta(seconds=9), inputs={"shop/orders": 2})
 ORDERS = ServedTable(
     "core", "fct_orders", per=OneRowPer("shop/orders", "shop_orders", ("customer_id", "order_id"), "amount > 0")
 )
@@ -112,7 +112,9 @@ def test_what_was_lost_or_doubled_is_not_published(
     assert reason in str(error.value)
     assert ADVICE in str(error.value)
     differs = "core.fct_orders has" in str(error.value)
-    assert ("keeps one row per other columns than the contract of shop/orders" in str(error.value)) == differs
+    assert (
+        "keeps one row per other columns than the key in the contract of shop/orders" in str(error.value)
+    ) == differs
 
 
 def test_many_differences_are_counted_and_not_all_listed(built: Warehouse) -> None:

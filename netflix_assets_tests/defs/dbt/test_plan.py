@@ -158,7 +158,7 @@ def test_code_that_changed_after_it_was_parsed_leaves_tables_of_unknown_code(hom
 @pytest.mark.parametrize(("ended_after_s", "is_kept"), [(-1, True), (60, False)])
 def test_nothing_is_kept_of_two_builds_at_the_same_time(home: Home, ended_after_s: int, is_kept: bool) -> None:
     now = datetime.now(UTC)
-    other = Build("other", "run-of-another-machine", "", now - timedelta(minutes=5), "models", inputs={})
+    other = Build("other", "run-of-another-machine", "", now - timedelta(minutes=5), inputs={})
     Builds(home.warehouse).finish(replace(other, finished_at=now + timedelta(seconds=ended_after_s)), [], [], {})
     home.build()
     assert (home.to_build() == frozenset()) == is_kept
