@@ -1,6 +1,6 @@
 {#-
     Tables that are extracted from a database as changes: staging has every version of a row that an extract has seen,
-    numbered by extract_number, and a version with is_deleted, and only the key, once the row is gone.
+    numbered by extract_number. A deleted row has a last version with is_deleted and only its key.
 -#}
 
 

@@ -127,7 +127,7 @@ class DbtBuild:
             )
 
     def _reused_events(self, work: Work) -> Iterator[Any]:
-        """Report the nodes and tests that are left alone, so that nothing downstream waits for them."""
+        """Report the nodes and tests that are reused, so that nothing downstream waits for them."""
         if work.reused:
             self.context.log.info(
                 f"{len(work.reused)} nodes and tests are left as their last builds made them: same code, same loads"
@@ -220,7 +220,7 @@ class DbtBuild:
             self._planner(connection).record(results, self.row_counts, work, built)
 
     def _record_nothing_built(self, work: Work, inputs: Mapping[str, int]) -> None:
-        """Note that every node is as its code and loads say: at the last build, or as a build of its own.
+        """Record that every node matches its code and loads: at the last build, or as a new build.
 
         The last builds may be of a part of the graph, or not have ended, though what they left is right.
         """
@@ -289,7 +289,7 @@ def selection_of_step(context: dg.AssetExecutionContext, manifest: Manifest) -> 
 
 
 def reused(event: Any, state: NodeState) -> Any:
-    """An event about a node or test that was left alone, with the build that its result is from as metadata."""
+    """An event about a node or test that was reused, with the build that its result is from as metadata."""
     metadata = {
         **event.metadata,
         "reused": True,

@@ -1,4 +1,4 @@
-"""What a dbt step has to do: build what differs from its last success, and leave alone what would come out the same.
+"""What a dbt step has to do: build what differs from its last success, and reuse the rest.
 
 Pure functions over the manifest, the states of nodes (``warehouse.node_states``) and today's fingerprints.
 """
