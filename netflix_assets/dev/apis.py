@@ -19,6 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 from netflix_assets.dev.business.news import headlines
 from netflix_assets.dev.business.rates import daily_rates, hourly_rates
 from netflix_assets.dev.business.scenario import LAST_DAY
+from netflix_assets.settings.named import variable_of
 
 APIS = ("frankfurter", "openexchangerates", "alphavantage")
 KEY = "sample-key"
@@ -51,8 +52,8 @@ def variables_for(port: int) -> dict[str, str]:
         variable: value
         for name in APIS
         for variable, value in (
-            (f"NETFLIX_API_{name.upper()}", address_of(name, port)),
-            (f"NETFLIX_API_{name.upper()}_KEY", KEY),
+            (variable_of("apis", name), address_of(name, port)),
+            (f"{variable_of('apis', name)}_KEY", KEY),
         )
     }
 

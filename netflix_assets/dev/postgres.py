@@ -25,6 +25,7 @@ from filelock import FileLock
 from psycopg import sql
 
 from netflix_assets.settings.environment import for_postgres, in_place_of_mine
+from netflix_assets.settings.named import variable_of
 from netflix_assets.storage.local_s3 import free_port
 
 HOST = "127.0.0.1"
@@ -74,8 +75,8 @@ class Postgres:
             variable: value
             for name in databases
             for variable, value in (
-                (f"NETFLIX_POSTGRES_{name.upper()}", self.address(name)),
-                (f"NETFLIX_POSTGRES_{name.upper()}_PASSWORD", self.passwords[READER]),
+                (variable_of("databases", name), self.address(name)),
+                (f"{variable_of('databases', name)}_PASSWORD", self.passwords[READER]),
             )
         }
 

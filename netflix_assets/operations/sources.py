@@ -8,7 +8,7 @@ from netflix_assets.defs.extract.database_assets import by_database
 from netflix_assets.extract.api.run import why_unused
 from netflix_assets.operations.errors import InputError
 from netflix_assets.settings import Settings
-from netflix_assets.settings.named import BY_NAME
+from netflix_assets.settings.named import variable_of
 
 
 class Chosen(NamedTuple):
@@ -42,7 +42,7 @@ def unknown_variables(settings: Settings) -> list[str]:
     databases, apis = _known(settings)
     used = (("databases", "database", databases), ("apis", "API", apis))
     return [
-        f"{BY_NAME[setting][0]}{name.upper()} is set, but no contract names the {what} '{name}'"
+        f"{variable_of(setting, name)} is set, but no contract names the {what} '{name}'"
         for setting, what, known in used
         for name in getattr(settings, setting)
         if name not in known
@@ -58,7 +58,7 @@ def _known(settings: Settings) -> tuple[Mapping[str, Sequence[Dataset]], Mapping
 def _how_to_use(databases: Mapping[str, object], apis: Mapping[str, object]) -> str:
     if not databases and not apis:
         return "no contract has an `extract` or a `request`; see docs/databases.md and docs/apis.md"
-    variables = [f"NETFLIX_POSTGRES_{name.upper()}" for name in databases] + [
-        f"NETFLIX_API_{name.upper()}" for name in apis
+    variables = [
+        variable_of(setting, name) for setting, known in (("databases", databases), ("apis", apis)) for name in known
     ]
     return f"No database or API is in use. Set one of {', '.join(variables)}"

@@ -51,6 +51,11 @@ class ApiSettings(Strict):
     key: ApiKey | None = None
 
 
+def variable_of(setting: str, name: str) -> str:
+    """The variable with the url of a database or an API. ``setting``: databases or apis."""
+    return f"{BY_NAME[setting][0]}{name.upper()}"
+
+
 def named(setting: str) -> Any:
     """What the variables say, by name: ``<prefix><NAME>`` is the url, ``<prefix><NAME>_<SECRET>`` the secret."""
     prefix, secret = BY_NAME[setting]

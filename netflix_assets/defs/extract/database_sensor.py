@@ -9,6 +9,7 @@ import dagster as dg
 from netflix_assets.contracts.model import Dataset, Source
 from netflix_assets.defs.extract.database_assets import by_database, table_key
 from netflix_assets.settings import Settings
+from netflix_assets.settings.named import variable_of
 
 INTERVAL_S = 30
 
@@ -47,7 +48,7 @@ def _sensor(database: str, datasets: Sequence[Dataset], settings: Settings) -> d
     )
     def request_extract(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         if database not in settings.databases:
-            return dg.SkipReason(f"the database has no address: NETFLIX_POSTGRES_{database.upper()} is not set")
+            return dg.SkipReason(f"the database has no address: {variable_of('databases', database)} is not set")
         if context.instance.get_runs(dg.RunsFilter(job_name=job, statuses=IN_PROGRESS), limit=1):
             return dg.SkipReason("an extract is in progress")
         now, requested = time.time(), read_cursor(context.cursor)

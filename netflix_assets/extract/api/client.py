@@ -20,7 +20,7 @@ from netflix_assets.contracts.request import Api
 from netflix_assets.contracts.visibility import printable
 from netflix_assets.extract.errors import SourceError, SourceUnavailableError
 from netflix_assets.ingest.json_document import MAX_DOCUMENT_BYTES
-from netflix_assets.settings.named import ApiSettings
+from netflix_assets.settings.named import ApiSettings, variable_of
 
 TRIES = 5
 _FIRST_DELAY_S, _MAX_WAIT_S = 1.0, 60.0
@@ -138,7 +138,7 @@ class ApiClient:
                 raise SourceUnavailableError(f"api '{self.name}': {what}; it asks to wait {wait_s:.0f} s")
             raise _RetryLaterError(what, wait_s)
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN) and status not in allowed:
-            raise self._error(f"{what}: {self.quote(text)}. Check NETFLIX_API_{self.name.upper()}_KEY")
+            raise self._error(f"{what}: {self.quote(text)}. Check {variable_of('apis', self.name)}_KEY")
         if response.is_redirect:
             host = urlsplit(response.headers.get("Location", "")).hostname or "itself"
             raise self._error(f"{what}: it redirects to {host}. Correct api.url in the contract")

@@ -19,6 +19,7 @@ from netflix_assets.ingest.errors import RefusedError
 from netflix_assets.ingest.json_document import parse_document, take_records
 from netflix_assets.ingest.members import WrongKindError, follow, tokens
 from netflix_assets.settings import Settings
+from netflix_assets.settings.named import variable_of
 from netflix_assets.storage.objects import ObjectStore
 from netflix_assets.storage.scratch import scratch_folder
 
@@ -112,7 +113,7 @@ def request_periods(
 def why_unused(source: Source, settings: Settings) -> str:
     """Why an API is not requested; empty if it is."""
     api, own = source.api, settings.apis.get(source.source)
-    variable = f"NETFLIX_API_{source.source.upper()}"
+    variable = variable_of("apis", source.source)
     if api is None:
         return "the source has no api"
     if api.authentication is not None and (own is None or own.key is None):

@@ -13,7 +13,7 @@ from psycopg import IsolationLevel, sql
 from psycopg.conninfo import conninfo_to_dict
 
 from netflix_assets.extract.errors import BusyError, SourceError, SourceUnavailableError, translated
-from netflix_assets.settings.named import DatabaseSettings
+from netflix_assets.settings.named import DatabaseSettings, variable_of
 
 CONNECT_TIMEOUT_S = 10
 MIN_VERSION = 130_000  # pg_current_snapshot, and pg_control_system for every role
@@ -171,7 +171,7 @@ def _blocks(pgconn: psycopg.pq.abc.PGconn) -> Iterator[Block]:
 
 def no_address(database: str) -> str:
     """What to set for a database without an address."""
-    variable = f"NETFLIX_POSTGRES_{database.upper()}"
+    variable = variable_of("databases", database)
     return (
         f"database '{database}' has no address. Set {variable} to postgresql://<role>@<host>:5432/<database>, and "
         f"{variable}_PASSWORD"
