@@ -22,14 +22,14 @@
     Any order of arrival, with duplicates, corrections, removals and replays, therefore gives the result of a full
     refresh.
 
-    Tables that are extracted as changes (versions.sql) have deletions, and a row without its parent is no row either: a
-    key then has a winner that the table does not have. If that winner's load is removed, no row of the table says so.
-    keys_without_row therefore selects every key of which the table has no row. Deleted keys are read again in each
-    build, and nothing is written for them.
+    Tables that are extracted as changes (versions.sql) have deletions, and rows whose parent is missing are left out. The
+    winner of such a key is not in the table, so if its load is removed, no row of the table shows it.
+    keys_without_row therefore selects every key without a row in the table. Each build reads deleted keys again and
+    writes nothing for them.
 
-    A table may join several datasets. It has a column of loads for each that is large (affected_keys, `load_id`), and
-    compares its rows with small ones directly (fct_order_lines): a value that is looked up in them, such as a cost, is
-    either the one that is valid now or not, whatever the loads of it were.
+    A table may join several datasets. It has a load column for each large one (affected_keys, `load_id`). Values from
+    small ones, such as costs, are compared directly (fct_order_lines): a row is affected if the value valid now differs
+    from the one it has, whichever load it came from.
 
     Cost: two scans of load IDs and one hash join of the new keys with the raw keys. Applying 250 thousand new rows to
     25 million takes about two seconds on two cores; a full refresh takes nine.
@@ -51,7 +51,7 @@
 {%- endmacro %}
 
 
-{#- The keys of `staging` without a row in the table, because they are deleted or because their deletion is gone.
+{#- The keys of `staging` without a row in the table: deleted, or deleted by a load that was removed.
     `row_key`: what identifies a row, if `key` does not. -#}
 {% macro keys_without_row(staging, key, row_key=none) -%}
     select distinct

@@ -240,7 +240,7 @@ listed_users as (
 
 ),
 
--- A user who is no longer clustered gets a null digest here, which tells the strategy to delete the user's row.
+-- A user who dropped out of the clusters gets a null digest here, which tells the strategy to delete the row.
 final as (
 
     select

@@ -242,7 +242,7 @@ listed_users as (
 
 ),
 
--- A user who is no longer compared gets a null digest here, which tells the strategy to delete the user's rows.
+-- A user who dropped out of the comparison gets a null digest here, which tells the strategy to delete the rows.
 final as (
 
     select

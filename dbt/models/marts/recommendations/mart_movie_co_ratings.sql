@@ -178,7 +178,7 @@ listed_movies as (
 
 ),
 
--- A film that is no longer compared gets a null digest here, which tells the strategy to delete its rows.
+-- A film that dropped out of the comparison gets a null digest here, which tells the strategy to delete its rows.
 final as (
 
     select
