@@ -116,3 +116,10 @@
 {% macro week_start(day) -%}
     cast({{ add_days(day, '1 - ' ~ iso_day_of_week(day)) }} as date)
 {%- endmacro %}
+
+
+{#- Whether a version, with half-open validity, is the one at this moment. -#}
+{% macro is_valid_at(versions, moment) -%}
+    {{ moment }} >= {{ versions }}.valid_from
+            and ({{ moment }} < {{ versions }}.valid_to or {{ versions }}.valid_to is null)
+{%- endmacro %}

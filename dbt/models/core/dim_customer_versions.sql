@@ -95,16 +95,11 @@ versions as (
     inner join customers
         on
             intervals.customer_id = customers.customer_id
-            and intervals.valid_from >= customers.valid_from
-            and (intervals.valid_from < customers.valid_to or customers.valid_to is null)
+            and {{ is_valid_at('customers', 'intervals.valid_from') }}
     left join billing_addresses
         on
             intervals.customer_id = billing_addresses.customer_id
-            and intervals.valid_from >= billing_addresses.valid_from
-            and (
-                intervals.valid_from < billing_addresses.valid_to
-                or billing_addresses.valid_to is null
-            )
+            and {{ is_valid_at('billing_addresses', 'intervals.valid_from') }}
     qualify
         row_number() over (
             partition by intervals.customer_id, intervals.valid_from

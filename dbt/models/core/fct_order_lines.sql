@@ -70,19 +70,16 @@ outdated_orders as (
     left join costs
         on
             existing_rows.product_id = costs.product_id
-            and existing_rows.ordered_at >= costs.valid_from
-            and (existing_rows.ordered_at < costs.valid_to or costs.valid_to is null)
+            and {{ is_valid_at('costs', 'existing_rows.ordered_at') }}
     left join prices
         on
             existing_rows.product_id = prices.product_id
             and existing_rows.currency = prices.currency
-            and existing_rows.ordered_at >= prices.valid_from
-            and (existing_rows.ordered_at < prices.valid_to or prices.valid_to is null)
+            and {{ is_valid_at('prices', 'existing_rows.ordered_at') }}
     left join customers
         on
             existing_rows.customer_id = customers.customer_id
-            and existing_rows.ordered_at >= customers.valid_from
-            and (existing_rows.ordered_at < customers.valid_to or customers.valid_to is null)
+            and {{ is_valid_at('customers', 'existing_rows.ordered_at') }}
     -- The rate that the line has, if it is still the newest one at that moment.
     left join rates
         on
@@ -229,14 +226,12 @@ joined as (
     left join costs
         on
             lines.product_id = costs.product_id
-            and orders.ordered_at >= costs.valid_from
-            and (orders.ordered_at < costs.valid_to or costs.valid_to is null)
+            and {{ is_valid_at('costs', 'orders.ordered_at') }}
     left join prices
         on
             lines.product_id = prices.product_id
             and orders.currency = prices.currency
-            and orders.ordered_at >= prices.valid_from
-            and (orders.ordered_at < prices.valid_to or prices.valid_to is null)
+            and {{ is_valid_at('prices', 'orders.ordered_at') }}
     left join order_rates
         on
             orders.currency = order_rates.currency
@@ -244,8 +239,7 @@ joined as (
     left join customers
         on
             orders.customer_id = customers.customer_id
-            and orders.ordered_at >= customers.valid_from
-            and (orders.ordered_at < customers.valid_to or customers.valid_to is null)
+            and {{ is_valid_at('customers', 'orders.ordered_at') }}
 
 ),
 
