@@ -70,8 +70,9 @@ class Demo:
 def _connection_digest(home: Path) -> str:
     """dbt's digest of the connection to this home's database (``build_manifest_state_check``)."""
     profiles = (REPO / "dbt" / "profiles.yml").read_text()
-    rendered = re.sub(r"\{\{ env_var\('NETFLIX_HOME', .*? \}\}", lambda _: str(home), profiles)
-    rendered = re.sub(r"\{\{ env_var\('NETFLIX_SCHEMA_PREFIX', .*? \}\}", "", rendered)
+    rendered = profiles
+    for name, value in (("HOME", str(home)), ("SCHEMA_PREFIX", ""), ("MEMORY_LIMIT", "50%")):
+        rendered = re.sub(rf"\{{\{{ env_var\('NETFLIX_{name}', .*? \}}\}}", lambda _, text=value: text, rendered)
     profile = yaml.safe_load(rendered)["netflix_assets"]["outputs"]["local"]
     values = {name: value for name, value in profile.items() if name not in ("type", "threads")}
     credentials = DuckDBCredentials.from_dict({**values, "database": "warehouse"})

@@ -198,6 +198,7 @@ class Settings(BaseSettings):
     events_queue_url: str | None = Field(default=None, pattern=r"^https?://[^/\s]+/\S+$")
     settle_seconds: float = Field(default=2.0, ge=0)
     warehouse_wait_seconds: float = Field(default=60.0, ge=0)
+    memory_limit: str = Field(default="50%", pattern=r"^([1-9][0-9]?%|[1-9][0-9]*(MB|GB))$")
     keep_runs_days: float = Field(default=90, gt=0)
     keep_ticks_days: float = Field(default=30, gt=0)
     keep_builds_days: float = Field(default=14, gt=0)

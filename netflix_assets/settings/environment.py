@@ -58,6 +58,7 @@ def for_dbt(
         "DBT_LOG_LEVEL_FILE": "info",
         "NETFLIX_RUN_ID": run_id,
         "NETFLIX_SCHEMA_PREFIX": settings.schema_prefix,
+        "NETFLIX_MEMORY_LIMIT": settings.memory_limit,
     }
     if settings.names is not None:
         made |= {**variables_of(settings.snowflake, reveal), **settings.dbt_names}

@@ -226,6 +226,22 @@ def test_dbt_ignores_the_machine(loaded: Path, machine: None) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("limit", ["50%", "1500MB"])
+def test_dbt_takes_the_memory_that_it_may(demo: Demo, tmp_path: Path, limit: str) -> None:
+    """Half of what the machine or the container has, or what NETFLIX_MEMORY_LIMIT says."""
+    settings = read_settings(home=demo.parsed_in(tmp_path / "home"), memory_limit=limit)
+    show = ["dbt", "show", "--inline", "select current_setting('memory_limit') as found", "--output", "json", "--quiet"]
+    shown = subprocess.run(
+        [*show, "--target-path", str(tmp_path / "target")],
+        cwd=settings.dbt_project, env=for_dbt(settings), check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    with duckdb.connect() as connection:
+        connection.execute(f"set memory_limit = '{limit}'")
+        (expected,) = connection.execute("select current_setting('memory_limit')").fetchone()
+    assert json.loads(shown.stdout)["show"] == [{"found": expected}]
+
+
+@pytest.mark.long
 def test_a_run_on_a_hostile_machine_publishes_what_it_publishes_elsewhere(demo: Demo, tmp_path: Path) -> None:
     """In another time zone, too: every table is the same, and the times in those that describe runs are UTC."""
     home = demo.parsed_in(tmp_path / "home")

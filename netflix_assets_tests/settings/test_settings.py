@@ -27,6 +27,12 @@ def test_a_home_with_an_unusable_character_is_refused(tmp_path: Path, character:
     assert f"contains {character!r}. Set NETFLIX_HOME to a folder whose path has no" in said
 
 
+@pytest.mark.parametrize("limit", ["0%", "100%", "2", "2 GB", "GB", "-1GB", "50%'; drop"])
+def test_a_memory_limit_that_duckdb_would_not_understand_is_refused(limit: str) -> None:
+    with pytest.raises(SettingsError, match=r"^NETFLIX_MEMORY_LIMIT="):
+        read_settings(memory_limit=limit)
+
+
 def test_a_link_does_not_hide_an_unusable_character(tmp_path: Path) -> None:
     (tmp_path / "a#b").mkdir()
     (tmp_path / "link").symlink_to("a#b")
