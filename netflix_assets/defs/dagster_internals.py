@@ -16,6 +16,7 @@ import dagster_dbt.asset_utils
 
 # A launcher answers run monitoring with these. Dagster exports its launchers but not their answers.
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.event_log.polling_event_watcher import SqlPollingEventWatcher
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
@@ -185,6 +186,17 @@ def as_dbt_event(state: NodeState) -> DbtCoreCliEventMessage:
         },
         event_history_metadata={},
     )
+
+
+def last_result(instance: dg.DagsterInstance, check: dg.AssetCheckKey) -> dg.AssetCheckEvaluation | None:
+    """The last result of a check, passed or not; None if there is none.
+
+    Dagster's public ``get_latest_asset_check_evaluation_record`` gives none while a run has planned the check again.
+    """
+    ended = {AssetCheckExecutionRecordStatus.SUCCEEDED, AssetCheckExecutionRecordStatus.FAILED}
+    records = instance.event_log_storage.get_asset_check_execution_history(check, limit=1, status=ended)
+    evaluations = (record.event.dagster_event.asset_check_evaluation_data for record in records)  # type: ignore[union-attr]
+    return next(evaluations, None)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from netflix_assets.defs.dagster_internals import (
     EventLogStorage,
     FastDbtCliResource,
     RunLauncher,
+    last_result,
     locking_in_process_executor,
     selected_nodes,
 )
@@ -164,3 +165,24 @@ def test_the_event_log_goes_on_after_its_file_was_removed(instance: dg.DagsterIn
     assert run
     instance.report_engine_event("still here", run)
     assert [event.message for event in event_log(instance).get_logs_for_run(run_id)] == ["still here"]
+
+
+def test_a_check_sees_its_last_result_while_it_is_planned_again(instance: dg.DagsterInstance) -> None:
+    """If it breaks: see how Dagster's event log gives the executions of a check."""
+    key = dg.AssetCheckKey(dg.AssetKey("counted"), "looks_back")
+
+    @dg.asset
+    def counted() -> None:
+        pass
+
+    @dg.asset_check(asset=counted)
+    def looks_back() -> dg.AssetCheckResult:
+        last = last_result(instance, key)
+        number = 1 if last is None else last.metadata["number"].value + 1
+        return dg.AssetCheckResult(passed=number % 2 == 1, metadata={"number": number})
+
+    for number in (1, 2, 3):
+        assert dg.materialize([counted, looks_back], instance=instance).success
+        last = last_result(instance, key)
+        assert last is not None
+        assert (last.passed, last.metadata["number"].value) == (number % 2 == 1, number)

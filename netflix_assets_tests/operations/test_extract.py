@@ -10,12 +10,15 @@ import pytest
 from click.testing import CliRunner
 
 from netflix_assets.cli.app import cli
+from netflix_assets.defs.dagster_internals import last_result
 from netflix_assets.defs.extract.database_assets import by_database, table_key
+from netflix_assets.defs.extract.database_checks import ROWS
 from netflix_assets.defs.extract.database_sensor import INTERVAL_S, is_due, read_cursor
 from netflix_assets.dev.business.load import load
 from netflix_assets.dev.postgres import DATABASES, OWNER, READER, Postgres, temporary
 from netflix_assets.operations import extract as operation
 from netflix_assets.operations.demo import databases_to_extract
+from netflix_assets.operations.instance import open_instance
 from netflix_assets.operations.outcome import RunOutcome
 from netflix_assets.operations.run import load_definitions, run_graph
 from netflix_assets.settings import Settings, current_settings, read_settings
@@ -89,6 +92,42 @@ def test_a_change_in_the_database_is_extracted_loaded_and_compared(
     assert {name.partition("/")[0] for name in new} == {"orders", "order_lines"}
     again = run_graph(settings, defs, select='key:"raw/shop/orders" or key:"raw/shop/order_lines"')
     assert again.failed_checks == ()
+
+
+def test_a_table_is_counted_again_when_something_has_come(
+    server: Postgres, settings: Settings, defs: dg.Definitions
+) -> None:
+    check = dg.AssetCheckKey(dg.AssetKey(["raw", "shop", "order_lines"]), ROWS)
+
+    def compare() -> dg.AssetCheckEvaluation:
+        run_graph(settings, defs, select='key:"raw/shop/order_lines"')
+        with open_instance(settings) as instance:
+            found = last_result(instance, check)
+        assert found is not None
+        return found
+
+    def is_reused(found: dg.AssetCheckEvaluation) -> bool:
+        return "reused" in found.metadata
+
+    extract(settings, defs)
+    first, again = compare(), compare()
+    assert (first.passed, is_reused(first)) == (True, False)
+    assert (again.passed, is_reused(again)) == (True, True)
+    assert again.metadata["rows_here"] == first.metadata["rows_here"]
+    assert again.description == "as when it was compared last: nothing was extracted or loaded since"
+
+    line = "(order_id, line_number) = (select order_id, line_number from order_lines order by 1, 2 limit 1)"
+    execute(server, f"update order_lines set line_number = 0 where {line}")  # the contract begins at 1
+    extract(settings, defs)
+    for _ in range(2):  # a failure is never reused
+        wrong = compare()
+        assert (wrong.passed, is_reused(wrong)) == (False, False)
+        assert wrong.metadata["rows_here"].value == wrong.metadata["rows_there"].value - 1
+        assert "1 rejected: netflix-assets rejects list --dataset shop/order_lines" in (wrong.description or "")
+
+    execute(server, "update order_lines set line_number = 1 where line_number = 0")
+    extract(settings, defs)
+    assert [is_reused(each) for each in (compare(), compare()) if each.passed] == [False, True]
 
 
 def test_a_refused_table_fails_a_check_and_the_others_go_on(
