@@ -227,6 +227,7 @@ def test_data_that_is_only_loaded_is_reported_as_unpublished(first: RunOutcome, 
         assert project.stale_datasets() == ["movielens/ratings"]
 
 
+@pytest.mark.long
 def test_a_branch_has_no_sensor_and_its_run_publishes_nothing(first: RunOutcome, project: Project) -> None:
     before = project.contents()  # after the others, because dbt parses the project for the branch and again without it
     settings = project.settings.model_copy(update={"schema_prefix": "branch_1_"})

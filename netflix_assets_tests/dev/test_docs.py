@@ -8,6 +8,8 @@ import pytest
 from netflix_assets.dev import docs
 from netflix_assets.settings import read_settings
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:

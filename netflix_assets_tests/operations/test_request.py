@@ -203,6 +203,7 @@ def test_the_commands(settings: Settings, variables: dict[str, str]) -> None:
     assert files_with(home, KEY) == []
 
 
+@pytest.mark.long
 def test_an_api_is_added_as_the_docs_say(variables: dict[str, str], tmp_path: Path) -> None:
     text = (REPO / "docs" / "apis.md").read_text(encoding="utf-8")
     (contract,) = re.findall(r"   ```yaml\n(   source: pounds\n.*?)   ```", text, re.DOTALL)
