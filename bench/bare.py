@@ -29,7 +29,7 @@ def _statements(nodes: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]
         relation = f'{node.get("schema")}."{node.get("alias")}"'
         if node["resource_type"] == "seed":
             yield node["name"], f"create table {relation} as select * from project.{relation}"
-        elif not sql or "observation" in node.get("tags", ()):
+        elif not sql:
             continue
         elif node["resource_type"] == "test":
             yield node["name"], f"select count(*) from ({sql})"

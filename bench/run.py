@@ -16,29 +16,19 @@ those of bench.movielens, instead of samples. ``--runs``: only the first of the 
 
 import argparse
 import json
-import os
-import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
-import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 
-import duckdb
-import psutil
-
 from bench.bare import compiled, measure_bare
-from bench.stages import Measured, draw_stages, print_stages, read_nodes, read_stages
-from netflix_assets.contracts.loading import load_sources
-from netflix_assets.contracts.model import all_datasets
+from bench.homes import land, measure_command, write_new_ratings
+from bench.stages import Measured, draw_stages, print_stages
 from netflix_assets.dev.samples import generate
 
-COMMAND = Path(sys.executable).with_name("netflix-assets")
 RUNS = ("first run", "no news", "1 % by few users", "1 % at random", "full refresh")
 BARE = "bare DuckDB"
 FEW = 0.03  # of the users; 5,000 of the 162,541 of ml-25m
@@ -90,84 +80,17 @@ def _files(arguments: argparse.Namespace, folder: Path) -> Path:
 def _runs(files: Path, home: Path, share: float) -> Iterator[tuple[str, Measured]]:
     """The runs of a round in their order, and bare DuckDB."""
     landing = home / "s3" / "landing"
-    _land(files, landing)
-    yield "first run", _command(home, "run")
+    land(files, landing)
+    yield "first run", measure_command(home, "run")
     manifest = json.loads(next(home.glob("dbt/runs/*/models/manifest.json")).read_text())
     statements = compiled(next(home.glob("dbt/runs/*/models")), manifest)
     with get_context("spawn").Pool(1) as pool:  # its memory is its own
         yield BARE, pool.apply(measure_bare, (home, home.with_name("bare"), statements))
-    yield "no news", _command(home, "run")
+    yield "no news", measure_command(home, "run")
     for number, (run, of_users) in enumerate((("1 % by few users", FEW), ("1 % at random", 1.0))):
-        _write_new_ratings(home, landing / "movielens" / f"ratings-new-{number}.csv", share, of_users, number)
-        yield run, _command(home, "run")
-    yield "full refresh", _command(home, "run", "--full-refresh")
-
-
-def _land(files: Path, landing: Path) -> None:
-    """Lay the files into the folder that the local S3 serves, under the keys of their datasets."""
-    for dataset in all_datasets(load_sources()):
-        name = dataset.key_prefix.rpartition("/")[2]
-        for file in [*files.glob(f"{name}.csv"), *files.glob(f"{name}-*.csv")]:
-            if not any(file.name.startswith(f"{other}") for other in _longer(name)):
-                (landing / dataset.source).mkdir(parents=True, exist_ok=True)
-                shutil.copy(file, landing / dataset.source / file.name)
-
-
-def _longer(name: str) -> list[str]:
-    """The names of datasets that begin with another's: genome-tags is not a file of tags."""
-    names = [dataset.key_prefix.rpartition("/")[2] for dataset in all_datasets(load_sources())]
-    return [each for each in names if each.startswith(f"{name}-")]
-
-
-def _write_new_ratings(home: Path, file: Path, share: float, of_users: float, seed: int) -> None:
-    """Write a share of all ratings again, of some users: half a star lower or higher, and a day after the last."""
-    with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as connection:
-        connection.execute(
-            f"""
-            copy (
-                with newest as (select max(rated_at_epoch_s) + 86400 as moment from raw.movielens_ratings_current),
-                chosen as (
-                    select * from raw.movielens_ratings_current
-                    where hash(user_id + {seed * 1_000_003}) % 10000 < {10_000 * of_users}
-                )
-                select
-                    user_id as "userId", movie_id as "movieId",
-                    case when rating < 5 then rating + 0.5 else rating - 0.5 end as rating, newest.moment as timestamp
-                from chosen, newest
-                order by hash(user_id, movie_id, {seed})
-                limit (select cast(count(*) * {share} as bigint) from raw.movielens_ratings_current)
-            ) to '{file}' (header true)
-            """
-        )
-
-
-def _command(home: Path, *arguments: str) -> Measured:
-    environment = {**os.environ, "NETFLIX_HOME": str(home), "NETFLIX_SETTLE_SECONDS": "0.1"}
-    started = time.time()
-    process = psutil.Popen([COMMAND, *arguments], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    peak, ended = [0.0], threading.Event()
-    watcher = threading.Thread(target=_watch, args=(process, peak, ended))
-    watcher.start()
-    errors = process.stderr.read().decode()
-    _, status, usage = os.wait4(process.pid, 0)
-    now = time.time()
-    ended.set()
-    watcher.join()
-    if status:
-        raise SystemExit(f"netflix-assets {' '.join(arguments)} failed:\n{errors}")
-    stages, nodes = read_stages(home, started, now), read_nodes(home, started)
-    return Measured(now - started, usage.ru_utime + usage.ru_stime, peak[0], stages, nodes)
-
-
-def _watch(process: psutil.Process, peak: list[float], ended: threading.Event) -> None:
-    while not ended.wait(0.2):
-        total = 0
-        try:
-            for each in (process, *process.children(recursive=True)):
-                total += each.memory_info().rss
-        except psutil.Error:
-            continue
-        peak[0] = max(peak[0], total / 2**20)
+        write_new_ratings(home, landing / "movielens" / f"ratings-new-{number}.csv", share, of_users, number)
+        yield run, measure_command(home, "run")
+    yield "full refresh", measure_command(home, "run", "--full-refresh")
 
 
 if __name__ == "__main__":
