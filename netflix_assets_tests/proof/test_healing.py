@@ -69,7 +69,8 @@ class Ui:
         self.bucket.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self.log = home / "ui.log"
-        self.credentials = credentials()
+        # That of a database says nothing without an address.
+        self.credentials = {name: text for name, text in credentials().items() if "_POSTGRES_" not in name}
         self.process: subprocess.Popen[bytes] | None = None
         self.known = 0  # how many runs there were when it started
 
@@ -155,6 +156,8 @@ class Ui:
         """The first run after the known ones, or after the start, when it has begun a step."""
 
         def begun() -> dg.DagsterRun | None:
+            assert self.process is not None
+            assert self.process.poll() is None, self.printed()
             for run in self.runs()[self.known if known is None else known :]:
                 started = self.instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_START)
                 if any(entry.step_key == step for entry in started):
