@@ -1,7 +1,7 @@
 """Rows here against rows in the database, at the snapshot of the last extract that is loaded.
 
-Counting the keys of all rows costs by what has ever landed (24 million rows: 12 s on two busy cores). So a table that passed is
-counted again only when an extract or a load has come, or the number of its rows has changed.
+Counting the keys of all rows costs by what has ever landed (24 million rows: 12 s on two busy cores). So a table that
+passed is counted again only when an extract or a load has come, or the number of its rows has changed.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
