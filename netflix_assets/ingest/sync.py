@@ -29,6 +29,9 @@ from netflix_assets.warehouse.loads import UNREADABLE, Load, RefusedObject, Stag
 BATCH_OBJECTS = 1_000
 BATCH_BYTES = 256 * 2**20
 
+# Objects that are read at a time: a small one is mostly a wait for the bucket, some 20 ms on S3.
+READERS = 4
+
 # Each run tries objects again that could not be read, until this many of them still cannot. Each try is one request of
 # some 20 ms.
 MAX_STILL_UNREADABLE = 100
@@ -255,13 +258,16 @@ def _validated_batches(
     objects: Sequence[ObjectVersion], dataset: Dataset, store: ObjectStore, folder: Path
 ) -> Iterator[list[_Validated]]:
     """Batches of validated objects. While the caller loads one batch, the next is fetched and validated."""
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="validate") as pool:
-        ahead: Future[list[_Validated]] | None = None
-        for batch in [*_split_batches(objects), None]:
-            following = pool.submit(_validate_batch, dataset, store, batch, folder) if batch else None
+    pool = ThreadPoolExecutor(READERS, thread_name_prefix="validate")
+    try:
+        ahead: list[tuple[ObjectVersion, Future[_ValidationResult]]] = []
+        for batch in [*_split_batches(objects), ()]:
+            following = [(each, pool.submit(_validate_object, dataset, store, each, folder)) for each in batch]
             if ahead:
-                yield ahead.result()
+                yield [(listed, future.result()) for listed, future in ahead]
             ahead = following
+    finally:  # what has not begun is not needed when the caller stops
+        pool.shutdown(cancel_futures=True)
 
 
 def _split_batches(objects: Sequence[ObjectVersion]) -> list[list[ObjectVersion]]:
@@ -274,12 +280,6 @@ def _split_batches(objects: Sequence[ObjectVersion]) -> list[list[ObjectVersion]
         batches[-1].append(listed)
         size += listed.size
     return batches
-
-
-def _validate_batch(
-    dataset: Dataset, store: ObjectStore, batch: Sequence[ObjectVersion], folder: Path
-) -> list[_Validated]:
-    return [(listed, _validate_object(dataset, store, listed, folder)) for listed in batch]
 
 
 def _validate_object(dataset: Dataset, store: ObjectStore, listed: ObjectVersion, folder: Path) -> _ValidationResult:

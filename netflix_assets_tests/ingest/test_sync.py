@@ -18,7 +18,7 @@ from netflix_assets.contracts.values import find_fault
 from netflix_assets.ingest import records as records_module
 from netflix_assets.ingest import sync as sync_module
 from netflix_assets.ingest.replay import forget_refusals
-from netflix_assets.ingest.sync import ROUNDS, settled_listing
+from netflix_assets.ingest.sync import READERS, ROUNDS, settled_listing
 from netflix_assets.storage.objects import ObjectChangedError, ObjectStore, ObjectVersion, fingerprint
 from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from netflix_assets.warehouse.loads import Counts
@@ -515,6 +515,18 @@ def test_batches_are_capped_by_count_and_by_size(sync, bucket, warehouse, monkey
         for objects, rows in ((3, 3), (6, 6), (7, 7), (8, 27))
     ]
     assert users(warehouse) == [*range(1, 8), *range(10, 30)]
+
+
+def test_small_objects_are_read_at_the_same_time(sync, bucket, warehouse):
+    """Each read waits until all readers wait. Rows and ledger are in the order of the keys all the same."""
+    together = threading.Barrier(READERS)
+    for number in range(1, 2 * READERS + 1):
+        bucket.put(f"movielens/ratings-{number}.csv", ratings(number))
+    report = sync(RATINGS, store=WatchedStore(bucket.store, lambda _: together.wait(timeout=60)))
+    assert [load.listed.key for load in report.loads] == [
+        f"movielens/ratings-{number}.csv" for number in range(1, 2 * READERS + 1)
+    ]
+    assert users(warehouse) == [*range(1, 2 * READERS + 1)]
 
 
 @pytest.mark.parametrize(
