@@ -1,11 +1,11 @@
 """Measure how cost grows: with the number of files, and with the files and the rows that came before.
 
-    python -m bench.growth [--objects 1 100 10000] [--rows 100000] [--arrivals 1 10 100] [--sizes 0.01 0.03 0.1]
+    python -m bench.growth [--objects 1 100 10000] [--rows 100000] [--arrivals 10 30 100] [--sizes 0.01 0.03 0.1]
         [--new-rows 2000]
 
 *Objects*: the same ratings in more and more files, each number loaded by one sync. *Arrivals*: a whole run after one
-more file, when so many files of ratings are loaded already. *Sizes*: a whole run after the same new ratings, on more
-and more old ones (1 is ml-25m's), beside a full refresh of the same home. Only ratios compare between machines.
+more file of ratings, with so many loaded before (the samples are 10). *Sizes*: a whole run after the same new ratings,
+on more and more old ones (1 is ml-25m's), beside a full refresh of the same home. Compare ratios between machines.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--objects", type=int, nargs="*", default=[1, 100, 10_000])
     parser.add_argument("--rows", type=int, default=100_000)
-    parser.add_argument("--arrivals", type=int, nargs="*", default=[1, 10, 100])
+    parser.add_argument("--arrivals", type=int, nargs="*", default=[10, 30, 100])
     parser.add_argument("--sizes", type=float, nargs="*", default=[0.01, 0.03, 0.1])
     parser.add_argument("--new-rows", type=int, default=2_000)
     arguments = parser.parse_args()
@@ -71,7 +71,7 @@ def _objects(counts: Sequence[int], rows: int, folder: Path) -> None:
 
 
 def _arrivals(counts: Sequence[int], folder: Path) -> None:
-    """One more file of ratings, when so many are loaded already."""
+    """A run after one more file of ratings, with so many loaded before."""
     generate(folder / "files")
     home = folder / "home"
     landing = home / "s3" / "landing" / "movielens"
@@ -84,7 +84,7 @@ def _arrivals(counts: Sequence[int], folder: Path) -> None:
         write_new_ratings(home, landing / f"ratings-more-{before}.csv", 0.0005, 1.0, before)
         last = measure_command(home, "run")
         files = len(list(landing.glob("ratings-*.csv"))) - 1
-        print(f"a file more than {files:>3}: {last.seconds:6.1f} s, {last.cpu_s:6.1f} s of CPU", flush=True)
+        print(f"one more file after {files:>3}: {last.seconds:6.1f} s, {last.cpu_s:6.1f} s of CPU", flush=True)
 
 
 def _sizes(sizes: Sequence[float], new_rows: int, folder: Path) -> None:

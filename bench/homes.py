@@ -1,4 +1,4 @@
-"""A home to measure: files land in its bucket, new ratings come, and a command runs in it."""
+"""A home to measure in: land files, add new ratings, run a command."""
 
 import os
 import shutil
@@ -19,23 +19,16 @@ COMMAND = Path(sys.executable).with_name("netflix-assets")
 
 
 def land(files: Path, landing: Path) -> None:
-    """Lay the files into the folder that the local S3 serves, under the keys of their datasets."""
+    """Copy the files into the folder that the local S3 serves, under the keys of their datasets."""
     for dataset in all_datasets(load_sources()):
         name = dataset.key_prefix.rpartition("/")[2]
         for file in [*files.glob(f"{name}.csv"), *files.glob(f"{name}-*.csv")]:
-            if not any(file.name.startswith(f"{other}") for other in _longer(name)):
-                (landing / dataset.source).mkdir(parents=True, exist_ok=True)
-                shutil.copy(file, landing / dataset.source / file.name)
-
-
-def _longer(name: str) -> list[str]:
-    """The names of datasets that begin with another's: genome-tags is not a file of tags."""
-    names = [dataset.key_prefix.rpartition("/")[2] for dataset in all_datasets(load_sources())]
-    return [each for each in names if each.startswith(f"{name}-")]
+            (landing / dataset.source).mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, landing / dataset.source / file.name)
 
 
 def write_new_ratings(home: Path, file: Path, share: float, of_users: float, seed: int) -> None:
-    """Write a share of all ratings again, of some users: half a star lower or higher, and a day after the last."""
+    """Rate a share of all ratings again, by some users: half a star higher (lower from 5), a day after the newest."""
     with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as connection:
         connection.execute(
             f"""

@@ -42,10 +42,7 @@ def plain_seconds(file: Path, folder: Path) -> float:
 
 
 def ingest_seconds(file: Path, home: Path, dataset: Dataset) -> tuple[float, list[float]]:
-    """Return the wall seconds that it takes to sync an empty raw table with a bucket that holds the file.
-
-    And those of its stages by themselves.
-    """
+    """Return the wall seconds to sync an empty raw table with a bucket that holds the file, and those of each stage."""
     settings = read_settings(home=home)
     with landing_bucket(settings).open() as store:
         store.put(f"{dataset.key_prefix}.{dataset.extension}", file)

@@ -1,4 +1,4 @@
-"""What each process of the deployment needs: memory at rest and in a run of the sample files, CPU of an idle hour.
+"""Measure what each process of the deployment needs: memory at rest and during a run, and CPU per idle hour.
 
 ``python -m bench.processes [MINUTES]`` runs deploy/compose/compose.yaml as processes, lands the sample files, waits for
 their run, and then lets everything idle for MINUTES (default 10). Memory is PSS: pages that processes share are divided
@@ -51,7 +51,7 @@ def _run_of_samples(deployment: Deployment) -> dict[str, float]:
     watcher.start()
     current = deployment.home / "published" / "current"
     until(current.exists, lambda: deployment.log("code"), seconds=3600, pause=1)
-    for _ in range(4):  # files that were landed while a run had begun are requested half a minute later
+    for _ in range(4):  # files landed after a run has begun are requested 30 s later
         until(lambda: deployment.process("code", _RUN_WORKER) is None, seconds=3600, pause=1)
         time.sleep(15)
     ended.set()

@@ -114,7 +114,7 @@ def test_a_table_is_counted_again_when_something_has_come(
     assert (first.passed, is_reused(first)) == (True, False)
     assert (again.passed, is_reused(again)) == (True, True)
     assert again.metadata["rows_here"] == first.metadata["rows_here"]
-    assert again.description == "as when it was compared last: nothing was extracted or loaded since"
+    assert again.description == "nothing was extracted or loaded since the last comparison"
 
     line = "(order_id, line_number) = (select order_id, line_number from order_lines order by 1, 2 limit 1)"
     execute(server, f"update order_lines set line_number = 0 where {line}")  # the contract begins at 1

@@ -1,7 +1,7 @@
 """Rows here against rows in the database, at the snapshot of the last extract that is loaded.
 
-Counting the keys of all rows costs by what has ever landed (24 million rows: 12 s on two busy cores). So a table that
-passed is counted again only when an extract or a load has come, or the number of its rows has changed.
+Counting keys reads every row that ever landed (24 million rows: 12 s on two busy cores). So a table that has passed is
+counted again only after an extract or a load, or when its row count has changed.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ from netflix_assets.storage.objects import ObjectStore, objects_of
 from netflix_assets.warehouse.base import Warehouse
 
 ROWS = "rows_match_database"
-_REUSED = "as when it was compared last: nothing was extracted or loaded since"
+_REUSED = "nothing was extracted or loaded since the last comparison"
 
 
 def database_checks(sources: Sequence[Source], settings: Settings) -> list[dg.AssetChecksDefinition]:

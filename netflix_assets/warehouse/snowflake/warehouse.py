@@ -160,7 +160,7 @@ class SnowflakeWarehouse(Warehouse):
     # ---------------------------------------------------------------- loading
 
     def in_one_session(self, work: Callable[[], T]) -> T:
-        """Run work that needs one session; once more from the start when the session ended in the middle.
+        """Run work that needs one session. If the session ends midway, start over once in a new one.
 
         The landing table ends with its session. If only the answer to a commit was lost, the second try finds its loads
         in the ledger.
@@ -318,11 +318,11 @@ def _form(staged: StagedObject) -> tuple[tuple[int, ...], int, str]:
 def _is_verbatim(dataset: Dataset, staged: StagedObject) -> bool:
     """Whether Snowflake can read the object itself and see the validated bytes: plain, or gzip by its key."""
     file, key = staged.file, staged.listed.key.lower()
-    if file.path != file.original or dataset.encoding != "utf-8":  # in a gzip file, the sizes do not tell
+    if file.path != file.original or dataset.encoding != "utf-8":  # sizes of gzip files do not show it
         return False
     if file.compression:  # Snowflake goes by the extension
         return file.compression == "gz" and key.endswith(".gz")
-    # A size that differs means without its byte order mark.
+    # A different size means that the byte order mark was stripped.
     is_as_stored = file.path.stat().st_size == staged.listed.size
     return is_as_stored and not key.endswith(tuple(f".{each}" for each in COMPRESSIONS))
 
