@@ -139,11 +139,12 @@ bench: install  ## What the guarantees cost, as ratios (sample files; `python -m
 	$(BIN)/python -m bench.diff
 	$(BIN)/python -m bench.run
 
-bench-full: install  ## Whole runs at ml-25m's size against bare DuckDB: an hour, 20 GB of disk (docs/performance.md)
+bench-full: install  ## Whole runs at ml-25m's size against bare DuckDB: two hours, 20 GB of disk (docs/performance.md)
 	$(BIN)/python -m bench.movielens .netflix/bench/ml-25m
 	$(BIN)/python -m bench.run --files .netflix/bench/ml-25m
 	$(BIN)/python -m bench.publishing
 	$(BIN)/python -m bench.extract
+	$(BIN)/python -m bench.growth
 
 lint: install  ## Ruff, mypy, the direction of imports, sqlfluff, and drift of generated files
 	$(BIN)/ruff check .

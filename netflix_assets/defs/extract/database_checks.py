@@ -20,6 +20,7 @@ from netflix_assets.extract.postgres.state import State, number_of, read_state
 from netflix_assets.settings import Settings
 from netflix_assets.storage.objects import ObjectStore, objects_of
 from netflix_assets.warehouse.base import Warehouse
+from netflix_assets.warehouse.loads import Load
 
 ROWS = "rows_match_database"
 _REUSED = "nothing was extracted or loaded since the last comparison"
@@ -64,11 +65,12 @@ def _compare(
     if state is None:  # a database that is not used costs the warehouse no statement
         return _result(dataset, passed=True, description="not extracted yet")
     warehouse.prepare(dataset)
-    if waiting := _why_waiting(dataset, state, store, warehouse):
+    loads = warehouse.current_loads(dataset)
+    if waiting := _why_waiting(dataset, state, store, loads):
         return _result(dataset, passed=True, description=waiting)
     counts = warehouse.counts(dataset)
-    loads = [load.load_id for load in warehouse.current_loads(dataset)]
-    compared = sha256(repr((state.number, state.rows, counts, loads)).encode()).hexdigest()
+    load_ids = [load.load_id for load in loads]
+    compared = sha256(repr((state.number, state.rows, counts, load_ids)).encode()).hexdigest()
     if last is not None and last.passed and last.metadata.get("compared") == dg.TextMetadataValue(compared):
         return _result(dataset, passed=True, description=_REUSED, metadata={**last.metadata, "reused": True})
     here = counts.current_rows if dataset.tombstone is None else _keys(dataset, dataset.tombstone, warehouse)
@@ -82,10 +84,10 @@ def _compare(
     return _result(dataset, passed=not missing, description=description, metadata=metadata)
 
 
-def _why_waiting(dataset: Dataset, state: State, store: ObjectStore, warehouse: Warehouse) -> str:
+def _why_waiting(dataset: Dataset, state: State, store: ObjectStore, loads: Sequence[Load]) -> str:
     """Why rows cannot be compared now; empty if they can."""
     landed = {listed.key for listed in objects_of(dataset, store)}
-    loaded = {load.listed.key for load in warehouse.current_loads(dataset)}
+    loaded = {load.listed.key for load in loads}
     if dataset.tombstone is not None and landed - loaded:
         return "not all of the extract is loaded yet"
     newest = max(map(number_of, landed), default=0)
