@@ -115,6 +115,15 @@ def _without_credentials(address: str) -> str:
 Address = Annotated[str, AfterValidator(_without_credentials)]
 
 
+def _memory_limit(limit: str) -> str:
+    if not re.fullmatch(r"[1-9][0-9]?%|[1-9][0-9]*(MB|GB)", limit):
+        raise ValueError("not a share of the memory or a size. Set it to 1% to 99%, or to a size such as 1500MB or 2GB")
+    return limit
+
+
+MemoryLimit = Annotated[str, AfterValidator(_memory_limit)]
+
+
 class SnowflakeSettings(BaseSettings):
     """How to reach Snowflake, and as whom.
 
@@ -198,7 +207,7 @@ class Settings(BaseSettings):
     events_queue_url: str | None = Field(default=None, pattern=r"^https?://[^/\s]+/\S+$")
     settle_seconds: float = Field(default=2.0, ge=0)
     warehouse_wait_seconds: float = Field(default=60.0, ge=0)
-    memory_limit: str = Field(default="50%", pattern=r"^([1-9][0-9]?%|[1-9][0-9]*(MB|GB))$")
+    memory_limit: MemoryLimit = "50%"
     keep_runs_days: float = Field(default=90, gt=0)
     keep_ticks_days: float = Field(default=30, gt=0)
     keep_builds_days: float = Field(default=14, gt=0)
