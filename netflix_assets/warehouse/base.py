@@ -52,24 +52,17 @@ class Warehouse(Ledger):
 
     @abstractmethod
     def stage(self, dataset: Dataset, batch: Sequence[StagedObject]) -> None:
-        """Copy the validated files to where ``insert_records`` reads them; outside any transaction.
+        """Copy the validated files to where ``typed_records`` reads them; outside any transaction.
 
         Raises: ObjectChangedError when the warehouse received other bytes than were validated.
         """
 
     @abstractmethod
-    def insert_records(
-        self, dataset: Dataset, staged: Mapping[int, StagedObject], without: str | None = None
-    ) -> dict[int, int]:
-        """Insert the records that keep the contract; ``staged`` maps ``_load_id`` to its object.
+    def typed_records(self, dataset: Dataset, staged: Mapping[int, StagedObject], condition: str | None) -> str:
+        """SELECT of the staged records that keep the contract and satisfy ``condition``, typed, with ``_load_id``.
 
-        ``without``: SQL that is true for typed records to leave out, those of erased persons. Returns ``_load_id`` ->
-        rows inserted; loads without rows may be missing.
+        ``staged`` maps ``_load_id`` to its object.
         """
-
-    @abstractmethod
-    def count_records(self, dataset: Dataset, staged: Mapping[int, StagedObject], only: str) -> dict[int, int]:
-        """``_load_id`` -> records that keep the contract and satisfy ``only``; loads without any may be missing."""
 
     @abstractmethod
     def data_fault(self, error: Exception) -> str | None:
@@ -78,6 +71,29 @@ class Warehouse(Ledger):
     @abstractmethod
     def close(self) -> None:
         """Close the connection."""
+
+    def insert_records(
+        self, dataset: Dataset, staged: Mapping[int, StagedObject], without: str | None = None
+    ) -> dict[int, int]:
+        """Insert the records that keep the contract; ``staged`` maps new ``_load_id`` to their objects.
+
+        ``without``: SQL that is true for typed records to leave out, those of erased persons. Returns ``_load_id`` ->
+        rows inserted; loads without rows are missing.
+        """
+        names = ", ".join([*(column.name for column in dataset.columns), "_load_id"])
+        select = self.typed_records(dataset, staged, f"not {without}" if without else None)
+        self.execute(f"insert into raw.{dataset.table} ({names}) {select}")
+        counts = self.execute(
+            f"select _load_id, count(*) from raw.{dataset.table} where _load_id between ? and ? group by _load_id",
+            (min(staged), max(staged)),
+        )
+        return {int(load_id): int(count) for load_id, count in counts}
+
+    def count_records(self, dataset: Dataset, staged: Mapping[int, StagedObject], only: str) -> dict[int, int]:
+        """``_load_id`` -> records that keep the contract and satisfy ``only``; loads without any are missing."""
+        select = self.typed_records(dataset, staged, only)
+        counts = self.execute(f"select _load_id, count(*) from ({select}) as typed group by _load_id")
+        return {int(load_id): int(count) for load_id, count in counts}
 
     def in_one_session(self, work: Callable[[], T]) -> T:
         """Run work that needs one session from start to end. Warehouses whose sessions expire run it once more."""

@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,7 +19,7 @@ from filelock import FileLock
 from netflix_assets.contracts.model import Dataset
 from netflix_assets.warehouse.base import Warehouse
 from netflix_assets.warehouse.errors import HeldError, WarehouseError
-from netflix_assets.warehouse.loads import StagedObject
+from netflix_assets.warehouse.loads import LoadableTable, StagedObject
 from netflix_assets.warehouse.relations import is_wider
 from netflix_assets.warehouse.typing import Dialect, literal, typed_select
 
@@ -101,26 +102,26 @@ class DuckDBWarehouse(Warehouse):
     def stage(self, dataset: Dataset, batch: Sequence[StagedObject]) -> None:
         """Nothing to do: validated files are read in place."""
 
-    def insert_records(
-        self, dataset: Dataset, staged: Mapping[int, StagedObject], without: str | None = None
-    ) -> dict[int, int]:
-        """Insert the records that keep the contract, but not those ``without``."""
-        names = ", ".join(column.name for column in dataset.columns)
-        into = f"insert into raw.{dataset.table} ({names}, _load_id)"
-        kept = f"not {without}" if without else None
-        return {
-            load_id: int(
-                self.execute(f"{into} select *, {load_id:d} from ({_typed(dataset, each, kept)}) as typed")[0][0]
-            )
-            for load_id, each in staged.items()
-        }
+    def typed_records(self, dataset: Dataset, staged: Mapping[int, StagedObject], condition: str | None) -> str:
+        """SELECT of the records that keep the contract, from the files: one ``read_csv`` for all of one form.
 
-    def count_records(self, dataset: Dataset, staged: Mapping[int, StagedObject], only: str) -> dict[int, int]:
-        """The number of records that keep the contract and satisfy ``only``."""
-        return {
-            load_id: int(self.execute(f"select count(*) from ({_typed(dataset, each, only)}) as typed")[0][0])
-            for load_id, each in staged.items()
-        }
+        One per file took 9 ms of CPU for a file of a few rows; in a list it takes 1 ms.
+        """
+        alike: dict[LoadableTable, dict[int, StagedObject]] = {}
+        for load_id, each in staged.items():
+            alike.setdefault(replace(each.file.table, path=Path()), {})[load_id] = each
+        selects = (
+            typed_select(
+                dataset,
+                _texts(form, files),
+                DIALECT,
+                numeric=form.numeric,
+                carried=("_load_id",),
+                condition=condition,
+            )
+            for form, files in alike.items()
+        )
+        return "\nunion all\n".join(selects)
 
     def data_fault(self, error: Exception) -> str | None:
         """DuckDB's message when it could not read or convert the data."""
@@ -131,24 +132,21 @@ class DuckDBWarehouse(Warehouse):
         self._connection.close()
 
 
-def _typed(dataset: Dataset, staged: StagedObject, condition: str | None) -> str:
-    return typed_select(dataset, _texts(staged), DIALECT, numeric=staged.file.table.numeric, condition=condition)
-
-
-def _texts(staged: StagedObject) -> str:
-    """The file's records as text columns t0 … tn in the contract's order.
+def _texts(form: LoadableTable, files: Mapping[int, StagedObject]) -> str:
+    """The records of files of one form as text columns t0 … tn in the contract's order, with their _load_id.
 
     Nothing is sniffed: names, types, delimiter, quote and header are all explicit. Records of another width are skipped
-    here (ignore_errors) and noticed by the count.
+    here (ignore_errors) and noticed by the count. ``file_index`` is DuckDB's position of the file in the list, from 0.
     """
-    table = staged.file.table
-    columns = ", ".join(f"'c{index}': 'varchar'" for index in range(table.width))
-    texts = ", ".join(f"c{position} as t{index}" for index, position in enumerate(table.columns))
+    columns = ", ".join(f"'c{index}': 'varchar'" for index in range(form.width))
+    texts = ", ".join(f"c{position} as t{index}" for index, position in enumerate(form.columns))
+    paths = ", ".join(literal(str(each.file.table.path)) for each in files.values())
+    load_ids = ", ".join(f"{load_id:d}" for load_id in files)
     return f"""(
-        select {texts}
+        select {texts}, [{load_ids}][file_index::integer + 1] as _load_id
         from read_csv(
-            {literal(str(table.path))}, columns = {{{columns}}}, auto_detect = false, header = true,
-            delim = {literal(table.delimiter)}, quote = '"', escape = '"', nullstr = '', comment = '',
+            [{paths}], columns = {{{columns}}}, auto_detect = false, header = true,
+            delim = {literal(form.delimiter)}, quote = '"', escape = '"', nullstr = '', comment = '',
             ignore_errors = true, strict_mode = true, null_padding = false, compression = 'none'
         )
     ) as texts"""

@@ -248,26 +248,8 @@ class SnowflakeWarehouse(Warehouse):
             if _is_verbatim(dataset, staged) and landed.get(name_there, staged.listed.etag) != staged.listed.etag:
                 raise ObjectChangedError(f"{staged.listed.key} changed between validation and Snowflake's COPY")
 
-    def insert_records(
-        self, dataset: Dataset, staged: Mapping[int, StagedObject], without: str | None = None
-    ) -> dict[int, int]:
-        """Insert the records that keep the contract, but not those ``without``."""
-        names = ", ".join([*(column.name for column in dataset.columns), "_load_id"])
-        select = self._typed(dataset, staged, f"not {without}" if without else None)
-        self.execute(f"insert into raw.{dataset.table} ({names}) {select}")
-        counts = self.execute(
-            f"select _load_id, count(*) from raw.{dataset.table} where _load_id between ? and ? group by _load_id",
-            (min(staged), max(staged)),
-        )
-        return {int(load_id): int(count) for load_id, count in counts}
-
-    def count_records(self, dataset: Dataset, staged: Mapping[int, StagedObject], only: str) -> dict[int, int]:
-        """The number of records that keep the contract and satisfy ``only``."""
-        select = self._typed(dataset, staged, only)
-        counts = self.execute(f"select _load_id, count(*) from ({select}) as typed group by _load_id")
-        return {int(load_id): int(count) for load_id, count in counts}
-
-    def _typed(self, dataset: Dataset, staged: Mapping[int, StagedObject], condition: str | None) -> str:
+    def typed_records(self, dataset: Dataset, staged: Mapping[int, StagedObject], condition: str | None) -> str:
+        """SELECT of the landed records that keep the contract."""
         numeric = all(each.file.table.numeric for each in staged.values())
         source = self._texts(dataset, staged)
         return typed_select(dataset, source, DIALECT, numeric=numeric, carried=("_load_id",), condition=condition)
