@@ -1,18 +1,16 @@
-"""Every use of a private API of Dagster and dagster-dbt, each with the reason it is needed.
+"""Every use of a private API of Dagster, each with the reason it is needed. Those of dagster-dbt are in ``defs/dbt``.
 
 A contract test per entry (``netflix_assets_tests/defs/test_dagster_internals.py``) says what to do when it breaks.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import dagster_dbt.asset_utils
 
 # A launcher answers run monitoring with these. Dagster exports its launchers but not their answers.
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
@@ -21,14 +19,10 @@ from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.event_log.polling_event_watcher import SqlPollingEventWatcher
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
-from dagster_dbt import DbtCliResource
-from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
-from packaging.version import Version
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import StaticPool
 
 from netflix_assets.defs.runs import HOST, hold_run_lock, pid_host, why_dead
-from netflix_assets.warehouse.node_states import NodeState
 
 
 class _LockingExecutor(dg.Executor):
@@ -158,36 +152,6 @@ class SqliteStorage(DagsterSqliteStorage):
         return cls.from_local(inst_data=inst_data, **config_value)
 
 
-class FastDbtCliResource(DbtCliResource):
-    """dagster-dbt's resource without two slow steps before each call, which this project does not need.
-
-    It calls ``dbt --version``, which imports every adapter (4 s with Snowflake's), and sets up an adapter in this
-    process (2 s) for its own row counts and column lineage.
-    """
-
-    @property
-    def _cli_version(self) -> Version:
-        return Version(version("dbt-core"))
-
-    def _initialize_dbt_core_adapter(self, args: Sequence[str]) -> Any:
-        return None
-
-
-def as_dbt_event(state: NodeState) -> DbtCoreCliEventMessage:
-    """The event with which dbt would report a node or test, so that dagster-dbt makes the same of it."""
-    kind = "LogTestResult" if state.failures is not None else "LogModelResult"
-    return DbtCoreCliEventMessage(
-        raw_event={
-            "info": {"name": kind, "msg": "", "invocation_id": state.invocation_id},
-            "data": {
-                "node_info": {"unique_id": state.node_id, "node_status": state.status},
-                "num_failures": state.failures,
-            },
-        },
-        event_history_metadata={},
-    )
-
-
 def last_result(instance: dg.DagsterInstance, check: dg.AssetCheckKey) -> dg.AssetCheckEvaluation | None:
     """The last result of a check, passed or not; None if there is none.
 
@@ -197,19 +161,3 @@ def last_result(instance: dg.DagsterInstance, check: dg.AssetCheckKey) -> dg.Ass
     records = instance.event_log_storage.get_asset_check_execution_history(check, limit=1, status=ended)
     evaluations = (record.event.dagster_event.asset_check_evaluation_data for record in records)  # type: ignore[union-attr]
     return next(evaluations, None)
-
-
-@contextmanager
-def selected_nodes(unique_ids: Set[str]) -> Iterator[None]:
-    """Give dagster-dbt the result of its node selection, for the length of the block.
-
-    Otherwise each start of Dagster imports dbt's selection engine (0.3 s, a tenth of the whole) and asks it twice.
-    Selections at run time are not affected.
-    """
-    module = vars(dagster_dbt.asset_utils)
-    original = module["select_unique_ids"]
-    module["select_unique_ids"] = lambda *_, **__: set(unique_ids)
-    try:
-        yield
-    finally:
-        module["select_unique_ids"] = original

@@ -7,22 +7,17 @@ from pathlib import Path
 from queue import Queue
 
 import dagster as dg
-import dagster_dbt.asset_utils
 import psutil
 import pytest
 from dagster._core.launcher import WorkerStatus
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._daemon.monitoring.run_monitoring import monitor_started_run
-from dagster_dbt import DbtCliResource
-from packaging.version import Version
 
 from netflix_assets.defs.dagster_internals import (
     EventLogStorage,
-    FastDbtCliResource,
     RunLauncher,
     last_result,
     locking_in_process_executor,
-    selected_nodes,
 )
 from netflix_assets.defs.runs import HOST, lock_host, pid_host, why_dead
 from netflix_assets.operations.instance import open_instance
@@ -85,20 +80,6 @@ def test_the_launcher_records_its_machine(instance: dg.DagsterInstance, monkeypa
     run = instance.create_run_for_job(locked)
     instance.launch_run(run.run_id, workspace=None)
     assert instance.get_run_by_id(run.run_id).tags[HOST] == pid_host()
-
-
-def test_dagster_dbt_has_the_steps_that_are_left_out() -> None:
-    """If it breaks: see what ``DbtCliResource.cli`` does before it starts dbt, and whether it is still slow."""
-    assert {"_cli_version", "_initialize_dbt_core_adapter"} <= vars(DbtCliResource).keys()
-    assert vars(FastDbtCliResource)["_cli_version"].fget(None) >= Version("1.11")
-
-
-def test_dagster_dbt_selects_nodes_with_the_function_that_is_replaced() -> None:
-    """If it breaks: see how ``dbt_assets`` selects nodes, or remove ``selected_nodes``; it only saves time."""
-    original = dagster_dbt.asset_utils.select_unique_ids
-    with selected_nodes({"model.a"}):
-        assert dagster_dbt.asset_utils.select_unique_ids(select="x", exclude="", selector="") == {"model.a"}
-    assert dagster_dbt.asset_utils.select_unique_ids is original
 
 
 @dg.asset

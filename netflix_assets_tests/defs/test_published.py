@@ -201,6 +201,7 @@ def test_a_partial_build_is_not_published(first: RunOutcome, project: Project) -
     assert project.contents() == before
 
 
+@pytest.mark.long
 def test_one_mart_materialized_in_the_ui_is_not_published(first: RunOutcome, project: Project) -> None:
     """The page launches Dagster's own job of all assets, with a selection."""
     before = project.contents()

@@ -1,6 +1,7 @@
 """A run whose process is gone is reported as failed, and no other; the lock file of a run goes with it."""
 
 import json
+import multiprocessing
 import os
 import shutil
 import socket
@@ -9,6 +10,8 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import dagster as dg
@@ -65,9 +68,34 @@ CONTAINER = (
 HAS_CONTAINERS = shutil.which("unshare") and subprocess.run([*CONTAINER, "true"], check=False).returncode == 0
 
 
+# Forks a process that has imported Dagster: 0.1 s for each process that holds a lock, 5 s otherwise.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload([__name__])
+
+
+def hold(dagster_home: str, run_id: str, held: Connection) -> None:
+    os.environ["DAGSTER_HOME"] = dagster_home
+    with dg.DagsterInstance.get() as instance, hold_run_lock(instance, run_id):
+        held.send("held")
+        time.sleep(3600)
+
+
 @contextmanager
-def executed_by_another_process(run: dg.DagsterRun, *within: str) -> Iterator[subprocess.Popen[str]]:
-    command = [*within, sys.executable, "-c", HOLD, run.run_id]
+def executed_by_another_process(run: dg.DagsterRun) -> Iterator[BaseProcess]:
+    here, there = PROCESSES.Pipe()
+    worker = PROCESSES.Process(target=hold, args=(os.environ["DAGSTER_HOME"], run.run_id, there), daemon=True)
+    worker.start()
+    try:
+        assert here.recv() == "held"
+        yield worker
+    finally:
+        worker.kill()
+        worker.join()
+
+
+@contextmanager
+def executed_in_a_container(run: dg.DagsterRun) -> Iterator[subprocess.Popen[str]]:
+    command = [*CONTAINER, sys.executable, "-c", HOLD, run.run_id]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as worker:
         try:
             assert worker.stdout.readline() == "held\n"
@@ -87,7 +115,7 @@ def test_a_run_is_reported_when_its_process_was_killed_and_not_before(instance: 
     with executed_by_another_process(run) as worker:
         assert reap(instance) == []
         worker.kill()
-        worker.wait()
+        worker.join()
         assert reap(instance) == [run.run_id]
     assert status(instance, run) == "FAILURE"
     (event,) = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE)
@@ -133,7 +161,7 @@ def test_two_homes_do_not_see_each_others_runs(
 @pytest.mark.skipif(not HAS_CONTAINERS, reason="this system does not let its users create namespaces")
 def test_a_run_in_a_container_that_was_killed_is_reported_from_another(instance: dg.DagsterInstance) -> None:
     run = begin(instance)
-    with executed_by_another_process(run, *CONTAINER) as container:
+    with executed_in_a_container(run) as container:
         assert lock_of(instance, run).read_text().split()[0] == "code"
         assert reap(instance) == []
         container.kill()

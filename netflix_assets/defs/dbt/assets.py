@@ -11,8 +11,8 @@ import dagster as dg
 from dagster_dbt import DbtCliResource, DbtProject, dbt_assets
 
 from netflix_assets.contracts.model import Dataset
-from netflix_assets.defs.dagster_internals import selected_nodes
 from netflix_assets.defs.dbt.build import DbtBuild, DbtConfig
+from netflix_assets.defs.dbt.dagster_dbt_internals import selected_nodes
 from netflix_assets.defs.dbt.results import Manifest
 from netflix_assets.defs.dbt.translator import Translator
 from netflix_assets.defs.resources import WarehouseResource

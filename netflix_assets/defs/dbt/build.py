@@ -14,7 +14,7 @@ from dagster_dbt import DagsterDbtCliRuntimeError, DagsterDbtTranslator, DbtCliI
 
 from netflix_assets.contracts.model import all_datasets
 from netflix_assets.contracts.visibility import counted, showable
-from netflix_assets.defs.dagster_internals import as_dbt_event
+from netflix_assets.defs.dbt.dagster_dbt_internals import as_dbt_event
 from netflix_assets.defs.dbt.findings import FoundRows, describe, sample, with_rows_named
 from netflix_assets.defs.dbt.plan import Planner, Task
 from netflix_assets.defs.dbt.project import dbt_project, exported, one_build_at_a_time

@@ -14,7 +14,7 @@ import yaml
 from dagster_dbt import DagsterDbtCliRuntimeError, DbtCliResource, DbtProject
 from dagster_dbt.errors import DagsterDbtError
 
-from netflix_assets.defs.dagster_internals import FastDbtCliResource
+from netflix_assets.defs.dbt.dagster_dbt_internals import FastDbtCliResource
 from netflix_assets.settings import Settings
 from netflix_assets.settings.environment import for_dbt, in_place_of_mine
 from netflix_assets.settings.secret_store import LateSecretStr

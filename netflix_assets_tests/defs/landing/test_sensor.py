@@ -31,6 +31,9 @@ UP_TO_DATE = "published tables are up to date"
 IN_PROGRESS = "a run that syncs these datasets is in progress"
 NO_NETFLIX = "waiting for the first netflix/titles, netflix/credits file"
 RATINGS = "userId,movieId,rating,timestamp\n1,1,{},1\n"
+TABLES = (
+    'key:"raw/movielens/*" or key:"raw/netflix/*"'  # of files; loading those of databases and APIs takes 6 s longer
+)
 
 
 @dataclass
@@ -68,7 +71,7 @@ class Watched:
     def delete(self, key: str) -> None:
         s3_client(local_s3(self.settings.home)).delete_object(Bucket=self.settings.bucket, Key=key)
 
-    def load(self, select: str = "group:raw") -> None:
+    def load(self, select: str = TABLES) -> None:
         assert run_graph(self.settings, self.defs, select=select).success
 
     def sync(self) -> None:
@@ -76,7 +79,8 @@ class Watched:
         self.load()
         keys = {dataset.id: raw_key(dataset) for dataset in all_datasets(self.settings.sources())}
         events = self.instance.get_latest_materialization_events(keys.values())
-        served = {name: events[key].asset_materialization.metadata[raw.LOADS].value for name, key in keys.items()}
+        loaded = {name: events[key].asset_materialization for name, key in keys.items() if key in events}
+        served = {name: each.metadata[raw.LOADS].value for name, each in loaded.items() if each is not None}
         event = dg.AssetMaterialization(PUBLISHED_KEY, metadata={publish.LOADS: dg.MetadataValue.json(served)})
         self.instance.report_runless_asset_event(event)
 
@@ -220,7 +224,7 @@ def test_a_run_that_loads_without_publishing_counts_as_an_attempt(watched: Watch
     watched.put("movielens/ratings-x.csv", RATINGS.format(3.5))
     first = requested(watched.tick())
     assert (attempt(first), first.tags["netflix/stale"]) == ("1", "movielens/ratings")
-    run_graph(watched.settings, watched.defs, select="group:raw")
+    run_graph(watched.settings, watched.defs, select=TABLES)
     # As if this had been the requested run and its build had failed.
     run = watched.instance.get_runs(limit=1)[0]
     watched.instance.report_run_failed(run)

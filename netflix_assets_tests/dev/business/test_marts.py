@@ -17,7 +17,6 @@ import pytest
 import yaml
 
 from netflix_assets.contracts.model import all_datasets
-from netflix_assets.defs.dbt.project import dbt_project
 from netflix_assets.defs.resources import LandingBucket
 from netflix_assets.dev.business.load import load, play_days
 from netflix_assets.dev.business.news import headlines
@@ -35,6 +34,7 @@ from netflix_assets.settings.named import DatabaseSettings
 from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from netflix_assets_tests.conftest import landing_key, s3_client
 from netflix_assets_tests.defs.dbt.metrics import Metrics
+from netflix_assets_tests.demo import Demo
 from netflix_assets_tests.dev.business.extracts import SCORER, hours_of, verdict_on, write_feeds
 from netflix_assets_tests.proof.quick_dbt import QuickDbt
 
@@ -58,6 +58,7 @@ class Business:
     home: Path
     server: Postgres
     store: Any
+    dbt: QuickDbt
     world: World = field(default_factory=World)
     gone: set[int] = field(default_factory=set)
     lived: dict[int, list[tuple[Any, ...]]] = field(default_factory=lambda: defaultdict(list))
@@ -117,7 +118,7 @@ def business(s3_server: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             store.put(key, path)
         (home / "correction").write_text(json.dumps(CORRECTED))
         store.put("frankfurter/rates/correction.json", home / "correction")
-        made = Business(home, server, store)
+        made = Business(home, server, store, QuickDbt(home / "dbt"))
         loaded = load(server, SCALE, 1)
         assert loaded is not None
         made.extract(loaded)
@@ -136,9 +137,7 @@ def business(s3_server: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         made.gone = before - {row["customer_id"] for row in made.world.rows("customers")}
         selected = ["+path:models/marts/business", *(f"path:models/staging/{source}" for source in SOURCES)]
         # Cautious: not the tests of tables that are not built, which share a source with those that are.
-        QuickDbt(home / "dbt").build(
-            home, "--select", *selected, "--indirect-selection", "cautious", without=("snapshot",)
-        )
+        made.dbt.build(home, "--select", *selected, "--indirect-selection", "cautious", without=("snapshot",))
         yield made
 
 
@@ -310,9 +309,9 @@ def test_weekly_sales(business: Business) -> None:
     assert sum(row["returned_amount"] for row in found) > 0
 
 
-def test_metrics_of_the_business_are_those_of_its_lines(business: Business) -> None:
+def test_metrics_of_the_business_are_those_of_its_lines(business: Business, demo: Demo) -> None:
     pytest.importorskip("metricflow", reason="dbt-metricflow is not installed: the extra `metrics`")
-    metrics = Metrics(dbt_project(business.settings).manifest_path.parent / "semantic_manifest.json")
+    metrics = Metrics(demo.home / "dbt" / "target-local" / "semantic_manifest.json")
     names = ["revenue", "profit", "orders", "average_order_value"]
     found = business.rows(metrics.sql(names, "product__product_type"))
     expected = business.rows("""
@@ -662,9 +661,9 @@ def test_the_questions_for_metabase_have_answers(business: Business) -> None:
     assert [each["name"] for each in plan["questions"] if not business.rows(each["sql"])] == []
 
 
-def test_a_fiscal_year_may_begin_in_another_month(tmp_path: Path) -> None:
+def test_a_fiscal_year_may_begin_in_another_month(business: Business, tmp_path: Path) -> None:
     """The first week has the fourth day of the month, and the year is named after that of its end."""
-    QuickDbt(tmp_path / "dbt", variables={"fiscal_year_first_month": 7}).build(tmp_path, "--select", "dim_dates")
+    business.dbt.build(tmp_path, "--select", "dim_dates", "--vars", '{"fiscal_year_first_month": 7}')
     with duckdb.connect(str(tmp_path / "warehouse.duckdb"), read_only=True) as connection:
         found = connection.execute(
             """
@@ -680,13 +679,20 @@ def test_what_is_left_out_is_nowhere(business: Business) -> None:
     secrets = {row["card_number"] for row in business.world.rows("cards")}
     secrets |= {row["full_name"] for row in business.world.rows("customers") if len(row["full_name"]) > 12}
     secrets |= {row["email"] for row in business.world.rows("customers")}
-    text = "\n".join(
-        repr(business.rows(f"select * from {schema}.{name}"))
-        for schema, name in (
-            (row["schema_name"], row["table_name"])
-            for row in business.rows("select schema_name, table_name from duckdb_tables()")
-            if row["schema_name"] in ("raw", "core", "marts", "ops")
+    with duckdb.connect(str(business.home / "warehouse.duckdb"), read_only=True) as connection:
+        columns = connection.execute(
+            """
+            select schema_name, table_name, column_name
+            from duckdb_columns() inner join duckdb_tables() using (schema_name, table_name)
+            where schema_name in ('raw', 'core', 'marts', 'ops')
+            """
+        ).fetchall()
+        text = "\n".join(
+            value or ""
+            for schema, table, column in columns
+            for (value,) in connection.execute(
+                f'select distinct cast("{column}" as varchar) from {schema}.{table}'
+            ).fetchall()
         )
-    )
     assert "PLAN-STD" in text
     assert not [secret for secret in secrets if secret in text]
