@@ -12,6 +12,7 @@ import dagster as dg
 from sqlalchemy.exc import DBAPIError
 
 from netflix_assets.settings import Settings
+from netflix_assets.settings.environment import EVENTS_IN_BATCHES
 
 # SHA-256 of every dagster.yaml that earlier versions shipped. When dagster.yaml changes, add its old digest here.
 SHIPPED_BEFORE = frozenset({
@@ -47,7 +48,7 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
 
 
 def prepare_dagster_home(settings: Settings) -> Path:
-    """Create $DAGSTER_HOME with its dagster.yaml and set the variable for this process and its children.
+    """Create $DAGSTER_HOME with its dagster.yaml and set Dagster's variables for this process and its children.
 
     A dagster.yaml that an earlier version shipped is replaced. In a file that somebody has changed, only the module of
     the run launcher is updated, because it has moved.
@@ -59,7 +60,7 @@ def prepare_dagster_home(settings: Settings) -> Path:
         shutil.copyfile(shipped, installed)
     elif _OLD_LAUNCHER.search(changed := installed.read_text(encoding="utf-8")):
         installed.write_text(_OLD_LAUNCHER.sub(_NEW_LAUNCHER, changed), encoding="utf-8")
-    os.environ["DAGSTER_HOME"] = str(home)
+    os.environ |= {"DAGSTER_HOME": str(home), **EVENTS_IN_BATCHES}
     return home
 
 

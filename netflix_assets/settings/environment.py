@@ -27,6 +27,8 @@ _PROXIES = ("http_proxy", "https_proxy", "all_proxy")  # also in capitals
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _STORAGE = "DAGSTER_POSTGRES_URL"  # read by deploy/dagster/dagster.yaml
 _PLUS = tuple(f"DAGSTER_CLOUD_{name.upper()}" for name in DagsterPlusSettings.model_fields)  # settings are read from it
+# Dagster stores the events that plan a run together, 900 for everything (EventLogStorage in defs/dagster_internals.py).
+EVENTS_IN_BATCHES = {"DAGSTER_EVENT_BATCH_SIZE": "1000"}
 _BROWSER = ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS")
 
 
@@ -79,6 +81,7 @@ def for_dagster(settings: Settings) -> dict[str, str]:
         **_copied(_STORAGE, *own, *aws, *(_BROWSER if settings.names is not None else ())),
         **variables_of(settings, LateSecretStr.as_set),
         "DAGSTER_HOME": str(settings.dagster_home),
+        **EVENTS_IN_BATCHES,
         "PYTHONPATH": str(REPO),
     }
 

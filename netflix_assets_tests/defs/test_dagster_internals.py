@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from queue import Queue
 
@@ -86,8 +86,13 @@ def test_the_launcher_records_its_machine(instance: dg.DagsterInstance, monkeypa
 def a() -> None: ...
 
 
+@dg.asset_check(asset=a)
+def is_there() -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(passed=True)
+
+
 def materialize_a(instance: dg.DagsterInstance) -> str:
-    result = dg.materialize([a], instance=instance)
+    result = dg.materialize([a, is_there], instance=instance)
     assert result.success
     return result.run_id
 
@@ -110,6 +115,48 @@ def test_dagsters_event_log_reads_the_same_events(instance: dg.DagsterInstance) 
     dagsters = SqliteEventLogStorage(str(folder_of(instance)))
     assert dagsters.get_logs_for_run(run_id) == events
     assert dagsters.all_asset_keys() == [dg.AssetKey("a")]
+
+
+def test_the_events_that_plan_a_run_are_stored_in_one_batch(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If it breaks: see ``DagsterInstance.handle_new_event``. Without batches a run of everything starts 4 s later."""
+    batches: list[list[dg.DagsterEventType | None]] = []
+    store = SqliteEventLogStorage.store_event_batch
+
+    def noted(storage: SqliteEventLogStorage, events: Sequence[dg.EventLogEntry]) -> None:
+        batches.append([event.dagster_event_type for event in events])
+        store(storage, events)
+
+    monkeypatch.setattr(SqliteEventLogStorage, "store_event_batch", noted)
+    run_id = materialize_a(instance)
+    materialized, checked = (
+        dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
+        dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED,
+    )
+    assert batches == [[materialized, checked]]
+    dagsters = SqliteEventLogStorage(str(folder_of(instance)))
+    assert len(dagsters.get_logs_for_run(run_id, of_type={materialized, checked})) == 2
+    assert dagsters.get_asset_check_execution_history(dg.AssetCheckKey(dg.AssetKey("a"), "is_there"), limit=9)
+
+
+def test_a_batch_that_fails_is_stored_event_by_event(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """If it breaks: a part of a batch would be stored twice, or a run could not be planned."""
+    store, calls = SqliteEventLogStorage.store_event, []
+
+    def fail_once(storage: SqliteEventLogStorage, event: dg.EventLogEntry) -> None:
+        store(storage, event)
+        calls.append(event)
+        if len(calls) == 2:
+            raise RuntimeError("in the middle of the batch")
+
+    monkeypatch.setattr(SqliteEventLogStorage, "store_event", fail_once)
+    run_id = materialize_a(instance)
+    assert "in the middle of the batch" in capsys.readouterr().err
+    planned = {dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED, dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED}
+    assert len(event_log(instance).get_logs_for_run(run_id, of_type=planned)) == 2
 
 
 def test_the_event_log_tells_watchers_of_another_process(instance: dg.DagsterInstance) -> None:
