@@ -14,6 +14,7 @@ import duckdb
 import pytest
 from packaging.version import Version
 
+from netflix_assets.defs.dbt.project import project_state
 from netflix_assets.defs.dbt.results import layer_of
 from netflix_assets.defs.dbt.translator import key_of_tests
 from netflix_assets.defs.resources import warehouse
@@ -182,6 +183,19 @@ def test_a_rule_names_the_node_that_breaks_it(rule: Rule, manifest: Path) -> Non
     change, fault = BREAKS[rule]
     change(broken)
     assert fault in list(rule(broken))
+
+
+def test_only_what_dbt_reads_makes_it_parse_again(tmp_path: Path) -> None:
+    settings = read_settings(home=tmp_path, dbt_project=tmp_path)
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "a.sql").write_text("select 1")
+    before = project_state(settings)
+    for folder in ("target", "logs", "lint/__pycache__"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "left").write_text("by dbt and sqlfluff")
+    assert project_state(settings) == before
+    (tmp_path / "models" / "a.sql").write_text("select 2")
+    assert project_state(settings) != before
 
 
 def test_undeclared_unused_and_unexplained_variables_are_reported(tmp_path: Path) -> None:
