@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import groupby
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from netflix_assets.warehouse.base import Warehouse
 from netflix_assets.warehouse.builds import Build, Builds, NotServableError
@@ -113,6 +113,14 @@ class SourceObject:
     rows: int
 
 
+class CountedKeys(NamedTuple):
+    """Distinct ``keys``, as SQL, in the loads up to ``last_load_id``. ``loads``: a digest of their numbers and rows."""
+
+    keys: str
+    last_load_id: int
+    loads: str
+
+
 @dataclass(frozen=True)
 class Publication:
     """A published set. Times are UTC. ``tables``: ``schema.name`` -> rows. ``objects``: dataset -> number of objects.
@@ -121,6 +129,7 @@ class Publication:
     part. ``is_interrupted``: the switch to or from this set was interrupted between the two schemas. ``pinned_at``:
     when somebody chose to serve this version, whatever is built meanwhile; None if the newest is served. ``made_by``:
     ``schema.name`` -> the build that made the table and its inputs, as an opaque text; without those of unknown origin.
+    ``counted``: ``schema.name`` -> the keys in raw that the rows of the table were counted against.
     """
 
     version: str
@@ -134,6 +143,7 @@ class Publication:
     is_interrupted: bool = False
     pinned_at: datetime | None = None
     made_by: Mapping[str, str] = field(default_factory=dict)
+    counted: Mapping[str, CountedKeys] = field(default_factory=dict)
 
     def is_of(self, candidate: "Candidate") -> bool:
         """Whether it shows the tables as they are now."""
@@ -160,6 +170,7 @@ class Publication:
             "tables": dict(self.tables),
             "objects": dict(self.objects),
             "made_by": dict(self.made_by),
+            "counted": {name: list(keys) for name, keys in self.counted.items()},
             **({"pinned_at": self.pinned_at.isoformat()} if self.pinned_at else {}),
         }
 
@@ -177,6 +188,7 @@ class Publication:
             objects=record.get("objects", {}),  # older records have none
             pinned_at=datetime.fromisoformat(record["pinned_at"]) if "pinned_at" in record else None,
             made_by=record.get("made_by", {}),
+            counted={name: CountedKeys(*keys) for name, keys in record.get("counted", {}).items()},
         )
 
 
@@ -206,7 +218,11 @@ class Candidate:
     last_invocation_id: str
 
     def publication(
-        self, tables: Mapping[str, int], objects: Iterable[SourceObject], made_by: Mapping[str, str]
+        self,
+        tables: Mapping[str, int],
+        objects: Iterable[SourceObject],
+        made_by: Mapping[str, str],
+        counted: Mapping[str, CountedKeys],
     ) -> Publication:
         """The record of publishing it now."""
         now = datetime.now(UTC)
@@ -220,6 +236,7 @@ class Candidate:
             tables=dict(tables),
             objects={dataset: len(found) for dataset, found in by_dataset(objects).items()},
             made_by=made_by,
+            counted=counted,
         )
 
 

@@ -1,15 +1,17 @@
 """What is about to be published is counted against the ledger and against its build."""
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from netflix_assets.warehouse.base import Warehouse
 from netflix_assets.warehouse.builds import Build, Builds, NodeRun
-from netflix_assets.warehouse.publishing import OneRowPer, PublishingError, ServedTable, objects_of
+from netflix_assets.warehouse.publishing import OneRowPer, Publication, PublishingError, ServedTable, objects_of
 from netflix_assets.warehouse.relations import OPS_TABLES, ddl, ops_ddl
-from netflix_assets.warehouse.served_counts import checked_row_counts
+from netflix_assets.warehouse.served_counts import checked_row_counts, counted_keys
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 BUILD = Build("models-1", "run-1", "", NOON, NOON + timedelta(seconds=9), inputs={"shop/orders": 2})
@@ -136,3 +138,74 @@ def test_keys_are_not_counted_again_for_a_table_that_was_counted_for_the_version
     built.execute("delete from core.fct_orders where number = 0")
     with pytest.raises(PublishingError, match=r"core\.fct_orders has 3 rows, but raw\.shop_orders has 4 distinct"):
         checked_row_counts(built, BUILD, objects, MARTS, known)
+
+
+def published(warehouse: Warehouse, *served: ServedTable, rows: int = 4) -> Publication:
+    """The version that shows what BUILD made, as it is read back."""
+    made = Publication(
+        "version", "run-1", "models-1", "models-1", NOON, NOON, {"core.fct_orders": rows, "marts.mart_totals": 2},
+        counted=counted_keys(served, objects_of(BUILD, warehouse)),
+    )  # fmt: skip
+    return Publication.from_json(json.loads(json.dumps(made.as_json())))
+
+
+LATER = replace(BUILD, inputs={"shop/orders": 4})
+
+
+@pytest.fixture
+def grown(built: Warehouse) -> Warehouse:
+    """A further load with a key that comes twice, one that an earlier load has, one without a part, one left out."""
+    built.execute(
+        "insert into raw.shop_orders values (5, 1, 5, 4), (5, 1, 6, 4), (1, 2, 9, 4), (null, 1, 9, 4), (6, 6, 0, 4)"
+    )
+    load = {
+        "dataset": "shop/orders", "object_key": "4.csv", "etag": "e", "size_bytes": 1, "load_id": 4, "rows_loaded": 5,
+        "is_current": True,
+    }  # fmt: skip
+    built.insert_rows("loads", [load])
+    built.execute("insert into core.fct_orders values (4), (5), (6)")  # (4, 1) of the third load, (5, 1), (null, 1)
+    Builds(built).finish(LATER, [node(ORDERS, 7, started_at=NOON + timedelta(seconds=5))], [], {})
+    return built
+
+
+def later_counts(warehouse: Warehouse, newest: Publication) -> dict[str, int]:
+    return checked_row_counts(warehouse, LATER, objects_of(LATER, warehouse), MARTS, newest=newest)
+
+
+def test_where_loads_were_only_added_the_keys_that_came_with_them_are_counted(grown: Warehouse) -> None:
+    newest = published(grown, *MARTS)
+    # Among the rows counted before there is a key less now, without a row less: a count of all keys would see it.
+    grown.execute("update raw.shop_orders set customer_id = 3 where customer_id = 2 and order_id = 1")
+    assert later_counts(grown, newest)["core.fct_orders"] == 7
+    grown.execute("delete from core.fct_orders where number = 6")
+    with pytest.raises(PublishingError, match=r"core\.fct_orders has 6 rows, but raw\.shop_orders has 7 distinct"):
+        later_counts(grown, newest)
+
+
+def replace_a_load(warehouse: Warehouse) -> None:
+    warehouse.execute("update ops.loads set is_current = false, superseded_by = 2 where load_id = 1")
+    warehouse.execute("delete from raw.shop_orders where _load_id = 1")
+
+
+def erase_a_person(warehouse: Warehouse) -> None:
+    warehouse.execute("delete from raw.shop_orders where customer_id = 2 and order_id = 1")
+    warehouse.execute("update ops.loads set rows_loaded = 3 where load_id = 1")
+
+
+@pytest.mark.parametrize(
+    ("counted_before", "rows_before", "change", "keys"),
+    [
+        pytest.param(ORDERS.per, 4, replace_a_load, 6, id="a replaced load"),
+        pytest.param(ORDERS.per, 4, erase_a_person, 6, id="an erased person"),
+        pytest.param(replace(ORDERS.per, columns=("order_id",)), 2, lambda _: None, 7, id="other columns"),
+        pytest.param(replace(ORDERS.per, where="true"), 5, lambda _: None, 7, id="another condition"),
+    ],
+)
+def test_all_keys_are_counted_where_more_has_changed(
+    grown: Warehouse, counted_before: OneRowPer, rows_before: int, change: Callable[[Warehouse], None], keys: int
+) -> None:
+    newest = published(grown, replace(ORDERS, per=counted_before), rows=rows_before)
+    change(grown)
+    grown.execute("delete from core.fct_orders where number >= ?", (keys,))
+    Builds(grown).finish(LATER, [node(ORDERS, keys, started_at=NOON + timedelta(seconds=6))], [], {})
+    assert later_counts(grown, newest)["core.fct_orders"] == keys

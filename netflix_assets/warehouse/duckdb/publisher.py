@@ -47,7 +47,7 @@ from netflix_assets.warehouse.publishing import (
     candidate_of,
     objects_of,
 )
-from netflix_assets.warehouse.served_counts import checked_row_counts
+from netflix_assets.warehouse.served_counts import checked_row_counts, counted_keys
 from netflix_assets.warehouse.typing import identifier, literal
 
 VERSIONS_KEPT = 3
@@ -109,8 +109,8 @@ class DuckDBPublisher(Publisher):
                 return Published(newest, objects, is_new=False, size=size, pinned=pinned, previous=current)
             origins = made_by(warehouse, served)
             known = published_rows(origins, newest)
-            rows = checked_row_counts(warehouse, candidate.build, objects, served, known)
-            publication = candidate.publication(rows, objects, origins)
+            rows = checked_row_counts(warehouse, candidate.build, objects, served, known, newest)
+            publication = candidate.publication(rows, objects, origins, counted_keys(served, objects))
             draft, shared = self._write_draft(warehouse, publication)
         (draft / "marts.duckdb").symlink_to(DATABASE)
         _write_manifest(draft / "manifest.json", publication, objects)

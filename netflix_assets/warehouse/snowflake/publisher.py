@@ -37,7 +37,7 @@ from netflix_assets.warehouse.publishing import (
     objects_of,
     objects_query,
 )
-from netflix_assets.warehouse.served_counts import checked_row_counts
+from netflix_assets.warehouse.served_counts import checked_row_counts, counted_keys
 from netflix_assets.warehouse.snowflake.warehouse import SnowflakeWarehouse
 from netflix_assets.warehouse.typing import identifier, literal
 
@@ -79,8 +79,8 @@ class SnowflakePublisher(Publisher):
             return Published(newest, objects, is_new=False, pinned=pinned, previous=current)
         origins = made_by(self._warehouse, served)
         known = published_rows(origins, newest)
-        rows = checked_row_counts(self._warehouse, candidate.build, objects, served, known)
-        publication = candidate.publication(rows, objects, origins)
+        rows = checked_row_counts(self._warehouse, candidate.build, objects, served, known, newest)
+        publication = candidate.publication(rows, objects, origins, counted_keys(served, objects))
         earlier = self._in_shadow()
         shared = publication.unchanged_since(earlier) if earlier else frozenset()
         for schema in SCHEMAS:
