@@ -67,7 +67,7 @@ test-long: install  ## Slow tests: runs that fail, dbt by itself, a few cases of
 test-snowflake: install  ## The Snowflake half against an emulator, with the ingestion suite
 	$(PYTEST) -m emulated
 	$(PYTEST) --warehouse snowflake $(TESTS)/ingest $(addprefix $(TESTS)/warehouse/,test_builds.py test_served_counts.py) \
-		$(addprefix $(TESTS)/proof/,test_corpus.py test_foreign.py)
+		$(addprefix $(TESTS)/proof/,test_corpus.py test_foreign.py test_extracts.py test_extract_servers.py)
 
 test-dashboards: install  ## Every page in Chromium: wide and narrow, light and dark, samples, real files, no files
 	$(PYTEST) --dist load --timeout 0 -m browser -rs $(TESTS)/browser
