@@ -1,10 +1,10 @@
 """Which build made each table to publish: a version shares the tables that are as in an earlier version."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from netflix_assets.warehouse.base import Warehouse
 from netflix_assets.warehouse.node_states import ENDED, NodeStates
-from netflix_assets.warehouse.publishing import Publication, ServedTable
+from netflix_assets.warehouse.publishing import ServedTable
 
 
 def made_by(warehouse: Warehouse, served: Iterable[ServedTable]) -> dict[str, str]:
@@ -17,10 +17,3 @@ def made_by(warehouse: Warehouse, served: Iterable[ServedTable]) -> dict[str, st
     states = {node_id: state for node_id, state in NodeStates(warehouse).all().items() if state.content != ENDED}
     found = {table.full_name: states[table.node_id] for table in served if table.is_stored and table.node_id in states}
     return {name: f"{state.invocation_id} {state.content}" for name, state in sorted(found.items())}
-
-
-def published_rows(made_by: Mapping[str, str], newest: Publication | None) -> dict[str, int]:
-    """``schema.name`` -> the rows in the newest version, of the tables that the same build made from the same loads."""
-    if newest is None:
-        return {}
-    return {name: newest.tables[name] for name, by in made_by.items() if newest.made_by.get(name) == by}

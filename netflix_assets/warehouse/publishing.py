@@ -391,14 +391,3 @@ def assert_whole(publication: Publication, found: Mapping[str, int]) -> None:
     ]
     if wrong:
         raise PublishingError(f"version {publication.version} is not complete: {'; '.join(wrong[:3])}")
-
-
-def row_counts(warehouse: Warehouse, served: Sequence[ServedTable]) -> dict[str, int]:
-    """``schema.name`` -> rows. Raises: PublishingError naming missing tables."""
-    found = warehouse.describe([(table.schema, table.name) for table in served])
-    missing = [table.full_name for table in served if (table.schema, table.name) not in found]
-    if missing:
-        raise PublishingError(
-            f"not built yet: {', '.join(missing)}. To build and publish everything: netflix-assets run"
-        )
-    return {table.full_name: found[table.schema, table.name].row_count for table in sorted(served)}

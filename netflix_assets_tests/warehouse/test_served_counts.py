@@ -128,18 +128,6 @@ def test_many_differences_are_counted_and_not_all_listed(built: Warehouse) -> No
         checked_row_counts(built, BUILD, [], marts)
 
 
-def test_keys_are_not_counted_again_for_a_table_that_was_counted_for_the_version_before(built: Warehouse) -> None:
-    objects = objects_of(BUILD, built)
-    known = {"core.fct_orders": 4}
-    built.execute("update raw.shop_orders set customer_id = 1, order_id = 1")
-    with pytest.raises(PublishingError, match=r"raw\.shop_orders has 1 distinct"):
-        checked_row_counts(built, BUILD, objects, MARTS)
-    assert checked_row_counts(built, BUILD, objects, MARTS, known)["core.fct_orders"] == 4
-    built.execute("delete from core.fct_orders where number = 0")
-    with pytest.raises(PublishingError, match=r"core\.fct_orders has 3 rows, but raw\.shop_orders has 4 distinct"):
-        checked_row_counts(built, BUILD, objects, MARTS, known)
-
-
 def published(warehouse: Warehouse, *served: ServedTable, rows: int = 4) -> Publication:
     """The version that shows what BUILD made, as it is read back."""
     made = Publication(
@@ -147,6 +135,26 @@ def published(warehouse: Warehouse, *served: ServedTable, rows: int = 4) -> Publ
         counted=counted_keys(served, objects_of(BUILD, warehouse)),
     )  # fmt: skip
     return Publication.from_json(json.loads(json.dumps(made.as_json())))
+
+
+def test_keys_are_not_counted_again_where_the_same_loads_are_read(built: Warehouse) -> None:
+    objects, newest = objects_of(BUILD, built), published(built, *MARTS)
+    built.execute("update raw.shop_orders set customer_id = 1, order_id = 1")
+    with pytest.raises(PublishingError, match=r"raw\.shop_orders has 1 distinct"):
+        checked_row_counts(built, BUILD, objects, MARTS)
+    assert checked_row_counts(built, BUILD, objects, MARTS, newest)["core.fct_orders"] == 4
+
+
+def test_all_keys_are_counted_before_a_table_is_refused(built: Warehouse) -> None:
+    """Raw was changed by hand: the message says what is in it, and the full refresh that it advises is published."""
+    objects, newest = objects_of(BUILD, built), published(built, *MARTS)
+    built.execute("update raw.shop_orders set customer_id = 1 where customer_id = 2 and order_id = 1")
+    built.execute("delete from core.fct_orders where number < 2")
+    with pytest.raises(PublishingError, match=r"core\.fct_orders has 2 rows, but raw\.shop_orders has 3 distinct"):
+        checked_row_counts(built, BUILD, objects, MARTS, newest)
+    built.execute("insert into core.fct_orders values (0)")
+    Builds(built).finish(BUILD, [node(ORDERS, 3, started_at=NOON + timedelta(seconds=5))], [], {})
+    assert checked_row_counts(built, BUILD, objects, MARTS, newest)["core.fct_orders"] == 3
 
 
 LATER = replace(BUILD, inputs={"shop/orders": 4})
@@ -174,12 +182,13 @@ def later_counts(warehouse: Warehouse, newest: Publication) -> dict[str, int]:
 
 def test_where_loads_were_only_added_the_keys_that_came_with_them_are_counted(grown: Warehouse) -> None:
     newest = published(grown, *MARTS)
-    # Among the rows counted before there is a key less now, without a row less: a count of all keys would see it.
-    grown.execute("update raw.shop_orders set customer_id = 3 where customer_id = 2 and order_id = 1")
-    assert later_counts(grown, newest)["core.fct_orders"] == 7
     grown.execute("delete from core.fct_orders where number = 6")
     with pytest.raises(PublishingError, match=r"core\.fct_orders has 6 rows, but raw\.shop_orders has 7 distinct"):
         later_counts(grown, newest)
+    grown.execute("insert into core.fct_orders values (6)")
+    # One key fewer in as many rows that were counted before: a count of all keys would see it.
+    grown.execute("update raw.shop_orders set customer_id = 3 where customer_id = 2 and order_id = 1")
+    assert later_counts(grown, newest)["core.fct_orders"] == 7
 
 
 def replace_a_load(warehouse: Warehouse) -> None:
@@ -192,20 +201,34 @@ def erase_a_person(warehouse: Warehouse) -> None:
     warehouse.execute("update ops.loads set rows_loaded = 3 where load_id = 1")
 
 
+def leave_rows(warehouse: Warehouse, rows: int, second: int) -> None:
+    """As a later build leaves so many rows."""
+    warehouse.execute("delete from core.fct_orders")
+    warehouse.execute(f"insert into core.fct_orders values {', '.join(f'({at})' for at in range(rows))}")
+    Builds(warehouse).finish(LATER, [node(ORDERS, rows, started_at=NOON + timedelta(seconds=second))], [], {})
+
+
 @pytest.mark.parametrize(
-    ("counted_before", "rows_before", "change", "keys"),
+    ("counted_before", "rows_before", "change", "keys", "sum_of_both"),
     [
-        pytest.param(ORDERS.per, 4, replace_a_load, 6, id="a replaced load"),
-        pytest.param(ORDERS.per, 4, erase_a_person, 6, id="an erased person"),
-        pytest.param(replace(ORDERS.per, columns=("order_id",)), 2, lambda _: None, 7, id="other columns"),
-        pytest.param(replace(ORDERS.per, where="true"), 5, lambda _: None, 7, id="another condition"),
+        pytest.param(ORDERS.per, 4, replace_a_load, 6, 8, id="a replaced load"),
+        pytest.param(ORDERS.per, 4, erase_a_person, 6, 7, id="an erased person"),
+        pytest.param(replace(ORDERS.per, columns=("order_id",)), 2, lambda _: None, 7, 5, id="other columns"),
+        pytest.param(replace(ORDERS.per, where="true"), 5, lambda _: None, 7, 8, id="another condition"),
     ],
 )
 def test_all_keys_are_counted_where_more_has_changed(
-    grown: Warehouse, counted_before: OneRowPer, rows_before: int, change: Callable[[Warehouse], None], keys: int
+    grown: Warehouse,
+    counted_before: OneRowPer,
+    rows_before: int,
+    change: Callable[[Warehouse], None],
+    keys: int,
+    sum_of_both: int,
 ) -> None:
     newest = published(grown, replace(ORDERS, per=counted_before), rows=rows_before)
     change(grown)
-    grown.execute("delete from core.fct_orders where number >= ?", (keys,))
-    Builds(grown).finish(LATER, [node(ORDERS, keys, started_at=NOON + timedelta(seconds=6))], [], {})
+    leave_rows(grown, sum_of_both, 6)  # what was counted before and the new keys together, which is wrong now
+    with pytest.raises(PublishingError, match=f"has {sum_of_both} rows, but raw.shop_orders has {keys} distinct"):
+        later_counts(grown, newest)
+    leave_rows(grown, keys, 7)
     assert later_counts(grown, newest)["core.fct_orders"] == keys

@@ -31,7 +31,6 @@ from netflix_assets.warehouse.builds import NotServableError
 from netflix_assets.warehouse.duckdb.version import DATABASE, Earlier, write_tables
 from netflix_assets.warehouse.duckdb.warehouse import DuckDBWarehouse, retry_while_held
 from netflix_assets.warehouse.erasures import built_tables, count_built, is_named
-from netflix_assets.warehouse.origins import made_by, published_rows
 from netflix_assets.warehouse.publishing import (
     SCHEMAS,
     Built,
@@ -47,7 +46,7 @@ from netflix_assets.warehouse.publishing import (
     candidate_of,
     objects_of,
 )
-from netflix_assets.warehouse.served_counts import checked_row_counts, counted_keys
+from netflix_assets.warehouse.served_counts import checked_publication
 from netflix_assets.warehouse.typing import identifier, literal
 
 VERSIONS_KEPT = 3
@@ -107,10 +106,7 @@ class DuckDBPublisher(Publisher):
                 self._prune()
                 size = _size(self._versions / newest.version)
                 return Published(newest, objects, is_new=False, size=size, pinned=pinned, previous=current)
-            origins = made_by(warehouse, served)
-            known = published_rows(origins, newest)
-            rows = checked_row_counts(warehouse, candidate.build, objects, served, known, newest)
-            publication = candidate.publication(rows, objects, origins, counted_keys(served, objects))
+            publication = checked_publication(warehouse, candidate, objects, served, newest)
             draft, shared = self._write_draft(warehouse, publication)
         (draft / "marts.duckdb").symlink_to(DATABASE)
         _write_manifest(draft / "manifest.json", publication, objects)

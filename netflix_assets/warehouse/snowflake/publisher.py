@@ -20,7 +20,6 @@ from typing import Any
 
 from netflix_assets.warehouse.builds import NotServableError
 from netflix_assets.warehouse.erasures import built_tables, count_built
-from netflix_assets.warehouse.origins import made_by, published_rows
 from netflix_assets.warehouse.publishing import (
     SCHEMAS,
     Built,
@@ -37,7 +36,7 @@ from netflix_assets.warehouse.publishing import (
     objects_of,
     objects_query,
 )
-from netflix_assets.warehouse.served_counts import checked_row_counts, counted_keys
+from netflix_assets.warehouse.served_counts import checked_publication
 from netflix_assets.warehouse.snowflake.warehouse import SnowflakeWarehouse
 from netflix_assets.warehouse.typing import identifier, literal
 
@@ -77,10 +76,7 @@ class SnowflakePublisher(Publisher):
         newest = self.versions()[0] if pinned else current
         if newest is not None and newest.is_of(candidate):
             return Published(newest, objects, is_new=False, pinned=pinned, previous=current)
-        origins = made_by(self._warehouse, served)
-        known = published_rows(origins, newest)
-        rows = checked_row_counts(self._warehouse, candidate.build, objects, served, known, newest)
-        publication = candidate.publication(rows, objects, origins, counted_keys(served, objects))
+        publication = checked_publication(self._warehouse, candidate, objects, served, newest)
         earlier = self._in_shadow()
         shared = publication.unchanged_since(earlier) if earlier else frozenset()
         for schema in SCHEMAS:
