@@ -166,30 +166,6 @@ def test_added_and_reordered_columns_are_loaded_with_a_warning(sync, bucket, war
 # ---------------------------------------------------------------- versions
 
 
-def test_files_of_different_forms_in_one_batch_keep_their_rows_apart(sync, bucket, warehouse):
-    reordered = "movieId,rating,userId,timestamp\n"
-    contents = [
-        ratings(1),
-        HEADER + '2,102,"4.5",1600000002\n',  # written anew, as text
-        reordered + "103,4.5,3,1600000003\n",
-        HEADER + "no,104,4.5,1600000004\n4,104,4.5,1600000004\n",
-        reordered.strip() + ",source\n105,4.5,5,1600000005,x\n",
-        HEADER + "no,106,4.5,1600000006\n" * 1_001,  # more rejects than the contract tolerates
-        ratings(7, 8),
-        reordered + "109,4.5,9,1600000009\n",
-    ]
-    for number, content in enumerate(contents):
-        bucket.put(f"movielens/ratings-{number}.csv", content)
-    report = sync(RATINGS)
-    users_by_key = warehouse.execute("select _object_key, user_id from raw.movielens_ratings_current order by user_id")
-    found = [(key.removesuffix(".csv")[-1], user) for key, user in users_by_key]
-    assert found == [("0", 1), ("1", 2), ("2", 3), ("3", 4), ("4", 5), ("6", 7), ("6", 8), ("7", 9)]
-    assert [each.listed.key for each in report.refused] == ["movielens/ratings-5.csv"]
-    assert {load.listed.key[-5]: load.rows_loaded for load in report.loads} == {
-        "0": 1, "1": 1, "2": 1, "3": 1, "4": 1, "6": 2, "7": 1,
-    }  # fmt: skip
-
-
 def test_a_new_version_supersedes_the_old_load_and_raw_keeps_both(sync, bucket, warehouse):
     bucket.put(KEY, THIRTEEN)
     sync(RATINGS)
@@ -524,6 +500,30 @@ def test_many_small_objects_are_one_transaction_without_ddl(sync, bucket, tmp_pa
         assert sorted(load.load_id for load in report.loads) == list(range(1, 202))
         sync(RATINGS, into=warehouse)
         assert warehouse.transactions == 1  # nothing to load
+
+
+def test_files_of_different_forms_in_one_batch_keep_their_rows_apart(sync, bucket, warehouse):
+    reordered = "movieId,rating,userId,timestamp\n"
+    contents = [
+        ratings(1),
+        HEADER + '2,102,"4.5",1600000002\n',  # written anew, as text
+        reordered + "103,4.5,3,1600000003\n",
+        HEADER + "no,104,4.5,1600000004\n4,104,4.5,1600000004\n",
+        reordered.strip() + ",source\n105,4.5,5,1600000005,x\n",
+        HEADER + "no,106,4.5,1600000006\n" * 1_001,  # more rejects than the contract tolerates
+        ratings(7, 8),
+        reordered + "109,4.5,9,1600000009\n",
+    ]
+    for number, content in enumerate(contents):
+        bucket.put(f"movielens/ratings-{number}.csv", content)
+    report = sync(RATINGS)
+    users_by_key = warehouse.execute("select _object_key, user_id from raw.movielens_ratings_current order by user_id")
+    found = [(key.removesuffix(".csv")[-1], user) for key, user in users_by_key]
+    assert found == [("0", 1), ("1", 2), ("2", 3), ("3", 4), ("4", 5), ("6", 7), ("6", 8), ("7", 9)]
+    assert [each.listed.key for each in report.refused] == ["movielens/ratings-5.csv"]
+    assert {load.listed.key[-5]: load.rows_loaded for load in report.loads} == {
+        "0": 1, "1": 1, "2": 1, "3": 1, "4": 1, "6": 2, "7": 1,
+    }  # fmt: skip
 
 
 def test_batches_are_capped_by_count_and_by_size(sync, bucket, warehouse, monkeypatch):

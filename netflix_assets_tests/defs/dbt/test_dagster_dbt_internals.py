@@ -2,12 +2,15 @@
 
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import dagster_dbt.asset_utils
+import pytest
 from dagster_dbt import DbtCliResource
 from packaging.version import Version
 
-from netflix_assets.defs.dbt.dagster_dbt_internals import FastDbtCliResource, selected_nodes
+from netflix_assets.defs.dbt.dagster_dbt_internals import FastDbtCliResource, as_dbt_event, selected_nodes
+from netflix_assets.warehouse.node_states import NodeState
 
 
 def test_dagster_dbt_has_the_steps_that_are_left_out() -> None:
@@ -22,6 +25,16 @@ def test_dagster_dbt_selects_nodes_with_the_function_that_is_replaced() -> None:
     with selected_nodes({"model.a"}):
         assert dagster_dbt.asset_utils.select_unique_ids(select="x", exclude="", selector="") == {"model.a"}
     assert dagster_dbt.asset_utils.select_unique_ids is original
+
+
+@pytest.mark.parametrize(("node_id", "status", "failures"), [("model.a", "success", None), ("test.a", "warn", 3)])
+def test_a_stored_state_is_a_result_of_dbt(node_id: str, status: str, failures: int | None) -> None:
+    """If it breaks: see what dagster-dbt reads of dbt's messages. Without it reused nodes are not shown in the UI."""
+    now = datetime.now(UTC)
+    state = NodeState(node_id, "code", "content", status, failures, None, "run", "invocation", now)
+    event = as_dbt_event(state)
+    assert event.is_result_event
+    assert (event._unique_id, event.raw_event["data"]["num_failures"]) == (node_id, failures)
 
 
 def test_what_stores_runs_and_events_imports_no_dbt() -> None:
