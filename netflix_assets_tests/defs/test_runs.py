@@ -1,7 +1,6 @@
 """A run whose process is gone is reported as failed, and no other; the lock file of a run goes with it."""
 
 import json
-import multiprocessing
 import os
 import shutil
 import socket
@@ -21,6 +20,7 @@ from dagster._core.events import EngineEventData
 from netflix_assets.defs.runs import HOST, hold_run_lock, lock_host, pid_host, reap, remove_run_lock
 from netflix_assets.operations.instance import open_instance
 from netflix_assets.settings import read_settings
+from netflix_assets_tests.forks import FORKS
 from netflix_assets_tests.waiting import until
 
 PID = "netflix/pid"  # tag of runs recorded before there were locks
@@ -68,11 +68,6 @@ CONTAINER = (
 HAS_CONTAINERS = shutil.which("unshare") and subprocess.run([*CONTAINER, "true"], check=False).returncode == 0
 
 
-# Forks a process that has imported Dagster: 0.1 s for each process that holds a lock, 5 s otherwise.
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload([__name__])
-
-
 def hold(dagster_home: str, run_id: str, held: Connection) -> None:
     os.environ["DAGSTER_HOME"] = dagster_home
     with dg.DagsterInstance.get() as instance, hold_run_lock(instance, run_id):
@@ -82,8 +77,8 @@ def hold(dagster_home: str, run_id: str, held: Connection) -> None:
 
 @contextmanager
 def executed_by_another_process(run: dg.DagsterRun) -> Iterator[BaseProcess]:
-    here, there = PROCESSES.Pipe()
-    worker = PROCESSES.Process(target=hold, args=(os.environ["DAGSTER_HOME"], run.run_id, there), daemon=True)
+    here, there = FORKS.Pipe()
+    worker = FORKS.Process(target=hold, args=(os.environ["DAGSTER_HOME"], run.run_id, there), daemon=True)
     worker.start()
     try:
         assert here.recv() == "held"

@@ -7,7 +7,6 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from netflix_assets_tests.extract.postgres import fixtures
 from netflix_assets_tests.extract.postgres.database import Database, dataset
 from netflix_assets_tests.extract.postgres.fixtures import connect_admin, database_on, run_program
 from netflix_assets_tests.extract.postgres.test_hazards import CREATE, FILL, LATEST
+from netflix_assets_tests.forks import FORKS
 from netflix_assets_tests.waiting import free_port, until
 
 postgres, database = fixtures.postgres, fixtures.database
@@ -290,8 +290,6 @@ def test_killed_extractors(
     database: Database, bucket: Bucket, compare: Compare, cases: Callable[[int], int], tmp_path: Path
 ) -> None:
     """kill -9 at every named point and at random moments, with changes between; the next extract heals."""
-    context = get_context("forkserver")
-    context.set_forkserver_preload([__name__])
     dice = random.Random(1)  # noqa: S311 - no secret
     database.execute(CREATE, FILL)
     home = tmp_path
@@ -304,7 +302,7 @@ def test_killed_extractors(
             f"update orders set note = '{point}', order_id = order_id + 1000 where order_id = {number + 2}",
         )
         arguments = (database.url, database.password, home, bucket.name, bucket.home, point, dice.randrange(1, 3))
-        process = context.Process(target=extract_and_die, args=arguments)
+        process = FORKS.Process(target=extract_and_die, args=arguments)
         process.start()
         process.join(dice.random() * 0.6 if point == "random" else 60)
         if process.is_alive():
