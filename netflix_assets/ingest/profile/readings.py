@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from netflix_assets.contracts.values import form_of
@@ -99,7 +99,8 @@ def readings(name: str) -> Iterator[Reading]:
     for style in NUMBER_STYLES:
         yield _number(style)
     number = "((0|[1-9][0-9]*)([.][0-9]*)?|[.][0-9]+)"
-    yield _matching("double", "numbers with exponents", f"[+-]?{number}([eE][+-]?[0-9]{{1,3}})?")
+    double = _matching("double", "numbers with exponents", f"[+-]?{number}([eE][+-]?[0-9]{{1,3}})?")
+    yield replace(double, condition=f"{double.condition} and isfinite(try_cast(v as double))")  # not 1E400
 
 
 def _matching(kind: str, label: str, pattern: str, options: dict[str, Any] | None = None) -> Reading:

@@ -387,6 +387,7 @@ def _text(value: Any, date_format: str) -> str:
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example((["date"], [[date(2000, 1, 2)], [None]], ",", "%m/%d/%Y"))
+@example((["text"], [["1E400"], [None]], ",", "%Y-%m-%d"))  # looks like a double, and is larger than any
 @given(tables())
 def test_a_proposal_holds_every_value(tmp_path: Path, table: tuple[list[str], list[list[Any]], str, str]) -> None:
     kinds, values, delimiter, date_format = table
