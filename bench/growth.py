@@ -3,9 +3,10 @@
     python -m bench.growth [--objects 1 100 10000] [--rows 100000] [--arrivals 10 30 100] [--sizes 0.01 0.03 0.1]
         [--new-rows 2000]
 
-*Objects*: the same ratings in more and more files, each number loaded by one sync. *Arrivals*: a whole run after one
-more file of ratings, with so many loaded before (the samples are 10). *Sizes*: a whole run after the same new ratings,
-on more and more old ones (1 is ml-25m's), beside a full refresh of the same home. Compare ratios between machines.
+*Objects*: the same ratings in more and more files, each number listed and loaded by one sync. *Arrivals*: a whole run
+after one more file of ratings, with so many loaded before (the samples are 10). *Sizes*: a whole run after the same new
+ratings, on more and more old ones (1 is ml-25m's), beside a full refresh of the same home. Compare ratios between
+machines.
 """
 
 import argparse
@@ -58,6 +59,7 @@ def _objects(counts: Sequence[int], rows: int, folder: Path) -> None:
             file = landing.with_name(f"ratings-{number:06d}.csv")
             file.write_text("userId,movieId,rating,timestamp\n" + "".join(lines))
         with landing_bucket(settings).open() as store, warehouse(settings).open() as connection:
+            store.list("")  # the local S3 hashes files the first time it lists them; S3 has done that at the upload
             started = time.perf_counter()
             report = sync(dataset, store, connection, "bench", work_folder=settings.home / "tmp")
             seconds = time.perf_counter() - started
