@@ -331,7 +331,7 @@ def test_the_last_complete_month_is_the_answer_not_the_newest() -> None:
         "<b>December 2024</b>: revenue <b>$1,234</b> (<b>+25.0%</b> on the month before, no comparison with the" in html
     )
     assert "profit <b>-$20</b> (<b>-50.0%</b> on the month before, no comparison with the year before)" in html
-    assert "<b>2 order lines</b> have no exchange rate and are in no sum." in html
+    assert "<b>2 order lines</b> have no exchange rate and are left out." in html
     assert "revenue in December 2024" in html
     assert "No month is complete yet." in built("business", months=rows_of("business", "months", newest)).html
 
@@ -345,8 +345,8 @@ def state(code: str, row: int | None, rank: int, orders: int) -> dict[str, objec
 def test_the_map_has_a_tile_for_every_state_and_names_what_is_on_none() -> None:
     rows = rows_of("business", "states", state("CA", 5, 1, 6), state("unknown", None, 2, 3), state("AK", 1, 3, 0))
     html = built("business", states=rows).html
-    assert "Most revenue: <b>State CA</b>, <b>$6</b> or <b>67%</b>. <b>1</b> of <b>2 tiles</b> have sales" in html
-    assert "Orders of <b>$3</b> are of no known state." in html
+    assert "Most revenue: <b>State CA</b>, <b>$6</b> (<b>67%</b>). <b>1</b> of <b>2 tiles</b> have sales" in html
+    assert "Orders worth <b>$3</b> have no known state." in html
     assert len(data(html)["states"]["values"][0]) == 3
     none = built("business", states=rows_of("business", "states", state("CA", 5, 1, 0), state("AK", 1, 2, 0))).html
     assert data(none)["states"] == {}
@@ -373,9 +373,9 @@ SEASON: Mapping[str, object] = {"n_ratings": 8, "seasonal_index": 1.2, "least_in
 def test_a_season_says_whether_the_years_agree() -> None:
     both = {**SEASON, "n_years": 2, "month_number": 1}, {**SEASON, "n_years": 2, "month_number": 2, "least_index": 0.4}
     html = built("overview", seasons=rows_of("overview", "seasons", *both)).html
-    assert "In <b>1</b> of <b>2 months</b> all years are on the same side of the usual." in html
+    assert "<b>1</b> of <b>2 months</b> is on the same side of the usual in every year." in html
     one = built("overview", seasons=rows_of("overview", "seasons", {**SEASON, "n_years": 1, "month_number": 1})).html
-    assert "They rest on a single year, which may not repeat itself." in one
+    assert "This rests on a single year, which may not repeat itself." in one
 
 
 def test_the_busiest_month_is_not_one_of_a_year_with_few_ratings() -> None:

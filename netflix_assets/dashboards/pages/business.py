@@ -93,19 +93,19 @@ QUERIES = {
 
 DEFINITIONS = {
     "Revenue": "What customers pay for the lines they keep, after discounts. Net: refunds, returns and cancellations "
-    "are not part of it, and count in the month of the order.",
+    "reduce the month of the order, not the month in which they happen.",
     "Profit": "Revenue less what the goods cost when they were ordered. Margin: profit as a share of revenue. Lines "
-    "without a known cost are in neither.",
-    "Currency": "US dollars. An order in another currency is converted by the last rate known at its own time, so that "
+    "without a known cost are in neither profit nor margin.",
+    "Currency": "US dollars. An order in another currency is converted at the last rate known when it was placed; "
     "later rates change nothing.",
     "Time": "Days and months are UTC, by the time of the order. 'Now' means the newest order, rate or headline in the "
     "data, not today.",
     "Complete month": "A month that the data covers from its start, with an order in a later month. Only complete "
     "months are compared.",
     "Largest market": "The currency other than the US dollar with the most revenue over all time.",
-    "Sentiment": "-1 (bad) to 1 (good), the moving mean of headlines up to a day. Headlines that cannot be judged, "
-    "such as those in other languages, are left out and counted.",
-    "State": "That of the customer when the order was placed.",
+    "Sentiment": "From -1 (bad) to 1 (good): on each day, the mean of recent headlines. Headlines that cannot be "
+    "judged, such as those in other languages, are left out and counted.",
+    "State": "The customer's state when the order was placed.",
 }
 
 PAGE = Page(
@@ -120,9 +120,9 @@ PAGE = Page(
         Panel("sentiment", "What do headlines say?", "sentiment", market.sentiment, HEADLINES, 6),
         Panel("headlines", "The newest headlines", "headlines", market.headlines, HEADLINES),
         Panel("margins", "Which products have the best margins?", "margins", sales.margins, ORDERS, 7),
-        Panel("product-types", "What types sell most?", "types", sales.product_types, ORDERS, 5),
+        Panel("product-types", "Which product types sell most?", "types", sales.product_types, ORDERS, 5),
         Panel("states", "Which US states bring revenue?", "states", sales.states, ORDERS, 7),
-        Panel("segments", "What do audience segments buy?", "segments", sales.segments, ORDERS, 5),
+        Panel("segments", "Which audience segments bring revenue?", "segments", sales.segments, ORDERS, 5),
     ],
     definitions=DEFINITIONS,
 )

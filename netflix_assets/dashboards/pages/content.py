@@ -22,7 +22,7 @@ def tiles(frames: Frames) -> Sequence[Tile]:
     is_series = (mix["genre"] == catalogue.ALL_GENRES) & (mix["production_type"] == "SHOW")
     series = mix.loc[is_series, "n_titles"].sum() if len(mix) else 0
     return [
-        Tile(f"{row['n_movies']:,}", f"{plural(row['n_movies'], 'film')} to rate"),
+        Tile(f"{row['n_movies']:,}", plural(row["n_movies"], "MovieLens film")),
         Tile(str(top["genre"].iloc[0]) if len(top) else "–", "most popular genre"),
         Tile(f"{row['n_titles']:,}", plural(row["n_titles"], "Netflix title")),
         Tile(f"{series:,}", f"of them {plural(series, 'is a series', 'are series')}"),

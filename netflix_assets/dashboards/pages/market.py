@@ -1,4 +1,4 @@
-"""What the market says: the exchange rate of the largest one, and headlines with their sentiment."""
+"""The exchange rate of the largest market, and headlines with their sentiment."""
 
 import altair as alt
 import pandas as pd
@@ -22,10 +22,10 @@ def rate(frame: pd.DataFrame) -> Drawing:
     columns = [
         Column("date_day", "Day"),
         Column("currency", "Currency"),
-        number("rate_to_usd", "US dollars for one", 4),
-        number("units_per_usd", "For one US dollar", 4),
-        percent("change_30_days", "In 30 days", signed=True),
-        percent("change_365_days", "In 365 days", signed=True),
+        number("rate_to_usd", "US dollars per unit", 4),
+        number("units_per_usd", "Units per US dollar", 4),
+        percent("change_30_days", "Change in 30 days", signed=True),
+        percent("change_365_days", "Change in 365 days", signed=True),
         Column("provider", "Provider"),
         number("rate_age_hours", "Age at the end of the day (hours)"),
     ]
@@ -42,13 +42,13 @@ def rate(frame: pd.DataFrame) -> Drawing:
     )
     return Drawing(
         sentence(
-            "One {currency} is {rate:.4g} US dollars on {day:%-d %B %Y} ({month}, {year}), by {provider}. {currency} "
-            "is the largest market outside the US dollar, with revenue of {revenue} from {orders}.",
+            "One {currency} is {rate:.4g} US dollars on {day:%-d %B %Y} ({month}, {year}), according to {provider}. "
+            "{currency} is the largest market outside the US dollar, with revenue of {revenue} from {orders}.",
             currency=now["currency"],
             rate=now["rate_to_usd"],
             day=now["date_day"],
-            month=change(now["change_30_days"], "30 days before"),
-            year=change(now["change_365_days"], "the year before"),
+            month=change(now["change_30_days"], "30 days earlier"),
+            year=change(now["change_365_days"], "a year earlier"),
             provider=now["provider"],
             revenue=dollars(now["revenue_usd_of_currency"]),
             orders=counted(now["n_orders_of_currency"], "order"),
@@ -87,20 +87,20 @@ def sentiment(frame: pd.DataFrame) -> Drawing:
     )
     now = last_row(days)
     judged, both = days["n_judged"].sum(), days["n_in_both"].sum()
-    answer = sentence("On {day:%-d %B %Y} no headline of the last days can be judged.", day=now["date_day"])
+    answer = sentence("On {day:%-d %B %Y}, no recent headline can be judged.", day=now["date_day"])
     if pd.notna(now["avg_score_moving"]):
         answer = sentence(
-            "{score:+.2f} on {day:%-d %B %Y}, the mean of {headlines} of the last days.",
+            "{score:+.2f} on {day:%-d %B %Y}, the mean of {headlines}.",
             score=now["avg_score_moving"],
             day=now["date_day"],
-            headlines=counted(now["n_judged_moving"], "headline"),
+            headlines=counted(now["n_judged_moving"], "recent headline"),
         )
     answer += sentence(
         " Judged: {judged:,} of {all}.", judged=judged, all=counted(days["n_headlines"].sum(), "headline")
     )
     if both:
         answer += sentence(
-            " The provider agrees on positive, neutral or negative in {agreeing:.0%}.",
+            " The provider's verdict is the same for {agreeing:.0%} of those that both judged.",
             agreeing=days["n_agreeing"].sum() / both,
         )
     return Drawing(answer, days, columns, theme.colour_by(chart, "judge", {OURS: theme.BLUE, PROVIDERS: theme.AMBER}))

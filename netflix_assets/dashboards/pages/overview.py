@@ -201,13 +201,13 @@ def seasons(frame: pd.DataFrame) -> Drawing:
     if years > 1:
         alike = known[(known["least_index"] > 1) | (known["greatest_index"] < 1)]
         answer += sentence(
-            " In {alike} of {months} all years are on the same side of the usual. The thin lines show how far they "
-            "differ.",
-            alike=len(alike) if len(alike) else "none",
+            " {alike} of {months} {are} on the same side of the usual in every year. The thin lines show the range.",
+            alike=len(alike) if len(alike) else "None",
             months=counted(len(known), "month"),
+            are=plural(len(alike), "is", "are"),
         )
     else:
-        answer += sentence(" They rest on a single year, which may not repeat itself.")
+        answer += sentence(" This rests on a single year, which may not repeat itself.")
     return Drawing(
         answer,
         months,

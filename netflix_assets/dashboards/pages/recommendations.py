@@ -137,7 +137,7 @@ def also_liked(frame: pd.DataFrame) -> Drawing:
 
 
 def neighbours(frame: pd.DataFrame) -> Drawing:
-    """Draw, for one user, the users who like most of the same films; first for the user with the most similar one."""
+    """Draw, for one user, the users with the most similar likes; first for the user whose best match is the closest."""
     best = max_row(frame.sort_values(["user_id", "similarity_rank"], ignore_index=True), "similarity")
     is_other = frame["user_id"] != best["user_id"]
     pairs = frame.assign(is_other=is_other).sort_values(["is_other", "user_id", "similarity_rank"], ignore_index=True)
@@ -161,7 +161,7 @@ def neighbours(frame: pd.DataFrame) -> Drawing:
     return Drawing(
         sentence(
             "Most similar: users {user_id} and {similar_user_id} in {segment_name}, with {films} in common. Choose "
-            "from the {users} with most likes.",
+            "from the {users} with the most likes.",
             films=counted(best["n_common_likes"], "liked film"),
             users=counted(pairs["user_id"].nunique(), "user"),
             **best,

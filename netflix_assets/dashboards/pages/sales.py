@@ -55,10 +55,10 @@ def revenue(frame: pd.DataFrame) -> Drawing:
         number("revenue_usd", "Revenue (USD)"),
         number("profit_usd", "Profit (USD)"),
         percent("margin", "Margin"),
-        percent("revenue_vs_month_before", "Revenue on the month before", signed=True),
-        percent("revenue_vs_year_before", "Revenue on the year before", signed=True),
-        percent("profit_vs_month_before", "Profit on the month before", signed=True),
-        percent("profit_vs_year_before", "Profit on the year before", signed=True),
+        percent("revenue_vs_month_before", "Revenue vs. month before", signed=True),
+        percent("revenue_vs_year_before", "Revenue vs. year before", signed=True),
+        percent("profit_vs_month_before", "Profit vs. month before", signed=True),
+        percent("profit_vs_year_before", "Profit vs. year before", signed=True),
         number("n_orders", "Orders"),
         number("refunded_usd", "Refunded (USD)"),
         number("cancelled_usd", "Cancelled (USD)"),
@@ -74,7 +74,7 @@ def revenue(frame: pd.DataFrame) -> Drawing:
             alt.X("month:O", title="month (UTC)", axis=alt.Axis(labelAngle=0)),
             alt.Y("dollars:Q", title="US dollars", axis=alt.Axis(format="~s"), stack=None),
             xOffset=alt.XOffset("measure:N", sort=[REVENUE, PROFIT]),
-            # Bars of months with days missing look small without being so.
+            # The bar of an incomplete month is short only because days are missing.
             stroke=alt.when(alt.datum.state == "complete").then(alt.value(None)).otherwise(alt.value(theme.INK)),
             strokeDash=alt.value([3, 2]),
             tooltip=tooltips(columns),
@@ -110,7 +110,7 @@ def _missing_lines(rows: pd.DataFrame) -> Markup:
     missing = Markup()
     if without_rate:
         missing += sentence(
-            " {lines} {have} no exchange rate and {are} in no sum.",
+            " {lines} {have} no exchange rate and {are} left out.",
             lines=counted(without_rate, "order line"),
             have=plural(without_rate, "has", "have"),
             are=plural(without_rate, "is", "are"),
@@ -207,7 +207,7 @@ def product_types(frame: pd.DataFrame) -> Drawing:
     top, pieces = first_row(types), first_row(types.sort_values("pieces_rank"))
     return Drawing(
         sentence(
-            "Most revenue: {type}, {revenue} or {share:.0%}. Most pieces: {pieces_type}, {pieces:,.0f}.",
+            "Most revenue: {type}, {revenue} ({share:.0%}). Most pieces: {pieces_type}, {pieces:,.0f}.",
             type=top["kind"],
             revenue=dollars(top["revenue_usd"]),
             share=top["revenue_share"],
@@ -260,8 +260,8 @@ def states(frame: pd.DataFrame) -> Drawing:
     top = first_row(known)
     unknown = rows[rows["tile_row"].isna()]["revenue_usd"].sum()
     answer = sentence(
-        "Most revenue: {state}, {revenue} or {share:.0%}. {sold} of {all} have sales: each is a state or "
-        "Washington, D.C., whatever its size.",
+        "Most revenue: {state}, {revenue} ({share:.0%}). {sold} of {all} have sales. Each tile is a state or "
+        "Washington, D.C.; all tiles have the same size.",
         state=top["state"],
         revenue=dollars(top["revenue_usd"]),
         share=top["revenue_share"],
@@ -269,7 +269,7 @@ def states(frame: pd.DataFrame) -> Drawing:
         all=counted(len(known), "tile"),
     )
     if unknown:
-        answer += sentence(" Orders of {revenue} are of no known state.", revenue=dollars(unknown))
+        answer += sentence(" Orders worth {revenue} have no known state.", revenue=dollars(unknown))
     return Drawing(answer, rows, columns, alt.layer(tiles_layer, names).properties(height=330), steps=steps)
 
 
@@ -287,7 +287,7 @@ def segments(frame: pd.DataFrame) -> Drawing:
         number("n_orders", "Orders"),
     ]
     raters = rows[rows["customer_group"] == "rates"]
-    answer = sentence("No customer is known as a user who rates.")
+    answer = sentence("No customer is linked to a user who rates.")
     if len(raters):
         top = first_row(raters)
         answer = sentence(
