@@ -1,12 +1,12 @@
 {#-
-    Which rows of a large table a test of its key looks at, as a query of the columns of the key. Proving 25 million keys
-    unique takes as long as the build of the table; a build with 1 % of new rows changes only their keys.
+    The rows of a large table whose keys a test proves to be unique, as a query of the key's columns. Proving 25 million
+    keys unique takes as long as building the table; a build with 1 % of new rows changes only their keys.
 
-    - The whole table, unless this test has passed before and every build since has passed: after a full refresh, a
+    - All rows, unless this test has passed before and every build since has passed: after a full refresh, a
       rebuild of the model, a failed or killed build, and a build by hand.
     - Otherwise all rows whose keys are in loads that came after the build in which the test passed, and one of 17 slices
-      of the table, another one in each build. So each key is proved again at least every 17 builds (17 is prime: a run
-      that makes two builds meets every slice too).
+      of the table, the next one in each build. So each key is proved again at least every 17 builds (17 is prime: a run
+      that makes two builds reaches every slice too).
 
     Only the strategies by_loads and by_digest write these tables. They replace all rows of the keys that they write, and
     refuse to write a key twice (refuse_repeated_keys), so every build proves what it writes.
@@ -32,13 +32,13 @@
 {%- endmacro %}
 
 
-{#- The build in which the running test last passed, as n_builds (how many there were until today) and inputs (dataset ->
+{#- The build in which the running test last passed, as n_builds (how many builds there have been) and inputs (dataset ->
     its last load). None if the whole table is to be proved. -#}
 {% macro last_proof() -%}
     {%- set tested = graph.nodes.get(model.attached_node) if execute -%}
-    {%- set is_made_new = flags.FULL_REFRESH or (tested and tested.name in env_var('NETFLIX_REBUILD_NODES', '').split(',')) -%}
+    {%- set is_from_scratch = flags.FULL_REFRESH or (tested and tested.name in env_var('NETFLIX_REBUILD_NODES', '').split(',')) -%}
     {%- set results = api.Relation.create(database=target.database, schema='ops', identifier='test_results') -%}
-    {%- if not execute or flags.WHICH not in ('build', 'test') or is_made_new or load_relation(results) is none -%}
+    {%- if not execute or flags.WHICH not in ('build', 'test') or is_from_scratch or load_relation(results) is none -%}
         {{ return(none) }}
     {%- endif -%}
     {%- set found = run_query(_proofs(results, target.database ~ '.ops.builds')).rows[0] -%}
@@ -46,8 +46,8 @@
 {%- endmacro %}
 
 
-{#- The strategies replace all rows of the keys that they select. So a table with unique keys keeps them if the selection
-    has no key twice, which costs nothing to check: it has the changed keys only. -#}
+{#- The strategies replace all rows of the keys that they select. So unique keys stay unique if the selection has no key
+    twice. That is cheap to check, because the selection has the changed keys only. -#}
 {% macro refuse_repeated_keys(new_rows, key) -%}
     {%- set repeated -%}
         select count(*) from (

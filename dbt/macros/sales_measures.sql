@@ -1,6 +1,6 @@
 {#- The measures of order lines that the business marts share, so that revenue means the same in each. Only lines that
-    customers kept are revenue. A line without a rate has no amount in US dollars, and is counted instead. The margin is
-    of the lines whose revenue and cost are both known. -#}
+    customers kept are revenue. A line without a rate has no amount in US dollars, and is counted instead. The margin
+    covers the lines whose revenue and cost are both known. -#}
 {% macro sales_measures(lines) -%}
     count(distinct case when {{ lines }}.outcome = 'kept' then {{ lines }}.order_id end) as n_orders,
     count(case when {{ lines }}.outcome = 'kept' then 1 end) as n_lines,

@@ -1,9 +1,10 @@
 {#-
-    Whether this model's table is made new instead of updated. dbt asks it where it decides whether a model
-    is_incremental(). Besides dbt's own reasons (the option --full-refresh, the config of the model) a model is made new
-    if NETFLIX_REBUILD_NODES names it: its rows come from other code, its own or that of a model or macro it reads.
+    Whether this model's table is rebuilt from scratch and not updated. dbt calls it to decide whether a model
+    is_incremental(). Besides dbt's own reasons (the option --full-refresh, the config of the model), a model is
+    rebuilt if NETFLIX_REBUILD_NODES names it: its rows come from other code, its own or that of a model or macro it
+    reads.
 
-    An environment variable, because dbt parses the whole project again when a --vars changes. The names are separated
+    An environment variable, because dbt parses the whole project again when --vars change. The names are separated
     by commas.
 -#}
 {% macro should_full_refresh() -%}

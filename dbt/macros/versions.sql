@@ -46,10 +46,10 @@
     valid_to (exclusive), which is null for the current one. Intervals of a key do not overlap, and there is a gap only
     while the row was deleted.
 
-    A version is valid since the application changed the row (changed_at, a column), or since the extract that saw it,
-    if the application has not set that column. The first version is valid since 1970, because nobody knows what was
+    A version is valid from when the application changed the row (changed_at, a column), or from the extract that saw
+    it, if the application has not set that column. The first version is valid from 1970, because nobody knows what came
     before it, and facts are older than the first extract. The clock of a server may be set back: a version never
-    begins before the one it replaces, and one that this leaves no time for is left out. -#}
+    begins before the one it replaces, and a version of no length is left out. -#}
 {% macro version_intervals(staging, key, columns, changed_at) -%}
     {%- set keys = key | join(', ') -%}
     {%- set order_by = 'order by extract_number asc nulls last' -%}
@@ -86,7 +86,7 @@
                         lag({{ column }}) over (partition by {{ keys }} {{ order_by }}) as previous_{{ column }}
                         {%- endfor %}
                     from (
-                        -- One row per key and extract first: among several, the one before would be any of them.
+                        -- First, one row per key and extract: lag() would otherwise pick any of several.
                         select *
                         from {{ staging }}
                         qualify row_number() over (

@@ -1,4 +1,4 @@
-{#- Made whole: an address that arrives late can move and renumber all versions of its customer. -#}
+{#- Built as a whole: an address that arrives late can move and renumber all versions of its customer. -#}
 
 with
 

@@ -8,8 +8,8 @@
         cluster_by=["date_trunc('month', ordered_on)"],
     )
 }}
-{#- All lines of an order are computed again if a load brought or took a version of the order or of a line, or if another
-    customer version, price, cost or exchange rate is valid for a line than the one that it has. -#}
+{#- All lines of an order are computed again if a load added or removed a version of the order or of a line, or if a
+    line's customer version, price, cost or exchange rate is no longer the one that is valid for it. -#}
 
 {%- set key = ['order_id', 'line_number'] %}
 {%- set staged_orders = ref('stg_shop__orders') %}
