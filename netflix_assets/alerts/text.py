@@ -13,7 +13,7 @@ from netflix_assets.alerts.incidents import Finding, Incident
 from netflix_assets.alerts.rules import Event, Rules, Severity, severity_of
 from netflix_assets.settings import Settings
 
-_OVER_SIGNS = {"retrying": "🟡", "recovered": "🟢", "succeeded": "🟢"}
+_STATE_SIGNS = {"retrying": "🟡", "recovered": "🟢", "succeeded": "🟢"}
 _FAILURE_SIGNS: Mapping[Severity, str] = {"error": "🔴", "warning": "🟠", "info": "🔵"}
 _VERBS: Mapping[Event, str] = {
     "asset_freshness_fail": "is overdue",
@@ -59,7 +59,7 @@ class Writer:
     def sns(self, incident: Incident) -> dict[str, Any]:
         """The arguments of SNS' publish, without the topic."""
         finding = incident.finding
-        severity = "info" if finding.state in _OVER_SIGNS else severity_of(finding.event)
+        severity = "info" if finding.state in _STATE_SIGNS else severity_of(finding.event)
         attributes = {
             "severity": severity,
             "owner": ",".join(finding.owners) or "nobody",
@@ -105,7 +105,7 @@ class Writer:
         yield f"Since: {_minute(incident.opened_at)}"
         if finding.owners:
             yield "Owner: " + " ".join(self.mentions.get(owner, owner) for owner in finding.owners)
-        if finding.stale and finding.state not in _OVER_SIGNS:
+        if finding.stale and finding.state not in _STATE_SIGNS:
             more = f" and {finding.stale_count - len(finding.stale)} more"
             yield f"Stale: {', '.join(finding.stale)}{more if finding.stale_count > len(finding.stale) else ''}"
         if finding.state == "failed":
@@ -143,7 +143,7 @@ def _title(incident: Incident) -> str:
         status = "succeeded"
     else:
         status = _VERBS.get(finding.event, times or "failed")
-    sign = _OVER_SIGNS.get(finding.state) or _FAILURE_SIGNS[severity_of(finding.event)]
+    sign = _STATE_SIGNS.get(finding.state) or _FAILURE_SIGNS[severity_of(finding.event)]
     return f"{sign} {finding.title} {status}"
 
 

@@ -39,7 +39,7 @@ def _encoding(name: str) -> str:
 
 def _extension(text: str) -> str:
     if not re.fullmatch(r"[a-z0-9]+", text):
-        raise ValueError(f"extension '{text}' is not lowercase letters and digits; leave out the point")
+        raise ValueError(f"extension '{text}' is not lowercase letters and digits; leave out the dot")
     return text
 
 

@@ -36,7 +36,7 @@ question is its file in `dbt/analyses/questions`.
 The answers are the first rows for [MovieLens ml-latest-small](https://grouplens.org/datasets/movielens/latest/)
 (100,836 ratings, 9,742 films, 610 users, 1996 to 2018) and a Netflix catalogue of 5,850 titles and 77,801 credits.
 They show what an answer looks like and how far to trust it: 610 users do not represent an audience. From question 23
-on they are for the [sample databases](sample-databases.md), and for rates and headlines that are as invented as they.
+on they are for the [sample databases](sample-databases.md), and for rates and headlines that are also invented.
 """
 
 

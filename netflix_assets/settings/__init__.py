@@ -88,8 +88,9 @@ def _absolute(path: Path) -> Path:
 
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
 
-# SQLite's addresses end at ? and decode %41, dbt-duckdb cuts the database's name at #, Dagster finds its settings file
-# by a pattern (* ? [), and rclone takes \ for a separator. They would write elsewhere or ignore a file, silently.
+# With these characters in a path, tools silently write elsewhere or ignore a file: SQLite's addresses end at ? and
+# decode %41, dbt-duckdb cuts the database's name at #, Dagster finds its settings file by a pattern (* ? [), and rclone
+# takes \ for a separator.
 _UNUSABLE = "#?*[%\\"
 
 

@@ -41,7 +41,7 @@ BUILD_TABLES: Mapping[str, Mapping[str, str]] = {
 }  # fmt: skip
 
 
-# The column ``part`` of ops.builds. Older versions of this project built what describes builds by a second invocation,
+# The column ``part`` of ops.builds. Earlier versions built the models about runs in a second invocation,
 # ``observations``; its records no longer matter.
 _MODELS = "models"
 
@@ -56,8 +56,8 @@ class Build:
 
     ``is_whole``: every node and test has a result. ``problem``: the first failure, in one line. ``inputs``:
     dataset -> its last load when the build started. ``retry_of``: the invocation whose failed nodes this one retried;
-    the counts and ``is_whole`` then describe all attempts together. ``reused_count``: the nodes and tests among them
-    that an earlier build had left as their code and loads say; ``node_runs`` has that build, the last one of the node.
+    the counts and ``is_whole`` then describe all attempts together. ``reused_count``: how many of the nodes and tests
+    were up to date from an earlier build; ``node_runs`` has a row of that build, and none of this one.
     ``confirmed_at``: when a run last found that nothing needed building.
     """
 
@@ -192,7 +192,7 @@ class Builds:
         return found[-1].invocation_id if found else None
 
     def confirm(self) -> None:
-        """Note that what the last build has left is still what code and loads say."""
+        """Note that a run has found the last build's tables up to date."""
         last = self.all()[-1]
         now = _naive(datetime.now(UTC))
         self._warehouse.execute(
@@ -200,14 +200,14 @@ class Builds:
         )
 
     def confirmed_at(self, invocation_id: str) -> datetime | None:
-        """When a run last found that a build was still what code and loads say; None if no run has."""
+        """When a run last found a build's tables up to date; None if no run has."""
         if "confirmed_at" not in self._warehouse.columns(("ops",)).get(("ops", "builds"), ()):
             return None
         rows = self._warehouse.execute("select confirmed_at from ops.builds where invocation_id = ?", (invocation_id,))
         return _utc(rows[0][0]) if rows else None
 
     def newest_runs(self) -> dict[tuple[str, str], datetime]:
-        """(layer, name) -> when the node was last built successfully, or found to be what its code and loads say.
+        """(layer, name) -> when the node was last built successfully, or found to be up to date.
 
         Empty if nothing was ever recorded.
         """

@@ -43,7 +43,7 @@ FAULTS = {
     "format: xml": "format: ",
     "format: jsonl\n    dialect: {delimiter: ';'}": "dialect.delimiter does not fit format: jsonl",
     "format: parquet\n    encoding: latin-1": "encoding does not fit format: parquet",
-    "extensions: [.csv]": "extensions.0: extension '.csv' is not lowercase letters and digits; leave out the point",
+    "extensions: [.csv]": "extensions.0: extension '.csv' is not lowercase letters and digits; leave out the dot",
 }
 
 

@@ -54,7 +54,7 @@ class QuickDbt:
 
     def build_what_differs(self, home: Path, nodes: Collection[str] | None = None) -> Work:
         """Build as a run does: what differs from its last build, of all nodes or of these (dbt's ids)."""
-        selection = Selection(frozenset(self.nodes() if nodes is None else nodes), frozenset(), is_every_test=False)
+        selection = Selection(frozenset(self.nodes() if nodes is None else nodes), frozenset(), has_every_test=False)
         with self._planner(home, selection) as planner:
             work = planner.plan()
         if work.to_build:

@@ -284,7 +284,7 @@ def selection_of_step(context: dg.AssetExecutionContext, manifest: Manifest) -> 
             if dg.AssetKey([layer_of(node), node["name"]]) in context.selected_asset_keys
         ),
         tests=frozenset(checks[key] for key in selected),
-        is_every_test=all(key in selected for key in checks if key.asset_key in context.selected_asset_keys),
+        has_every_test=all(key in selected for key in checks if key.asset_key in context.selected_asset_keys),
     )
 
 

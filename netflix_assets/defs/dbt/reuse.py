@@ -23,13 +23,13 @@ _SUCCEEDED = frozenset({"success", "pass", "warn"})  # dbt's status of a node or
 class Selection:
     """What is selected: ids of nodes, and of tests.
 
-    ``is_every_test``: whether no test of the selected nodes was left out. Then the tests run that read one of them,
-    as dbt selects.
+    ``has_every_test``: whether every test of the selected nodes is selected. Then, as in dbt, every test that reads a
+    selected node runs.
     """
 
     nodes: frozenset[str]
     tests: frozenset[str]
-    is_every_test: bool
+    has_every_test: bool
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Work:
     """What a step does: ``to_build``, nodes and tests; ``reused``, those left alone, with their states.
 
     ``from_scratch``: the incremental models to build whose rows were made by other code, their own or that of a model
-    they read; they cannot be extended. ``fingerprints``: those that nodes and tests get. ``postponed``:
-    tests that wait, with the table that each lacks.
+    they read; they cannot be extended. ``fingerprints``: today's, by node and test. ``postponed``: tests that cannot
+    run yet, with the table that each lacks.
     """
 
     to_build: frozenset[str]
@@ -59,7 +59,7 @@ def wanted_by(selection: Selection | None, manifest: Manifest) -> frozenset[str]
         if manifest["nodes"][each]["resource_type"] == "test"
         and not selection.nodes.isdisjoint(manifest["nodes"][each]["depends_on"]["nodes"])
     )
-    return whole & (selection.nodes | selection.tests | (read if selection.is_every_test else frozenset()))
+    return whole & (selection.nodes | selection.tests | (read if selection.has_every_test else frozenset()))
 
 
 def work_of(
@@ -72,8 +72,8 @@ def work_of(
 ) -> Work:
     """Divide what is wanted. ``usable``: the ids of nodes and tests whose results may be used again.
 
-    A node whose relation somebody has dropped is built again, and what reads it. What is reused is in the order of the
-    graph, the order in which Dagster requires outputs.
+    A node whose relation somebody has dropped is built again, and so is what reads it. ``reused`` is in the order of
+    the graph, in which Dagster requires outputs.
     """
     reused: dict[str, NodeState] = {}
     to_build: set[str] = set()
@@ -98,7 +98,7 @@ def stale_relations(
     fingerprints: Mapping[str, Fingerprint],
     manifest: Manifest,
 ) -> frozenset[Relation]:
-    """The tables and views among these nodes that a build of all would build again: from other code, or other files."""
+    """The tables and views of these nodes that a full build would rebuild: their code or files have changed."""
     return frozenset(
         (node["schema"].lower(), node["alias"].lower())
         for each in unselected
@@ -108,7 +108,7 @@ def stale_relations(
 
 
 def _is_same(state: NodeState, now: Fingerprint, node: Mapping[str, Any]) -> bool:
-    """Whether a node is as it would be built. A view shows new rows by itself, and only code changes it."""
+    """Whether a rebuild would change nothing. A view shows new rows by itself, so only its code matters."""
     is_view = node["config"]["materialized"] == "view" and state.content != ENDED
     return state.code == now.code if is_view else state.content == now.content
 
@@ -156,8 +156,8 @@ def new_states(
 def selection_of(to_build: Collection[str], manifest_file: Path, folder: Path) -> list[str]:
     """dbt's arguments that build exactly these nodes and tests.
 
-    dbt finds them in a folder as results of a status: the names of a few hundred tests would make the command line too
-    long, and dbt cannot select a test by its id.
+    They are written to a folder as the failed nodes of an earlier run, which dbt can select: the names of a few hundred
+    tests would make the command line too long, and dbt cannot select a test by its id.
     """
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(manifest_file, folder / "manifest.json")

@@ -43,7 +43,7 @@ netflix-assets contract check orders.csv    # what would load from a file
 netflix-assets contract export              # every entry as an Open Data Contract Standard file, for other tools
 ```
 
-Editors complete and check contracts by `schema.json`, which the first line of each file names.
+Editors complete and check contracts with `schema.json`, which the first line of each file names.
 
 Every outcome on this page comes from a load of the example. Examples leave out what they do not need, such as
 descriptions. [What happens to each file](files.md) has the outcomes that no option changes.

@@ -24,7 +24,7 @@ from netflix_assets.settings.named import ApiSettings, variable_of
 
 TRIES = 5
 _FIRST_DELAY_S, _MAX_WAIT_S = 1.0, 60.0
-_MAX_ANSWER_S = 600.0  # for all of an answer; the timeout of the contract is for each piece of it
+_MAX_ANSWER_S = 600.0  # for a whole answer; the contract's timeout is for each read
 _BLOCK_BYTES = 65_536
 _SNIPPET = 200  # characters of an answer that a message quotes
 _MASK = "***"
@@ -32,7 +32,7 @@ _LOGGERS = tuple(logging.getLogger(f"urllib3.{name}") for name in ("connection",
 
 
 class _RetryLaterError(Exception):
-    """A try that is worth another. ``wait_s``: as long as the server asks to wait, if it does."""
+    """A failed try that is worth repeating. ``wait_s``: how long the server asks to wait, if it does."""
 
     def __init__(self, reason: str, wait_s: float | None = None) -> None:
         super().__init__(reason)
@@ -41,7 +41,7 @@ class _RetryLaterError(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer. ``body`` is as received, but for the key, which is masked; ``text`` is not. ``status``: HTTP's."""
+    """An answer. ``status``: HTTP's. ``body``: as received, with the key masked. ``text``: the same, not masked."""
 
     status: int
     body: bytes
@@ -60,7 +60,7 @@ class ApiClient:
         self._next_at = 0.0
         self._session = requests.Session()
         self._session.headers["User-Agent"] = "netflix-assets"
-        # Without it requests would send what ~/.netrc has for the host.
+        # Otherwise the library would send the password that ~/.netrc has for the host.
         self._session.auth = self._authenticate
         for logger in _LOGGERS:  # urllib3 logs addresses, and one may have the key
             logger.addFilter(self._mask_record)
@@ -87,7 +87,7 @@ class ApiClient:
         url = urljoin(f"{self._url}/", link)
         here, there = urlsplit(self._url), urlsplit(url)
         if (here.scheme, here.netloc) != (there.scheme, there.netloc):
-            raise self._error(f"the next page is on another server ({there.hostname}), which is not sent the key")
+            raise self._error(f"the next page is on another server ({there.hostname}); the key is not sent there")
         return self._request(url, {}, allowed)
 
     def quote(self, text: str) -> str:
@@ -120,7 +120,8 @@ class ApiClient:
 
     def _read(self, response: requests.Response, path: str) -> bytes:
         body, until = bytearray(), time.monotonic() + _MAX_ANSWER_S
-        # What has come so far, and not a whole block: a server that sends a byte a second would not be noticed.
+        # read1 returns what has arrived and does not wait for a whole block. So the time limit also holds for a server
+        # that sends a byte a second.
         while block := response.raw.read1(_BLOCK_BYTES, decode_content=True):
             body += block
             if len(body) > MAX_DOCUMENT_BYTES:

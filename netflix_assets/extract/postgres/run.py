@@ -1,4 +1,4 @@
-"""Extract the tables of one database: one snapshot, objects for tables with news, and the state last."""
+"""Extract the tables of one database: one snapshot, objects for tables that changed, and the state last."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -34,7 +34,7 @@ _FEW_KEYS = 10_000
 
 @dataclass(frozen=True)
 class Extracted:
-    """What one extract did with a table. ``state``: after it. ``keys``: of the objects, empty without news.
+    """What one extract did with a table. ``state``: after it. ``keys``: of the objects it landed, if anything changed.
 
     ``whole``: why the whole table was read, if it was.
     """
@@ -67,9 +67,9 @@ def extract_database(
 ) -> list[Outcome]:
     """Extract these tables of a database in one snapshot. ``report`` is called with each when it has landed.
 
-    ``accepted``: ids of datasets whose mass deletion or narrower columns are meant.
+    ``accepted``: ids of datasets whose mass deletion or narrower columns are intended.
 
-    A table that fails costs itself only. If trying again may help, others are extracted first.
+    A table that fails does not stop the others. A transient failure is raised once they are extracted.
 
     Raises: SourceError, SourceUnavailableError, BucketError; tables that have landed before stay.
     """
@@ -139,10 +139,8 @@ class _Extractor:
         if not before.identity.is_continued_by(snapshot.identity) or snapshot.complete_to >= before.position:
             return
         if snapshot.is_replica:
-            raise TableRefusedError(
-                "the replica is behind the previous extract; the next one after it has caught up goes on"
-            )
-        if snapshot.position >= before.position:  # this one's snapshot was taken when that one was about to end
+            raise TableRefusedError("the replica is behind the previous extract; extracts resume once it has caught up")
+        if snapshot.position >= before.position:  # this snapshot was taken just before the other extract ended
             raise BusyError(f"{self._dataset.id}: another extract has just ended")
 
     def _compare_types(self, before: State, table: SourceTable) -> tuple[str, ...]:
@@ -158,8 +156,8 @@ class _Extractor:
         snapshot = self._session.snapshot
         last = max([before.number if before else 0, *map(number_of, self._landed[-1:])])
         return State(
-            # Numbers start at the time. So they go on upwards where somebody has emptied the bucket, and versions that
-            # the warehouse still has do not count as newer.
+            # Numbers start at the current time. So they keep growing after somebody has emptied the bucket, and
+            # versions that the warehouse still has do not count as newer.
             number=last + 1 if last else int(snapshot.taken_at.timestamp()),
             xmin=snapshot.xmin,
             xmax=snapshot.xmax,
@@ -210,7 +208,7 @@ class _Extractor:
             tombstones = self._compare(known, table, rows, state, is_whole=bool(whole), is_same=is_same and is_complete)
             if tombstones is not None:
                 return self._finish(known, before, state, [rows, tombstones], whole)
-        return self._extract_versions(table, before, state, "rows appeared that no transaction since has written")
+        return self._extract_versions(table, before, state, "the table has keys that are not among the changed rows")
 
     def _check_known(self, known: int, before: State) -> None:
         if known != before.rows and not self._is_accepted:
@@ -222,15 +220,17 @@ class _Extractor:
     def _compare(
         self, known: KnownKeys, table: SourceTable, rows: RowFile, state: State, *, is_whole: bool, is_same: bool
     ) -> RowFile | None:
-        """Add the rows to the known keys, and write tombstones. None when the table has keys that cannot be known."""
+        """Add the rows to the known keys, and write tombstones. None when the table has keys in neither."""
         tombstones = RowFile(self._scratch / "deleted.csv.zst", self._names)
         with tombstones:
             if is_whole:
                 known.compare(rows.path)
             else:
                 known.add(rows.path)
-                # By transaction, every new key is among the rows. So as many keys as there are rows are the same keys.
-                if is_same if self._contract.cursor else known.count() == state.rows:
+                # In mode `changes`, the rows have every new key. So if as many keys are known as the table has rows,
+                # none is gone.
+                none_is_gone = is_same if self._contract.cursor else known.count() == state.rows
+                if none_is_gone:
                     return tombstones
                 known.compare(self._copy_keys(table))
             self._check_unique(known)
@@ -255,7 +255,7 @@ class _Extractor:
         if before is not None:
             self._check_deleted(tombstones.count, before.rows)
         state = replace(state, deleted=tombstones.count)
-        # The first object lands also of an empty table, so that nobody waits for it.
+        # An empty table lands its first object too, so that nothing waits for it.
         uploaded = [self._upload(file, state) for file in files if file.count or (file is rows and not self._landed)]
         extracted = self._remember(state, uploaded, whole)
         is_large = known.count_changed() > max(_FEW_KEYS, _MAX_LATER_SHARE * state.rows)

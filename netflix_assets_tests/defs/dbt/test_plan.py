@@ -204,7 +204,7 @@ def test_a_test_waits_for_a_table_that_the_selection_leaves_stale(home: Home) ->
     home.manifest["nodes"][TEST]["depends_on"]["nodes"].append(other)
     home.warehouse.execute("create table core.fct_other (number integer)")
     home.build()
-    selection = Selection(frozenset({VIEW, FACT}), frozenset(), is_every_test=True)
+    selection = Selection(frozenset({VIEW, FACT}), frozenset(), has_every_test=True)
     assert home.planner("run-2", selection=selection, is_explicit=True).plan().to_build == {VIEW, FACT, TEST}
     home.build()
     home.load(1)
