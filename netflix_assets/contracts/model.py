@@ -80,8 +80,8 @@ class Dataset(Strict):
     name: Name
     description: str = Field(description="What the dataset is.")
     mode: Mode = Field(
-        description="What a further file does. `append`: adds rows. `upsert`: adds rows, and the later one of the same "
-        "`key` counts in core. `overwrite`: the newest file is the whole table."
+        description="What a further file does. `append`: adds rows. `upsert`: adds rows; in core, the latest row of "
+        "each `key` counts. `overwrite`: the newest file is the whole table."
     )
     key: tuple[Name, ...] = Field(description="The columns that identify a row.")
     columns: tuple[Column, ...] = Field(min_length=1, description="The columns, in the order of the table.")

@@ -50,8 +50,9 @@ TITLES = Need("netflix/titles")
 CREDITS = Need("netflix/credits")
 ANY_FILE = Need("a file of any dataset")
 ORDERS = Need("orders", _EXTRACT)
-RATES = Need("exchange rates", _EXTRACT)
-HEADLINES = Need("headlines", _EXTRACT)
+# With its name, the command says how to switch on an API that is off.
+RATES = Need("exchange rates", f"{_EXTRACT} frankfurter")
+HEADLINES = Need("headlines", f"{_EXTRACT} alphavantage")
 
 # Every page reads it for the header: the dates of the data, and whether the data is synthetic.
 OVERVIEW = Query(
