@@ -166,7 +166,7 @@ class Refusal(http.server.BaseHTTPRequestHandler):
 def refusing_snowflake() -> Iterator[dict[str, str]]:
     """The variables of an account that refuses every login."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Refusal) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         yield {
             "NETFLIX_ENV": "dev",
             "NETFLIX_SNOWFLAKE_ACCOUNT": "org-account",

@@ -69,7 +69,7 @@
 
 
 {#- The new rows, and for each row of the table under an affected key that has no new row, one with a null `_load_id`,
-    which tells the strategy to delete it. Only the new rows, if the table is built from scratch.
+    which tells the strategy to delete it. Without the deletions, if the table is built from scratch.
     `affected`: a relation of keys. `affected_key`: its columns, if they are not those of `key`. -#}
 {% macro with_removed(rows, key, affected, affected_key=none) -%}
     {%- if not is_incremental() -%}

@@ -34,7 +34,7 @@ def serve_apis(port: int = 0, last_day: date = LAST_DAY) -> Iterator[int]:
     ``last_day``: there are rates and headlines up to the end of this day, and "now" is its last hour.
     """
     with ThreadingHTTPServer(("127.0.0.1", port), type("Handler", (_Handler,), {"last_day": last_day})) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
+        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         try:
             yield server.server_address[1]
         finally:

@@ -176,7 +176,7 @@ def test_the_heartbeat_stops_when_slack_does_not_answer(tmp_path: Path, slack: S
             """Log nothing."""
 
     watch = HTTPServer(("127.0.0.1", 0), Watch)
-    threading.Thread(target=watch.serve_forever, daemon=True).start()
+    threading.Thread(target=watch.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     try:
         url = f"http://127.0.0.1:{watch.server_port}/ping/canary"
         with world(tmp_path, broken("thing"), slack=slack, heartbeat_url=url) as shop:

@@ -291,7 +291,7 @@ def main() -> None:
         Handler.emulator = Emulator(arguments.s3_folder, Path(home), log_file)
         server = ThreadingHTTPServer(("127.0.0.1", arguments.port), Handler)
         server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         print(server.server_port, flush=True)
         # A new parent process means that ours has died.
         while os.getppid() == parent and not stopped.wait(_PARENT_POLL_S):

@@ -261,7 +261,7 @@ def serve(metabase: Metabase) -> Iterator[Metabase]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     metabase.url = f"http://127.0.0.1:{server.server_port}"
     try:

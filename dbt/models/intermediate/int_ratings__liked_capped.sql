@@ -8,7 +8,7 @@
     )
 }}
 {#- Comparing all pairs of films and of users takes half of the time of all models, and one new like can move any
-    result. So these likes, and with them the marts that compare, are taken again when enough ratings are new: see var
+    result. So these likes, and with them the marts that compare, are chosen again when enough ratings are new: see var
     comparison_min_new_ratings. -#}
 
 with

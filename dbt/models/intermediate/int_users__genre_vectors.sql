@@ -67,7 +67,7 @@ newest_likes as (
 
 ),
 
--- Where there are many ratings, users are clustered again only when the likes are taken again.
+-- Where there are many ratings, users are clustered again only when the likes are chosen again.
 today as (
 
     select
