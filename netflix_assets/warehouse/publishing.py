@@ -37,7 +37,7 @@ class PublishingHeldError(PublishingError, HeldError):
 
 @dataclass(frozen=True, order=True)
 class OneRowPer:
-    """The rows of raw that a table has one row per: distinct values of ``columns`` in ``raw.<table>``.
+    """What a published table has one row per: distinct values of ``columns`` in ``raw.<table>``.
 
     ``where``: an SQL condition on the raw rows.
     """
@@ -74,7 +74,7 @@ class ServedTable:
 
 @dataclass(frozen=True)
 class TableSet:
-    """Where a set of tables is. ``schemas``: layer -> its schema there. ``own_tables``: those that are not models'."""
+    """Where a set of tables is. ``schemas``: layer -> its schema there. ``own_tables``: those not of models."""
 
     database: str
     schemas: Mapping[str, str]
@@ -114,7 +114,7 @@ class SourceObject:
 
 
 class CountedKeys(NamedTuple):
-    """Distinct ``keys``, as SQL, in the loads up to ``last_load_id``. ``loads``: a digest of their numbers and rows."""
+    """Distinct ``keys``, as SQL, in the loads up to ``last_load_id``. ``loads``: a digest of their IDs and rows."""
 
     keys: str
     last_load_id: int
@@ -128,7 +128,7 @@ class Publication:
     ``run_id`` and ``invocation_id`` identify the build of all models, ``last_invocation_id`` the last build of any
     part. ``is_interrupted``: the switch to or from this set was interrupted between the two schemas. ``pinned_at``:
     when somebody chose to serve this version, whatever is built meanwhile; None if the newest is served. ``made_by``:
-    ``schema.name`` -> the build that made the table and its inputs, as an opaque text; without those of unknown origin.
+    ``schema.name`` -> the build that made the table and its inputs, as an opaque text; no entry if unknown.
     ``counted``: ``schema.name`` -> the keys in raw that the rows of the table were counted against.
     """
 
@@ -268,8 +268,8 @@ class Publisher(ABC):
     def publish(self, served: Sequence[ServedTable]) -> Published:
         """Publish exactly these tables, all at once. Publishing the same build again changes nothing.
 
-        While a version is pinned, the new one is kept and consumers see the pinned one. The caller ensures that one
-        process of this home publishes at a time and none builds meanwhile. Raises: NotServableError, PublishingError;
+        While a version is pinned, the new one is kept and consumers see the pinned one. The caller ensures that only
+        one process of this home publishes and that none builds meanwhile. Raises: NotServableError, PublishingError;
         nothing has changed then.
         """
 
@@ -385,7 +385,7 @@ def assert_whole(publication: Publication, found: Mapping[str, int]) -> None:
     Raises: PublishingError naming tables that are missing or whose rows differ from the record of the version.
     """
     wrong = [
-        f"{name} has {f'{found[name]:,}' if name in found else 'no table for'} of its {rows:,} rows"
+        f"{name} has {found[name]:,} of its {rows:,} rows" if name in found else f"{name} is missing"
         for name, rows in sorted(publication.tables.items())
         if found.get(name) != rows
     ]
