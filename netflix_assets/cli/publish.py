@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--list", "is_list", is_flag=True, help="List the kept versions.")
-@click.option("--version", "version", metavar="VERSION", help="Serve this version until --latest, whatever is built.")
+@click.option("--version", "version", metavar="VERSION", help="Serve this version, even after newer builds.")
 @click.option("--latest", is_flag=True, help="Serve the newest version, and each new one from now on.")
 @click.pass_context
 def publish(context: click.Context, is_list: bool, version: str | None, latest: bool) -> None:

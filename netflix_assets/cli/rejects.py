@@ -57,7 +57,7 @@ def show_reject(dataset_id: str, load_id: int, record: int) -> None:
     for each in find_rejects(settings, dataset):
         if (each["load_id"], each["record_number"]) == (load_id, record):
             say(f"{each['object_key']} {dataset.position} {each['line_number']}: {each['reason']}")
-            for line in each["raw_text"].split("\n"):  # in lines, unlike a name or a reason
+            for line in each["raw_text"].split("\n"):  # one by one, because `say` escapes line breaks
                 say(line)
             return
     raise Failure(f"load {load_id} of {dataset_id} has no rejected record {record}; see netflix-assets rejects list")

@@ -65,7 +65,7 @@ def _unused_databases(datasets: Sequence[Mapping[str, Any]]) -> Set[str]:
 
 
 def _database_lines(datasets: Sequence[Mapping[str, Any]], unused: Set[str]) -> Iterator[str]:
-    """When each database was last extracted, in words; all its tables since then."""
+    """When each database was last extracted, in words: the oldest time of its tables."""
     extracted: dict[str, list[str]] = {}
     for each in datasets:
         if each["database"] and each["database"] not in unused and each["extracted_at"]:
@@ -98,7 +98,8 @@ def publication_lines(published: Mapping[str, Any]) -> Iterator[str]:
         built_at = _minute(published["built_at"])
         yield f"published: {published['place']}, built by run {published['run_id'][:8]} at {built_at} UTC"
     if published["pinned_at"]:
-        yield f"pinned since {_minute(published['pinned_at'])} UTC: version {published['version']}, whatever is built"
+        since = f"pinned since {_minute(published['pinned_at'])} UTC"
+        yield f"{since}: version {published['version']} is served, even after newer builds"
     if published["problem"]:
         since = f" since {_minute(published['published_at'])} UTC" if published["version"] else ""
         yield f"not published{since}: {published['problem']}"

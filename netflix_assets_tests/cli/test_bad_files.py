@@ -31,8 +31,8 @@ def test_a_file_of_which_nothing_loads_has_its_own_state_and_exit_code(fresh: Pa
     assert done.returncode == 4, done.stdout + done.stderr
     assert f"raw/movielens/ratings: movielens/ratings.csv: {reason}" in done.stderr.splitlines()
     assert (
-        "warning: raw/movielens/ratings: 4 rejected rows; nothing loaded of movielens/ratings.csv; see netflix-assets "
-        "rejects list" in done.stderr.splitlines()
+        "warning: raw/movielens/ratings: 4 rejected rows; no rows loaded from movielens/ratings.csv; see "
+        "netflix-assets rejects list" in done.stderr.splitlines()
     )
     ratings = state(fresh, "movielens/ratings")
     assert (ratings["state"], ratings["rows"], ratings["rejected"]) == ("rejected", 0, 4)

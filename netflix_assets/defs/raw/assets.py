@@ -120,7 +120,7 @@ def _check_specs(dataset: Dataset) -> list[dg.AssetCheckSpec]:
             ACCOUNTED,
             asset=key,
             blocking=True,
-            description="Every record is loaded or kept in ops.rejected_rows with its reason.",
+            description="Every record is loaded, kept in ops.rejected_rows with its reason, or of an erased person.",
         ),
         dg.AssetCheckSpec(
             RECONCILED,
@@ -169,7 +169,7 @@ def _describe_rejects(counts: Counts, unloaded: Sequence[Unloaded]) -> str:
     rows = counted(counts.open_rejects, "rejected row")
     keys = [each.load.listed.key for each in unloaded]
     more = f" and {len(keys) - MAX_EVENTS} more objects" if len(keys) > MAX_EVENTS else ""
-    nothing = f"; nothing loaded of {', '.join(keys[:MAX_EVENTS])}{more}" if keys else ""
+    nothing = f"; no rows loaded from {', '.join(keys[:MAX_EVENTS])}{more}" if keys else ""
     return f"{rows}{nothing}; see netflix-assets rejects list"
 
 
