@@ -118,8 +118,8 @@ class Request(Strict):
     )
     history: bool = Field(
         default=True,
-        description="Whether past periods can be requested. `false`: the API answers only for now, so a period in "
-        "which nothing was requested is a gap for good.",
+        description="Whether past periods can be requested. `false`: the API serves only current values, so a period "
+        "in which nothing was requested is a gap for good.",
     )
     look_back: int = Field(
         default=72,

@@ -21,14 +21,13 @@ class RunOutcome:
 
     ``materialized``: the assets that were built or left as they were, in order; one that a retry built again is there
     twice. ``reused``: those of them that were left as they were, because code and inputs are the same.
-    ``awaited``: those of them of whose files none has arrived.
+    ``awaited``: those of them without any file so far.
     ``check_messages``: the first line of what each failed or warning check says, by check; empty if it says nothing.
     ``errors``: one line per failed step.
-    ``refused``: (raw asset, object, outcome and reason) of each dataset with refused objects in the bucket.
-    ``without_rows``: (raw asset, object and reason) of each current object without any loaded record.
+    ``refused``: (raw asset, ``<object> <outcome>: <reason>``) of each dataset with refused objects in the bucket.
+    ``without_rows``: (raw asset, ``<object>: <reason>``) of each current object without any loaded record.
     ``warnings``: (raw asset, message) about objects that were loaded.
-    ``extracted``: (table of a database, how many of its rows were extracted), (API asset, how many
-    responses have landed).
+    ``extracted``: (table of a database, text with the rows extracted) or (API asset, text with the responses landed).
     """
 
     run_id: str
@@ -120,7 +119,7 @@ def _extracted(events: Sequence[dg.DagsterEvent]) -> Iterator[tuple[str, str]]:
         check = event.asset_check_evaluation_data if event.event_type == _CHECKED else None
         if check and check.check_name == ANSWERED:
             landed, records, gaps = (int(str(check.metadata[name].value)) for name in ("landed", "records", "gaps"))
-            text = f"{counted(landed, 'answer')} with {counted(records, 'record')}"
+            text = f"{counted(landed, 'response')} with {counted(records, 'record')}"
             yield check.asset_key.to_user_string(), text + (f", {counted(gaps, 'gap')}" if gaps else "")
 
 
@@ -129,7 +128,7 @@ def _is_awaited(metadata: Mapping[str, dg.MetadataValue[Any]]) -> bool:
 
 
 def _is_as_it_was(metadata: Mapping[str, dg.MetadataValue[Any]]) -> bool:
-    """Whether a step found its asset up to date: of dbt or a page, the published set, verdicts, or a raw table."""
+    """Whether a step found its asset up to date: a model, page, published set, verdicts or a raw table."""
     if _is_awaited(metadata):
         return False
     if "objects_loaded" in metadata:

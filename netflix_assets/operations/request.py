@@ -73,7 +73,7 @@ def _requestable(source: Source, dataset: Dataset, now: datetime) -> str:
     """The days that a dataset can be requested for, as a sentence."""
     request, ready = dataset.requested, recent_periods(dataset.requested, now)
     if not request.history:
-        return f"{dataset.id} answers only for now: netflix-assets sources extract {source.source}"
+        return f"{dataset.id} serves only current values: netflix-assets sources extract {source.source}"
     last = f" to {ready[-1].start:%Y-%m-%d}" if ready else ""
     return f"{dataset.id} can be requested from {request.start}{last}"
 

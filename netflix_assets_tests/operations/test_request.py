@@ -83,7 +83,7 @@ def rows(settings: Settings, defs: dg.Definitions, table: str, columns: str) -> 
 def test_days_of_rates_land_load_and_are_not_requested_again(settings: Settings, defs: dg.Definitions) -> None:
     (outcome,) = backfill(settings, defs, "frankfurter", FRIDAY, MONDAY)
     assert (outcome.success, set(outcome.materialized)) == (True, {"api/frankfurter/rates"})
-    assert outcome.extracted == (("api/frankfurter/rates", "4 answers with 28 records"),)
+    assert outcome.extracted == (("api/frankfurter/rates", "4 responses with 28 records"),)
     loaded = set(rows(settings, defs, "frankfurter_rates", "rate_date, currency, rate"))
     # Saturday and Sunday answer with Friday's rates.
     assert loaded == {
@@ -110,7 +110,7 @@ def test_a_gap_is_a_partition_that_is_not_requested_again(settings: Settings, tm
     settings = settings.model_copy(update={"contracts": contracts})
     defs = load_definitions(settings)
     (outcome,) = backfill(settings, defs, "frankfurter", FRIDAY, FRIDAY)
-    assert outcome.extracted == (("api/frankfurter/rates", "0 answers with 0 records, 1 gap"),)
+    assert outcome.extracted == (("api/frankfurter/rates", "0 responses with 0 records, 1 gap"),)
     with open_instance(settings) as instance:
         (record,) = instance.fetch_materializations(dg.AssetKey(["api", "frankfurter", "rates"]), limit=2).records
     assert (record.partition_key, record.asset_materialization.metadata["gap"].value) == ("2024-12-27", True)
@@ -196,7 +196,7 @@ def test_the_commands(settings: Settings, variables: dict[str, str]) -> None:
     assert "alphavantage/news: answers for " in checked.stdout
     command = ("sources", "backfill", "alphavantage", "--from", "2024-12-30", "--to", "2024-12-31")
     filled = run(home, *command, **variables)
-    assert "api/alphavantage/news: 2 answers with " in filled.stdout
+    assert "api/alphavantage/news: 2 responses with " in filled.stdout
     again = run(home, *command, **variables)
     assert "No period is missing; nothing to do" in again.stdout
     assert KEY not in "".join(each.stdout + each.stderr for each in (checked, filled, again))
@@ -216,7 +216,7 @@ def test_an_api_is_added_as_the_docs_say(variables: dict[str, str], tmp_path: Pa
     assert checked.stdout.startswith("pounds/rates: answers for "), checked.stderr
     commands = re.findall(r"`(netflix-assets sources backfill pounds [^`]*)`", text)
     filled = run(home, *commands[0].split()[1:], **address)
-    assert "api/pounds/rates: 12 answers with 12 records" in filled.stdout, filled.stderr
+    assert "api/pounds/rates: 12 responses with 12 records" in filled.stdout, filled.stderr
     loaded = run(home, "run", "--select", 'key:"raw/pounds/rates"', **address)
     assert loaded.returncode == 0, loaded.stderr
     with duckdb.connect(home / "warehouse.duckdb", read_only=True) as connection:

@@ -58,6 +58,6 @@ def test_days_that_cannot_be_requested_are_told_from_days_that_are_there(setting
 
 
 def test_the_past_of_an_api_without_history_cannot_be_requested(settings: Settings) -> None:
-    advice = "answers only for now: netflix-assets sources extract openexchangerates$"
+    advice = "serves only current values: netflix-assets sources extract openexchangerates$"
     with pytest.raises(InputError, match=advice):
         check_days(source(settings, "openexchangerates"), date(2024, 12, 1), date(2024, 12, 2))

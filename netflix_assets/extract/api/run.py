@@ -143,7 +143,7 @@ def _client(source: Source, settings: Settings) -> ApiClient:
 def _request(client: ApiClient, dataset: Dataset, period: Period, settings: Settings, store: ObjectStore) -> Outcome:
     if not period.is_ready(dataset.requested, datetime.now(UTC)):
         raise SourceError(
-            "the period is over, and the API answers only for now; it stays a gap"
+            "the period is over, and the API serves only current values; it stays a gap"
             if not dataset.requested.history
             else "the period is not complete yet"
         )
