@@ -29,10 +29,10 @@ from netflix_assets.warehouse.loads import UNREADABLE, Load, RefusedObject, Stag
 BATCH_OBJECTS = 1_000
 BATCH_BYTES = 256 * 2**20
 
-# Objects that are read at a time: a small one is mostly a wait for the bucket, some 20 ms on S3.
+# Objects that are read at the same time. Reading a small one is mostly waiting for the bucket, some 20 ms on S3.
 READERS = 4
 
-# Each run tries objects again that could not be read, until this many of them still cannot. Each try is one request of
+# Each run retries the objects that could not be read, and stops after this many failures. Each try is one request of
 # some 20 ms.
 MAX_STILL_UNREADABLE = 100
 
@@ -188,7 +188,7 @@ class _Sync:
     def _without_readable(
         self, refused: Sequence[RefusedObject], listing: Sequence[ObjectVersion]
     ) -> Sequence[RefusedObject]:
-        """The refusals without those of objects that could not be read and now can; these are forgotten."""
+        """The refusals that remain. Those of objects that can be read now, and could not before, are forgotten."""
         unreadable = {each.listed.version for each in refused if each.is_unreadable}
         readable, failures = [], 0
         for listed in listing:
@@ -266,7 +266,7 @@ def _validated_batches(
             if ahead:
                 yield [(listed, future.result()) for listed, future in ahead]
             ahead = following
-    finally:  # what has not begun is not needed when the caller stops
+    finally:  # when the caller stops, drop what has not begun
         pool.shutdown(cancel_futures=True)
 
 

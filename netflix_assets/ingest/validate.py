@@ -35,7 +35,7 @@ _HEAD_LINES, _MAX_LINE_LENGTH = 20, 1_000_000  # lines, and characters of each, 
 _LINE_ENDINGS = (b"\n", b"\r")
 _CTRL_Z, _END_BYTES = b"\x1a", b"\x1a\r\n"
 _CTRL_Z_WARNING = "the file ends with Ctrl-Z (0x1A), the end-of-file mark of DOS; ignored"
-_MIN_DOUBTFUL_LINES = 2  # in shorter records no line lies between the one that opens a quote and the one that closes it
+_MIN_DOUBTFUL_LINES = 2  # a record of two lines has none between the one that opens a quote and the one that closes it
 
 
 def validate(blocks: Iterable[bytes], dataset: Dataset, path: Path) -> ValidatedFile:
@@ -67,7 +67,7 @@ def _validate_csv(decoder: Decoder, dataset: Dataset, path: Path) -> ValidatedFi
     positions, warnings = _check_header(path, header, dataset)
     layout = Layout(dataset, len(header), positions)
     numeric = scan.numeric and layout.is_verbatim and dataset.dialect.delimiter == ","
-    # Without its end mark the file is not the object any more.
+    # Without its end mark the file no longer equals the object.
     if not text.found and _loads_as_it_is(path, scan, layout):
         columns = tuple(position for position in layout.positions if position is not None)
         table = LoadableTable(path, columns, layout.width, dataset.dialect.delimiter, numeric)
@@ -115,7 +115,7 @@ def _validate_members(decoder: Decoder, dataset: Dataset, path: Path) -> Validat
 
 
 def _loads_as_it_is(path: Path, scan: "_Scan", layout: Layout) -> bool:
-    """Whether all warehouses parse the file itself alike and find each value in the loadable form."""
+    """Whether all warehouses parse the unchanged file alike, and each value is in its loadable form."""
     delimiter = layout.dataset.dialect.delimiter
     is_plain = scan.is_plain and layout.is_verbatim and _is_plain(layout.dataset.dialect)
     return is_plain and not (scan.has_empty_last_field and _has_too_wide_record(path, delimiter, layout.width))
@@ -297,8 +297,7 @@ def _write_loadable(
 ) -> tuple[LoadableTable, int, tuple[str, ...]]:
     """Write the records that can be split and converted: the contract's columns, LF line endings, few quotes.
 
-    Returns the table, the number of all records, and a warning about well-formed texts that look as if they had
-    swallowed records.
+    Returns the table, the number of all records, and a warning if well-formed texts look as if they contain records.
     """
     count = 0
     doubtful: list[Record] = []

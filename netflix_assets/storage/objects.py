@@ -41,7 +41,7 @@ BLOCK_BYTES = 4 * 2**20
 # timeout: 2 parts in 30 s need 2.7 Mbit/s; obstore's default of 12 would need 16.
 UPLOAD_CONCURRENCY = 2
 
-# After this many objects in a row cannot be read, the server is at fault and not the objects. The others are left for
+# If this many objects in a row cannot be read, the server is at fault and not the objects. The others are left for
 # the next run: exhausting the retries of ten thousand objects would take days.
 MAX_READ_FAILURES_IN_A_ROW = 3
 
@@ -213,8 +213,8 @@ class S3ObjectStore:
         return UnreadableObjectError(f"{self._location}: reading {listed.key} failed: {cause}", cause)
 
     def _not_found(self, listed: ObjectVersion) -> ObjectChangedError | UnreadableObjectError:
-        """The error for an object that S3 does not find: deleted meanwhile, or listed under a name it does not know."""
-        # The local server lists a name that is not UTF-8 with U+FFFD in it, and finds it under the part before only.
+        """The error for an object that S3 does not find: deleted meanwhile, or listed by a name that it cannot find."""
+        # The local server lists a name that is not UTF-8 with U+FFFD in it. Only the part before that is found again.
         if listed not in self.list(listed.key.partition("\ufffd")[0]):
             return ObjectChangedError(f"{listed.key} was deleted after it was listed")
         reason = "its name is not valid UTF-8" if "\ufffd" in listed.key else "the server lists it but does not find it"
