@@ -26,7 +26,7 @@ PROVED_HERE: dict[str, str] = {}
 PROVED_ELSEWHERE = {
     "a header below records": ("ingest/test_validate.py", "test_known_header_problems_are_diagnosed"),
     "valid UTF-8, and after it": ("ingest/test_validate.py", "test_utf_8_with_a_damaged_text_is_not_called_latin_1"),
-    "an object that S3 does not hand out": (
+    "an object that S3 does not return": (
         "proof/test_s3_faults.py",
         "test_an_object_that_is_itself_at_fault_is_refused_until_it_can_be_read",
     ),
