@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-_LAYERS = ("dashboards", "published", "marts", "core")  # consumers look at these first
+_LAYERS = ("marts", "dashboards", "published", "core")  # all dashboards read what is published: they tell nothing
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,22 @@ class AssetIndex:
         return sorted(each for each in assets if self._upstream(each).isdisjoint(assets))
 
     def downstream(self, assets: Collection[str]) -> list[str]:
-        """All assets downstream of these, dashboards first."""
-        found = {each for each in self.specs if not self._upstream(each).isdisjoint(assets)} - {*assets}
+        """All assets downstream of these, marts first.
+
+        Not through ``ops/``: its tables describe every load and build, and almost everything reads them.
+        """
+        readers: dict[str, set[str]] = {}
+        for name, spec in self.specs.items():
+            for dep in spec.deps:
+                readers.setdefault(dep.asset_key.to_user_string(), set()).add(name)
+        found: set[str] = set()
+        frontier = {*assets}
+        while frontier:
+            reached = {reader for each in frontier for reader in readers.get(each, ()) if not reader.startswith("ops/")}
+            frontier = reached - found
+            found |= frontier
         rank = {layer: number for number, layer in enumerate(_LAYERS)}
-        return sorted(found, key=lambda each: (rank.get(each.split("/")[0], len(rank)), each))
+        return sorted(found - {*assets}, key=lambda each: (rank.get(each.split("/")[0], len(rank)), each))
 
     def _upstream(self, asset: str) -> set[str]:
         found: set[str] = set()
