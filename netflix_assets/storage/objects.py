@@ -190,6 +190,9 @@ class S3ObjectStore:
             for block in self._read_blocks(listed):
                 received += len(block)
                 yield block
+        except GeneratorExit:  # the caller needs no more of it
+            self._read_failures_in_a_row = 0
+            raise
         except FileNotFoundError as error:
             if "NoSuchBucket" in str(error):
                 raise self._bucket_error(f"reading {listed.key}", error, 1, started) from None

@@ -444,6 +444,20 @@ def test_reading_stops_after_a_few_failures_in_a_row(sync, bucket, store, proxy,
         ]
 
 
+def test_a_successful_probe_ends_a_row_of_failures(bucket, store, proxy):
+    for number in range(2 * MAX_READ_FAILURES_IN_A_ROW):
+        bucket.put(f"shop/things-{number:02}.csv", things(number))
+    proxy.script(Rule(SLOW_DOWN, "get", "things-0[024]"))
+    outcomes = []
+    for listed in store.list("shop/"):
+        try:
+            next(store.read(listed))  # a sync reads the first block of an object that could not be read before
+            outcomes.append("read")
+        except BucketError:
+            outcomes.append("failed")
+    assert outcomes == ["failed", "read"] * MAX_READ_FAILURES_IN_A_ROW
+
+
 def test_an_object_overwritten_during_a_broken_read_loads_its_new_version(sync, bucket, store, proxy, warehouse):
     bucket.put(KEY, things(1, 2, 3))
 
