@@ -137,9 +137,10 @@ def settled_listing(dataset: Dataset, store: ObjectStore, settle_seconds: float)
     while True:
         listing = objects_of(dataset, store)
         now = datetime.now(UTC)
-        youngest = min(((now - listed.last_modified).total_seconds() for listed in listing), default=settle_seconds)
+        ages = ((now - listed.last_modified).total_seconds() for listed in listing)
         # Do not wait for an object dated in the future: a clock is wrong.
-        if settle_seconds == 0 or not 0 <= youngest < settle_seconds:
+        youngest = min((age for age in ages if age >= 0), default=settle_seconds)
+        if youngest >= settle_seconds:
             return listing
         time.sleep(settle_seconds - youngest)
 
@@ -176,11 +177,12 @@ class _Sync:
         if plan.reuploaded:
             update_last_modified(dataset, warehouse, plan.reuploaded)
         self.refused, self.changed, self.failed_reads = [], [], []
+        wanted = len(self.loads) + len(plan.load)
         with scratch_folder(self.work_folder) as folder:
             for batch in _validated_batches(plan.load, dataset, self.store, folder):
                 self._load_batch(batch, plan.live)
                 self.log(
-                    f"{dataset.id}: {len(self.loads)} of {len(plan.load)} objects loaded, "
+                    f"{dataset.id}: {len(self.loads)} of {wanted} objects loaded, "
                     f"{sum(load.rows_loaded for load in self.loads):,} rows"
                 )
         return plan

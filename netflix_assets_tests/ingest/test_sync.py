@@ -626,6 +626,18 @@ def test_sync_does_not_wait_for_an_object_from_the_future(bucket):
     assert len(settled_listing(RATINGS, Tomorrow(bucket.store), 60)) == 1
 
 
+def test_sync_waits_for_a_young_object_beside_one_from_the_future(bucket):
+    class OneFromTomorrow(WatchedStore):
+        def list(self, key_prefix: str) -> list[ObjectVersion]:
+            first, *others = super().list(key_prefix)
+            return [replace(first, last_modified=datetime(2999, 1, 1, tzinfo=UTC)), *others]
+
+    bucket.put(KEY, ratings(1))
+    bucket.put(f"{KEY.removesuffix('.csv')}-2.csv", ratings(2))
+    _, young = settled_listing(RATINGS, OneFromTomorrow(bucket.store), 1.0)
+    assert (datetime.now(UTC) - young.last_modified).total_seconds() >= 1.0
+
+
 def test_the_fingerprint_does_not_depend_on_order(bucket):
     for name in ("a", "b"):
         bucket.put(f"movielens/ratings-{name}.csv", ratings(1))
