@@ -188,7 +188,7 @@ def _delimiter_finding(best: _Split, splits: Sequence[_Split], *, has_sep: bool)
     return Finding(
         "delimiter",
         name,
-        f"{directive}{best.share:.1%} of {counted(len(best.rows), 'record')} looked at have {best.width} fields",
+        f"{directive}{best.share:.1%} of {counted(len(best.rows), 'row')} looked at have {best.width} fields",
         f"{' '.join(map(character_name, others))} splits evenly too" if others else "",
     )
 
