@@ -60,7 +60,7 @@ questions: install  ## Regenerate docs/questions.md: the questions, answered by 
 test: install  ## The fast tests
 	$(PYTEST) -m "not (long or emulated or live or postgres or browser or superset)"
 
-test-long: install  ## Slow tests: runs that fail, dbt by itself, a few cases of each proof
+test-long: install  ## Slow tests: runs that fail, dbt by itself, a few cases of most proofs
 	$(PYTEST) -m "long and not (healing or operations or postgres)"
 
 # The ingestion suite is the contract of both warehouses, so it runs again with the other one.
@@ -72,7 +72,7 @@ test-snowflake: install  ## The Snowflake half against an emulator, with the ing
 test-dashboards: install  ## Every page in Chromium: wide and narrow, light and dark, samples, real files, no files
 	$(PYTEST) --dist load --timeout 0 -m browser -rs $(TESTS)/browser
 
-# The suites behind docs/reliability.md at full length; `make test-long` runs a few cases of each.
+# The suites behind docs/reliability.md at full length; `make test-long` runs a few cases of most.
 PROOF := $(PYTEST) --numprocesses 0 --timeout 0
 proof-sequences := $(TESTS)/proof/test_sequences.py --cases 500
 proof-crashes := $(TESTS)/proof/test_crashes.py $(TESTS)/proof/test_snapshot_crashes.py --cases 200

@@ -18,7 +18,7 @@ from netflix_assets.contracts.loading import CONTRACTS_DIR
 from netflix_assets.contracts.model import all_datasets
 from netflix_assets.dashboards import pages
 from netflix_assets.definitions import build_defs
-from netflix_assets.defs.extract.api_assets import answer_asset_key
+from netflix_assets.defs.extract.api_assets import response_asset_key
 from netflix_assets.defs.extract.database_assets import table_key
 from netflix_assets.defs.published import PUBLISHED_KEY
 from netflix_assets.defs.schedules import schedules
@@ -116,7 +116,7 @@ def test_the_graph_holds_exactly_these_assets(graph: Any) -> None:
 
 def test_the_graph_is_connected_from_the_bucket_to_the_marts(graph: Any) -> None:
     landing = {dg.AssetKey(["s3", *name.split("/")]) for name in DATASETS} | set(map(table_key, EXTRACTED))
-    landing |= set(map(answer_asset_key, REQUESTED))
+    landing |= set(map(response_asset_key, REQUESTED))
     reached, frontier = set(landing), set(landing)
     while frontier:
         frontier = {child for key in frontier for child in graph.get(key).child_keys} - reached

@@ -65,7 +65,7 @@ class Api(Strict):
 
 
 class Paging(Strict):
-    """How an answer that comes in pages is requested.
+    """How a response that comes in pages is requested.
 
     ``page`` and ``offset`` go on until a page has no records; ``cursor`` and ``link`` until no next one is named.
     """
@@ -77,7 +77,7 @@ class Paging(Strict):
     first: int = Field(default=1, ge=0, description="Number of the first page, for `page`.")
     next: Pointer = Field(
         default="",
-        description="Where the next cursor or link is in the answer. Default for `link`: the header Link, rel=next.",
+        description="Where the next cursor or link is in the response. Default for `link`: the header Link, rel=next.",
     )
     max_pages: int = Field(default=1_000, gt=0, description="More pages than this are an error of the API.")
 
@@ -103,7 +103,7 @@ class Records(Strict):
 
 
 class Request(Strict):
-    """One request per period: an hour or a day. Its answer lands in the bucket as it is, and is not requested again."""
+    """One request per period: an hour or a day. Its response lands in the bucket unchanged, and only once."""
 
     path: Template = Field(
         description="Path of the request. `{start:%Y-%m-%d}`, `{end:…}` and `{last:…}` are the period's beginning, its "
@@ -114,7 +114,7 @@ class Request(Strict):
     time_zone: TimeZone = Field(default="UTC", description="Time zone of days, and of the times in a request.")
     start: date = Field(description="First day that can be requested.")
     ready_after_minutes: float = Field(
-        ge=0, description="Minutes after a period's beginning when its answer is complete and may be requested."
+        ge=0, description="Minutes after a period's beginning when its response is complete and may be requested."
     )
     history: bool = Field(
         default=True,

@@ -1,6 +1,6 @@
 """Sample files with the history of the sample APIs: what they had answered before the project began to request them.
 
-Files and answers of a dataset go together. Requesting two years day by day would take as many objects and requests.
+Files and responses of a dataset go together. Requesting two years day by day would take as many objects and requests.
 """
 
 import json
@@ -13,7 +13,7 @@ from netflix_assets.contracts.model import Source
 from netflix_assets.dev.business.news import headlines
 from netflix_assets.dev.business.rates import daily_rates, hourly_rates
 from netflix_assets.dev.business.scenario import FIRST_DAY, LAST_DAY
-from netflix_assets.extract.api.periods import answer_key, periods_between
+from netflix_assets.extract.api.periods import periods_between, response_key
 
 HISTORY = {
     "frankfurter": "frankfurter/rates-history.json",
@@ -32,18 +32,18 @@ def first_requested_day() -> date:
 def sample_keys(sources: Sequence[Source]) -> dict[str, frozenset[str]]:
     """The keys of all sample objects of each API: its file, and the answers for the last days."""
     return {
-        source.source: frozenset({HISTORY[source.source], *_answers(source)})
+        source.source: frozenset({HISTORY[source.source], *_responses(source)})
         for source in sources
         if source.source in HISTORY
     }
 
 
-def _answers(source: Source) -> Iterator[str]:
+def _responses(source: Source) -> Iterator[str]:
     for dataset in source.datasets:
         request = dataset.request
         if request is not None and request.history:
             for period in periods_between(request, first_requested_day(), LAST_DAY, datetime.now(UTC)):
-                yield answer_key(dataset, period, 1)
+                yield response_key(dataset, period, 1)
 
 
 def write_history(folder: Path, api: str) -> tuple[str, Path]:

@@ -1,4 +1,4 @@
-"""Requests of APIs as runs of Dagster, by command and by sensor, and what the graph makes of the answers."""
+"""Requests of APIs as runs of Dagster, by command and by sensor, and what the graph makes of the responses."""
 
 import re
 import shutil
@@ -17,7 +17,7 @@ import pytest
 from netflix_assets.contracts.loading import CONTRACTS_DIR
 from netflix_assets.contracts.model import Source
 from netflix_assets.defs.extract import api_sensor
-from netflix_assets.defs.extract.api_assets import answer_asset_key
+from netflix_assets.defs.extract.api_assets import response_asset_key
 from netflix_assets.defs.extract.api_sensor import RETRY_S, api_job
 from netflix_assets.defs.resources import landing_bucket
 from netflix_assets.dev.apis import KEY, serve_apis, variables_for
@@ -85,7 +85,7 @@ def test_days_of_rates_land_load_and_are_not_requested_again(settings: Settings,
     assert (outcome.success, set(outcome.materialized)) == (True, {"api/frankfurter/rates"})
     assert outcome.extracted == (("api/frankfurter/rates", "4 responses with 28 records"),)
     loaded = set(rows(settings, defs, "frankfurter_rates", "rate_date, currency, rate"))
-    # Saturday and Sunday answer with Friday's rates.
+    # Saturday and Sunday have Friday's rates.
     assert loaded == {
         (day, currency, rate) for day in (FRIDAY, MONDAY) for currency, rate in (daily_rates(day) or {}).items()
     }
@@ -96,7 +96,7 @@ def test_each_answer_is_a_partition_of_its_asset(settings: Settings, defs: dg.De
     backfill(settings, defs, "frankfurter", FRIDAY, MONDAY)
     with open_instance(settings) as instance:
         (dataset,) = source(settings, "frankfurter").datasets
-        records = instance.fetch_materializations(answer_asset_key(dataset), limit=20).records
+        records = instance.fetch_materializations(response_asset_key(dataset), limit=20).records
     found = {each.partition_key: each.asset_materialization.metadata["dagster/row_count"].value for each in records}
     assert found == {f"2024-12-{number}": 7 for number in range(27, 31)}
 

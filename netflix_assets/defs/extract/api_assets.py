@@ -1,4 +1,4 @@
-"""The answers of APIs: one partitioned asset per dataset. A partition is a period, an hour or a day."""
+"""The responses of APIs: one partitioned asset per dataset. A partition is a period, an hour or a day."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -23,14 +23,14 @@ _MAX_REASONS = 5
 _CRON = {"hour": "0 * * * *", "day": "0 0 * * *"}
 
 
-def answer_asset_key(dataset: Dataset) -> dg.AssetKey:
-    """The asset key of the answers that a dataset comes from: ``api/frankfurter/rates``."""
+def response_asset_key(dataset: Dataset) -> dg.AssetKey:
+    """The asset key of the responses that a dataset comes from: ``api/frankfurter/rates``."""
     return dg.AssetKey(["api", dataset.source, dataset.name])
 
 
 def api_assets(sources: Sequence[Source], settings: Settings) -> list[dg.AssetsDefinition]:
     """An asset per dataset that is requested from an API."""
-    return [_answers(source, dataset, settings) for source in sources for dataset in source.requested]
+    return [_responses(source, dataset, settings) for source in sources for dataset in source.requested]
 
 
 def partitions_of(request: Request) -> dg.TimeWindowPartitionsDefinition:
@@ -45,14 +45,14 @@ def partitions_of(request: Request) -> dg.TimeWindowPartitionsDefinition:
     )
 
 
-def _answers(source: Source, dataset: Dataset, settings: Settings) -> dg.AssetsDefinition:
-    key = answer_asset_key(dataset)
+def _responses(source: Source, dataset: Dataset, settings: Settings) -> dg.AssetsDefinition:
+    key = response_asset_key(dataset)
 
     @dg.multi_asset(
         name=f"answers_of_{source.source}_{dataset.name}",
         specs=[_spec(dataset)],
         check_specs=[
-            dg.AssetCheckSpec(ANSWERED, asset=key, description="Every period that was requested has a usable answer.")
+            dg.AssetCheckSpec(ANSWERED, asset=key, description="Every period that was requested has a usable response.")
         ],
         partitions_def=partitions_of(dataset.requested),
         backfill_policy=dg.BackfillPolicy.single_run(),
@@ -78,9 +78,9 @@ def _answers(source: Source, dataset: Dataset, settings: Settings) -> dg.AssetsD
 def _spec(dataset: Dataset) -> dg.AssetSpec:
     request = dataset.requested
     return dg.AssetSpec(
-        key=answer_asset_key(dataset),
+        key=response_asset_key(dataset),
         group_name=GROUP,
-        description=f"{dataset.description} Requested once per {request.per}; the answers are kept as they come.",
+        description=f"{dataset.description} Requested once per {request.per}; the responses are kept as they come.",
         owners=list(dataset.owners),
         kinds={"json"},
         skippable=True,
@@ -101,7 +101,7 @@ def _report(context: dg.AssetExecutionContext, dataset: Dataset, outcome: Outcom
     else:
         context.log.info(f"{dataset.id} {name}: {counted(outcome.records, 'record')}")
         metadata |= {"gap": False, "dagster/row_count": outcome.records, "objects": list(outcome.keys)}
-    context.log_event(dg.AssetMaterialization(answer_asset_key(dataset), partition=name, metadata=metadata))
+    context.log_event(dg.AssetMaterialization(response_asset_key(dataset), partition=name, metadata=metadata))
 
 
 def _check(key: dg.AssetKey, outcomes: Sequence[Outcome]) -> dg.AssetCheckResult:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from netflix_assets.contracts.model import Dataset, Source
-from netflix_assets.defs.extract.api_assets import answer_asset_key
+from netflix_assets.defs.extract.api_assets import response_asset_key
 from netflix_assets.defs.extract.database_sensor import IN_PROGRESS
 from netflix_assets.defs.resources import LandingBucket
 from netflix_assets.extract.api.periods import recent_periods
@@ -29,7 +29,7 @@ def api_jobs(sources: Sequence[Source]) -> list[object]:
     return [
         dg.define_asset_job(
             api_job(dataset),
-            selection=dg.AssetSelection.assets(answer_asset_key(dataset)),
+            selection=dg.AssetSelection.assets(response_asset_key(dataset)),
             description=f"Requests {dataset.id} from its API. The sensor `landing` does the rest.",
         )
         for source in sources

@@ -10,7 +10,7 @@ import dagster as dg
 
 from netflix_assets.contracts.model import Dataset, Source, all_datasets
 from netflix_assets.contracts.visibility import counted
-from netflix_assets.defs.extract.api_assets import answer_asset_key
+from netflix_assets.defs.extract.api_assets import response_asset_key
 from netflix_assets.defs.extract.database_assets import table_key
 from netflix_assets.defs.extract.sentiment import writers_of
 from netflix_assets.defs.freshness import freshness_policy
@@ -54,7 +54,7 @@ def landing_assets(sources: Sequence[Source]) -> list[dg.AssetSpec]:
 def _extracted_from(dataset: Dataset) -> list[dg.AssetKey]:
     if dataset.extract is not None:
         return [table_key(dataset)]
-    return [answer_asset_key(dataset)] if dataset.request is not None else []
+    return [response_asset_key(dataset)] if dataset.request is not None else []
 
 
 def _files(dataset: Dataset) -> str:

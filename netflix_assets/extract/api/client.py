@@ -24,9 +24,9 @@ from netflix_assets.settings.named import ApiSettings, variable_of
 
 TRIES = 5
 _FIRST_DELAY_S, _MAX_WAIT_S = 1.0, 60.0
-_MAX_ANSWER_S = 600.0  # for a whole answer; the contract's timeout is for each read
+_MAX_RESPONSE_S = 600.0  # for a whole response; the contract's timeout is for each read
 _BLOCK_BYTES = 65_536
-_SNIPPET = 200  # characters of an answer that a message quotes
+_SNIPPET = 200  # characters of a response that a message quotes
 _MASK = "***"
 _LOGGERS = tuple(logging.getLogger(f"urllib3.{name}") for name in ("connection", "connectionpool"))
 
@@ -40,8 +40,8 @@ class _RetryLaterError(Exception):
 
 
 @dataclass(frozen=True)
-class Answer:
-    """An answer. ``status``: HTTP's. ``body``: as received, with the key masked. ``text``: the same, not masked."""
+class Response:
+    """A response. ``status``: HTTP's. ``body``: as received, with the key masked. ``text``: the same, not masked."""
 
     status: int
     body: bytes
@@ -75,15 +75,15 @@ class ApiClient:
         record.msg, record.args = self._mask(record.getMessage()), ()
         return True
 
-    def get(self, path: str, parameters: Mapping[str, str], allowed: tuple[int, ...] = ()) -> Answer:
-        """The answer to a request. ``allowed``: statuses above 299 that are answers too.
+    def get(self, path: str, parameters: Mapping[str, str], allowed: tuple[int, ...] = ()) -> Response:
+        """The response to a request. ``allowed``: statuses above 299 that are responses too.
 
         Raises: SourceError when someone has to change something; SourceUnavailableError when trying later may help.
         """
         return self._request(f"{self._url}/{path.lstrip('/')}", parameters, allowed)
 
-    def follow(self, link: str, allowed: tuple[int, ...] = ()) -> Answer:
-        """The answer to a link in an answer. Raises: as ``get``, and SourceError when it leads to another server."""
+    def follow(self, link: str, allowed: tuple[int, ...] = ()) -> Response:
+        """The response to a link in a response. Raises: as ``get``, and SourceError when it leads to another server."""
         url = urljoin(f"{self._url}/", link)
         here, there = urlsplit(self._url), urlsplit(url)
         if (here.scheme, here.netloc) != (there.scheme, there.netloc):
@@ -91,11 +91,11 @@ class ApiClient:
         return self._request(url, {}, allowed)
 
     def quote(self, text: str) -> str:
-        """The beginning of an answer for a message: printable, and without the key."""
+        """The beginning of a response for a message: printable, and without the key."""
         short = " ".join(self._mask(text).split())[:_SNIPPET]
-        return printable(short) or "an empty answer"
+        return printable(short) or "an empty response"
 
-    def _request(self, url: str, parameters: Mapping[str, str], allowed: tuple[int, ...]) -> Answer:
+    def _request(self, url: str, parameters: Mapping[str, str], allowed: tuple[int, ...]) -> Response:
         retrying = Retrying(
             retry=retry_if_exception_type(_RetryLaterError), stop=stop_after_attempt(TRIES), wait=_delay, reraise=True
         )
@@ -104,7 +104,7 @@ class ApiClient:
         except _RetryLaterError as error:
             raise SourceUnavailableError(f"api '{self.name}': {error}; tried {TRIES} times") from None
 
-    def _try(self, url: str, parameters: Mapping[str, str], allowed: tuple[int, ...]) -> Answer:
+    def _try(self, url: str, parameters: Mapping[str, str], allowed: tuple[int, ...]) -> Response:
         time.sleep(max(0.0, self._next_at - time.monotonic()))
         self._next_at = time.monotonic() + 60 / self._api.requests_per_minute
         path = urlsplit(url).path
@@ -114,23 +114,23 @@ class ApiClient:
                 url, params=parameters, timeout=self._api.timeout_seconds, allow_redirects=False, stream=True
             ) as response:
                 body = self._read(response, path)
-                return self._answer(response, body, path, allowed)
+                return self._response_of(response, body, path, allowed)
         except (requests.RequestException, HTTPError) as error:  # its text has the address, and that may have the key
             raise _RetryLaterError(f"GET {path}: {_describe(error)}") from None
 
     def _read(self, response: requests.Response, path: str) -> bytes:
-        body, until = bytearray(), time.monotonic() + _MAX_ANSWER_S
+        body, until = bytearray(), time.monotonic() + _MAX_RESPONSE_S
         # read1 returns what has arrived and does not wait for a whole block. So the time limit also holds for a server
         # that sends a byte a second.
         while block := response.raw.read1(_BLOCK_BYTES, decode_content=True):
             body += block
             if len(body) > MAX_DOCUMENT_BYTES:
-                raise self._error(f"GET {path}: the answer is larger than {MAX_DOCUMENT_BYTES:,} bytes; request less")
+                raise self._error(f"GET {path}: the response is larger than {MAX_DOCUMENT_BYTES:,} bytes; request less")
             if time.monotonic() > until:
-                raise _RetryLaterError(f"GET {path}: the answer was not complete after {_MAX_ANSWER_S:.0f} s")
+                raise _RetryLaterError(f"GET {path}: the response was not complete after {_MAX_RESPONSE_S:.0f} s")
         return bytes(body)
 
-    def _answer(self, response: requests.Response, body: bytes, path: str, allowed: tuple[int, ...]) -> Answer:
+    def _response_of(self, response: requests.Response, body: bytes, path: str, allowed: tuple[int, ...]) -> Response:
         status, text = response.status_code, body.decode("utf-8-sig", "replace")
         what = f"GET {path}: {status} {response.reason or ''}".rstrip()
         if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -145,7 +145,7 @@ class ApiClient:
             raise self._error(f"{what}: it redirects to {host}. Correct api.url in the contract")
         if not response.ok and status not in allowed:
             raise self._error(f"{what}: {self.quote(text)}")
-        return Answer(status, self._masked_body(body), text, response.links.get("next", {}).get("url"))
+        return Response(status, self._masked_body(body), text, response.links.get("next", {}).get("url"))
 
     def _authenticate(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         how = self._api.authentication
@@ -168,7 +168,7 @@ class ApiClient:
 
     @cached_property
     def _forms_of_key(self) -> re.Pattern[str]:
-        """The key as it may appear in an answer: by itself, in an address, and in JSON that escapes slashes."""
+        """The key as it may appear in a response: by itself, in an address, and in JSON that escapes slashes."""
         forms = {self._key, quote(self._key, safe=""), quote_plus(self._key), self._key.replace("/", "\\/")}
         longest_first = sorted(map(re.escape, forms), key=len, reverse=True)
         return re.compile(rf"(?<![A-Za-z0-9])(?:{'|'.join(longest_first)})(?![A-Za-z0-9])")

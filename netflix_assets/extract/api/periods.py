@@ -1,4 +1,4 @@
-"""The periods that a dataset is requested for, and the keys of their answers."""
+"""The periods that a dataset is requested for, and the keys of their responses."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Period:
     name: str
 
     def is_ready(self, request: Request, now: datetime) -> bool:
-        """Whether the answer is complete. Without history it is only until the period ends."""
+        """Whether the response is complete. Without history it is only until the period ends."""
         ready_at = self.start.astimezone(UTC) + timedelta(minutes=request.ready_after_minutes)
         return ready_at <= now and (request.history or now < self.end)
 
@@ -77,8 +77,8 @@ def _backwards(request: Request, now: datetime) -> Iterator[Period]:
         period = period_at(request, period.start.astimezone(UTC) - timedelta(minutes=1))
 
 
-def answer_key(dataset: Dataset, period: Period, page: int) -> str:
-    """The key of a page of an answer, from 1. The first page lands last: once it is there, all pages are."""
+def response_key(dataset: Dataset, period: Period, page: int) -> str:
+    """The key of a page of a response, from 1. The first page lands last: once it is there, all pages are."""
     return (
         f"{dataset.key_prefix}/{period.name}.json" if page == 1 else f"{further_pages(dataset, period)}{page:04}.json"
     )

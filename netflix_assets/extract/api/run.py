@@ -12,8 +12,8 @@ from netflix_assets.contracts.extract import STATE_FOLDER
 from netflix_assets.contracts.model import Dataset, Source
 from netflix_assets.contracts.request import Paging, Records, fill
 from netflix_assets.contracts.visibility import counted
-from netflix_assets.extract.api.client import Answer, ApiClient
-from netflix_assets.extract.api.periods import Period, answer_key, further_pages
+from netflix_assets.extract.api.client import ApiClient, Response
+from netflix_assets.extract.api.periods import Period, further_pages, response_key
 from netflix_assets.extract.errors import SourceError, SourceUnavailableError
 from netflix_assets.ingest.errors import RefusedError
 from netflix_assets.ingest.json_document import parse_document, take_records
@@ -26,7 +26,7 @@ from netflix_assets.storage.scratch import scratch_folder
 
 @dataclass(frozen=True)
 class Landed:
-    """A period whose answer is in the bucket. ``keys``: of its pages; ``records``: how many they have."""
+    """A period whose response is in the bucket. ``keys``: of its pages; ``records``: how many they have."""
 
     period: Period
     keys: tuple[str, ...]
@@ -43,7 +43,7 @@ class Gap:
 
 @dataclass(frozen=True)
 class Refused:
-    """A period without a usable answer, and why. It is requested again."""
+    """A period without a usable response, and why. It is requested again."""
 
     period: Period
     reason: str
@@ -56,7 +56,7 @@ _MAX_FAILURES_IN_A_ROW = 3
 
 
 def missing_periods(dataset: Dataset, periods: Sequence[Period], store: ObjectStore) -> list[Period]:
-    """Those of the periods that have neither an answer nor a known gap in the bucket. Raises: BucketError."""
+    """Those of the periods that have neither a response nor a known gap in the bucket. Raises: BucketError."""
     if not periods:
         return []
     known = {
@@ -77,7 +77,7 @@ def request_periods(
 ) -> list[Outcome]:
     """Request these missing periods (``missing_periods``). ``report`` is called with each outcome.
 
-    The newest come first. A period without a usable answer does not stop the others. After three of them in a row
+    The newest come first. A period without a usable response does not stop the others. After three of them in a row
     the API is at fault, and the rest are left for later.
 
     Raises: SourceError, SourceUnavailableError, BucketError; what has landed stays.
@@ -128,10 +128,10 @@ def try_request(source: Source, dataset: Dataset, period: Period, settings: Sett
     """
     client = _client(source, settings)
     try:
-        answer, records = next(_pages(client, dataset, period))
+        response, records = next(_pages(client, dataset, period))
     finally:
         client.close()
-    return -1 if answer.status in dataset.requested.gap_statuses else records
+    return -1 if response.status in dataset.requested.gap_statuses else records
 
 
 def _client(source: Source, settings: Settings) -> ApiClient:
@@ -149,17 +149,17 @@ def _request(client: ApiClient, dataset: Dataset, period: Period, settings: Sett
         )
     with scratch_folder(settings.home / "tmp") as scratch:
         paths, records = [], 0
-        for number, (answer, found) in enumerate(_pages(client, dataset, period), start=1):
-            if answer.status in dataset.requested.gap_statuses:
+        for number, (response, found) in enumerate(_pages(client, dataset, period), start=1):
+            if response.status in dataset.requested.gap_statuses:
                 path = scratch / "gap.json"
-                path.write_text(json.dumps({"status": answer.status, "at": datetime.now(UTC).isoformat()}))
+                path.write_text(json.dumps({"status": response.status, "at": datetime.now(UTC).isoformat()}))
                 store.put(f"{_gaps_folder(dataset)}{period.name}.json", path)
-                return Gap(period, answer.status)
+                return Gap(period, response.status)
             path = scratch / f"{number}.json"
-            path.write_bytes(answer.body)
+            path.write_bytes(response.body)
             paths.append(path)
             records += found
-        keys = [answer_key(dataset, period, number) for number in range(1, len(paths) + 1)]
+        keys = [response_key(dataset, period, number) for number in range(1, len(paths) + 1)]
         _empty_stale_pages(dataset, period, keys, store, scratch)
         for key, path in reversed(list(zip(keys, paths, strict=True))):
             store.put(key, path)
@@ -183,8 +183,8 @@ def _gaps_folder(dataset: Dataset) -> str:
     return f"{STATE_FOLDER}{dataset.id}/gaps/"
 
 
-def _pages(client: ApiClient, dataset: Dataset, period: Period) -> Iterator[tuple[Answer, int]]:
-    """The pages of an answer, each with the number of its records."""
+def _pages(client: ApiClient, dataset: Dataset, period: Period) -> Iterator[tuple[Response, int]]:
+    """The pages of a response, each with the number of its records."""
     request = dataset.requested
     path = fill(request.path, period.start, period.end)
     parameters = {name: fill(text, period.start, period.end) for name, text in request.parameters.items()}
@@ -192,42 +192,42 @@ def _pages(client: ApiClient, dataset: Dataset, period: Period) -> Iterator[tupl
     follows, paging = _Following(request.paging), request.paging
     for number in count(1):
         link, more = follows.link, follows.parameters
-        answer = (
+        response = (
             client.follow(link, request.gap_statuses)
             if link
             else client.get(path, {**parameters, **more}, request.gap_statuses)
         )
-        if answer.status in request.gap_statuses:
+        if response.status in request.gap_statuses:
             if number == 1:
-                yield answer, 0
+                yield response, 0
             elif not follows.counts:
-                raise SourceError(f"page {number} is named by the page before, but the API says {answer.status}")
+                raise SourceError(f"page {number} is named by the page before, but the API says {response.status}")
             return
-        document, records = _read(client, dataset, answer)
+        document, records = _read(client, dataset, response)
         if number > 1 and follows.counts and records == 0:  # a cursor or link may lead over a page without records
             return
         if paging and number > paging.max_pages:
-            raise SourceError(f"the answer has more than {counted(paging.max_pages, 'page')} (paging.max_pages)")
-        if answer.text in seen:
+            raise SourceError(f"the response has more than {counted(paging.max_pages, 'page')} (paging.max_pages)")
+        if response.text in seen:
             raise SourceError(f"page {number} repeats an earlier one")
-        seen.add(answer.text)
-        yield answer, records
-        if not follows.advance(document, answer, records):
+        seen.add(response.text)
+        yield response, records
+        if not follows.advance(document, response, records):
             return
 
 
-def _read(client: ApiClient, dataset: Dataset, answer: Answer) -> tuple[object, int]:
-    """An answer's document, and how many records what lands of it has.
+def _read(client: ApiClient, dataset: Dataset, response: Response) -> tuple[object, int]:
+    """A response's document, and how many records what lands of it has.
 
-    An API may report an error with status 200. Kept as an answer, it would never be requested again.
+    An API may report an error with status 200. Kept as a response, it would never be requested again.
     """
     try:
-        landing = parse_document(answer.body.decode("utf-8-sig"))
-        return parse_document(answer.text), sum(1 for _ in take_records(landing, dataset.records or Records()))
+        landing = parse_document(response.body.decode("utf-8-sig"))
+        return parse_document(response.text), sum(1 for _ in take_records(landing, dataset.records or Records()))
     except UnicodeDecodeError as error:
-        raise SourceError(f"not a usable answer: it is not UTF-8 (it begins: {client.quote(answer.text)})") from error
+        raise SourceError(f"unusable response: it is not UTF-8 (it begins: {client.quote(response.text)})") from error
     except RefusedError as error:
-        raise SourceError(f"not a usable answer: {error.reason} (it begins: {client.quote(answer.text)})") from error
+        raise SourceError(f"unusable response: {error.reason} (it begins: {client.quote(response.text)})") from error
 
 
 class _Following:
@@ -243,7 +243,7 @@ class _Following:
             self._position = paging.first if paging.kind == "page" else 0
             self.parameters = {paging.parameter: str(self._position)}
 
-    def advance(self, document: object, answer: Answer, records: int) -> bool:
+    def advance(self, document: object, response: Response, records: int) -> bool:
         """Move on; whether there may be another page. Raises: SourceError."""
         paging = self._paging
         if paging is None:
@@ -252,7 +252,7 @@ class _Following:
             self._position += 1 if paging.kind == "page" else records
             self.parameters = {paging.parameter: str(self._position)}
             return records > 0
-        found = _member(document, paging.next) if paging.next else answer.next_link
+        found = _member(document, paging.next) if paging.next else response.next_link
         if not isinstance(found, str) or not found:
             return False
         if paging.kind == "link":

@@ -87,10 +87,10 @@ def test_a_status_that_means_nothing_there_is_a_gap_and_is_remembered(api: Api) 
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        ({"Information": "25 requests per day"}, "not a usable answer: the document has no records at '/feed'; it has"),
-        (b"<html>Sorry", "not a usable answer: the file is not valid JSON: Expecting value (line 1, column 1) (it beg"),
-        (b'{"feed": [{"id": 1}', "not a usable answer: the file is not valid JSON: Expecting ',' delimiter"),
-        ({"feed": "none"}, "not a usable answer: '/feed' is a text, not a list of records"),
+        ({"Information": "25 requests per day"}, "unusable response: the document has no records at '/feed'; it has"),
+        (b"<html>Sorry", "unusable response: the file is not valid JSON: Expecting value (line 1, column 1) (it beg"),
+        (b'{"feed": [{"id": 1}', "unusable response: the file is not valid JSON: Expecting ',' delimiter"),
+        ({"feed": "none"}, "unusable response: '/feed' is a text, not a list of records"),
     ],
 )
 def test_an_error_with_status_200_does_not_count_as_the_answer(api: Api, answer: object, said: str) -> None:
@@ -172,7 +172,7 @@ def test_a_link_to_another_server_is_not_followed(api: Api) -> None:
     [
         ({"kind": "cursor", "parameter": "after", "next": "/next"}, "page 2 repeats an earlier one"),
         ({"kind": "page", "parameter": "page"}, "page 2 repeats an earlier one"),
-        ({"kind": "page", "parameter": "page", "max_pages": 1}, "the answer has more than 1 page "),
+        ({"kind": "page", "parameter": "page", "max_pages": 1}, "the response has more than 1 page "),
     ],
 )
 def test_pages_without_end_are_an_error(api: Api, paging: dict, said: str) -> None:
@@ -280,7 +280,7 @@ def test_requests_keep_their_distance(api: Api) -> None:
 def test_an_answer_that_is_too_large_is_refused(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "MAX_DOCUMENT_BYTES", 1000)
     api.server.replies((200, b" " * 1001))
-    assert "the answer is larger than 1,000 bytes" in reason(api.request(source()))
+    assert "the response is larger than 1,000 bytes" in reason(api.request(source()))
 
 
 @pytest.mark.parametrize(
@@ -289,7 +289,7 @@ def test_an_answer_that_is_too_large_is_refused(api: Api, monkeypatch: pytest.Mo
         ((400, {"error": "bad date"}), '400 Bad Request: {"error": "bad date"}'),
         ((401, {"error": "no"}), '401 Unauthorized: {"error": "no"}. Check NETFLIX_API_WIRE_KEY'),
         ((302, b"", {"Location": "https://other.example/x"}), "it redirects to other.example. Correct api.url in"),
-        ((404, b""), "404 Not Found: an empty answer"),
+        ((404, b""), "404 Not Found: an empty response"),
     ],
 )
 def test_what_does_not_pass_is_not_retried(api: Api, reply: tuple, said: str) -> None:
@@ -370,7 +370,7 @@ def test_an_answer_with_a_byte_order_mark_lands(api: Api) -> None:
 
 def test_an_answer_that_is_not_utf8_is_refused(api: Api) -> None:
     api.server.replies((200, b'{"feed": [{"id": 1, "title": "\xe9"}]}'))
-    assert "not a usable answer: it is not UTF-8" in reason(api.request(source()))
+    assert "unusable response: it is not UTF-8" in reason(api.request(source()))
     assert api.keys == []
 
 
