@@ -328,9 +328,9 @@ def test_the_last_complete_month_is_the_answer_not_the_newest() -> None:
     rows = rows_of("business", "months", {**newest, "n_lines_without_rate": 2}, MONTH)
     html = built("business", months=rows).html
     assert (
-        "<b>December 2024</b>: revenue <b>$1,234</b> (<b>+25.0%</b> on the month before, no comparison with the" in html
+        "<b>December 2024</b>: revenue <b>$1,234</b> (<b>+25.0%</b> from the month before, no comparison with" in html
     )
-    assert "profit <b>-$20</b> (<b>-50.0%</b> on the month before, no comparison with the year before)" in html
+    assert "profit <b>-$20</b> (<b>-50.0%</b> from the month before, no comparison with the year before)" in html
     assert "<b>2 order lines</b> have no exchange rate and are left out." in html
     assert "revenue in December 2024" in html
     assert "No month is complete yet." in built("business", months=rows_of("business", "months", newest)).html

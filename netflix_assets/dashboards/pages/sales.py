@@ -41,7 +41,7 @@ def change(value: float, unit: str) -> Markup:
     """Return a change and what it is compared with, or why there is none."""
     if pd.isna(value):
         return sentence("no comparison with {unit}", unit=Markup(unit))  # noqa: S704 - a constant
-    return sentence("{value:+.1%} on {unit}", value=value, unit=Markup(unit))  # noqa: S704 - a constant
+    return sentence("{value:+.1%} from {unit}", value=value, unit=Markup(unit))  # noqa: S704 - a constant
 
 
 def revenue(frame: pd.DataFrame) -> Drawing:
@@ -162,7 +162,7 @@ def margins(frame: pd.DataFrame) -> Drawing:
         max_row(products.fillna({"profit_usd": 0}), "profit_usd"),
     )
     answer = sentence(
-        "Highest margin: {best}, {margin:.0%}. Most profit: {most}, {profit}. Lowest margin: {worst}, {low:.0%}.",
+        "Highest margin: {best}, {margin:.1%}. Most profit: {most}, {profit}. Lowest margin: {worst}, {low:.1%}.",
         best=best["product"],
         margin=best["margin"],
         most=most["product"],
