@@ -1,6 +1,6 @@
 """The asset graph by names: the assets of each step, their owners, and what is upstream and downstream."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import dagster as dg
@@ -41,24 +41,27 @@ class AssetIndex:
 
         Not through ``ops/``: its tables describe every load and build, and almost everything reads them.
         """
-        readers: dict[str, set[str]] = {}
+        readers: dict[str, list[str]] = {}
         for name, spec in self.specs.items():
             for dep in spec.deps:
-                readers.setdefault(dep.asset_key.to_user_string(), set()).add(name)
-        found: set[str] = set()
-        frontier = {*assets}
-        while frontier:
-            reached = {reader for each in frontier for reader in readers.get(each, ()) if not reader.startswith("ops/")}
-            frontier = reached - found
-            found |= frontier
+                if not name.startswith("ops/"):
+                    readers.setdefault(dep.asset_key.to_user_string(), []).append(name)
+        found = _reached(assets, lambda each: readers.get(each, ()))
         rank = {layer: number for number, layer in enumerate(_LAYERS)}
         return sorted(found - {*assets}, key=lambda each: (rank.get(each.split("/")[0], len(rank)), each))
 
     def _upstream(self, asset: str) -> set[str]:
-        found: set[str] = set()
-        frontier = {asset}
-        while frontier:
-            specs = [self.specs[each] for each in frontier if each in self.specs]
-            frontier = {dep.asset_key.to_user_string() for spec in specs for dep in spec.deps} - found
-            found |= frontier
-        return found
+        return _reached([asset], self._parents)
+
+    def _parents(self, asset: str) -> list[str]:
+        return [dep.asset_key.to_user_string() for dep in self.specs[asset].deps] if asset in self.specs else []
+
+
+def _reached(start: Collection[str], following: Callable[[str], Iterable[str]]) -> set[str]:
+    """Every asset that is reached from these in one step or more."""
+    found: set[str] = set()
+    frontier = {*start}
+    while frontier:
+        frontier = {name for each in frontier for name in following(each)} - found
+        found |= frontier
+    return found
